@@ -1,0 +1,2 @@
+// Benchmarks: each file here is a program; see docs/benchmarks.md.
+export {};

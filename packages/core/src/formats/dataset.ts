@@ -1,0 +1,59 @@
+// The one shape that every annotation format is read into (COCO's own, with the optional fields filled).
+import type { BoxXywh } from '../boxes/box.js';
+import type { Polygon, Rle } from '../masks/rle.js';
+
+export interface Category {
+  readonly id: number;
+  readonly name: string;
+  readonly supercategory?: string;
+  /** Names of the keypoints, in the order of an annotation's `keypoints`. */
+  readonly keypoints?: readonly string[];
+  /** Pairs of 1-based keypoint numbers to be joined by a line. */
+  readonly skeleton?: readonly (readonly [number, number])[];
+}
+
+export interface ImageRecord {
+  readonly id: number;
+  /** Relative to the image folder, never leading outside of it. */
+  readonly fileName: string;
+  /** Pixels, as shown (after EXIF orientation). */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Polygons (several parts of one object) or run lengths of the full image. */
+export type Segmentation =
+  | { readonly kind: 'polygons'; readonly polygons: readonly Polygon[] }
+  | { readonly kind: 'rle'; readonly rle: Rle };
+
+export interface Annotation {
+  readonly id: number;
+  readonly imageId: number;
+  readonly categoryId: number;
+  /** Image pixels. */
+  readonly bbox: BoxXywh;
+  /** Square pixels; the file's value, or of the mask, or of the box where the file has none. */
+  readonly area: number;
+  readonly isCrowd: boolean;
+  readonly segmentation?: Segmentation;
+  /** `[x, y, v, ...]`, v: 0 not labelled, 1 labelled but hidden, 2 visible. */
+  readonly keypoints?: readonly number[];
+  readonly numKeypoints?: number;
+}
+
+export interface Dataset {
+  readonly images: readonly ImageRecord[];
+  readonly annotations: readonly Annotation[];
+  readonly categories: readonly Category[];
+}
+
+/** One detection as it stands in detections.json and in COCO results files. */
+export interface Detection {
+  readonly imageId: number;
+  readonly categoryId: number;
+  readonly score: number;
+  /** Image pixels; absent in a results file of masks or keypoints only. */
+  readonly bbox?: BoxXywh;
+  readonly segmentation?: Segmentation;
+  readonly keypoints?: readonly number[];
+}
