@@ -1,0 +1,95 @@
+// Checks that imports point down only, as docs/architecture.md draws them: between the packages, and between the
+// folders of goshawk/src, whose order is read from that page's table. Prints each import that does not; exit code 1.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
+
+/** What each package may import besides its own files; `node:` stands for Node's modules. */
+const allowed = {
+  core: { code: [], tests: ['node:', 'fast-check'] },
+  torch: { code: ['node:', 'node-api-headers'], tests: ['fast-check'] },
+  goshawk: {
+    code: ['node:', '@goshawk/core', '@goshawk/torch', 'sharp', 'zod', 'yaml', 'commander'],
+    tests: ['fast-check'],
+  },
+};
+const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;
+
+const folderRules = readFolderRules('docs/architecture.md');
+const problems = [];
+let fileCount = 0;
+for (const [name, rules] of Object.entries(allowed)) {
+  const source = path.join('packages', name, 'src');
+  if (!existsSync(source)) continue;
+  for (const entry of readdirSync(source, { recursive: true }).sort()) {
+    if (entry.endsWith('.ts') && !entry.includes('node_modules')) checkFile(name, rules, source, entry);
+  }
+}
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) {
+  console.error(`check-layers: ${problems.length} imports against docs/architecture.md`);
+  process.exit(1);
+}
+console.log(`check-layers: ${fileCount} files, imports point down`);
+
+function checkFile(name, rules, source, entry) {
+  fileCount += 1;
+  const file = path.join(source, entry);
+  const text = readFileSync(file, 'utf8');
+  const isTest = entry.endsWith('.test.ts') || entry.includes('fixtures');
+  const modules = isTest ? [...rules.code, ...rules.tests] : rules.code;
+  for (const { fileName: target, pos } of ts.preProcessFile(text, true, true).importedFiles) {
+    const where = `${file}:${text.slice(0, pos).split('\n').length}`;
+    if (target.startsWith('.')) {
+      const resolved = path.relative(source, path.join(path.dirname(file), target));
+      if (resolved.startsWith('..'))
+        problems.push(`${where}: '${target}' leaves the package: import it by its package name`);
+      else if (name === 'goshawk') checkFolders(where, target, entry, resolved);
+    } else if (!modules.some((module) => target === module || (module === 'node:' && target.startsWith(module)))) {
+      problems.push(`${where}: packages/${name} may not import '${target}'`);
+    }
+  }
+  if (name === 'core' && !isTest) checkGlobals(file, text);
+}
+
+function checkFolders(where, target, entry, resolved) {
+  const from = topFolder(entry);
+  const to = topFolder(resolved);
+  // Files at the top (the package's index) may import everything; nothing imports them.
+  if (from === undefined || from === to) return;
+  const rule = folderRules.get(from);
+  if (rule === undefined) problems.push(`${where}: folder ${from}/ is not in the table of docs/architecture.md`);
+  else if (to === undefined || !rule.has(to)) problems.push(`${where}: ${from}/ may not import '${target}'`);
+}
+
+function topFolder(file) {
+  const parts = file.split(path.sep);
+  return parts.length > 1 ? parts[0] : undefined;
+}
+
+/** Core runs in a browser, though its tests bring Node's types into the compilation. */
+function checkGlobals(file, text) {
+  const withoutComments = text
+    .replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ' '))
+    .replace(/\/\/.*$/gm, '');
+  withoutComments.split('\n').forEach((line, index) => {
+    const match = nodeGlobals.exec(line);
+    if (match) problems.push(`${file}:${index + 1}: packages/core may not use Node's '${match[1]}'`);
+  });
+}
+
+/** Rows `| cli/ | holds | may import |` of the page's table, top floor first. */
+function readFolderRules(page) {
+  const rows = [...readFileSync(page, 'utf8').matchAll(/^\| ([a-z]+)\/ +\|.*\| ([^|]+?) +\|$/gm)];
+  if (rows.length === 0) throw new Error(`${page}: no table of folders found`);
+  const names = rows.map((row) => row[1]);
+  return new Map(
+    rows.map(([, name, imports], index) => {
+      if (imports === 'all below') return [name, new Set(names.slice(index + 1))];
+      return [name, new Set(imports === '-' ? [] : imports.split(/,\s*/))];
+    }),
+  );
+}

@@ -1,0 +1,48 @@
+// Runs the tests of all packages with Node's test runner.
+//   npm test                    all
+//   npm test -- masks rle       those whose path contains one of the words
+//   npm test -- --test-name-pattern=resume    options go on to `node --test`
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
+
+const concurrency = 2;
+const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
+const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const files = compiledTests().filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+if (files.length === 0) {
+  const sought = words.length === 0 ? 'compiled' : `with ${words.map((word) => `'${word}'`).join(' or ')} in its path`;
+  console.error(`test: no test file ${sought}: run \`npm run build\`, or check the words`);
+  process.exit(2);
+}
+
+// Two test files run side by side: each takes half of the processors, so that they do not wait for each other.
+const threads = process.env.OMP_NUM_THREADS ?? String(Math.max(1, Math.floor(availableParallelism() / concurrency)));
+const child = spawn(
+  process.execPath,
+  ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, ...options, ...files],
+  { stdio: 'inherit', env: { ...process.env, OMP_NUM_THREADS: threads } },
+);
+child.on('close', (code, signal) => {
+  process.exitCode = signal ? 1 : (code ?? 1);
+});
+
+/** Compiled tests that still have their source; what is left of deleted ones is removed. */
+function compiledTests() {
+  const tests = [];
+  for (const name of readdirSync('packages').sort()) {
+    const dist = path.join('packages', name, 'dist');
+    if (!existsSync(dist)) continue;
+    for (const file of readdirSync(dist, { recursive: true }).sort()) {
+      if (!file.endsWith('.test.js')) continue;
+      const compiled = path.join(dist, file);
+      if (existsSync(path.join('packages', name, 'src', file.replace(/\.js$/, '.ts')))) tests.push(compiled);
+      else rmSync(compiled);
+    }
+  }
+  return tests;
+}
