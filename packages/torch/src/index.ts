@@ -1,1 +1,2 @@
-export {};
+export * from './libtorch/index.js';
+export * from './tensor/index.js';

@@ -1,0 +1,102 @@
+// Calls of any operator the dispatcher knows, by its schema.
+#include "module.h"
+#include "values.h"
+
+namespace goshawk {
+
+namespace {
+
+constexpr size_t kMaxArguments = 64;
+
+// findOperator(name, overload) -> { index, schema } or undefined
+napi_value findOperator(napi_env env, napi_callback_info info) {
+  return guarded(env, "findOperator", [&] {
+    Environment& environment = environmentOf(env);
+    napi_value args[2];
+    size_t count = 2;
+    check(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr));
+    const std::string name = stringFromJs(env, args[0]);
+    const std::string overload = stringFromJs(env, args[1]);
+    const std::string key = overload.empty() ? name : name + "." + overload;
+    napi_value result;
+    auto found = environment.operatorByName.find(key);
+    if (found == environment.operatorByName.end()) {
+      const auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
+      if (!handle) {
+        check(env, napi_get_undefined(env, &result));
+        return result;
+      }
+      OperatorPlan plan{*handle, key, {}, {}};
+      for (const auto& argument : handle->schema().arguments()) plan.arguments.push_back(planArgument(argument));
+      for (const auto& returned : handle->schema().returns()) plan.results.push_back(planResult(returned));
+      found = environment.operatorByName.emplace(key, environment.operators.size()).first;
+      environment.operators.push_back(std::move(plan));
+    }
+    check(env, napi_create_object(env, &result));
+    napi_value index;
+    check(env, napi_create_uint32(env, static_cast<uint32_t>(found->second), &index));
+    check(env, napi_set_named_property(env, result, "index", index));
+    const OperatorPlan& plan = environment.operators[found->second];
+    check(env, napi_set_named_property(env, result, "schema", stringToJs(env, c10::str(plan.handle.schema()))));
+    std::string kinds;
+    for (const ValueKind kind : plan.results) kinds += kind == ValueKind::Tensor ? 't' : kind == ValueKind::TensorList ? 'T' : 'v';
+    check(env, napi_set_named_property(env, result, "results", stringToJs(env, kinds)));
+    return result;
+  });
+}
+
+// operatorNames() -> ["aten::add.Tensor", ...]
+napi_value operatorNames(napi_env env, napi_callback_info) {
+  return guarded(env, "operatorNames", [&] {
+    const auto names = c10::Dispatcher::singleton().getAllOpNames();
+    napi_value array;
+    check(env, napi_create_array_with_length(env, names.size(), &array));
+    uint32_t index = 0;
+    for (const auto& name : names) {
+      const std::string text = name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
+      check(env, napi_set_element(env, array, index++, stringToJs(env, text)));
+    }
+    return array;
+  });
+}
+
+// callOperator(index, ...arguments) -> tensor number | value | array of them
+napi_value callOperator(napi_env env, napi_callback_info info) {
+  Environment& environment = environmentOf(env);
+  napi_value args[kMaxArguments + 1];
+  size_t count = kMaxArguments + 1;
+  if (napi_get_cb_info(env, info, &count, args, nullptr, nullptr) != napi_ok) return nullptr;
+  uint32_t index = 0;
+  if (count == 0 || napi_get_value_uint32(env, args[0], &index) != napi_ok || index >= environment.operators.size()) {
+    napi_throw_error(env, "GOSHAWK_ENGINE", "callOperator: no such operator");
+    return nullptr;
+  }
+  const OperatorPlan& plan = environment.operators[index];
+  try {
+    const auto& arguments = plan.handle.schema().arguments();
+    if (count - 1 > arguments.size()) throw CallError("takes at most " + std::to_string(arguments.size()) + " arguments, got " + std::to_string(count - 1));
+    torch::jit::Stack stack;
+    stack.reserve(arguments.size());
+    for (size_t i = 0; i < arguments.size(); ++i) stack.push_back(toIValue(env, environment, plan.arguments[i], arguments[i], i + 1 < count ? args[i + 1] : nullptr));
+    plan.handle.callBoxed(&stack);
+    reportMemory(env, environment);
+    if (stack.size() == 1) return fromIValue(env, environment, stack[0]);
+    napi_value array;
+    check(env, napi_create_array_with_length(env, stack.size(), &array));
+    for (size_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, array, static_cast<uint32_t>(i), fromIValue(env, environment, stack[i])));
+    return array;
+  } catch (...) {
+    const std::string shown = plan.name.rfind("aten::", 0) == 0 ? plan.name.substr(6) : plan.name;
+    return throwAsJs(env, shown + "(" + describe(env, environment, args + 1, count - 1) + ")");
+  }
+}
+
+}  // namespace
+
+void registerOperators(napi_env env, napi_value exports) {
+  exportFunction(env, exports, "findOperator", findOperator);
+  exportFunction(env, exports, "operatorNames", operatorNames);
+  exportFunction(env, exports, "callOperator", callOperator);
+}
+
+}  // namespace goshawk

@@ -1,0 +1,3 @@
+export interface TensorMethods {
+  add(other: import('../tensor/tensor.js').Tensor | number): import('../tensor/tensor.js').Tensor;
+}

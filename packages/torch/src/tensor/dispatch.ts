@@ -1,0 +1,71 @@
+// Calls of the engine's operators by name. Every call of every operator goes through here.
+import { type NativeOperator, native, type TensorId } from './native.js';
+import { track } from './scope.js';
+import { Tensor } from './tensor.js';
+
+/** What an operator takes: tensors, numbers, strings (dtypes, devices, memory formats), lists of them; undefined for the default. */
+export type OpArgument = Tensor | number | bigint | boolean | string | null | undefined | readonly OpArgument[];
+
+/** What an operator gives back: a tensor, a plain value, null for an absent tensor, or a list of them. */
+export type OpResult = Tensor | number | boolean | string | null | OpResult[];
+
+const operators = new Map<string, NativeOperator>();
+
+/**
+ * Calls one overload of an operator, such as `callOp('aten::add.Tensor', a, b)` or `callOp('goshawk::nms', ...)`.
+ * Arguments stand in the schema's order; missing ones take the schema's defaults.
+ * @throws Error of one line with the operator's name and the arguments' shapes
+ */
+export function callOp(name: string, ...args: OpArgument[]): OpResult {
+  return callOperator(findOperator(name), args);
+}
+
+/** `callOp` for the many operators whose one result is a tensor. */
+export function callTensorOp(name: string, ...args: OpArgument[]): Tensor {
+  return callOperator(findOperator(name), args) as Tensor;
+}
+
+export function findOperator(name: string): NativeOperator {
+  let operator = operators.get(name);
+  if (!operator) {
+    const dot = name.indexOf('.', name.indexOf('::'));
+    operator = dot < 0 ? native.findOperator(name, '') : native.findOperator(name.slice(0, dot), name.slice(dot + 1));
+    if (!operator)
+      throw new Error(
+        `${name}: libtorch ${native.version()} has no such operator: look for its name in operatorNames()`,
+      );
+    operators.set(name, operator);
+  }
+  return operator;
+}
+
+export function callOperator(operator: NativeOperator, args: readonly OpArgument[]): OpResult {
+  const plain: unknown[] = new Array(args.length);
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    plain[i] = arg instanceof Tensor ? arg.id : Array.isArray(arg) ? idsOf(arg) : arg;
+  }
+  const raw = native.callOperator(operator.index, ...plain);
+  const kinds = operator.results;
+  if (kinds === 't') return raw === null ? null : track(new Tensor(raw as TensorId));
+  if (kinds.length === 1) return wrap(raw, kinds);
+  return (raw as unknown[]).map((value, i) => wrap(value, kinds[i] ?? 'v'));
+}
+
+/** Every operator the engine knows, as `namespace::name.overload`. */
+export function operatorNames(): string[] {
+  return native.operatorNames();
+}
+
+function idsOf(list: readonly OpArgument[]): readonly unknown[] {
+  return list.length > 0 && list.some((item) => item instanceof Tensor)
+    ? list.map((item) => (item instanceof Tensor ? item.id : item))
+    : list;
+}
+
+function wrap(value: unknown, kind: string): OpResult {
+  if (value === null) return null;
+  if (kind === 't') return track(new Tensor(value as TensorId));
+  if (kind === 'T') return (value as TensorId[]).map((id) => track(new Tensor(id)));
+  return value as OpResult;
+}

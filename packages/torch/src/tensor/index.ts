@@ -1,0 +1,9 @@
+export * from './autograd.js';
+export * from './create.js';
+export * from './device.js';
+export { callOp, callTensorOp, type OpArgument, type OpResult, operatorNames } from './dispatch.js';
+export * from './dtype.js';
+export { EngineMissingError } from './native.js';
+export * from './runtime.js';
+export { keep, liveTensors, scope } from './scope.js';
+export { type Device, type MemoryFormat, Tensor, type TensorArray } from './tensor.js';

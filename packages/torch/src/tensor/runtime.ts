@@ -1,0 +1,59 @@
+// The engine as a whole: what it is, its threads, its random numbers.
+import { libtorch, native } from './native.js';
+import { track } from './scope.js';
+import { Tensor } from './tensor.js';
+
+export interface EngineInfo {
+  /** Version the addon was compiled against. */
+  readonly version: string;
+  readonly libDir: string;
+  readonly source: string;
+  readonly cuda: boolean;
+  readonly threads: number;
+  /** The engine's own lines on its build: BLAS, oneDNN, OpenMP, vector instructions. */
+  readonly configuration: string;
+}
+
+export function engineInfo(): EngineInfo {
+  return {
+    version: native.version(),
+    libDir: libtorch.libDir,
+    source: libtorch.source,
+    cuda: libtorch.cuda,
+    threads: native.getThreads(),
+    configuration: native.configuration(),
+  };
+}
+
+/** Threads inside one operator, in this thread of JavaScript. */
+export function setThreads(count: number): void {
+  native.setThreads(count);
+}
+
+export function getThreads(): number {
+  return native.getThreads();
+}
+
+/** Seeds the engine's generators on every device. */
+export function manualSeed(seed: number | bigint): void {
+  native.seed(seed);
+}
+
+/** The state of the CPU generator, uint8; setRandomState() makes it go on from there. */
+export function randomState(): Tensor {
+  return track(new Tensor(native.randomState()));
+}
+
+export function setRandomState(state: Tensor): void {
+  native.setRandomState(state.id);
+}
+
+/** Gives freed memory back to the system. */
+export function trimMemory(): void {
+  native.trimMemory();
+}
+
+/** Lets the allocator keep up to so many freed bytes: a training loop takes the same blocks again at every step. */
+export function keepFreedMemory(bytes: number): void {
+  native.keepFreedMemory(bytes);
+}
