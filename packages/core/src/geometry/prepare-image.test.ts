@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  fillPadding,
+  paddedBatchSize,
+  prepareImage,
+  type ResizeKernel,
+  torchvisionPreprocess,
+} from './prepare-image.js';
+
+const image = { data: Uint8Array.from({ length: 6 * 4 * 3 }, (_, i) => (i * 37) % 256), width: 6, height: 4 };
+const unscaled = (kernel: ResizeKernel) => ({
+  ...torchvisionPreprocess,
+  resize: { rule: 'none' as const, minSize: 1, maxSize: 1, kernel },
+});
+
+for (const kernel of ['torch', 'opencv', 'pil'] as const) {
+  test(`${kernel}: without a change of size every value is (level / 255 - mean) / std`, () => {
+    const { pixels } = prepareImage(image, unscaled(kernel));
+    const { mean, std } = torchvisionPreprocess;
+    image.data.forEach((level, i) => {
+      assert.ok(Math.abs(pixels[i]! - (level / 255 - mean[i % 3]!) / std[i % 3]!) < 1e-6);
+    });
+  });
+
+  test(`${kernel}: bgr reverses the channels; mean and std are in the network's order`, () => {
+    const preprocess = { ...unscaled(kernel), channels: 'bgr' as const, valueScale: 1, mean: [100, 110, 120] as const };
+    const { pixels } = prepareImage(image, { ...preprocess, std: [1, 2, 4] });
+    assert.ok(Math.abs(pixels[3]! - (image.data[5]! - 100)) < 1e-4);
+    assert.ok(Math.abs(pixels[5]! - (image.data[3]! - 120) / 4) < 1e-4);
+  });
+
+  test(`${kernel}: a picture written into its slot of a batch touches nothing else, and padding fills the rest`, () => {
+    const alone = prepareImage(image, unscaled(kernel)).pixels;
+    const slot = { data: new Float32Array(200).fill(-9), offset: 10, rowStride: 8 * 3 };
+    prepareImage(image, unscaled(kernel), { into: slot });
+    for (let y = 0; y < 4; y++) {
+      assert.deepEqual(slot.data.slice(10 + y * 24, 10 + y * 24 + 18), alone.slice(y * 18, (y + 1) * 18));
+      assert.deepEqual([...slot.data.slice(10 + y * 24 + 18, 10 + (y + 1) * 24)], Array(6).fill(-9));
+    }
+    fillPadding(slot, image, 6, 0);
+    assert.equal(slot.data.filter((value) => value === 0).length, 4 * 6 + 2 * 24);
+    assert.equal(slot.data.filter((value) => value === -9).length, 200 - 6 * 24);
+  });
+}
+
+test('a batch is as high and as wide as its largest sides, rounded up', () => {
+  const sizes = [
+    { width: 65, height: 20 },
+    { width: 10, height: 64 },
+  ];
+  assert.deepEqual(paddedBatchSize(sizes, 32), { width: 96, height: 64 });
+});

@@ -1,0 +1,140 @@
+// From a decoded picture to what a network reads: chosen size, resized, normalised, float32. Every way in which the systems
+// differ here (rule, kernel, channel order, mean and deviation, padding) is a field of `Preprocess`.
+import type { RgbImage } from './image.js';
+import { resizeOpenCvRows } from './resize-opencv.js';
+import { resizePil } from './resize-pil.js';
+import { type FloatDestination, resizeTorch } from './resize-torch.js';
+import { type NetworkSize, networkSize, paddedSize, type SizeRule } from './size-rules.js';
+
+/**
+ * torch: float bilinear (torchvision; with rule detectron also OpenCV's float bilinear by a factor, within 0.006 levels);
+ * opencv: uint8 INTER_LINEAR (mmdetection, SOLOv2-Light, sparse_rcnn); pil: antialiased uint8 (maskrcnn-benchmark).
+ */
+export type ResizeKernel = 'torch' | 'opencv' | 'pil';
+
+export interface Preprocess {
+  readonly resize: {
+    readonly rule: SizeRule;
+    /** Pixels; see {@link SizeRule}. */
+    readonly minSize: number;
+    readonly maxSize: number;
+    readonly kernel: ResizeKernel;
+  };
+  /** The order in which the network wants channels; `mean` and `std` are in this order. */
+  readonly channels: 'rgb' | 'bgr';
+  /** Network value = (grey level 0..255 * valueScale - mean) / std. */
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+  /** 1/255 where mean and std are for values in 0..1, 1 where they are for grey levels. */
+  readonly valueScale: number;
+  /** Sides of a batch are padded at the right and bottom to a multiple of this. */
+  readonly padMultiple: number;
+  /** The value in the padding, after normalisation. */
+  readonly padValue: number;
+}
+
+/** What torchvision's detection models read. */
+export const torchvisionPreprocess: Preprocess = {
+  resize: { rule: 'torchvision', minSize: 800, maxSize: 1333, kernel: 'torch' },
+  channels: 'rgb',
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  valueScale: 1 / 255,
+  padMultiple: 32,
+  padValue: 0,
+};
+
+export interface PreparedImage {
+  /** `height` x `width` x 3 network values, rows `rowStride` floats apart from `offset` on. */
+  readonly pixels: Float32Array;
+  readonly offset: number;
+  readonly rowStride: number;
+  readonly width: number;
+  readonly height: number;
+  readonly scaleX: number;
+  readonly scaleY: number;
+}
+
+/**
+ * Resizes and normalises `image`.
+ * @param options.into writes there (a padded batch) instead of into a new array without gaps
+ * @param options.size another size than the rule's, e.g. of a multi-scale draw
+ */
+export function prepareImage(
+  image: RgbImage,
+  preprocess: Preprocess,
+  options: { readonly into?: FloatDestination; readonly size?: NetworkSize } = {},
+): PreparedImage {
+  const size = options.size ?? networkSize(image.width, image.height, preprocess.resize.rule, { ...preprocess.resize });
+  const { width, height, scaleX, scaleY } = size;
+  const into = options.into ?? { data: new Float32Array(width * height * 3), offset: 0, rowStride: width * 3 };
+  const source: readonly [number, number, number] = preprocess.channels === 'rgb' ? [0, 1, 2] : [2, 1, 0];
+  const gain = preprocess.std.map((std) => preprocess.valueScale / std) as [number, number, number];
+  const bias = preprocess.std.map((std, c) => -preprocess.mean[c]! / std) as [number, number, number];
+  switch (preprocess.resize.kernel) {
+    case 'torch':
+      resizeTorch(image, width, height, { stepX: size.stepX, stepY: size.stepY, gain, bias, source, into });
+      break;
+    case 'opencv': {
+      const normalise = rowNormaliser(gain, bias, source, into);
+      resizeOpenCvRows(image, width, height, normalise);
+      break;
+    }
+    case 'pil': {
+      const normalise = rowNormaliser(gain, bias, source, into);
+      const { data } = resizePil(image, width, height);
+      for (let y = 0; y < height; y++) normalise(y, data.subarray(y * width * 3, (y + 1) * width * 3));
+      break;
+    }
+  }
+  return { pixels: into.data, offset: into.offset, rowStride: into.rowStride, width, height, scaleX, scaleY };
+}
+
+/** The common padded size of a batch, in pixels. */
+export function paddedBatchSize(
+  sizes: readonly { readonly width: number; readonly height: number }[],
+  padMultiple: number,
+): { width: number; height: number } {
+  return {
+    width: paddedSize(Math.max(...sizes.map((size) => size.width)), padMultiple),
+    height: paddedSize(Math.max(...sizes.map((size) => size.height)), padMultiple),
+  };
+}
+
+/** Fills what lies right of and below a `width` x `height` picture in its slot of a padded batch. */
+export function fillPadding(
+  slot: FloatDestination,
+  image: { readonly width: number; readonly height: number },
+  paddedHeight: number,
+  value: number,
+): void {
+  const { data, offset, rowStride } = slot;
+  if (image.width * 3 < rowStride) {
+    for (let y = 0; y < image.height; y++) {
+      data.fill(value, offset + y * rowStride + image.width * 3, offset + (y + 1) * rowStride);
+    }
+  }
+  data.fill(value, offset + image.height * rowStride, offset + paddedHeight * rowStride);
+}
+
+/** A table of the 256 network values of each channel, applied to rows of bytes. */
+function rowNormaliser(
+  gain: readonly [number, number, number],
+  bias: readonly [number, number, number],
+  source: readonly [number, number, number],
+  into: FloatDestination,
+): (y: number, row: Uint8Array) => void {
+  const [first, second, third] = [0, 1, 2].map((c) =>
+    Float32Array.from({ length: 256 }, (_, level) => level * gain[c]! + bias[c]!),
+  ) as [Float32Array, Float32Array, Float32Array];
+  const [a, b, c] = source;
+  const { data, offset, rowStride } = into;
+  return (y, row) => {
+    let o = offset + y * rowStride;
+    for (let i = 0; i < row.length; i += 3, o += 3) {
+      data[o] = first[row[i + a]!]!;
+      data[o + 1] = second[row[i + b]!]!;
+      data[o + 2] = third[row[i + c]!]!;
+    }
+  };
+}
