@@ -1,0 +1,115 @@
+// From a config's text to a checked value with every default, or to one line that says what is wrong and where.
+import { readFileSync } from 'node:fs';
+import { InputError } from '@goshawk/core';
+import { LineCounter, parseDocument } from 'yaml';
+import { type ConfigOrigin, describeIssues } from './config-problem.js';
+import { type RunConfig, runConfigSchema } from './run-config.js';
+import { isRecord } from './schema-node.js';
+import { applySetOption, parseSetOption } from './set-option.js';
+
+/** Where a config was read from, for messages and records. */
+export interface ConfigSource {
+  readonly file: string;
+  readonly text: string;
+  /** The `--set` options as they were typed. */
+  readonly sets: readonly string[];
+}
+
+/** No config of a person is that long; what is was meant for something else. */
+const maximumBytes = 4 * 1024 * 1024;
+
+/**
+ * Reads a YAML (or JSON) config file and applies `--set` options in their order.
+ * Relative paths inside are left as they are: they start from the folder in which the command runs.
+ * @throws InputError (file-not-found, file-unreadable, config-invalid, usage), one line
+ */
+export function loadConfig(file: string, sets: readonly string[] = []): { config: RunConfig; source: ConfigSource } {
+  const text = readText(file);
+  return { config: parseConfig(text, { file, sets }), source: { file, text, sets } };
+}
+
+/**
+ * Reads a config's text.
+ * @param options.file the name that messages give
+ * @throws InputError (config-invalid, usage), one line
+ */
+export function parseConfig(
+  text: string,
+  options: { readonly file: string; readonly sets?: readonly string[] },
+): RunConfig {
+  const { file } = options;
+  const sets = (options.sets ?? []).map(parseSetOption);
+  const lines = new LineCounter();
+  let value: unknown;
+  let document: ConfigOrigin['document'];
+  try {
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    const error = document.errors[0];
+    if (error !== undefined) {
+      const line = lines.linePos(error.pos[0]).line;
+      throw new InputError('config-invalid', `${file}:${line}: not valid YAML: ${lowerFirst(error.message)}`);
+    }
+    value = document.toJS();
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    // The YAML reader refuses alias bombs and runs out of stack on absurd nesting.
+    const reason = error instanceof RangeError ? 'nested too deeply' : lowerFirst(String((error as Error).message));
+    throw new InputError('config-invalid', `${file}: not valid YAML: ${reason}`, { cause: error });
+  }
+  if (value === null && sets.length === 0) {
+    throw new InputError('config-invalid', `${file}: is empty: start from a file in configs/`);
+  }
+  if (value !== null && !isRecord(value)) {
+    const got = Array.isArray(value) ? 'a list' : 'a single value';
+    throw new InputError(
+      'config-invalid',
+      `${file}: got ${got}, expected keys such as model and train: is it a config?`,
+    );
+  }
+  for (const set of sets) value = applySetOption(value, set);
+  return check(value, { file, document, lines, sets });
+}
+
+/**
+ * Checks a config that is already a value, such as the one in a checkpoint.
+ * @param where the name that messages give
+ */
+export function validateConfig(value: unknown, where: string): RunConfig {
+  return check(value, { file: where, sets: [] });
+}
+
+function check(value: unknown, origin: ConfigOrigin): RunConfig {
+  const result = runConfigSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new InputError('config-invalid', describeIssues(result.error.issues, value, origin));
+}
+
+function readText(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new InputError('file-not-found', `${file}: no such config file: check the path`);
+    if (code === 'EISDIR') throw new InputError('file-unreadable', `${file}: is a folder: name a config file in it`);
+    throw new InputError('file-unreadable', `${file}: cannot be read (${code}): check its permissions`, {
+      cause: error,
+    });
+  }
+  if (bytes.length > maximumBytes) {
+    throw new InputError(
+      'config-invalid',
+      `${file}: has ${bytes.length} bytes, a config at most ${maximumBytes}: is it one?`,
+    );
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new InputError('config-invalid', `${file}: is not text in UTF-8: is it a config?`);
+  }
+}
+
+function lowerFirst(message: string): string {
+  const line = message.split('\n')[0]!;
+  return line.charAt(0).toLowerCase() + line.slice(1);
+}
