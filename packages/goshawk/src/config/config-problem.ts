@@ -28,7 +28,11 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown, origin: ConfigOr
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const known = keysAt(path, value);
-    const suggestion = suggestKey(key, known, allPaths());
+    const suggestion = suggestKey(
+      key,
+      known,
+      allPaths().filter((other) => other !== [...path, key].join('.')),
+    );
     const advice = suggestion === undefined ? `the keys here are ${known.join(', ')}` : `did you mean ${suggestion}?`;
     return `${place([...path, key], origin)}: unknown key: ${advice}`;
   }
