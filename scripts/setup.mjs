@@ -66,7 +66,11 @@ function installedMatches(lock) {
 
 /** Makes sure that a libtorch and a compiler are there: from Debian's packages where this user may install them. */
 async function provideEngine() {
-  const found = await discover();
+  const { found, steps } = await discover();
+  if (found === undefined && (process.env.LIBTORCH || process.env.LIBTORCH_USE_PYTORCH === '1')) {
+    const { place, outcome } = steps.at(-1);
+    stop(2, `${place}: ${outcome}: name another libtorch, or unset it to use the system's`);
+  }
   const missing = [];
   if (found === undefined) missing.push(...debianPackages);
   else if (isDebianLibtorch(found) && !hasOpenBlas()) missing.push('libopenblas0-pthread');
@@ -83,7 +87,7 @@ async function provideEngine() {
   await run('updating the list of Debian packages', apt[0], [...apt.slice(1), 'update', '-q'], { env: environment });
   const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
   await run(`installing ${missing.join(' ')}`, apt[0], [...apt.slice(1), ...install], { env: environment });
-  if ((await discover()) === undefined) {
+  if ((await discover()).found === undefined) {
     stop(
       1,
       'libtorch is still not found after installing libtorch-dev: run `node packages/goshawk/dist/cli/main.js doctor`',
@@ -93,12 +97,12 @@ async function provideEngine() {
 
 async function discover() {
   const module = pathToFileURL(path.join(root, 'packages/torch/dist/libtorch/discover.js'));
-  const { discoverLibtorch } = await import(module.href);
-  return discoverLibtorch();
+  const { explainDiscovery } = await import(module.href);
+  return explainDiscovery();
 }
 
 function isDebianLibtorch(found) {
-  return path.resolve(found.root) === '/usr';
+  return found.source === 'system' && aptAvailable();
 }
 
 function hasOpenBlas() {
@@ -127,10 +131,14 @@ function isExecutable(file) {
 
 /** `['apt-get']` for root, with sudo where it asks for no password, undefined where packages cannot be installed. */
 function aptCommand() {
-  if (process.platform !== 'linux' || !onPath('apt-get')) return undefined;
+  if (!aptAvailable()) return undefined;
   if (process.getuid?.() === 0) return ['apt-get'];
   const sudo = onPath('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
   return sudo ? ['sudo', '-n', '--preserve-env=DEBIAN_FRONTEND', 'apt-get'] : undefined;
+}
+
+function aptAvailable() {
+  return process.platform === 'linux' && onPath('apt-get');
 }
 
 function describe(missing) {
@@ -139,7 +147,7 @@ function describe(missing) {
 
 function advice(command) {
   const folder = 'unpack a libtorch (1.13 to 2.14) and set LIBTORCH to its folder';
-  if (onPath('apt-get')) return `run \`sudo ${command}\`, or ${folder}`;
+  if (aptAvailable()) return `run \`sudo ${command}\`, or ${folder}`;
   return `${folder}, with a C++ compiler on PATH`;
 }
 
