@@ -1,0 +1,46 @@
+// What the loader hands to training and evaluation: the contract between data and models.
+import type { MaskCrop } from '@goshawk/core';
+
+/** The objects of one picture. All coordinates are network pixels (after resize and flip), continuous. */
+export interface Target {
+  /** `[n * 4]`, x1, y1, x2, y2 of each object, inside the picture. */
+  readonly boxes: Float32Array;
+  /** `[n]`, 1..C: the place of the category in order of the ids. */
+  readonly classes: Int32Array;
+  /** `n` masks, where the dataset was opened with masks. */
+  readonly masks?: readonly MaskCrop[];
+  /** `[n * K * 3]`, x, y, visibility, where the dataset was opened with keypoints; zeros where an object has none. */
+  readonly keypoints?: Float32Array;
+  /** `[n]`, square network pixels. */
+  readonly areas: Float32Array;
+  readonly annotationIds: readonly number[];
+}
+
+/** One picture of a batch. Widths and heights are pixels. */
+export interface BatchImage {
+  readonly imageId: number;
+  readonly fileName: string;
+  /** In the network, without padding. */
+  readonly width: number;
+  readonly height: number;
+  /** Of the picture as shown. */
+  readonly originalWidth: number;
+  readonly originalHeight: number;
+  /** Network pixels an image pixel. */
+  readonly scaleX: number;
+  readonly scaleY: number;
+  readonly flipped: boolean;
+}
+
+export interface Batch {
+  /** `images.length * height * width * 3` network values over shared memory, padded right and below. */
+  readonly pixels: Float32Array;
+  /** Of every picture's slot, pixels, padding included. */
+  readonly height: number;
+  readonly width: number;
+  readonly images: readonly BatchImage[];
+  /** One a picture; a background picture has a target of no objects. */
+  readonly targets: readonly Target[];
+  /** Gives the pixels' memory back to be filled anew; `pixels` must not be read after it. Calling it twice does nothing. */
+  release(): void;
+}

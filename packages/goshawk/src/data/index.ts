@@ -1,0 +1,5 @@
+export * from './batch.js';
+export * from './dataset.js';
+export * from './decode-image.js';
+export * from './loader.js';
+export * from './samplers.js';

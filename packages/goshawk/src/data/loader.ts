@@ -1,0 +1,245 @@
+// Batches ahead of the step that needs them: planned here (order, sizes, mirroring, memory), prepared by workers. What is in a
+// batch depends on the dataset, the seed and the position alone, never on the number of workers or on timing.
+import {
+  createRandom,
+  InputError,
+  type NetworkSize,
+  networkSize,
+  type Preprocess,
+  paddedBatchSize,
+} from '@goshawk/core';
+import type { Batch, BatchImage, Target } from './batch.js';
+import type { DetectionDataset } from './dataset.js';
+import { PixelPool } from './pixel-pool.js';
+import type { SampleResult } from './prepare-sample.js';
+import { createSampleRunner } from './sample-runner.js';
+import {
+  aspectGroup,
+  augmentStream,
+  type BatchSampler,
+  type Draw,
+  type SamplerState,
+  sequentialBatches,
+  shuffledBatches,
+} from './samplers.js';
+
+export interface LoaderOptions {
+  readonly dataset: DetectionDataset;
+  readonly batchSize: number;
+  readonly preprocess: Preprocess;
+  /** true: full batches without end, a new order each pass. false: one pass in file order. Default false. */
+  readonly shuffle?: boolean;
+  /** Default 0. */
+  readonly seed?: number;
+  /** Threads; 0 prepares on the calling thread. Default 2. The batches are the same for any number. */
+  readonly workers?: number;
+  readonly augment?: {
+    /** Share of pictures that are mirrored, 0..1. Default 0. */
+    readonly flip?: number;
+    /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
+    readonly minSizes?: readonly number[];
+  };
+  /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
+  readonly aspectGrouping?: boolean;
+  /** Continue after a {@link Loader.state}. */
+  readonly startAt?: SamplerState;
+  /** Batches prepared ahead; bounds the memory. Default 2. */
+  readonly prefetch?: number;
+}
+
+/**
+ * Gives batches in order. A picture that cannot be used throws an InputError naming the file, at its place in the
+ * order; the loader is closed then, as it is where a `for await` over it is left.
+ */
+export interface Loader extends AsyncIterableIterator<Batch> {
+  next(): Promise<IteratorResult<Batch, undefined>>;
+  return(): Promise<IteratorResult<Batch, undefined>>;
+  [Symbol.asyncIterator](): Loader;
+  /** What a loader needs as `startAt` to go on after the last batch that was given out. Plain JSON. */
+  state(): SamplerState;
+  /** Seconds that `next` has waited for pictures, summed: what data cost the consumer. */
+  readonly waitSeconds: number;
+  /** Stops the workers and resolves when they have ended. */
+  close(): Promise<void>;
+}
+
+interface PlannedBatch {
+  readonly ready: Promise<Batch>;
+  readonly stateAfter: SamplerState;
+}
+
+export function createLoader(options: LoaderOptions): Loader {
+  const { dataset, workers = 2, prefetch = 2 } = options;
+  requireUsable(options);
+  const runner = createSampleRunner(workers);
+  const pool = new PixelPool(prefetch + 2);
+  const sampler = createSampler(options);
+  const planned: PlannedBatch[] = [];
+  let state = sampler.state();
+  let waitSeconds = 0;
+  let closing: Promise<void> | undefined;
+
+  function planAhead(): void {
+    while (closing === undefined && planned.length < prefetch) {
+      const draws = sampler.next();
+      if (draws === undefined) return;
+      const ready = prepareBatch(draws);
+      // It is awaited later or, after an earlier failure, never.
+      ready.catch(() => undefined);
+      planned.push({ ready, stateAfter: sampler.state() });
+    }
+  }
+
+  async function prepareBatch(draws: readonly Draw[]): Promise<Batch> {
+    const plans = draws.map((draw) => planImage(draw, state.seed, options));
+    const { width, height } = paddedBatchSize(
+      plans.map((plan) => plan.size),
+      options.preprocess.padMultiple,
+    );
+    const floats = width * height * 3;
+    const memory = pool.take(floats * plans.length);
+    // All must have ended before the memory may be used again, also where one has failed.
+    const outcomes = await Promise.allSettled(
+      plans.map(({ sample, size, flip }, i) =>
+        runner.run({
+          image: sample.image,
+          path: sample.path,
+          annotations: sample.annotations,
+          classes: sample.annotations.map((annotation) => dataset.classOf.get(annotation.categoryId)!),
+          size,
+          flip,
+          preprocess: options.preprocess,
+          exifOrientation: dataset.exifOrientation,
+          masks: dataset.hasMasks,
+          keypointCount: dataset.keypointCount,
+          keypointFlipPairs: dataset.keypointFlipPairs,
+          slot: { memory, offset: i * floats, rowStride: width * 3, height },
+        }),
+      ),
+    );
+    let inUse = true;
+    const release = () => {
+      if (inUse) pool.give(memory);
+      inUse = false;
+    };
+    try {
+      const targets = outcomes.map(targetOf);
+      const pixels = new Float32Array(memory, 0, floats * plans.length);
+      return { pixels, width, height, images: plans.map(batchImageOf), targets, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  function close(): Promise<void> {
+    closing ??= (async () => {
+      await runner.close();
+      await Promise.allSettled(planned.map((batch) => batch.ready));
+      planned.length = 0;
+    })();
+    return closing;
+  }
+
+  const loader: Loader = {
+    async next() {
+      planAhead();
+      const first = planned.shift();
+      if (closing !== undefined || first === undefined) {
+        await close();
+        return { done: true, value: undefined };
+      }
+      // The workers go on while the consumer is busy with this batch.
+      planAhead();
+      const start = performance.now();
+      try {
+        const value = await first.ready;
+        state = first.stateAfter;
+        return { done: false, value };
+      } catch (error) {
+        await close();
+        throw error;
+      } finally {
+        waitSeconds += (performance.now() - start) / 1000;
+      }
+    },
+    async return() {
+      await close();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]: () => loader,
+    state: () => state,
+    get waitSeconds() {
+      return waitSeconds;
+    },
+    close,
+  };
+  // Work starts now, not when the first batch is asked for.
+  planAhead();
+  return loader;
+}
+
+interface ImagePlan {
+  readonly sample: DetectionDataset['samples'][number];
+  readonly size: NetworkSize;
+  readonly flip: boolean;
+}
+
+/** What is drawn for one picture: a function of the seed and the picture's position in the order. */
+function planImage(draw: Draw, seed: number, { dataset, preprocess, augment = {} }: LoaderOptions): ImagePlan {
+  const sample = dataset.samples[draw.index]!;
+  const random = createRandom(seed, augmentStream, draw.position);
+  const flip = random.uniform() < (augment.flip ?? 0);
+  const { resize } = preprocess;
+  const minSizes = augment.minSizes?.length ? augment.minSizes : [resize.minSize];
+  const minSize = minSizes[random.integer(minSizes.length)]!;
+  const limits = { minSize, maxSize: resize.maxSize };
+  return { sample, flip, size: networkSize(sample.image.width, sample.image.height, resize.rule, limits) };
+}
+
+function createSampler(options: LoaderOptions): BatchSampler {
+  const { dataset, batchSize, shuffle = false, seed = 0, startAt } = options;
+  const count = dataset.samples.length;
+  if (!shuffle) return sequentialBatches({ count, batchSize, seed, startAt });
+  const isGrouped = options.aspectGrouping ?? true;
+  const groups = isGrouped ? dataset.samples.map(({ image }) => aspectGroup(image)) : undefined;
+  return shuffledBatches({ count, batchSize, seed, groups, startAt });
+}
+
+function batchImageOf({ sample: { image }, size, flip }: ImagePlan): BatchImage {
+  return {
+    imageId: image.id,
+    fileName: image.fileName,
+    width: size.width,
+    height: size.height,
+    originalWidth: image.width,
+    originalHeight: image.height,
+    scaleX: size.scaleX,
+    scaleY: size.scaleY,
+    flipped: flip,
+  };
+}
+
+function targetOf(outcome: PromiseSettledResult<SampleResult>): Target {
+  if (outcome.status === 'rejected') throw outcome.reason;
+  const { value } = outcome;
+  if (value.error === undefined) return value.target;
+  const { code, message } = value.error;
+  throw code === undefined ? new Error(message) : new InputError(code, message);
+}
+
+function requireUsable({ batchSize, workers = 2, prefetch = 2, augment = {} }: LoaderOptions): void {
+  const requireWhole = (name: string, value: number, least: number) => {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new InputError('usage', `createLoader: ${name} is ${value} (expected a whole number of at least ${least})`);
+    }
+  };
+  requireWhole('batchSize', batchSize, 1);
+  requireWhole('workers', workers, 0);
+  requireWhole('prefetch', prefetch, 1);
+  for (const minSize of augment.minSizes ?? []) requireWhole('augment.minSizes', minSize, 1);
+  const flip = augment.flip ?? 0;
+  if (!(flip >= 0 && flip <= 1)) {
+    throw new InputError('usage', `createLoader: augment.flip is ${flip} (expected a share from 0 to 1)`);
+  }
+}

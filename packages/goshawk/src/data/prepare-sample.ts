@@ -1,0 +1,81 @@
+// One picture's way into a batch: decode, check, mirror, resize and normalise into its slot, make the target. It is a
+// function of its request alone, so that it gives the same wherever it runs.
+import {
+  type Annotation,
+  fillPadding,
+  flipImageInPlace,
+  type ImageRecord,
+  InputError,
+  type InputErrorCode,
+  type NetworkSize,
+  type Preprocess,
+  prepareImage,
+  type RgbImage,
+} from '@goshawk/core';
+import type { Target } from './batch.js';
+import { decodeImageFile, readImageSize } from './decode-image.js';
+import { makeTarget } from './target.js';
+
+/** Everything that the work on one picture needs; can be sent to a worker. */
+export interface SampleRequest {
+  readonly image: ImageRecord;
+  readonly path: string;
+  readonly annotations: readonly Annotation[];
+  readonly classes: readonly number[];
+  readonly size: NetworkSize;
+  readonly flip: boolean;
+  readonly preprocess: Preprocess;
+  readonly exifOrientation: 'apply' | 'ignore';
+  readonly masks: boolean;
+  readonly keypointCount: number;
+  readonly keypointFlipPairs: readonly (readonly [number, number])[];
+  /** Where the pixels go: `offset` and `rowStride` in floats. */
+  readonly slot: {
+    readonly memory: SharedArrayBuffer;
+    readonly offset: number;
+    readonly rowStride: number;
+    readonly height: number;
+  };
+}
+
+/** Errors cross threads as their parts. */
+export type SampleResult =
+  | { readonly target: Target; readonly error?: undefined }
+  | { readonly error: { readonly code?: InputErrorCode; readonly message: string } };
+
+/** Never rejects: what goes wrong is in the result. */
+export async function prepareSample(request: SampleRequest): Promise<SampleResult> {
+  try {
+    const decoded = await decodeImageFile(request.path, { exifOrientation: request.exifOrientation });
+    await requireDeclaredSize(decoded, request);
+    if (request.flip) flipImageInPlace(decoded);
+    const { memory, offset, rowStride, height } = request.slot;
+    const into = { data: new Float32Array(memory), offset, rowStride };
+    prepareImage(decoded, request.preprocess, { into, size: request.size });
+    fillPadding(into, request.size, height, request.preprocess.padValue);
+    return { target: makeTarget(request.annotations, request.image, request) };
+  } catch (error) {
+    if (error instanceof InputError) {
+      const message = error.message.includes(request.path) ? error.message : `${request.path}: ${error.message}`;
+      return { error: { code: error.code, message } };
+    }
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { error: { message: `internal: ${request.path}: ${reason}` } };
+  }
+}
+
+async function requireDeclaredSize(decoded: RgbImage, request: SampleRequest): Promise<void> {
+  const { image, path, exifOrientation } = request;
+  if (decoded.width === image.width && decoded.height === image.height) return;
+  const { orientation } = await readImageSize(path);
+  const isTurned = orientation >= 5 && decoded.width === image.height && decoded.height === image.width;
+  const remedy = isTurned
+    ? `EXIF orientation ${orientation} exchanges them: set exifOrientation to ${exifOrientation === 'apply' ? 'ignore' : 'apply'}, ` +
+      'or annotate the picture as shown'
+    : 'boxes would be scaled wrongly: correct the annotation file or take the picture that was annotated';
+  throw new InputError(
+    'annotation-invalid',
+    `${path}: image id ${image.id} is ${decoded.width} x ${decoded.height} pixels, ` +
+      `declared ${image.width} x ${image.height}: ${remedy}`,
+  );
+}

@@ -1,0 +1,85 @@
+// Annotations of one picture to a target in network pixels.
+import {
+  type Annotation,
+  flipBoxesInPlace,
+  flipKeypointsInPlace,
+  type ImageRecord,
+  InputError,
+  type MaskCrop,
+  type NetworkSize,
+  nearestMaskCrop,
+  polygonsToRle,
+  type Rle,
+} from '@goshawk/core';
+import type { Target } from './batch.js';
+
+export interface TargetOptions {
+  readonly size: NetworkSize;
+  readonly flip: boolean;
+  /** Classes of `annotations`, 1..C, one each. */
+  readonly classes: readonly number[];
+  readonly masks: boolean;
+  /** Points an object; 0 for no keypoints. */
+  readonly keypointCount: number;
+  readonly keypointFlipPairs: readonly (readonly [number, number])[];
+}
+
+/**
+ * Clips the boxes to the picture, mirrors where asked, scales. Masks follow torchvision's rule ({@link nearestMaskCrop}).
+ * @throws InputError naming the annotation whose mask cannot be read
+ */
+export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
+  const { size, flip } = options;
+  const boxes = Float32Array.from(
+    annotations.flatMap(({ bbox: [x, y, width, height] }) => [
+      clamp(x, image.width),
+      clamp(y, image.height),
+      clamp(x + width, image.width),
+      clamp(y + height, image.height),
+    ]),
+  );
+  if (flip) flipBoxesInPlace(boxes, image.width);
+  for (let i = 0; i < boxes.length; i++) boxes[i] = boxes[i]! * (i % 2 === 0 ? size.scaleX : size.scaleY);
+  const target = {
+    boxes,
+    classes: Int32Array.from(options.classes),
+    areas: Float32Array.from(annotations, (annotation) => annotation.area * size.scaleX * size.scaleY),
+    annotationIds: annotations.map((annotation) => annotation.id),
+  };
+  return {
+    ...target,
+    ...(options.masks && { masks: annotations.map((annotation) => maskOf(annotation, image, size, flip)) }),
+    ...(options.keypointCount > 0 && { keypoints: keypointsOf(annotations, image, options) }),
+  };
+}
+
+function maskOf(annotation: Annotation, image: ImageRecord, size: NetworkSize, flip: boolean): MaskCrop {
+  return nearestMaskCrop(rleOf(annotation, image), size.width, size.height, { flip });
+}
+
+function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
+  if (segmentation === undefined)
+    throw new InputError('annotation-invalid', `annotation id ${id}: has no segmentation`);
+  if (segmentation.kind === 'rle') return segmentation.rle;
+  return polygonsToRle(segmentation.polygons, [image.height, image.width]);
+}
+
+function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
+  const { size, flip, keypointCount, keypointFlipPairs } = options;
+  const keypoints = new Float32Array(annotations.length * keypointCount * 3);
+  annotations.forEach((annotation, i) => {
+    if (annotation.keypoints?.length === keypointCount * 3) {
+      keypoints.set(annotation.keypoints, i * keypointCount * 3);
+    }
+  });
+  if (flip) flipKeypointsInPlace(keypoints, keypointCount, image.width, keypointFlipPairs);
+  for (let i = 0; i < keypoints.length; i += 3) {
+    keypoints[i] = keypoints[i]! * size.scaleX;
+    keypoints[i + 1] = keypoints[i + 1]! * size.scaleY;
+  }
+  return keypoints;
+}
+
+function clamp(value: number, limit: number): number {
+  return Math.min(Math.max(value, 0), limit);
+}
