@@ -1,0 +1,126 @@
+// Convolutions over [N, C, H, W] and their transposes.
+import { empty } from '../tensor/create.js';
+import { callTensorOp } from '../tensor/dispatch.js';
+import type { Tensor } from '../tensor/tensor.js';
+import * as init from './init.js';
+import { Layer } from './module.js';
+import { Parameter } from './parameter.js';
+
+/** One number for both directions, or [vertical, horizontal]. */
+export type Pair = number | readonly [number, number];
+
+export interface ConvOptions {
+  /** Default 1. */
+  readonly stride?: Pair;
+  /** Zeros added at each side. Default 0. */
+  readonly padding?: Pair;
+  /** Default 1. */
+  readonly dilation?: Pair;
+  /** Default 1. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+}
+
+/** [N, in, H, W] to [N, out, H', W'], H' = floor((H + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. As torch.nn.Conv2d. */
+export class Conv2d extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: Pair;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+
+  constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: ConvOptions = {}) {
+    super();
+    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = options;
+    checkGroups('Conv2d', inChannels, outChannels, groups);
+    const [height, width] = bothOf(kernelSize);
+    this.weight = new Parameter(empty([outChannels, inChannels / groups, height, width]));
+    this.bias = bias ? new Parameter(empty([outChannels])) : undefined;
+    this.inChannels = inChannels;
+    this.outChannels = outChannels;
+    this.kernelSize = kernelSize;
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
+    initialiseUniform(this.weight, this.bias);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.convolve(input, this.weight, this.bias);
+  }
+
+  /** The convolution with this layer's geometry and another weight and bias. */
+  convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
+    return callTensorOp('aten::conv2d', input, weight, bias, this.stride, this.padding, this.dilation, this.groups);
+  }
+}
+
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Rows and columns added at the bottom and right of the output. Default 0. */
+  readonly outputPadding?: Pair;
+}
+
+/** [N, in, H, W] to [N, out, H', W'], H' = (H - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1. As torch.nn.ConvTranspose2d. */
+export class ConvTranspose2d extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly outputPadding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+
+  constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: ConvTransposeOptions = {}) {
+    super();
+    const { stride = 1, padding = 0, outputPadding = 0, dilation = 1, groups = 1, bias = true } = options;
+    checkGroups('ConvTranspose2d', inChannels, outChannels, groups);
+    const [height, width] = bothOf(kernelSize);
+    this.weight = new Parameter(empty([inChannels, outChannels / groups, height, width]));
+    this.bias = bias ? new Parameter(empty([outChannels])) : undefined;
+    this.stride = stride;
+    this.padding = padding;
+    this.outputPadding = outputPadding;
+    this.dilation = dilation;
+    this.groups = groups;
+    initialiseUniform(this.weight, this.bias);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return callTensorOp(
+      'aten::conv_transpose2d.input',
+      input,
+      this.weight,
+      this.bias,
+      this.stride,
+      this.padding,
+      this.outputPadding,
+      this.groups,
+      this.dilation,
+    );
+  }
+}
+
+/** PyTorch's default for convolutions and linear layers: weight and bias uniform within 1 / sqrt(fan in). */
+export function initialiseUniform(weight: Parameter, bias: Parameter | undefined): void {
+  init.kaimingUniform(weight, { a: Math.sqrt(5) });
+  const { fanIn } = init.fans(weight);
+  const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
+  if (bias) init.uniform(bias, { from: -bound, to: bound });
+}
+
+export function bothOf(pair: Pair): readonly [number, number] {
+  return typeof pair === 'number' ? [pair, pair] : pair;
+}
+
+function checkGroups(layer: string, inChannels: number, outChannels: number, groups: number): void {
+  if (inChannels % groups !== 0 || outChannels % groups !== 0)
+    throw new RangeError(
+      `${layer}: ${inChannels} input and ${outChannels} output channels are no multiples of ${groups} groups`,
+    );
+}

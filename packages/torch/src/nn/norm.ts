@@ -1,0 +1,127 @@
+// Normalisation layers.
+import { ones, zeros } from '../tensor/create.js';
+import { callOp, callTensorOp } from '../tensor/dispatch.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { Layer } from './module.js';
+import { type Buffer, Parameter } from './parameter.js';
+
+/**
+ * Per channel of [N, C, H, W]: by the batch's mean and variance in training, by the running ones otherwise. As
+ * torch.nn.BatchNorm2d (Ioffe and Szegedy 2015).
+ */
+export class BatchNorm2d extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  declare readonly runningMean: Buffer;
+  declare readonly runningVar: Buffer;
+  declare readonly numBatchesTracked: Buffer;
+  readonly eps: number;
+  /** Share of the newest batch in the running values. */
+  readonly momentum: number;
+
+  constructor(channels: number, { eps = 1e-5, momentum = 0.1 }: { eps?: number; momentum?: number } = {}) {
+    super();
+    this.weight = new Parameter(ones([channels]));
+    this.bias = new Parameter(zeros([channels]));
+    this.registerBuffer('runningMean', zeros([channels]));
+    this.registerBuffer('runningVar', ones([channels]));
+    this.registerBuffer('numBatchesTracked', zeros([], { dtype: 'int64' }));
+    this.eps = eps;
+    this.momentum = momentum;
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.training) callOp('aten::add_.Scalar', this.numBatchesTracked, 1);
+    return batchNorm(input, this, this.training, this.momentum);
+  }
+
+  // Checkpoints from before PyTorch 0.4.1 have no such count.
+  override toleratedState(): readonly string[] {
+    return ['num_batches_tracked'];
+  }
+}
+
+/**
+ * A batch norm whose statistics and affine part never change: all four tensors are buffers. As torchvision's
+ * FrozenBatchNorm2d; convFrozenNorm() folds it into the convolution before it.
+ */
+export class FrozenBatchNorm2d extends Layer {
+  declare readonly weight: Buffer;
+  declare readonly bias: Buffer;
+  declare readonly runningMean: Buffer;
+  declare readonly runningVar: Buffer;
+  readonly eps: number;
+
+  constructor(channels: number, { eps = 1e-5 }: { eps?: number } = {}) {
+    super();
+    this.registerBuffer('weight', ones([channels]));
+    this.registerBuffer('bias', zeros([channels]));
+    this.registerBuffer('runningMean', zeros([channels]));
+    this.registerBuffer('runningVar', ones([channels]));
+    this.eps = eps;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return batchNorm(input, this, false, 0);
+  }
+
+  override toleratedState(): readonly string[] {
+    return ['num_batches_tracked'];
+  }
+}
+
+/** Per image and group of channels of [N, C, ...]. As torch.nn.GroupNorm (Wu and He 2018). */
+export class GroupNorm extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  readonly groups: number;
+  readonly eps: number;
+
+  constructor(groups: number, channels: number, { eps = 1e-5 }: { eps?: number } = {}) {
+    super();
+    if (channels % groups !== 0)
+      throw new RangeError(`GroupNorm: ${channels} channels do not divide into ${groups} groups`);
+    this.weight = new Parameter(ones([channels]));
+    this.bias = new Parameter(zeros([channels]));
+    this.groups = groups;
+    this.eps = eps;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return callTensorOp('aten::group_norm', input, this.groups, this.weight, this.bias, this.eps);
+  }
+}
+
+/** Over the last dimensions, whose sides are `shape`. As torch.nn.LayerNorm (Ba et al. 2016). */
+export class LayerNorm extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  readonly normalizedShape: readonly number[];
+  readonly eps: number;
+
+  constructor(shape: number | readonly number[], { eps = 1e-5 }: { eps?: number } = {}) {
+    super();
+    this.normalizedShape = typeof shape === 'number' ? [shape] : shape;
+    this.weight = new Parameter(ones(this.normalizedShape));
+    this.bias = new Parameter(zeros(this.normalizedShape));
+    this.eps = eps;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return callTensorOp('aten::layer_norm', input, this.normalizedShape, this.weight, this.bias, this.eps);
+  }
+}
+
+/** The four tensors of a batch norm. */
+export interface BatchNormState {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly runningMean: Tensor;
+  readonly runningVar: Tensor;
+  readonly eps: number;
+}
+
+function batchNorm(input: Tensor, norm: BatchNormState, training: boolean, momentum: number): Tensor {
+  const { weight, bias, runningMean, runningVar, eps } = norm;
+  return callTensorOp('aten::batch_norm', input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+}

@@ -1,0 +1,102 @@
+// A module's own tensors: parameters, which are learned, and buffers, which are only kept with them.
+import { noGrad } from '../tensor/autograd.js';
+import { callOp, findOperator } from '../tensor/dispatch.js';
+import type { DType } from '../tensor/dtype.js';
+import { native, type TensorId } from '../tensor/native.js';
+import { keep, track } from '../tensor/scope.js';
+import { type Device, type MemoryFormat, Tensor } from '../tensor/tensor.js';
+
+/** A tensor's contents as checkpoint files give them: elements in C order, in the dtype's own bytes. */
+export interface TensorData {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: ArrayBufferView;
+}
+
+/** Where a module's tensors shall live and as what; `dtype` applies to the floating ones, `memoryFormat` to those of rank 4. */
+export interface Placement {
+  readonly dtype?: DType;
+  readonly device?: Device;
+  readonly memoryFormat?: MemoryFormat;
+}
+
+/** What Parameter and Buffer share: they outlive every scope and can be overwritten, moved and cast where they are. */
+export abstract class StateTensor extends Tensor {
+  #moves = 0;
+
+  /** Shares the memory of `tensor`. */
+  constructor(tensor: Tensor) {
+    super(detached(tensor));
+    keep(track(this));
+  }
+
+  // Unlike another tensor's, this one's dtype changes, by place().
+  override get dtype(): DType {
+    return native.dtype(this.id) as DType;
+  }
+
+  /** A number that changes whenever the elements may have: by assign(), place(), or an operator in place. */
+  get version(): number {
+    return (callOp('aten::_version', this) as number) + this.#moves * 0x1_0000_0000;
+  }
+
+  /**
+   * Overwrites the elements, converting dtype and device.
+   * @throws Error when the shapes differ
+   */
+  assign(value: Tensor | TensorData): void {
+    if (value.shape.length !== this.shape.length || value.shape.some((side, i) => side !== this.shape[i]))
+      throw new Error(`assign: the tensor is [${this.shape.join(', ')}], got [${value.shape.join(', ')}]`);
+    noGrad(() => {
+      const source =
+        value instanceof Tensor
+          ? value
+          : track(new Tensor(native.borrowBytes(value.data, value.shape, undefined, value.dtype)));
+      callOp('aten::copy_', this, source);
+    });
+  }
+
+  /** Moves or casts in place: this stays the same tensor for those who hold it. Its gradient goes along. */
+  place({ dtype, device, memoryFormat }: Placement): void {
+    const target = {
+      ...(dtype && isFloating(this.dtype) ? { dtype } : {}),
+      ...(device ? { device } : {}),
+      ...(memoryFormat && this.rank === 4 ? { memoryFormat } : {}),
+    };
+    noGrad(() => {
+      const moved = this.to(target);
+      if (moved.is(this)) return;
+      const gradient = this.grad?.to(target);
+      this.grad = undefined;
+      callOp('aten::set_data', this, moved);
+      if (gradient) this.grad = gradient;
+    });
+    this.#moves++;
+  }
+}
+
+/** A tensor that is learned: listed by parameters(), saved in the state dict. */
+export class Parameter extends StateTensor {
+  constructor(tensor: Tensor, { requiresGrad = true }: { requiresGrad?: boolean } = {}) {
+    super(tensor);
+    this.requiresGrad = requiresGrad;
+  }
+}
+
+/** A tensor that is kept but not learned, such as a running mean: saved in the state dict if persistent (default). */
+export class Buffer extends StateTensor {
+  readonly persistent: boolean;
+
+  constructor(tensor: Tensor, { persistent = true }: { persistent?: boolean } = {}) {
+    super(tensor);
+    this.persistent = persistent;
+  }
+}
+
+function isFloating(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
+}
+
+function detached(tensor: Tensor): TensorId {
+  return native.callOperator(findOperator('aten::detach').index, tensor.id) as TensorId;
+}

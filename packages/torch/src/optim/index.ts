@@ -1,0 +1,2 @@
+export { type NamedOrPlain, Optimizer, type OptimizerState, type ParameterGroup, type Params } from './optimizer.js';
+export * from './sgd.js';

@@ -1,0 +1,154 @@
+// What all optimizers share: groups of parameters with rates of their own, and a state that a checkpoint can hold.
+import { Buffer, Parameter, type TensorData } from '../nn/parameter.js';
+import { noGrad } from '../tensor/autograd.js';
+import { callTensorOp } from '../tensor/dispatch.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** A parameter, or [name, parameter] as Module.namedParameters() gives them: names make the saved state readable and stable. */
+export type NamedOrPlain = Parameter | readonly [string, Parameter];
+
+/** Parameters with options of their own; those left out are the optimizer's. */
+export type ParameterGroup<Options> = Partial<Options> & {
+  readonly params: Iterable<NamedOrPlain>;
+  /** What setLearningRate() multiplies for this group. Default: this group's lr over the optimizer's. */
+  readonly lrMultiplier?: number;
+};
+
+export type Params<Options> = Iterable<NamedOrPlain> | readonly ParameterGroup<Options>[];
+
+/** Everything an optimizer needs to go on bit for bit: tensors by name for a safetensors file, numbers beside them. */
+export interface OptimizerState {
+  readonly tensors: Map<string, Tensor>;
+  readonly scalars: Record<string, number>;
+}
+
+/** A group as the optimizer keeps it; its options may be changed between steps. */
+export type Group<Options> = Options & { readonly entries: readonly Entry[]; readonly lrMultiplier: number };
+
+/** A parameter with what the optimizer remembers of it. */
+export interface Entry {
+  readonly name: string;
+  readonly parameter: Parameter;
+  readonly tensors: Map<string, Buffer>;
+  /** Steps this parameter took part in. */
+  steps: number;
+}
+
+export abstract class Optimizer<Options extends { lr: number }> {
+  readonly groups: readonly Group<Options>[];
+
+  protected constructor(params: Params<Options>, defaults: Options) {
+    const names = new Set<string>();
+    const seen = new Set<Parameter>();
+    const groups = [...(isGroups(params) ? params : [{ params } as ParameterGroup<Options>])];
+    this.groups = groups.map((group) => {
+      const { params: listed, lrMultiplier, ...options } = group;
+      const entries = Array.from(listed, (item) => {
+        const [name, parameter] = item instanceof Parameter ? [`param_${seen.size}`, item] : item;
+        if (names.has(name) || seen.has(parameter))
+          throw new Error(`optimizer: ${name} is in the groups twice: list each parameter once`);
+        names.add(name);
+        seen.add(parameter);
+        return { name, parameter, tensors: new Map<string, Buffer>(), steps: 0 };
+      });
+      const merged = { ...defaults, ...(options as unknown as Partial<Options>) };
+      return { ...merged, entries, lrMultiplier: lrMultiplier ?? (defaults.lr === 0 ? 1 : merged.lr / defaults.lr) };
+    });
+    if (seen.size === 0) throw new Error('optimizer: there are no parameters: pass module.namedParameters()');
+  }
+
+  /** Changes every parameter that has a gradient by one step. */
+  step(): void {
+    noGrad(() => {
+      for (const group of this.groups) {
+        for (const entry of group.entries) {
+          const gradient = entry.parameter.grad;
+          if (!gradient) continue;
+          entry.steps++;
+          this.update(entry, gradient, group);
+        }
+      }
+    });
+  }
+
+  /** One parameter's step, in place; nothing is recorded and the tensors made are freed afterwards. */
+  protected abstract update(entry: Entry, gradient: Tensor, options: Options): void;
+
+  /** Drops the gradients. */
+  zeroGrad(): void {
+    for (const { entries } of this.groups) for (const { parameter } of entries) parameter.grad = undefined;
+  }
+
+  /** Sets each group's rate to `lr` times its multiplier. */
+  setLearningRate(lr: number): void {
+    for (const group of this.groups) (group as { lr: number }).lr = lr * group.lrMultiplier;
+  }
+
+  /** The tensors themselves (no copies), named `<parameter>.<what>`, and the counts and rates. */
+  stateDict(): OptimizerState {
+    const tensors = new Map<string, Tensor>();
+    const scalars: Record<string, number> = {};
+    for (const [i, group] of this.groups.entries()) {
+      scalars[`group_${i}.lr`] = group.lr;
+      for (const { name, tensors: own, steps } of group.entries) {
+        if (steps > 0) scalars[`${name}.steps`] = steps;
+        for (const [what, tensor] of own) tensors.set(`${name}.${what}`, tensor);
+      }
+    }
+    return { tensors, scalars };
+  }
+
+  /**
+   * Goes on from a saved state, copying its tensors.
+   * @throws Error naming what does not belong to this optimizer, or whose shape differs; nothing is changed then
+   */
+  loadStateDict(state: {
+    readonly tensors: ReadonlyMap<string, Tensor | TensorData>;
+    readonly scalars: Readonly<Record<string, number>>;
+  }): void {
+    const entries = new Map(this.groups.flatMap((group) => group.entries.map((entry) => [entry.name, entry] as const)));
+    const restored: { entry: Entry; what: string; value: Tensor | TensorData }[] = [];
+    for (const [name, value] of state.tensors) {
+      const dot = name.lastIndexOf('.');
+      const entry = entries.get(name.slice(0, dot));
+      const what = name.slice(dot + 1);
+      if (!entry || !this.stateNames().includes(what))
+        throw new Error(
+          `optimizer state: ${name} belongs to no parameter here: was it saved by another optimizer or model?`,
+        );
+      const { shape } = entry.parameter;
+      if (value.shape.join() !== shape.join())
+        throw new Error(`optimizer state: ${name} is [${value.shape.join(', ')}], the parameter [${shape.join(', ')}]`);
+      restored.push({ entry, what, value });
+    }
+    for (const entry of entries.values()) {
+      entry.steps = state.scalars[`${entry.name}.steps`] ?? 0;
+      for (const tensor of entry.tensors.values()) tensor.dispose();
+      entry.tensors.clear();
+    }
+    for (const { entry, what, value } of restored) this.slot(entry, what).assign(value);
+    for (const [i, group] of this.groups.entries()) {
+      const lr = state.scalars[`group_${i}.lr`];
+      if (lr !== undefined) (group as { lr: number }).lr = lr;
+    }
+  }
+
+  /** Names of the tensors that update() may keep per parameter. */
+  protected abstract stateNames(): readonly string[];
+
+  /** The tensor `what` of a parameter, zeros of its shape and memory format when there is none yet. */
+  protected slot(entry: Entry, what: string): Buffer {
+    let tensor = entry.tensors.get(what);
+    if (!tensor) {
+      tensor = noGrad(() => new Buffer(callTensorOp('aten::zeros_like', entry.parameter)));
+      entry.tensors.set(what, tensor);
+    }
+    return tensor;
+  }
+}
+
+function isGroups<Options>(params: Params<Options>): params is readonly ParameterGroup<Options>[] {
+  if (!Array.isArray(params)) return false;
+  const first: unknown = params[0];
+  return typeof first === 'object' && first !== null && 'params' in first;
+}
