@@ -1,0 +1,88 @@
+// Files and folders that appear whole or not at all: made beside their place, flushed to the disk, renamed.
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { InputError } from '@goshawk/core';
+
+/**
+ * Writes a file, replacing the one that is there; its folder is made when missing.
+ * Whoever opens `file`, also after a crash in the middle, finds the old content or the new one.
+ * @throws InputError when the folder cannot be written to
+ */
+export function writeFileAtomic(file: string, content: string | Uint8Array): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  const folder = path.dirname(file);
+  const partial = `${file}.partial-${process.pid}`;
+  try {
+    mkdirSync(folder, { recursive: true });
+    const handle = openSync(partial, 'w');
+    try {
+      // One call writes at most 2 GiB.
+      for (let at = 0; at < bytes.length; ) at += writeSync(handle, bytes, at);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(partial, file);
+    flushFolder(folder);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw describeWriteError(file, error);
+  }
+}
+
+/**
+ * Fills a new folder by `fill` and then gives it its name. When `fill` fails nothing remains.
+ * @param fill gets the folder to write into
+ * @throws InputError when there already is something under that name
+ */
+export async function writeFolderAtomic<T>(folder: string, fill: (partial: string) => Promise<T>): Promise<T> {
+  const target = path.resolve(folder);
+  refuseExisting(folder, target);
+  const partial = `${target}.partial-${process.pid}`;
+  try {
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial, { recursive: true });
+    const result = await fill(partial);
+    flushFolder(partial);
+    refuseExisting(folder, target);
+    renameSync(partial, target);
+    flushFolder(path.dirname(target));
+    return result;
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw describeWriteError(folder, error);
+  }
+}
+
+function refuseExisting(folder: string, target: string): void {
+  if (existsSync(target)) throw new InputError('usage', `${folder}: is there already: name a new folder or remove it`);
+}
+
+/** Makes renames in the folder survive a power cut. */
+function flushFolder(folder: string): void {
+  let handle: number | undefined;
+  try {
+    handle = openSync(folder, 'r');
+    fsyncSync(handle);
+  } catch {
+    // Not every file system lets folders be flushed; the rename itself has happened.
+  } finally {
+    if (handle !== undefined) closeSync(handle);
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'may not be written: choose another place or change its permissions',
+  EPERM: 'may not be written: choose another place or change its permissions',
+  EROFS: 'lies on a read-only file system: choose another place',
+  ENOSPC: 'the disk is full: make room or choose another place',
+  EDQUOT: 'the disk quota is used up: make room or choose another place',
+  ENOTDIR: 'a part of its path is a file, not a folder: choose another place',
+  EEXIST: 'a part of its path is a file, not a folder: choose another place',
+  EISDIR: 'is a folder: name a file',
+};
+
+function describeWriteError(file: string, error: unknown): unknown {
+  const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];
+  return reason === undefined ? error : new InputError('file-unreadable', `${file}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,23 @@
+// The learning rate as a function of the iteration alone, so that resuming needs no scheduler state.
+import type { ScheduleConfig } from '../config/index.js';
+
+/**
+ * What the configured learning rate is multiplied by in one iteration: the warm-up's factor times gamma for each step
+ * that has come. The linear warm-up is that of torchvision (LinearLR), Detectron and maskrcnn-benchmark:
+ * `warmupFactor + (1 - warmupFactor) * iteration / warmupIterations`.
+ * @param iteration optimizer steps done before: 0 in the first
+ */
+export function learningRateFactor(iteration: number, schedule: ScheduleConfig): number {
+  const stepsDone = schedule.steps.filter((step) => iteration >= step).length;
+  return warmupFactor(iteration, schedule) * schedule.gamma ** stepsDone;
+}
+
+function warmupFactor(iteration: number, schedule: ScheduleConfig): number {
+  if (iteration >= schedule.warmupIterations) return 1;
+  switch (schedule.warmup) {
+    case 'linear':
+      return schedule.warmupFactor + ((1 - schedule.warmupFactor) * iteration) / schedule.warmupIterations;
+    case 'constant':
+      return schedule.warmupFactor;
+  }
+}
