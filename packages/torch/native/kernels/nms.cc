@@ -1,0 +1,195 @@
+// Greedy non-maximum suppression: a box is kept unless an already kept box of its group, of higher score, overlaps it by
+// more than a threshold. A candidate is compared with the kept boxes, not a kept box with all that follow: most
+// candidates meet their suppressor early. Ties in score go by index; NaN scores come last; NaN boxes overlap nothing.
+//
+// torchvision's batched_nms moves the boxes of each group apart by an offset and so rounds their coordinates (an IoU near
+// the threshold can flip); here groups are compared apart, and the result is what its definition says.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "boxes.h"
+
+namespace goshawk {
+namespace {
+
+template <typename T>
+struct Rule {
+  /** A box is suppressed at IoU >= this. */
+  T threshold;
+  T extra;
+};
+
+/**
+ * Modern code suppresses at IoU > threshold, comparing in double: the same as >= the next T above. Legacy code
+ * (py_cpu_nms, Detectron's cython_nms, maskrcnn-benchmark's nms_cpu.cpp) suppresses at IoU >= threshold, a float32.
+ */
+template <typename T>
+Rule<T> rule_of(double threshold, bool plus_one, bool suppress_equal) {
+  T at = static_cast<T>(threshold);
+  if (!suppress_equal && static_cast<double>(at) <= threshold) {
+    at = std::nextafter(at, std::numeric_limits<T>::infinity());
+  }
+  return {at, plus_one ? T(1) : T(0)};
+}
+
+template <typename T>
+bool overlaps_any(const BoxColumns<T>& kept, size_t from, const Box<T>& box, const Rule<T>& rule) {
+  constexpr size_t kBlock = 128;
+  const T* x1 = kept.x1.data();
+  const T* y1 = kept.y1.data();
+  const T* x2 = kept.x2.data();
+  const T* y2 = kept.y2.data();
+  const T* area = kept.area.data();
+  const size_t count = kept.size();
+  for (size_t start = from; start < count; start += kBlock) {
+    const size_t end = std::min(start + kBlock, count);
+    int hits = 0;
+    for (size_t i = start; i < end; ++i) {
+      hits |= iou(x1[i], y1[i], x2[i], y2[i], area[i], box, rule.extra) >= rule.threshold ? 1 : 0;
+    }
+    if (hits != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Sets keep[i] for the boxes order[0..count), best first, that survive. */
+template <typename T>
+void suppress(const T* boxes, const int64_t* order, int64_t count, const Rule<T>& rule, uint8_t* keep) {
+  // Within a tile the candidates meet the boxes kept before it side by side, then those kept inside it one by one.
+  constexpr int64_t kTile = 512;
+  BoxColumns<T> kept;
+  std::vector<uint8_t> suppressed(static_cast<size_t>(std::min(kTile, count)));
+  for (int64_t tile = 0; tile < count; tile += kTile) {
+    const int64_t tile_end = std::min(tile + kTile, count);
+    const size_t before = kept.size();
+    const int64_t grain = before == 0 ? kTile : std::max<int64_t>(1, (1 << 17) / static_cast<int64_t>(before));
+    at::parallel_for(tile, tile_end, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        suppressed[static_cast<size_t>(i - tile)] =
+            overlaps_any(kept, 0, Box<T>(boxes + order[i] * 4, rule.extra), rule) ? 1 : 0;
+      }
+    });
+    for (int64_t i = tile; i < tile_end; ++i) {
+      const T* box = boxes + order[i] * 4;
+      if (suppressed[static_cast<size_t>(i - tile)] == 0 &&
+          !overlaps_any(kept, before, Box<T>(box, rule.extra), rule)) {
+        kept.push(box, rule.extra);
+        keep[order[i]] = 1;
+      }
+    }
+  }
+}
+
+/** Indices by descending score. */
+template <typename T>
+std::vector<int64_t> order_by_score(const T* scores, int64_t count) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::sort(order.begin(), order.end(), [scores](int64_t a, int64_t b) {
+    const T left = scores[a];
+    const T right = scores[b];
+    if (left > right) {
+      return true;
+    }
+    if (left < right) {
+      return false;
+    }
+    const bool left_nan = std::isnan(left);
+    const bool right_nan = std::isnan(right);
+    return left_nan != right_nan ? right_nan : a < b;
+  });
+  return order;
+}
+
+template <typename T>
+at::Tensor run(const at::Tensor& boxes, const at::Tensor& scores, const int64_t* groups, const Rule<T>& rule) {
+  const auto dtype = c10::CppTypeToScalarType<T>::value;
+  const at::Tensor box_data = boxes.to(dtype).contiguous();
+  const at::Tensor score_data = scores.to(dtype).contiguous();
+  const int64_t count = boxes.size(0);
+  const T* box = box_data.data_ptr<T>();
+  const std::vector<int64_t> order = order_by_score(score_data.data_ptr<T>(), count);
+  std::vector<uint8_t> keep(static_cast<size_t>(count), 0);
+  if (groups == nullptr) {
+    suppress(box, order.data(), count, rule, keep.data());
+  } else {
+    std::vector<int64_t> grouped = order;
+    std::stable_sort(
+        grouped.begin(), grouped.end(), [groups](int64_t a, int64_t b) { return groups[a] < groups[b]; });
+    std::vector<int64_t> starts;
+    for (int64_t i = 0; i < count; ++i) {
+      if (i == 0 || groups[grouped[static_cast<size_t>(i)]] != groups[grouped[static_cast<size_t>(i - 1)]]) {
+        starts.push_back(i);
+      }
+    }
+    starts.push_back(count);
+    const auto group_count = static_cast<int64_t>(starts.size()) - 1;
+    at::parallel_for(0, group_count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t g = begin; g < end; ++g) {
+        const int64_t from = starts[static_cast<size_t>(g)];
+        suppress(box, grouped.data() + from, starts[static_cast<size_t>(g) + 1] - from, rule, keep.data());
+      }
+    });
+  }
+  const auto kept = static_cast<int64_t>(std::accumulate(keep.begin(), keep.end(), int64_t{0}));
+  at::Tensor result = at::empty({kept}, at::kLong);
+  int64_t* out = result.data_ptr<int64_t>();
+  for (const int64_t i : order) {
+    if (keep[static_cast<size_t>(i)] != 0) {
+      *out++ = i;
+    }
+  }
+  return result;
+}
+
+void check(const char* op, const at::Tensor& boxes, const at::Tensor& scores) {
+  check_boxes(op, "boxes", boxes);
+  TORCH_CHECK(
+      scores.dim() == 1 && scores.size(0) == boxes.size(0) && at::isFloatingType(scores.scalar_type()), op,
+      ": scores must be [N] floating point with N = ", boxes.size(0), ", got ", scores.sizes(), " ",
+      scores.scalar_type());
+}
+
+at::Tensor dispatch(
+    const at::Tensor& boxes, const at::Tensor& scores, const int64_t* groups, double threshold, bool plus_one,
+    bool suppress_equal) {
+  if (boxes.scalar_type() == at::kDouble || scores.scalar_type() == at::kDouble) {
+    return run<double>(boxes, scores, groups, rule_of<double>(threshold, plus_one, suppress_equal));
+  }
+  return run<float>(boxes, scores, groups, rule_of<float>(threshold, plus_one, suppress_equal));
+}
+
+at::Tensor nms_cpu(
+    const at::Tensor& boxes, const at::Tensor& scores, double threshold, bool plus_one, bool suppress_equal) {
+  check("nms", boxes, scores);
+  return dispatch(boxes, scores, nullptr, threshold, plus_one, suppress_equal);
+}
+
+at::Tensor batched_nms_cpu(
+    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, double threshold, bool plus_one,
+    bool suppress_equal) {
+  check("batched_nms", boxes, scores);
+  TORCH_CHECK(
+      groups.dim() == 1 && groups.size(0) == boxes.size(0) && at::isIntegralType(groups.scalar_type(), false),
+      "batched_nms: groups must be integer [N] with N = ", boxes.size(0), ", got ", groups.sizes(), " ",
+      groups.scalar_type());
+  const at::Tensor ids = groups.to(at::kLong).contiguous();
+  return dispatch(boxes, scores, ids.data_ptr<int64_t>(), threshold, plus_one, suppress_equal);
+}
+
+} // namespace
+} // namespace goshawk
+
+TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
+  m.impl("nms", TORCH_FN(goshawk::nms_cpu));
+  m.impl("batched_nms", TORCH_FN(goshawk::batched_nms_cpu));
+}

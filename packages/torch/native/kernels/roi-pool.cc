@@ -1,0 +1,246 @@
+// RoIPool (Girshick, Fast R-CNN, 2015, section 2.1) with its gradient: the maximum of each bin of a RoI rounded to whole
+// pixels, bins overlapping by rounding outwards. Rounding as in torchvision and Caffe's original: end pixels included.
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+#include "roi-align.h"
+
+namespace goshawk {
+namespace {
+
+struct PixelRange {
+  int64_t begin;
+  int64_t end;
+};
+
+/** Pixels of bin `bin` of `bins` between the rounded ends, cut to the map. */
+template <typename F>
+PixelRange bin_pixels(F start, F finish, int64_t bin, int64_t bins, int64_t size) {
+  const F length = std::max(finish - start + F(1), F(1));
+  const F bin_length = length / static_cast<F>(bins);
+  const F limit = static_cast<F>(size);
+  const F begin = std::floor(static_cast<F>(bin) * bin_length) + start;
+  const F end = std::ceil(static_cast<F>(bin + 1) * bin_length) + start;
+  // NaN and infinite RoIs fall out of the comparisons as empty ranges.
+  return {
+      begin > F(0) ? static_cast<int64_t>(std::min(begin, limit)) : 0,
+      end > F(0) ? static_cast<int64_t>(std::min(end, limit)) : 0};
+}
+
+/** The strides that make one loop serve both memory formats; the inner one runs over channels. */
+struct Layout {
+  int64_t image;
+  int64_t channel;
+  int64_t pixel;
+};
+
+Layout layout_of(int64_t channels, int64_t area, bool channels_last) {
+  return channels_last ? Layout{channels * area, 1, channels} : Layout{channels * area, area, 1};
+}
+
+at::MemoryFormat format_of(bool channels_last) {
+  return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+template <typename F, typename T>
+void forward(
+    const at::Tensor& input, const RoiList<F>& rois, double spatial_scale, bool channels_last, at::Tensor& output,
+    at::Tensor& argmax) {
+  const int64_t channels = input.size(1);
+  const int64_t height = input.size(2);
+  const int64_t width = input.size(3);
+  const int64_t pooled_height = output.size(2);
+  const int64_t pooled_width = output.size(3);
+  const Layout from = layout_of(channels, height * width, channels_last);
+  const Layout to = layout_of(channels, pooled_height * pooled_width, channels_last);
+  const T* data = input.data_ptr<T>();
+  T* out = output.data_ptr<T>();
+  int32_t* arg = argmax.data_ptr<int32_t>();
+  const F scale = static_cast<F>(spatial_scale);
+  at::parallel_for(0, rois.count, 1, [&](int64_t k_begin, int64_t k_end) {
+    std::vector<F> best(static_cast<size_t>(channels));
+    std::vector<int32_t> where(static_cast<size_t>(channels));
+    for (int64_t k = k_begin; k < k_end; ++k) {
+      const F* box = rois.box + k * 5;
+      const T* image = data + static_cast<int64_t>(box[0]) * from.image;
+      const F left = std::round(box[1] * scale);
+      const F top = std::round(box[2] * scale);
+      const F right = std::round(box[3] * scale);
+      const F bottom = std::round(box[4] * scale);
+      for (int64_t i = 0; i < pooled_height; ++i) {
+        const PixelRange rows = bin_pixels(top, bottom, i, pooled_height, height);
+        for (int64_t j = 0; j < pooled_width; ++j) {
+          const PixelRange columns = bin_pixels(left, right, j, pooled_width, width);
+          const bool empty = rows.end <= rows.begin || columns.end <= columns.begin;
+          std::fill(best.begin(), best.end(), empty ? F(0) : -std::numeric_limits<F>::max());
+          std::fill(where.begin(), where.end(), -1);
+          for (int64_t y = rows.begin; y < rows.end; ++y) {
+            for (int64_t x = columns.begin; x < columns.end; ++x) {
+              const int64_t pixel = y * width + x;
+              const T* values = image + pixel * from.pixel;
+              for (int64_t c = 0; c < channels; ++c) {
+                const F value = static_cast<F>(values[c * from.channel]);
+                const bool higher = value > best[static_cast<size_t>(c)];
+                best[static_cast<size_t>(c)] = higher ? value : best[static_cast<size_t>(c)];
+                where[static_cast<size_t>(c)] =
+                    higher ? static_cast<int32_t>(pixel) : where[static_cast<size_t>(c)];
+              }
+            }
+          }
+          const int64_t target = k * to.image + (i * pooled_width + j) * to.pixel;
+          for (int64_t c = 0; c < channels; ++c) {
+            out[target + c * to.channel] = static_cast<T>(best[static_cast<size_t>(c)]);
+            arg[target + c * to.channel] = where[static_cast<size_t>(c)];
+          }
+        }
+      }
+    }
+  });
+}
+
+std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(
+    const at::Tensor& input, const at::Tensor& rois, double spatial_scale, int64_t pooled_height,
+    int64_t pooled_width) {
+  TORCH_CHECK(
+      input.dim() == 4, "roi_pool: input must be [N, C, H, W], got ", input.sizes(), " ", input.scalar_type());
+  TORCH_CHECK(
+      input.size(2) > 0 && input.size(3) > 0 && input.size(2) * input.size(3) < INT32_MAX,
+      "roi_pool: the feature map is empty or too large, got ", input.sizes());
+  TORCH_CHECK(
+      pooled_height > 0 && pooled_width > 0, "roi_pool: the output size must be positive, got ", pooled_height, " x ",
+      pooled_width);
+  TORCH_CHECK(
+      rois.dim() == 2 && rois.size(1) == 5, "roi_pool: rois must be [K, 5], got ", rois.sizes(), " ",
+      rois.scalar_type(), ": give batch index, x1, y1, x2, y2");
+  const bool channels_last = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+  const at::Tensor map = input.contiguous(format_of(channels_last));
+  const std::vector<int64_t> size{rois.size(0), input.size(1), pooled_height, pooled_width};
+  at::Tensor output = at::empty(size, input.options(), format_of(channels_last));
+  at::Tensor argmax = at::empty(size, input.options().dtype(at::kInt), format_of(channels_last));
+  const at::Tensor levels = at::zeros({rois.size(0)}, at::kLong);
+  const std::vector<RoiLevel> pyramid{{input.size(0), input.size(1), input.size(2), input.size(3), spatial_scale}};
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, input.scalar_type(), "roi_pool", [&] {
+    using F = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+    forward<F, scalar_t>(
+        map, check_rois<F>("roi_pool", rois, levels, pyramid), spatial_scale, channels_last, output, argmax);
+  });
+  return {output, argmax};
+}
+
+/** Each thread scatters into its own channels: no atomics, and the same bits for any number of threads. */
+template <typename F, typename T>
+void backward(
+    const at::Tensor& grad, const at::Tensor& argmax, const RoiList<F>& rois, bool channels_last, at::Tensor& sums) {
+  const int64_t channels = sums.size(1);
+  const int64_t bins = grad.size(2) * grad.size(3);
+  const Layout from = layout_of(channels, bins, channels_last);
+  const Layout to = layout_of(channels, sums.size(2) * sums.size(3), channels_last);
+  const T* source = grad.data_ptr<T>();
+  const int32_t* arg = argmax.data_ptr<int32_t>();
+  F* target = sums.data_ptr<F>();
+  at::parallel_for(0, channels, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t k = 0; k < rois.count; ++k) {
+      F* image = target + static_cast<int64_t>(rois.box[k * 5]) * to.image;
+      for (int64_t bin = 0; bin < bins; ++bin) {
+        for (int64_t c = begin; c < end; ++c) {
+          const int64_t at = k * from.image + bin * from.pixel + c * from.channel;
+          if (arg[at] >= 0) {
+            image[arg[at] * to.pixel + c * to.channel] += static_cast<F>(source[at]);
+          }
+        }
+      }
+    }
+  });
+}
+
+at::Tensor roi_pool_backward_cpu(
+    const at::Tensor& grad, const at::Tensor& argmax, const at::Tensor& rois, at::IntArrayRef input_size,
+    bool channels_last) {
+  TORCH_CHECK(
+      input_size.size() == 4 && grad.dim() == 4 && grad.sizes() == argmax.sizes() && grad.size(1) == input_size[1] &&
+          argmax.scalar_type() == at::kInt,
+      "roi_pool_backward: grad and argmax must be [K, C, height, width], got ", grad.sizes(), " and ", argmax.sizes(),
+      " ", argmax.scalar_type());
+  const at::Tensor source = grad.contiguous(format_of(channels_last));
+  const at::Tensor where = argmax.contiguous(format_of(channels_last));
+  TORCH_CHECK(
+      where.numel() == 0 || where.max().item<int32_t>() < input_size[2] * input_size[3],
+      "roi_pool_backward: argmax points outside of the feature map ", input_size);
+  const at::Tensor levels = at::zeros({rois.size(0)}, at::kLong);
+  const std::vector<RoiLevel> pyramid{{input_size[0], input_size[1], input_size[2], input_size[3], 1.0}};
+  at::Tensor sums;
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, grad.scalar_type(), "roi_pool_backward", [&] {
+    using F = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+    sums = at::empty(
+        input_size, grad.options().dtype(c10::CppTypeToScalarType<F>::value), format_of(channels_last)).zero_();
+    backward<F, scalar_t>(
+        source, where, check_rois<F>("roi_pool_backward", rois, levels, pyramid), channels_last, sums);
+  });
+  return sums.to(grad.scalar_type());
+}
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+class RoiPoolFunction : public torch::autograd::Function<RoiPoolFunction> {
+ public:
+  static variable_list forward(
+      AutogradContext* ctx, const Variable& input, const Variable& rois, double spatial_scale, int64_t pooled_height,
+      int64_t pooled_width) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    static const auto op =
+        c10::Dispatcher::singleton()
+            .findSchemaOrThrow("goshawk::roi_pool", "")
+            .typed<std::tuple<at::Tensor, at::Tensor>(const at::Tensor&, const at::Tensor&, double, int64_t, int64_t)>();
+    const auto result = op.call(input, rois, spatial_scale, pooled_height, pooled_width);
+    ctx->save_for_backward({rois, std::get<1>(result)});
+    ctx->mark_non_differentiable({std::get<1>(result)});
+    ctx->saved_data["size"] = input.sizes().vec();
+    ctx->saved_data["channels_last"] = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+    return {std::get<0>(result), std::get<1>(result)};
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    TORCH_CHECK(
+        !(at::GradMode::is_enabled() && grads[0].requires_grad()),
+        "roi_pool: has no second derivative: call backward without create_graph");
+    at::AutoDispatchBelowADInplaceOrView below;
+    static const auto op =
+        c10::Dispatcher::singleton()
+            .findSchemaOrThrow("goshawk::roi_pool_backward", "")
+            .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::IntArrayRef, bool)>();
+    const auto saved = ctx->get_saved_variables();
+    variable_list result(5);
+    result[0] = op.call(
+        grads[0], saved[1], saved[0], ctx->saved_data["size"].toIntVector(), ctx->saved_data["channels_last"].toBool());
+    return result;
+  }
+};
+
+std::tuple<at::Tensor, at::Tensor> roi_pool_autograd(
+    const at::Tensor& input, const at::Tensor& rois, double spatial_scale, int64_t pooled_height,
+    int64_t pooled_width) {
+  const auto result = RoiPoolFunction::apply(input, rois, spatial_scale, pooled_height, pooled_width);
+  return {result[0], result[1]};
+}
+
+} // namespace
+} // namespace goshawk
+
+TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
+  m.impl("roi_pool", TORCH_FN(goshawk::roi_pool_cpu));
+  m.impl("roi_pool_backward", TORCH_FN(goshawk::roi_pool_backward_cpu));
+}
+
+TORCH_LIBRARY_IMPL(goshawk, Autograd, m) {
+  m.impl("roi_pool", TORCH_FN(goshawk::roi_pool_autograd));
+}

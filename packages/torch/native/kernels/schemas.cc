@@ -1,0 +1,38 @@
+// The schemas of the operators that aten lacks. Each is implemented in the file named after it, per dispatch key.
+#include <torch/library.h>
+
+TORCH_LIBRARY(goshawk, m) {
+  m.def(
+      "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, "
+      "int sampling_ratio=-1, bool aligned=False) -> Tensor");
+  m.def(
+      "roi_align_multilevel(Tensor[] inputs, Tensor rois, Tensor levels, float[] spatial_scales, int pooled_height, "
+      "int pooled_width, int sampling_ratio=-1, bool aligned=False) -> Tensor");
+  m.def(
+      "roi_align_backward(Tensor grad, Tensor rois, Tensor levels, int[] input_sizes, float[] spatial_scales, "
+      "int sampling_ratio, bool aligned, bool channels_last) -> Tensor[]");
+
+  m.def(
+      "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
+      "-> (Tensor output, Tensor argmax)");
+  m.def("roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, int[] input_size, bool channels_last) -> Tensor");
+
+  m.def(
+      "nms(Tensor boxes, Tensor scores, float iou_threshold, bool plus_one=False, bool suppress_equal=False) "
+      "-> Tensor");
+  m.def(
+      "batched_nms(Tensor boxes, Tensor scores, Tensor groups, float iou_threshold, bool plus_one=False, "
+      "bool suppress_equal=False) -> Tensor");
+
+  m.def("box_iou(Tensor a, Tensor b, bool plus_one=False) -> Tensor");
+  m.def(
+      "match_anchors(Tensor gt_boxes, Tensor boxes, float low, float high, bool allow_low_quality=False, "
+      "bool plus_one=False) -> Tensor");
+
+  m.def(
+      "masks_to_rle(Tensor masks, Tensor boxes, int height, int width, float threshold=0.5, bool strict=False, "
+      "int padding=1) -> (Tensor counts, Tensor offsets)");
+  m.def(
+      "crop_mask_targets(Tensor data, Tensor crops, Tensor rois, Tensor gt_index, int image_height, int image_width, "
+      "int resolution) -> Tensor");
+}
