@@ -1,0 +1,289 @@
+// The `annotations` list of a COCO file, checked against its images and categories.
+import type { BoxXywh } from '../boxes/box.js';
+import { boxXywh } from '../boxes/box.js';
+import type { MaskSize, Polygon } from '../masks/rle.js';
+import { rleArea } from '../masks/rle.js';
+import type { CocoOptions } from './coco.js';
+import { isFiniteNumber, readBox, readId, readKeypoints } from './coco-fields.js';
+import { readSegmentation } from './coco-segmentation.js';
+import type { ById } from './coco-tables.js';
+import type { DataIssueList } from './data-issue.js';
+import { describeValue } from './data-issue.js';
+import type { Annotation, Category, ImageRecord, Segmentation } from './dataset.js';
+import { asObject, type JsonObject } from './read-json.js';
+
+// Real files round their boxes: a border passed by less than this needs no word.
+const roundingPx = 1;
+
+export interface CocoTables {
+  readonly images: ById<ImageRecord>;
+  readonly categories: ById<Category>;
+}
+
+export function readAnnotations(
+  list: readonly unknown[],
+  tables: CocoTables,
+  options: CocoOptions,
+  issues: DataIssueList,
+): Annotation[] {
+  const annotations: Annotation[] = [];
+  const seenIds = new Set<number>();
+  const seenBoxes = new Map<string, number>();
+  for (let i = 0; i < list.length; i++) {
+    const path = `annotations[${i}]`;
+    const object = asObject(list[i]);
+    if (object === undefined) {
+      issues.error('wrong-value', path, `is ${describeValue(list[i])} (expected an object): correct it`);
+      continue;
+    }
+    const id = readId(object.id, `${path}.id`, issues);
+    if (id === undefined) continue;
+    const entity = `annotation id ${id}`;
+    if (seenIds.has(id)) {
+      issues.error(
+        'duplicate-id',
+        `${path}.id`,
+        `is ${id}, which an earlier annotation has: give each annotation an id of its own`,
+        entity,
+      );
+      continue;
+    }
+    seenIds.add(id);
+    const annotation = readAnnotation(object, id, tables, { path, entity, options, issues });
+    if (annotation === undefined) continue;
+    annotations.push(annotation);
+    const key = `${annotation.imageId}/${annotation.categoryId}/${annotation.bbox.join('/')}`;
+    const twin = seenBoxes.get(key);
+    if (twin === undefined) seenBoxes.set(key, id);
+    else
+      issues.warning(
+        'duplicate-annotation',
+        path,
+        `has the image, category and box of annotation id ${twin}: both are kept; remove one if they are one object`,
+        entity,
+      );
+  }
+  return annotations;
+}
+
+interface Place {
+  readonly path: string;
+  readonly entity: string;
+  readonly options: CocoOptions;
+  readonly issues: DataIssueList;
+}
+
+// Every field is checked before giving up, so that one pass over the file finds all of its problems.
+function readAnnotation(object: JsonObject, id: number, tables: CocoTables, place: Place): Annotation | undefined {
+  const { path, entity, issues } = place;
+  const image = readReference(object.image_id, 'image', tables.images, place);
+  const category = readReference(object.category_id, 'category', tables.categories, place);
+  const isCrowd = readCrowd(object.iscrowd, place);
+  const box = readBox(object.bbox, `${path}.bbox`, issues, entity);
+  const size: MaskSize | undefined =
+    image !== undefined && image.width > 0 && image.height > 0 ? [image.height, image.width] : undefined;
+  const mask = readMask(object.segmentation, size, place);
+  const area = readArea(object.area, mask === 'skip' ? undefined : mask?.segmentation, box, place);
+  const keypoints = readAnnotationKeypoints(object.keypoints, category, place);
+  if (image === undefined || category === undefined || isCrowd === undefined || box === undefined) return undefined;
+  if (mask === undefined || area === undefined || keypoints === undefined) return undefined;
+  const bbox = fitBox(box, size, place);
+  if (bbox === undefined || mask === 'skip') return undefined;
+  const numKeypoints = Number.isSafeInteger(object.num_keypoints)
+    ? (object.num_keypoints as number)
+    : keypoints.labelled;
+  return {
+    id,
+    imageId: image.id,
+    categoryId: category.id,
+    bbox,
+    area,
+    isCrowd,
+    ...(mask.segmentation === undefined ? {} : { segmentation: mask.segmentation }),
+    ...(keypoints.points === undefined ? {} : { keypoints: keypoints.points }),
+    ...(numKeypoints === undefined ? {} : { numKeypoints }),
+  };
+}
+
+function readReference<Entry>(
+  value: unknown,
+  noun: 'image' | 'category',
+  table: ById<Entry>,
+  place: Place,
+): Entry | undefined {
+  const { entity, issues } = place;
+  const path = `${place.path}.${noun}_id`;
+  const id = readId(value, path, issues, entity);
+  if (id === undefined) return undefined;
+  const entry = table.entries.get(id);
+  if (entry === undefined && !table.hasUnknownIds) {
+    const list = noun === 'image' ? 'images' : 'categories';
+    const listed = table.entries.size === 0 ? 'is empty' : `has ${describeIds(table.entries)}`;
+    issues.error(
+      `unknown-${noun}`,
+      path,
+      `is ${id}, but "${list}" ${listed}: add ${noun} id ${id} or drop the annotation`,
+      entity,
+    );
+  }
+  return entry;
+}
+
+function describeIds(entries: ReadonlyMap<number, unknown>): string {
+  const ids = [...entries.keys()];
+  return ids.length <= 5 ? `only ${ids.join(', ')}` : `${ids.length} others, from ${ids[0]} to ${ids[ids.length - 1]}`;
+}
+
+function readCrowd(value: unknown, { path, entity, issues }: Place): boolean | undefined {
+  if (value === undefined || value === null || value === 0 || value === false) return false;
+  if (value === 1 || value === true) return true;
+  issues.error('wrong-value', `${path}.iscrowd`, `is ${describeValue(value)} (expected 0 or 1): correct it`, entity);
+  return undefined;
+}
+
+// Undefined after an error; 'skip' where the annotation is no use to a model of masks.
+function readMask(
+  value: unknown,
+  size: MaskSize | undefined,
+  place: Place,
+): { segmentation?: Segmentation } | 'skip' | undefined {
+  const { entity, issues, options } = place;
+  const path = `${place.path}.segmentation`;
+  const { segmentation, error, leftOut } = readSegmentation(value, size);
+  if (error !== undefined) {
+    issues.error(error.code, path + error.path, error.text, entity);
+    return undefined;
+  }
+  for (const part of leftOut) issues.warning(part.code, path + part.path, part.text, entity);
+  if (!options.forMasks) return { segmentation };
+  if (options.purpose === 'evaluation') {
+    if (segmentation !== undefined) return { segmentation };
+    issues.error(
+      'mask-missing',
+      path,
+      'has no mask, which the evaluation of masks needs: add polygons or evaluate boxes',
+      entity,
+    );
+    return undefined;
+  }
+  if (segmentation !== undefined && (segmentation.kind === 'polygons' || rleArea(segmentation.rle) > 0))
+    return { segmentation };
+  issues.warning(
+    'mask-missing',
+    path,
+    'has no mask, which this model learns from: the annotation is skipped; add polygons',
+    entity,
+  );
+  return 'skip';
+}
+
+function readArea(
+  value: unknown,
+  segmentation: Segmentation | undefined,
+  box: BoxXywh | undefined,
+  place: Place,
+): number | undefined {
+  const { path, entity, issues } = place;
+  if (value !== undefined && value !== null) {
+    if (isFiniteNumber(value) && value >= 0) return value;
+    issues.error(
+      'wrong-value',
+      `${path}.area`,
+      `is ${describeValue(value)} (expected square pixels, at least 0): correct it, or drop it to have it computed`,
+      entity,
+    );
+    return undefined;
+  }
+  if (segmentation?.kind === 'rle') return rleArea(segmentation.rle);
+  if (segmentation?.kind === 'polygons')
+    return segmentation.polygons.reduce((sum, polygon) => sum + polygonArea(polygon), 0);
+  return box === undefined ? undefined : Math.max(box[2], 0) * Math.max(box[3], 0);
+}
+
+// Undefined after an error; no points where the file has none.
+function readAnnotationKeypoints(
+  value: unknown,
+  category: Category | undefined,
+  place: Place,
+): ReadKeypoints | undefined {
+  // Some tools write an empty list for every object without points.
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return {};
+  const { entity, issues } = place;
+  const path = `${place.path}.keypoints`;
+  const points = readKeypoints(value, category?.keypoints?.length, path, issues, entity);
+  if (points === undefined) return undefined;
+  let labelled = 0;
+  for (let i = 2; i < points.length; i += 3) {
+    const visibility = points[i]!;
+    if (visibility !== 0 && visibility !== 1 && visibility !== 2) {
+      issues.error(
+        'bad-keypoints',
+        `${path}[${i}]`,
+        `is ${visibility} (expected 0 not labelled, 1 hidden or 2 visible): correct it`,
+        entity,
+      );
+      return undefined;
+    }
+    if (visibility > 0) labelled++;
+  }
+  return { points, labelled };
+}
+
+interface ReadKeypoints {
+  readonly points?: readonly number[];
+  readonly labelled?: number;
+}
+
+// The box as the dataset holds it; undefined where the annotation is skipped.
+function fitBox(box: BoxXywh, size: MaskSize | undefined, place: Place): BoxXywh | undefined {
+  const { entity, issues } = place;
+  const path = `${place.path}.bbox`;
+  const isKept = place.options.purpose === 'evaluation';
+  const skipped = isKept ? 'it is kept as it is' : 'the annotation is skipped';
+  const [x, y, width, height] = box;
+  if (width <= 0 || height <= 0) {
+    issues.warning(
+      'box-degenerate',
+      path,
+      `is ${describeValue(box)} (expected width and height above 0): ${skipped}; correct or remove it`,
+      entity,
+    );
+    return isKept ? box : undefined;
+  }
+  if (size === undefined) return box;
+  const [imageHeight, imageWidth] = size;
+  const overshoot = Math.max(-x, -y, x + width - imageWidth, y + height - imageHeight);
+  if (overshoot <= 0) return box;
+  const picture = `the picture of ${imageWidth} x ${imageHeight}`;
+  if (x >= imageWidth || y >= imageHeight || x + width <= 0 || y + height <= 0) {
+    issues.warning(
+      'box-outside',
+      path,
+      `is ${describeValue(box)}, wholly outside of ${picture}: ${skipped}; correct or remove it`,
+      entity,
+    );
+    return isKept ? box : undefined;
+  }
+  if (overshoot > roundingPx) {
+    const action = isKept ? 'it is kept as it is' : 'it is clipped to the picture';
+    issues.warning('box-clipped', path, `is ${describeValue(box)}, partly outside of ${picture}: ${action}`, entity);
+  }
+  if (isKept) return box;
+  const left = Math.max(x, 0);
+  const top = Math.max(y, 0);
+  return boxXywh(left, top, Math.min(x + width, imageWidth) - left, Math.min(y + height, imageHeight) - top);
+}
+
+// Gauss's area formula, which is how COCO's own `area` of polygons was made.
+function polygonArea(polygon: Polygon): number {
+  let twice = 0;
+  let [x0, y0] = [polygon[polygon.length - 2]!, polygon[polygon.length - 1]!];
+  for (let i = 0; i < polygon.length; i += 2) {
+    const x1 = polygon[i]!;
+    const y1 = polygon[i + 1]!;
+    twice += x0 * y1 - x1 * y0;
+    x0 = x1;
+    y0 = y1;
+  }
+  return Math.abs(twice) / 2;
+}

@@ -1,0 +1,214 @@
+// The two tables that annotations refer to: `categories` and `images` of a COCO file.
+
+import { readId } from './coco-fields.js';
+import type { DataIssueList } from './data-issue.js';
+import { describeValue } from './data-issue.js';
+import type { Category, ImageRecord } from './dataset.js';
+import { imagePathProblem } from './image-path.js';
+import { asObject } from './read-json.js';
+
+/** The entries of a list by id, and whether ids were so wrong that references cannot be judged. */
+export interface ById<Entry> {
+  readonly entries: ReadonlyMap<number, Entry>;
+  readonly hasUnknownIds: boolean;
+}
+
+export function readCategories(list: readonly unknown[], issues: DataIssueList): ById<Category> {
+  const ids = new IdRegister<Category>('categories', 'category', issues);
+  const names = new Map<string, number>();
+  for (let i = 0; i < list.length; i++) {
+    const object = asObject(list[i]);
+    const id = ids.take(list[i], i);
+    if (object === undefined || id === undefined) continue;
+    const path = `categories[${i}]`;
+    const entity = `category id ${id}`;
+    const { name, supercategory } = object;
+    checkName(name, names, `${path}.name`, issues, entity);
+    if (typeof name === 'string' && !names.has(name)) names.set(name, id);
+    const keypoints = readKeypointNames(object.keypoints, `${path}.keypoints`, issues, entity);
+    const skeleton = readSkeleton(object.skeleton, keypoints?.length ?? 0, `${path}.skeleton`, issues, entity);
+    ids.entries.set(id, {
+      id,
+      name: typeof name === 'string' ? name : '',
+      ...(typeof supercategory === 'string' ? { supercategory } : {}),
+      ...(keypoints === undefined ? {} : { keypoints }),
+      ...(skeleton === undefined ? {} : { skeleton }),
+    });
+  }
+  return ids;
+}
+
+/** @param requireFiles false where only numbers are compared: a missing name or size is then a warning, `''` or 0. */
+export function readImages(list: readonly unknown[], requireFiles: boolean, issues: DataIssueList): ById<ImageRecord> {
+  const ids = new IdRegister<ImageRecord>('images', 'image', issues);
+  const names = new Map<string, number>();
+  for (let i = 0; i < list.length; i++) {
+    const object = asObject(list[i]);
+    const id = ids.take(list[i], i);
+    if (object === undefined || id === undefined) continue;
+    const path = `images[${i}]`;
+    const entity = `image id ${id}`;
+    const fileName = readFileName(object.file_name, requireFiles, `${path}.file_name`, issues, entity);
+    const width = readSide(object.width, requireFiles, `${path}.width`, issues, entity);
+    const height = readSide(object.height, requireFiles, `${path}.height`, issues, entity);
+    // An entry with an error stays, so that its annotations do not look like strays.
+    ids.entries.set(id, { id, fileName, width, height });
+    if (fileName === '') continue;
+    const other = names.get(fileName);
+    if (other === undefined) names.set(fileName, id);
+    else
+      issues.warning(
+        'duplicate-name',
+        `${path}.file_name`,
+        `is ${describeValue(fileName)}, as for image id ${other}: both are kept; join their annotations if they are one picture`,
+        entity,
+      );
+  }
+  return ids;
+}
+
+function checkName(
+  name: unknown,
+  earlier: ReadonlyMap<string, number>,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): void {
+  if (typeof name !== 'string' || name.trim() === '') {
+    const code = name === undefined ? 'missing-field' : 'wrong-value';
+    issues.error(code, path, `is ${describeValue(name)} (expected a name): name the category`, entity);
+  } else if (earlier.has(name)) {
+    issues.warning(
+      'duplicate-name',
+      path,
+      `is ${describeValue(name)}, as category id ${earlier.get(name)} already is: both are kept as classes of their own; join them if they are one`,
+      entity,
+    );
+  }
+}
+
+function readFileName(
+  value: unknown,
+  isRequired: boolean,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): string {
+  if (typeof value === 'string') {
+    const problem = imagePathProblem(value);
+    if (problem === undefined) return value;
+    issues.error('unsafe-path', path, `is ${describeValue(value)}, which ${problem}`, entity);
+  } else if (value === undefined && !isRequired) {
+    issues.warning('missing-field', path, 'is missing: not needed here, needed to find the picture', entity);
+  } else {
+    const code = value === undefined ? 'missing-field' : 'wrong-value';
+    issues.error(
+      code,
+      path,
+      `is ${describeValue(value)} (expected the picture's path below the image folder): add it`,
+      entity,
+    );
+  }
+  return '';
+}
+
+function readSide(value: unknown, isRequired: boolean, path: string, issues: DataIssueList, entity: string): number {
+  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
+  if (value === undefined && !isRequired) {
+    issues.warning('missing-field', path, 'is missing: not needed here, needed for masks and pictures', entity);
+  } else {
+    const code = value === undefined ? 'missing-field' : 'wrong-value';
+    issues.error(
+      code,
+      path,
+      `is ${describeValue(value)} (expected whole pixels, at least 1): write the picture's size`,
+      entity,
+    );
+  }
+  return 0;
+}
+
+function readKeypointNames(
+  value: unknown,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): readonly string[] | undefined {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return undefined;
+  if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value;
+  issues.error(
+    'bad-keypoints',
+    path,
+    `is ${describeValue(value)} (expected a list of names): name the points in order`,
+    entity,
+  );
+  return undefined;
+}
+
+function readSkeleton(
+  value: unknown,
+  pointCount: number,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): readonly (readonly [number, number])[] | undefined {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return undefined;
+  const isPair = (pair: unknown): pair is [number, number] =>
+    Array.isArray(pair) &&
+    pair.length === 2 &&
+    pair.every((point) => Number.isInteger(point) && point >= 1 && point <= pointCount);
+  if (Array.isArray(value) && value.every(isPair)) return value;
+  const bad = Array.isArray(value) ? value.findIndex((pair) => !isPair(pair)) : -1;
+  const where = bad < 0 ? path : `${path}[${bad}]`;
+  const found = Array.isArray(value) ? (value[bad] as unknown) : value;
+  issues.error(
+    'bad-keypoints',
+    where,
+    `is ${describeValue(found)} (expected pairs of keypoint numbers from 1 to ${pointCount}): correct it`,
+    entity,
+  );
+  return undefined;
+}
+
+// Reads ids of one list, each once.
+class IdRegister<Entry> {
+  readonly entries = new Map<number, Entry>();
+  hasUnknownIds = false;
+  private readonly seen = new Set<number>();
+  private readonly list: string;
+  private readonly noun: string;
+  private readonly issues: DataIssueList;
+
+  constructor(list: string, noun: string, issues: DataIssueList) {
+    this.list = list;
+    this.noun = noun;
+    this.issues = issues;
+  }
+
+  /** The entry's id where it is usable and new. */
+  take(entry: unknown, index: number): number | undefined {
+    const path = `${this.list}[${index}]`;
+    const object = asObject(entry);
+    if (object === undefined) {
+      this.hasUnknownIds = true;
+      this.issues.error('wrong-value', path, `is ${describeValue(entry)} (expected an object): correct it`);
+      return undefined;
+    }
+    const id = readId(object.id, `${path}.id`, this.issues);
+    if (id === undefined) {
+      this.hasUnknownIds = true;
+    } else if (this.seen.has(id)) {
+      this.hasUnknownIds = true;
+      this.issues.error(
+        'duplicate-id',
+        `${path}.id`,
+        `is ${id}, which an earlier ${this.noun} has: give each ${this.noun} an id of its own`,
+        `${this.noun} id ${id}`,
+      );
+      return undefined;
+    } else {
+      this.seen.add(id);
+    }
+    return id;
+  }
+}

@@ -1,0 +1,2 @@
+export * from './coco-person.js';
+export * from './flip-keypoints.js';
