@@ -1,0 +1,56 @@
+// Writing a file so that it appears whole or not at all, also when the process is killed.
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { fileError } from './checkpoint-error.js';
+
+const chunkBytes = 0x4000_0000;
+
+/**
+ * Writes `file` through a temporary file beside it (`.<name>.<process>.tmp`): flushed, renamed over the old one, and the
+ * folder flushed. `produce` calls `write` for each part in order. On failure the old file stays and the temporary one is
+ * removed. Throws `CheckpointError`, or what `produce` throws.
+ */
+export function writeFileAtomically(file: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
+  const folder = path.dirname(file);
+  const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}.tmp`);
+  let fd: number | undefined;
+  try {
+    const opened = attempt(file, () => openSync(temporary, 'w'));
+    fd = opened;
+    produce((bytes) => attempt(file, () => writeAll(opened, bytes)));
+    attempt(file, () => fsyncSync(opened));
+    attempt(file, () => closeSync(opened));
+    fd = undefined;
+    attempt(file, () => renameSync(temporary, file));
+  } catch (error) {
+    if (fd !== undefined) closeSync(fd);
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  flushFolder(folder);
+}
+
+function attempt<T>(file: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw fileError(error, file, 'write');
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.byteLength) done += writeSync(fd, bytes, done, Math.min(bytes.byteLength - done, chunkBytes));
+}
+
+function flushFolder(folder: string): void {
+  // The rename itself is already visible; not every system can flush a folder (Windows cannot).
+  try {
+    const fd = openSync(folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {}
+}

@@ -1,0 +1,171 @@
+// What a pickle becomes here. Lists and tuples are arrays, dicts are Maps (no prototype to pollute), and everything that is
+// not on the allow-list is an inert record: nothing in a pickle is ever run.
+import type { ByteSource } from './byte-source.js';
+import { CheckpointError } from './checkpoint-error.js';
+import type { NumpyArray, NumpyDtype } from './numpy-values.js';
+import type { PickledStorage, PickledTensor } from './pickled-tensor.js';
+
+/**
+ * A value out of a pickle. Python's int is a number, or a bigint beyond 2^53; str is a string, and so is Python 2's byte
+ * string (one character a byte, latin1); strings of 64 KiB and more, and bytes, are `PickledBytes`.
+ */
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | PickleValue[]
+  | Map<PickleValue, PickleValue>
+  | Set<PickleValue>
+  | PickledBytes
+  | PickleGlobal
+  | OpaqueObject
+  | PickledTensor
+  | PickledStorage
+  | NumpyArray
+  | NumpyDtype;
+
+/** The name of a class or function that a pickle mentions. */
+export class PickleGlobal {
+  readonly module: string;
+  readonly name: string;
+  /** Whether the name is on the allow-list. */
+  readonly known: boolean;
+
+  constructor(module: string, name: string, known: boolean) {
+    this.module = module;
+    this.name = name;
+    this.known = known;
+  }
+
+  get path(): string {
+    return `${this.module}.${this.name}`;
+  }
+}
+
+/** An object that is not rebuilt: its class's name and what the pickle would have given it. */
+export class OpaqueObject {
+  readonly module: string;
+  readonly name: string;
+  readonly args: PickleValue;
+  /** What `__setstate__` or `__dict__` would have got. */
+  state: PickleValue | undefined;
+  /** Items of a list subclass. */
+  items: PickleValue[] | undefined;
+  /** Entries of a dict subclass. */
+  entries: Map<PickleValue, PickleValue> | undefined;
+
+  constructor(module: string, name: string, args: PickleValue) {
+    this.module = module;
+    this.name = name;
+    this.args = args;
+  }
+
+  ownItems(): PickleValue[] {
+    this.items ??= [];
+    return this.items;
+  }
+
+  ownEntries(): Map<PickleValue, PickleValue> {
+    this.entries ??= new Map();
+    return this.entries;
+  }
+
+  get path(): string {
+    return `${this.module}.${this.name}`;
+  }
+}
+
+/** Bytes, or a long string, left in the file until they are read. */
+export class PickledBytes {
+  readonly kind: 'bytes' | 'latin1' | 'utf-8';
+  readonly byteLength: number;
+  private readonly content: Uint8Array | { readonly source: ByteSource; readonly offset: number };
+  private latin1: PickledBytes | undefined;
+
+  constructor(
+    kind: PickledBytes['kind'],
+    content: Uint8Array | { source: ByteSource; offset: number; byteLength: number },
+  ) {
+    this.kind = kind;
+    this.byteLength = content.byteLength;
+    this.content = content;
+  }
+
+  /** A fresh copy of a range, all by default. */
+  read(offset = 0, length = this.byteLength - offset): Uint8Array {
+    if (this.content instanceof Uint8Array) return this.content.slice(offset, offset + length);
+    if (offset + length > this.byteLength)
+      throw this.content.source.error('truncated', this.content.offset, 'range outside a string');
+    return this.content.source.read(this.content.offset + offset, length, 'a string');
+  }
+
+  /** The text; bytes are taken as latin1. Throws `CheckpointError` for broken UTF-8 and for text beyond 512 MiB. */
+  text(): string {
+    const bytes = this.read();
+    try {
+      return this.kind === 'utf-8' ? utf8.decode(bytes) : latin1Text(bytes);
+    } catch {
+      const place = this.content instanceof Uint8Array ? undefined : this.content;
+      throw new CheckpointError(
+        'pickle-invalid',
+        place?.source.file ?? 'pickle',
+        place?.offset,
+        'a string is too long or not UTF-8: the file is damaged',
+      );
+    }
+  }
+
+  /** What `text.encode('latin1')` gives; `undefined` when a character does not fit. Kept, so that repeats cost nothing. */
+  encodedLatin1(): PickledBytes | undefined {
+    if (this.latin1) return this.latin1;
+    const bytes = this.kind === 'utf-8' ? latin1FromUtf8(this.read()) : this.read();
+    if (!bytes) return undefined;
+    this.latin1 = new PickledBytes('bytes', bytes);
+    return this.latin1;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Bytes of UTF-8 as text; throws a TypeError when they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string {
+  return utf8.decode(bytes);
+}
+
+/** One character a byte. `TextDecoder('latin1')` would be windows-1252. */
+export function latin1Text(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** One byte a character; `undefined` when a character is beyond latin1. */
+export function latin1Bytes(text: string): Uint8Array | undefined {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return undefined;
+  return new Uint8Array(Buffer.from(text, 'latin1'));
+}
+
+/** Recodes without a JS string in between, which may be too long for one. */
+function latin1FromUtf8(bytes: Uint8Array): Uint8Array | undefined {
+  const out = new Uint8Array(bytes.byteLength);
+  let size = 0;
+  for (let i = 0; i < bytes.byteLength; i++) {
+    const first = bytes[i]!;
+    if (first < 0x80) {
+      out[size++] = first;
+      continue;
+    }
+    const second = bytes[++i] ?? 0;
+    if ((first !== 0xc2 && first !== 0xc3) || (second & 0xc0) !== 0x80) return undefined;
+    out[size++] = ((first & 0x03) << 6) | (second & 0x3f);
+  }
+  return out.slice(0, size);
+}
+
+/** Bytes of a bytes object or of a Python 2 string; `undefined` for anything else. */
+export function bytesOf(value: PickleValue): PickledBytes | undefined {
+  if (value instanceof PickledBytes) return value.kind === 'utf-8' ? undefined : value;
+  if (typeof value !== 'string') return undefined;
+  const bytes = latin1Bytes(value);
+  return bytes && new PickledBytes('bytes', bytes);
+}

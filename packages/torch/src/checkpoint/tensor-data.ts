@@ -1,0 +1,27 @@
+// A tensor's bytes outside the engine, as they stand in files.
+import { type DType, itemSize } from '../tensor/dtype.js';
+
+/** A tensor as bytes: little endian, C-contiguous, `data.byteLength` = elements * itemsize. */
+export interface TensorData {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** A tensor in a file whose bytes are read when asked for. */
+export interface LazyTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Reads the bytes from the (still open) file into a fresh array. */
+  materialize(): TensorData;
+}
+
+/** Number of elements of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of a contiguous tensor. */
+export function byteCount(tensor: Pick<LazyTensor, 'dtype' | 'shape'>): number {
+  return elementCount(tensor.shape) * itemSize(tensor.dtype);
+}
