@@ -51,10 +51,9 @@ export function accumulateCurves(table: EvaluationTable, matches: Matches, param
   // Distance in `precision` from one recall threshold to the next.
   const recallStride = table.categoryCount * areaCount * limits.length;
 
-  let first = 0;
   for (let k = 0; k < table.categoryCount; k++) {
-    let end = first;
-    while (end < table.byScore.length && table.detections.category[table.byScore[end]!] === k) end++;
+    const first = table.categoryStart[k]!;
+    const end = table.categoryStart[k + 1]!;
     for (let a = 0; a < areaCount; a++) {
       const objects = matches.objects[k * areaCount + a]!;
       for (let m = 0; m < limits.length; m++) {
@@ -85,7 +84,6 @@ export function accumulateCurves(table: EvaluationTable, matches: Matches, param
         }
       }
     }
-    first = end;
   }
   return { precision, recall, scores, counts };
 }

@@ -33,18 +33,16 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
   const most = params.maxDetections[params.maxDetections.length - 1]!;
   const { measure } = overlapMeasure(iouType, params);
   const matchGroup = groupMatcher(params, iouType, rows, matches);
-  const key = (side: { category: Int32Array; image: Int32Array }, row: number) =>
-    row < side.image.length ? side.category[row]! * table.images.length + side.image[row]! : Number.POSITIVE_INFINITY;
   let overlap = new Float64Array(1024);
   let areas = new Float64Array(128);
   let truthRow = 0;
   let row = 0;
   while (truthRow < truths.sources.length || row < rows) {
-    const group = Math.min(key(truths, truthRow), key(detections, row));
+    const group = Math.min(truths.group[truthRow]!, detections.group[row]!);
     const firstTruth = truthRow;
-    while (key(truths, truthRow) === group) truthRow++;
+    while (truths.group[truthRow] === group) truthRow++;
     const first = row;
-    while (key(detections, row) === group) {
+    while (detections.group[row] === group) {
       matches.rank[row] = row - first;
       row++;
     }
@@ -53,9 +51,9 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
     if (areas.length < groupDetections.length) areas = new Float64Array(2 * groupDetections.length);
     const pairs = groupDetections.length * groupTruths.length;
     if (overlap.length < pairs) overlap = new Float64Array(2 * pairs);
-    const category = Math.floor(group / table.images.length);
-    measure(groupDetections, groupTruths, table.images[group % table.images.length]!, overlap, areas);
-    matchGroup(groupDetections, groupTruths, overlap, areas, first, category);
+    const image = table.images[Math.floor(group / table.categoryCount)]!;
+    measure(groupDetections, groupTruths, image, overlap, areas);
+    matchGroup(groupDetections, groupTruths, overlap, areas, first, group % table.categoryCount);
   }
   return matches;
 }

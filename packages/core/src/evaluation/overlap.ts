@@ -89,38 +89,56 @@ function maskMeasure(params: CocoParams): OverlapMeasure {
   const enough = Math.min(...params.iouThresholds) * (1 - 1e-9);
   return {
     measure(detections, truths, image, out, areas) {
-      const truthMasks = detections.length === 0 ? [] : truths.map((truth) => truthMask(truth, image));
-      const truthBoxes = truthMasks.map(rleToBbox);
-      const truthAreas = truthMasks.map(rleArea);
+      const truthMasks = detections.length === 0 ? [] : truths.map((truth) => boundedMask(truthMask(truth, image)));
       for (let d = 0; d < detections.length; d++) {
         const detection = detections[d]!;
         const isByBox = params.segmArea === 'box-first' && detection.bbox !== undefined;
         if (isByBox) areas[d] = detectionArea(detection, image);
         if (isByBox && truths.length === 0) continue;
-        const mask = detectionMask(detection, image);
-        const area = rleArea(mask);
-        if (!isByBox) areas[d] = area;
-        if (truths.length === 0) continue;
-        const box = rleToBbox(mask);
+        const mask = boundedMask(detectionMask(detection, image));
+        if (!isByBox) areas[d] = mask.area;
         for (let g = 0; g < truths.length; g++) {
-          const at = d * truths.length + g;
-          const isCrowd = truths[g]!.isCrowd;
-          const truthArea = truthAreas[g]!;
-          out[at] = 0;
-          // The boxes bound what the masks can share; most pairs end here, without a walk over their runs.
-          const most = Math.min(sharedArea(box, truthBoxes[g]!), area, truthArea);
-          if (most <= 0 || most / (isCrowd ? area : area + truthArea - most) < enough) continue;
-          const truthRle = truthMasks[g]!;
-          if (truthRle.size[0] !== mask.size[0] || truthRle.size[1] !== mask.size[1]) {
-            out[at] = -1;
-            continue;
-          }
-          const shared = intersectionArea(mask.counts, truthRle.counts);
-          if (shared > 0) out[at] = shared / (isCrowd ? area : area + truthArea - shared);
+          out[d * truths.length + g] = maskOverlap(mask, truthMasks[g]!, truths[g]!.isCrowd, enough, truths.length > 1);
         }
       }
     },
   };
+}
+
+interface BoundedMask {
+  readonly rle: Rle;
+  readonly area: number;
+  /** First and last column; the mask may be narrower. */
+  readonly left: number;
+  readonly right: number;
+  /** Made when first needed. */
+  box: BoxXywh | undefined;
+}
+
+function boundedMask(rle: Rle): BoundedMask {
+  const [height, width] = rle.size;
+  const { counts } = rle;
+  const left = Math.floor((counts[0] ?? 0) / height);
+  const zerosAtEnd = counts.length % 2 === 1 ? counts[counts.length - 1]! : 0;
+  const right = Math.floor((height * width - zerosAtEnd - 1) / height);
+  return { rle, area: rleArea(rle), left, right, box: undefined };
+}
+
+// IoU of two masks, or 0 where bounds show that it is below `enough`: most pairs end there, without a walk over their runs.
+function maskOverlap(a: BoundedMask, b: BoundedMask, isCrowd: boolean, enough: number, useBoxes: boolean): number {
+  const isTooLittle = (shared: number) => shared / (isCrowd ? a.area : a.area + b.area - shared) < enough;
+  let most = Math.min(a.area, b.area);
+  if (most === 0 || a.left > b.right || b.left > a.right || isTooLittle(most)) return 0;
+  if (a.rle.size[0] !== b.rle.size[0] || a.rle.size[1] !== b.rle.size[1]) return -1;
+  if (useBoxes) {
+    // A box costs as much as one walk over both masks: it pays where it serves several pairs.
+    a.box ??= rleToBbox(a.rle);
+    b.box ??= rleToBbox(b.rle);
+    most = Math.min(most, sharedArea(a.box, b.box));
+    if (most === 0 || isTooLittle(most)) return 0;
+  }
+  const shared = intersectionArea(a.rle.counts, b.rle.counts);
+  return shared === 0 ? 0 : shared / (isCrowd ? a.area : a.area + b.area - shared);
 }
 
 function sharedArea(a: BoxXywh, b: BoxXywh): number {
@@ -131,13 +149,8 @@ function sharedArea(a: BoxXywh, b: BoxXywh): number {
 }
 
 function truthMask(truth: Annotation, image: ImageRecord): Rle {
-  const { segmentation } = truth;
-  if (segmentation === undefined || (segmentation.kind === 'polygons' && segmentation.polygons.length === 0)) {
-    throw new InputError(
-      'annotation-invalid',
-      `annotation ${truth.id}: segmentation is missing: evaluate boxes (bbox), or give every annotation a mask`,
-    );
-  }
+  // The table has checked that there is one.
+  const segmentation = truth.segmentation ?? { kind: 'polygons', polygons: [] };
   return segmentationToRle(segmentation, image, `annotation ${truth.id}`);
 }
 

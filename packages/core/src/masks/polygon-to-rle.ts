@@ -25,7 +25,7 @@ export function polygonsToRle(polygons: readonly Polygon[], size: MaskSize): Rle
 
 /** One polygon, corners `[x0, y0, x1, y1, ...]` in pixels, closed by itself; throws as {@link polygonsToRle} does. */
 export function polygonToRle(polygon: Polygon, size: MaskSize): Rle {
-  const pixels = maskPixels(size);
+  maskPixels(size);
   if (polygon.length < 6 || polygon.length % 2 !== 0) {
     throw new InputError(
       'annotation-invalid',
@@ -34,7 +34,8 @@ export function polygonToRle(polygon: Polygon, size: MaskSize): Rle {
   }
   const [height, width] = size;
   const corners = polygon.length / 2;
-  const switches: number[] = [];
+  const columns: number[] = [];
+  const rows: number[] = [];
   let x1 = fine(polygon, polygon.length - 2);
   let y1 = fine(polygon, polygon.length - 1);
   for (let corner = 0; corner < corners; corner++) {
@@ -42,9 +43,9 @@ export function polygonToRle(polygon: Polygon, size: MaskSize): Rle {
     const y0 = y1;
     x1 = fine(polygon, 2 * corner);
     y1 = fine(polygon, 2 * corner + 1);
-    if (x0 !== x1) addCrossings(x0, y0, x1, y1, height, width, switches);
+    if (x0 !== x1) addCrossings(x0, y0, x1, y1, size, columns, rows);
   }
-  return { size: [height, width], counts: switchesToCounts(switches, pixels) };
+  return { size: [height, width], counts: switchesToCounts(columns, rows, size) };
 }
 
 /** The mask that pycocotools makes of a box, as of its four corners: its `frPyObjects` for a box. */
@@ -64,15 +65,15 @@ function fine(polygon: Polygon, at: number): number {
   return Math.trunc(FINENESS * value + 0.5);
 }
 
-// Appends y + x * height for each image column x whose switching place the edge passes.
+// Appends the column and the row of each switch on the edge; row `height` is the start of the next column.
 function addCrossings(
   x0: number,
   y0: number,
   x1: number,
   y1: number,
-  height: number,
-  width: number,
-  switches: number[],
+  [height, width]: MaskSize,
+  columns: number[],
+  rows: number[],
 ): void {
   const dx = Math.abs(x1 - x0);
   const dy = Math.abs(y1 - y0);
@@ -97,25 +98,30 @@ function addCrossings(
     } else {
       fineY = startY + stepBeforeCrossing(startX, slope, before, dy);
     }
-    const y = Math.ceil(Math.min(Math.max((fineY + 0.5) / FINENESS - 0.5, 0), height));
-    switches.push(column * height + y);
+    columns.push(column);
+    rows.push(Math.ceil(Math.min(Math.max((fineY + 0.5) / FINENESS - 0.5, 0), height)));
   }
 }
 
 // On a steep edge: the last step whose column is still on the starting side of the place between `before` and
 // `before + 1`. The quotient can be one step off by rounding, so the columns themselves decide.
 function stepBeforeCrossing(startX: number, slope: number, before: number, steps: number): number {
-  const column = (step: number) => Math.trunc(startX + slope * step + 0.5);
-  const isPast = slope > 0 ? (step: number) => column(step) > before : (step: number) => column(step) <= before;
+  const isRising = slope > 0;
   let step = Math.min(Math.max(Math.floor((before + 0.5 - startX) / slope), 0), steps - 1);
-  while (step > 0 && isPast(step)) step--;
-  while (step < steps - 1 && !isPast(step + 1)) step++;
+  while (step > 0 && columnAt(startX, slope, step) > before === isRising) step--;
+  while (step < steps - 1 && columnAt(startX, slope, step + 1) > before !== isRising) step++;
   return step;
 }
 
-// Two switches at one place cancel.
-function switchesToCounts(switches: readonly number[], pixels: number): Uint32Array {
-  const sorted = Uint32Array.from(switches).sort();
+function columnAt(startX: number, slope: number, step: number): number {
+  return Math.trunc(startX + slope * step + 0.5);
+}
+
+// Run lengths between the switches in order of their places; two switches at one place cancel.
+function switchesToCounts(columns: readonly number[], rows: readonly number[], size: MaskSize): Uint32Array {
+  const [height, width] = size;
+  const pixels = height * width;
+  const sorted = sortSwitches(columns, rows, height);
   let kept = 0;
   for (let i = 0; i < sorted.length; i++) {
     const place = sorted[i]!;
@@ -131,4 +137,30 @@ function switchesToCounts(switches: readonly number[], pixels: number): Uint32Ar
   }
   counts[kept] = pixels - last;
   return counts;
+}
+
+// The places row + column * height in ascending order. A column holds few switches, so: counted into columns, then each
+// column by insertion. A closed outline switches in every column between its ends, which bounds `starts`.
+function sortSwitches(columns: readonly number[], rows: readonly number[], height: number): Uint32Array {
+  const places = new Uint32Array(columns.length);
+  let first = Number.POSITIVE_INFINITY;
+  let last = -1;
+  for (let i = 0; i < columns.length; i++) {
+    if (columns[i]! < first) first = columns[i]!;
+    if (columns[i]! > last) last = columns[i]!;
+  }
+  if (last < 0) return places;
+  const starts = new Uint32Array(last - first + 2);
+  for (let i = 0; i < columns.length; i++) starts[columns[i]! - first + 1]!++;
+  for (let c = 1; c < starts.length; c++) starts[c]! += starts[c - 1]!;
+  const filled = starts.slice();
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns[i]! - first;
+    const place = columns[i]! * height + rows[i]!;
+    const start = starts[column]!;
+    let at = filled[column]!++;
+    for (; at > start && places[at - 1]! > place; at--) places[at] = places[at - 1]!;
+    places[at] = place;
+  }
+  return places;
 }

@@ -10,6 +10,8 @@ const NEGATIVE = 16;
 // 33 bits and a sign hold every difference of two 32-bit runs.
 const MAX_CHARACTERS_PER_RUN = 7;
 const CHUNK = 4096;
+// Most masks have fewer runs: they are read here first, so that each mask costs one allocation.
+const scratch = new Uint32Array(16384);
 
 /** The compressed string of a mask, the same characters as pycocotools writes. */
 export function rleToString(rle: Rle): string {
@@ -40,7 +42,7 @@ export function rleToString(rle: Rle): string {
  */
 export function rleFromString(text: string, size: MaskSize): Rle {
   const pixels = maskPixels(size);
-  const counts = new Uint32Array(text.length);
+  const counts = text.length <= scratch.length ? scratch : new Uint32Array(text.length);
   let runs = 0;
   let sum = 0;
   let at = 0;

@@ -10,22 +10,31 @@ export function rleToBbox(rle: Rle): BoxXywh {
   let right = -1;
   let top = height;
   let bottom = -1;
-  let end = 0;
+  // Where the current run starts.
+  let x = 0;
+  let y = 0;
   for (let i = 0; i < counts.length; i++) {
-    const start = end;
-    end += counts[i]!;
-    if (i % 2 === 0 || end === start) continue;
-    const firstColumn = Math.floor(start / height);
-    const lastColumn = Math.floor((end - 1) / height);
-    // Runs come in order, so the first one is leftmost and the last one rightmost.
-    if (left > firstColumn) left = firstColumn;
-    right = lastColumn;
-    if (firstColumn < lastColumn) {
-      top = 0;
-      bottom = height - 1;
-    } else {
-      top = Math.min(top, start - firstColumn * height);
-      bottom = Math.max(bottom, end - 1 - firstColumn * height);
+    const run = counts[i]!;
+    if (run === 0) continue;
+    if (i % 2 === 1) {
+      if (right < 0) left = x;
+      right = x;
+      const last = y + run - 1;
+      if (last >= height) {
+        top = 0;
+        bottom = height - 1;
+        right += Math.floor(last / height);
+      } else {
+        if (y < top) top = y;
+        if (last > bottom) bottom = last;
+      }
+    }
+    y += run;
+    if (y >= height) {
+      // Most runs end in the next column; a division for each would be the larger part of the work.
+      const columns = y < 2 * height ? 1 : Math.floor(y / height);
+      x += columns;
+      y -= columns * height;
     }
   }
   return right < 0 ? boxXywh(0, 0, 0, 0) : boxXywh(left, top, right - left + 1, bottom - top + 1);
