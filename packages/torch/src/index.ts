@@ -1,3 +1,5 @@
+export * from './amp/index.js';
+export * from './checkpoint/index.js';
 export * from './libtorch/index.js';
 export * from './nn/index.js';
 export * from './optim/index.js';

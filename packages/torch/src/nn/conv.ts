@@ -2,6 +2,7 @@
 import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { dropFolded } from './conv-norm.js';
 import * as init from './init.js';
 import { Layer } from './module.js';
 import { Parameter } from './parameter.js';
@@ -49,6 +50,12 @@ export class Conv2d extends Layer {
     this.dilation = dilation;
     this.groups = groups;
     initialiseUniform(this.weight, this.bias);
+  }
+
+  // A folded weight kept from evaluation would only take memory while training.
+  override train(mode = true): this {
+    if (mode) dropFolded(this);
+    return super.train(mode);
   }
 
   override forward(input: Tensor): Tensor {

@@ -1,5 +1,7 @@
 export * from './activation.js';
+export * from './attention.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, type Pair } from './conv.js';
+export { convFrozenNorm, dropFolded } from './conv-norm.js';
 export * as init from './init.js';
 export * from './linear.js';
 export * from './module.js';

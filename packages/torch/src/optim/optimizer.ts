@@ -74,6 +74,11 @@ export abstract class Optimizer<Options extends { lr: number }> {
   /** One parameter's step, in place; nothing is recorded and the tensors made are freed afterwards. */
   protected abstract update(entry: Entry, gradient: Tensor, options: Options): void;
 
+  /** The parameters of all groups. */
+  parameters(): Parameter[] {
+    return this.groups.flatMap((group) => group.entries.map((entry) => entry.parameter));
+  }
+
   /** Drops the gradients. */
   zeroGrad(): void {
     for (const { entries } of this.groups) for (const { parameter } of entries) parameter.grad = undefined;

@@ -1,0 +1,2 @@
+export * from './autocast.js';
+export * from './grad-scaler.js';
