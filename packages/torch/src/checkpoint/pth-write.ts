@@ -166,7 +166,8 @@ class PickleWriter {
   }
 
   private long(value: bigint, where: string): void {
-    let length = 1;
+    // 8 bytes whatever the value: libtorch's own unpickler takes no other length.
+    let length = 8;
     while (length < 255 && BigInt.asIntN(length * 8, value) !== value) length++;
     if (BigInt.asIntN(length * 8, value) !== value)
       throw this.refuse(where, 'is an integer of more than 255 bytes: save it as text');

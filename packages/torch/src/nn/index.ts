@@ -6,6 +6,6 @@ export * as init from './init.js';
 export * from './linear.js';
 export * from './module.js';
 export { BatchNorm2d, FrozenBatchNorm2d, GroupNorm, LayerNorm } from './norm.js';
-export { Buffer, Parameter, type Placement, StateTensor, type TensorData } from './parameter.js';
+export { Buffer, Parameter, type Placement, StateTensor } from './parameter.js';
 export * from './pooling.js';
 export * from './sequential.js';
