@@ -4,13 +4,13 @@
 //
 // PYTHON needs pycocotools; default: the environment's GOSHAWK_PEER_PYTHON, else python3.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { evaluateCoco } from '@goshawk/core';
-import { readDetections, readGroundTruth, writeCocoScenes } from './coco-scenes.js';
+import { evaluateCoco, parseCoco, parseCocoResults } from '@goshawk/core';
+import { writeCocoScenes } from './coco-scenes.js';
 
 const kinds = ['bbox', 'segm'] as const;
 
@@ -65,13 +65,15 @@ function compare(): void {
 
 function ourTurn(folder: string): Report {
   const start = performance.now();
-  const groundTruth = readGroundTruth(join(folder, 'gt.json'));
+  const read = (fileName: string) => readFileSync(join(folder, fileName));
+  const { dataset } = parseCoco(read('gt.json'), { fileName: 'gt.json', purpose: 'evaluation' });
   const loadTruth = (performance.now() - start) / 1000;
   const run = (iouType: 'bbox' | 'segm'): Turn => {
     const begin = performance.now();
-    const detections = readDetections(join(folder, `dt_${iouType}.json`));
+    const fileName = `dt_${iouType}.json`;
+    const { detections } = parseCocoResults(read(fileName), { fileName, dataset });
     const loaded = performance.now();
-    const { stats, names } = evaluateCoco({ groundTruth, detections, iouType });
+    const { stats, names } = evaluateCoco({ groundTruth: dataset, detections, iouType });
     const end = performance.now();
     return {
       load: loadTruth + (loaded - begin) / 1000,

@@ -1,22 +1,16 @@
 // Synthetic ground truth and detections as COCO files, of the size of COCO val2017, for the evaluation's benchmark.
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  type Annotation,
   type BoxXywh,
   boxXywh,
   createRandom,
-  type Dataset,
-  type Detection,
   polygonToRle,
   type Random,
   type Rle,
   rleArea,
-  rleFromCounts,
-  rleFromString,
   rleToBbox,
   rleToString,
-  type Segmentation,
 } from '@goshawk/core';
 
 const width = 640;
@@ -124,67 +118,4 @@ function blobBox(blob: Blob): BoxXywh {
   const left = Math.max(0, blob.x - blob.rx);
   const top = Math.max(0, blob.y - blob.ry);
   return boxXywh(left, top, Math.min(width, blob.x + blob.rx) - left, Math.min(height, blob.y + blob.ry) - top);
-}
-
-interface FileAnnotation {
-  readonly id: number;
-  readonly image_id: number;
-  readonly category_id: number;
-  readonly bbox: BoxXywh;
-  readonly area: number;
-  readonly iscrowd: number;
-  readonly segmentation: readonly number[][] | { readonly size: [number, number]; readonly counts: number[] };
-}
-
-/** Reads gt.json. */
-export function readGroundTruth(file: string): Dataset {
-  const json = JSON.parse(readFileSync(file, 'utf8')) as {
-    images: { id: number; file_name: string; width: number; height: number }[];
-    categories: { id: number; name: string }[];
-    annotations: FileAnnotation[];
-  };
-  const segmentation = (from: FileAnnotation['segmentation']): Segmentation =>
-    'counts' in from
-      ? { kind: 'rle', rle: rleFromCounts(from.counts, from.size) }
-      : { kind: 'polygons', polygons: from };
-  return {
-    images: json.images.map((image) => ({
-      id: image.id,
-      fileName: image.file_name,
-      width: image.width,
-      height: image.height,
-    })),
-    categories: json.categories,
-    annotations: json.annotations.map(
-      (from): Annotation => ({
-        id: from.id,
-        imageId: from.image_id,
-        categoryId: from.category_id,
-        bbox: from.bbox,
-        area: from.area,
-        isCrowd: from.iscrowd === 1,
-        segmentation: segmentation(from.segmentation),
-      }),
-    ),
-  };
-}
-
-/** Reads dt_bbox.json or dt_segm.json. */
-export function readDetections(file: string): Detection[] {
-  const json = JSON.parse(readFileSync(file, 'utf8')) as {
-    image_id: number;
-    category_id: number;
-    score: number;
-    bbox?: BoxXywh;
-    segmentation?: { size: [number, number]; counts: string };
-  }[];
-  return json.map((from) => ({
-    imageId: from.image_id,
-    categoryId: from.category_id,
-    score: from.score,
-    ...(from.bbox ? { bbox: from.bbox } : {}),
-    ...(from.segmentation
-      ? { segmentation: { kind: 'rle', rle: rleFromString(from.segmentation.counts, from.segmentation.size) } }
-      : {}),
-  }));
 }

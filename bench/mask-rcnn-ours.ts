@@ -1,0 +1,114 @@
+// Our side of bench/mask-rcnn.ts: answers the same commands as peers/mask_rcnn.py.
+import { createInterface } from 'node:readline';
+import { engineInfo, keepFreedMemory, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
+import {
+  buildModel,
+  type Detector,
+  imageBatchOf,
+  inPrecision,
+  Predictor,
+  parseConfig,
+  prepareBatch,
+  type RunConfig,
+  type Targets,
+  totalLoss,
+} from 'goshawk';
+import { benchScene, type Scene } from './mask-rcnn-scene.js';
+
+interface Setup {
+  readonly threads: number;
+  readonly size: [number, number];
+  readonly images: number;
+  readonly mode: 'train' | 'predict';
+  readonly precision: 'fp32' | 'bf16';
+}
+
+interface State extends Setup {
+  readonly config: RunConfig;
+  readonly model: Detector;
+  readonly optimizer: SGD;
+  readonly predictor?: Predictor;
+  readonly scenes: readonly Scene[];
+}
+
+function setUp(command: Setup): State {
+  setThreads(command.threads);
+  keepFreedMemory(2 ** 31 - 1);
+  manualSeed(0);
+  const [height, width] = command.size;
+  const resize = `{ minSize: ${Math.min(height, width)}, maxSize: ${Math.max(height, width)} }`;
+  const config = parseConfig(`model: { type: mask_rcnn, classes: 90 }\npreprocess: { resize: ${resize} }`, {
+    file: 'bench',
+  });
+  const model = buildModel(config.model, 90).to({ memoryFormat: 'channels_last' });
+  const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
+  const optimizer = new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
+  const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: String(index + 1) }));
+  const predictor =
+    command.mode === 'predict'
+      ? new Predictor({
+          model,
+          categories,
+          preprocess: config.preprocess,
+          maskThreshold: 0.5,
+          precision: command.precision,
+        })
+      : undefined;
+  const scenes = Array.from({ length: command.images }, (_, index) => benchScene(height, width, index));
+  return { ...command, config, model, optimizer, predictor, scenes };
+}
+
+/** One training step or one prediction, from decoded pictures on. */
+function run({ config, model, optimizer, predictor, precision, scenes }: State): number {
+  const begun = performance.now();
+  const images = scenes.map((scene) => scene.image);
+  if (predictor) {
+    predictor.predict(images);
+  } else {
+    scope(() => {
+      const targets = scenes.map(targetsOfScene);
+      const batch = imageBatchOf(prepareBatch(images, config.preprocess));
+        ...prepared,
+        images: prepared.images.map((image) => (
+          ...image,
+          imageId: 0,
+          fileName: '',
+          scaleX: 1,
+          scaleY: 1,
+          flipped: false,)),
+      });
+      const total = totalLoss(inPrecision(precision, 'cpu', () => model.loss(batch, targets)));
+      total.item();
+      optimizer.zeroGrad();
+      total.backward();
+    });
+    optimizer.step();
+  }
+  return (performance.now() - begun) / 1000;
+}
+
+function targetsOfScene({ boxes, labels, masks, crops }: Scene): Targets {
+  const count = labels.length;
+  return {
+    boxes: tensor(boxes, { shape: [count, 4] }),
+    labels: tensor(labels, { shape: [count] }),
+    masks: { pixels: tensor(masks, { shape: [masks.length] }), crops: tensor(crops, { shape: [count, 5] }) },
+  };
+}
+
+let state: State | undefined;
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line) as ({ do: 'setup' } & Setup) | { do: 'run' } | { do: 'memory' };
+  let answer: object;
+  if (command.do === 'setup') {
+    state = setUp(command);
+    const { version, threads } = engineInfo();
+    answer = { version, threads };
+  } else if (command.do === 'run') {
+    if (!state) throw new Error('run before setup');
+    answer = { seconds: run(state) };
+  } else {
+    answer = { peak_bytes: process.resourceUsage().maxRSS * 1024 };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}

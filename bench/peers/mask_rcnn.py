@@ -1,0 +1,82 @@
+"""torchvision's side of bench/mask-rcnn.ts.
+
+Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
+  {"do": "setup", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict", "precision": "fp32" | "bf16"}
+  {"do": "run"}      one training step or one prediction  -> {"seconds": s}
+  {"do": "memory"}   -> {"peak_bytes": n}
+"""
+import json
+import resource
+import sys
+import time
+
+import torch
+import torchvision
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.models.resnet import resnet50
+from torchvision.ops import FrozenBatchNorm2d
+
+OBJECTS = 7
+
+
+def build(size):
+    # The usual fine-tuning set-up: frozen batch norms, the stem and the first stage frozen too.
+    body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    model = MaskRCNN(_resnet_fpn_extractor(body, 3), 91, min_size=min(size), max_size=max(size))
+    return model
+
+
+def scene(height, width, index):
+    """The same boxes and boxed masks as bench/mask-rcnn-scene.ts."""
+    image = torch.rand(3, height, width)
+    boxes, labels = [], []
+    for i in range(OBJECTS):
+        side = 40 + 30 * i
+        x = (37 * (i + 1) * (index + 1)) % (width - side)
+        y = (53 * (i + 2) * (index + 1)) % (height - side)
+        boxes.append([x, y, x + side, y + side])
+        labels.append(1 + (i * 11) % 90)
+    masks = torch.zeros(OBJECTS, height, width, dtype=torch.uint8)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes):
+        mask[y1:y2, x1:x2] = 1
+    return image, {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels), "masks": masks}
+
+
+def main():
+    state = {}
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command["do"] == "setup":
+            torch.set_num_threads(command["threads"])
+            torch.manual_seed(0)
+            height, width = command["size"]
+            state["mode"] = command["mode"]
+            state["bf16"] = command["precision"] == "bf16"
+            state["model"] = build(command["size"]).train(command["mode"] == "train")
+            made = [scene(height, width, i) for i in range(command["images"])]
+            state["images"] = [image for image, _ in made]
+            state["targets"] = [target for _, target in made]
+            trained = [p for p in state["model"].parameters() if p.requires_grad]
+            state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
+            answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}
+        elif command["do"] == "run":
+            begun = time.perf_counter()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=state["bf16"]):
+                if state["mode"] == "train":
+                    losses = sum(state["model"](state["images"], state["targets"]).values())
+                else:
+                    with torch.no_grad():
+                        state["model"](state["images"])
+            if state["mode"] == "train":
+                losses.item()
+                state["optimizer"].zero_grad()
+                losses.backward()
+                state["optimizer"].step()
+            answer = {"seconds": time.perf_counter() - begun}
+        else:
+            answer = {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        print(json.dumps(answer), flush=True)
+
+
+main()

@@ -1,0 +1,78 @@
+// goshawk predict: detections in pictures, written down and drawn.
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
+import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
+import sharp from 'sharp';
+import { loadConfig } from '../config/index.js';
+import { decodeImageFile } from '../data/index.js';
+import { findImages, openDetector, readDescription } from '../infer/index.js';
+import { writeFileAtomic } from '../train/atomic-file.js';
+import { createProgressLine } from '../train/progress-line.js';
+
+export interface PredictCommandOptions {
+  readonly weights: string;
+  readonly set?: readonly string[];
+  readonly output?: string;
+  readonly scoreThreshold?: string;
+  readonly maxDetections?: string;
+}
+
+export async function runPredict(
+  configFile: string,
+  paths: readonly string[],
+  options: PredictCommandOptions,
+): Promise<void> {
+  const { config } = loadConfig(configFile, options.set);
+  const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
+  const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
+  const output = options.output ?? 'predictions';
+  if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file`);
+  const images = findImages(paths);
+  const { predictor, categories } = openDetector({
+    config,
+    weights: options.weights,
+    categories: readDescription(options.weights)?.categories,
+  });
+  const line = createProgressLine();
+  const records: ImageRecord[] = [];
+  const all: Detection[] = [];
+  const started = performance.now();
+  for (const [index, { path, fileName }] of images.entries()) {
+    const image = await decodeImageFile(path);
+    const [found = []] = predictor.predict([image]);
+    const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+    records.push({ id: index + 1, fileName, width: image.width, height: image.height });
+    all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
+    const drawn = drawDetections(image, kept, { categories });
+    const target = join(output, drawnName(fileName, records));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileAtomic(
+      target,
+      await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
+    const rate = (index + 1) / ((performance.now() - started) / 1000);
+    line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${fileName}: ${kept.length} objects`);
+  }
+  line.done();
+  const file = join(output, 'detections.json');
+  writeFileAtomic(file, formatCocoResults(all, { images: records, annotations: [], categories }));
+  console.log(`${all.length} objects in ${images.length} pictures: ${file}, drawn beside it`);
+}
+
+/** a/b.jpg -> a/b.png, kept inside the output folder; a second b of another kind keeps its own ending in the name. */
+function drawnName(fileName: string, earlier: readonly ImageRecord[]): string {
+  const inside = fileName.replace(/^[/\\]+/, '').replaceAll(/\.\.[/\\]/g, '');
+  const stem = (name: string): string => name.slice(0, name.length - extname(name).length);
+  const taken = earlier.slice(0, -1).some((record) => stem(record.fileName) === stem(fileName));
+  return `${taken ? inside : stem(inside)}.png`;
+}
+
+function numberOption(name: string, text: string | undefined, otherwise: number, least: number, most: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= least && value <= most))
+    throw new InputError('usage', `${name} ${text}: expected a number from ${least} to ${most}`);
+  return value;
+}

@@ -1,0 +1,52 @@
+// goshawk train: trains a model from a config.
+import { existsSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { InputError } from '@goshawk/core';
+import { configToYaml, loadConfig } from '../config/index.js';
+import { writeFileAtomic } from '../train/atomic-file.js';
+import { listCheckpoints, RunLog, train } from '../train/index.js';
+
+export interface TrainCommandOptions {
+  readonly set?: readonly string[];
+  readonly output?: string;
+  readonly init?: string;
+  readonly resume?: boolean;
+}
+
+export async function runTrain(configFile: string, options: TrainCommandOptions): Promise<void> {
+  const { config } = loadConfig(configFile, options.set);
+  const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
+  if (!options.resume && listCheckpoints(join(output, 'checkpoints')).length > 0) {
+    throw new InputError(
+      'usage',
+      `${output}: has checkpoints of an earlier training: continue it with --resume, or choose another --output`,
+    );
+  }
+  if (options.init && !existsSync(options.init))
+    throw new InputError('file-not-found', `${options.init}: no such file`);
+  writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const log = new RunLog(output);
+  try {
+    const result = await train({
+      config,
+      output,
+      init: options.init,
+      resume: options.resume,
+      signal: stop.signal,
+      observer: log,
+    });
+    log.close();
+    if (result.weights) console.log(`trained ${result.iteration} iterations: ${result.weights}`);
+    else console.log(`stopped after iteration ${result.iteration}: continue with --resume`);
+  } catch (error) {
+    log.close();
+    throw error;
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}

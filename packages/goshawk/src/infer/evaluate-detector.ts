@@ -1,0 +1,61 @@
+// A detector's figures on a data set: its detections in every image, compared as COCO does.
+import { type CocoEvaluation, type Detection, evaluateCoco, formatCocoTable, type IouType } from '@goshawk/core';
+import type { PreprocessConfig } from '../config/index.js';
+import { createLoader, type DetectionDataset } from '../data/index.js';
+import type { Predictor } from './predictor.js';
+
+export interface EvaluateOptions {
+  readonly dataset: DetectionDataset;
+  readonly preprocess: PreprocessConfig;
+  readonly batchSize: number;
+  readonly workers: number;
+  readonly types: readonly IouType[];
+  /** Called after every batch. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface DetectorEvaluation {
+  readonly detections: readonly Detection[];
+  readonly evaluations: ReadonlyMap<IouType, CocoEvaluation>;
+  readonly seconds: number;
+}
+
+export async function evaluateDetector(predictor: Predictor, options: EvaluateOptions): Promise<DetectorEvaluation> {
+  const started = performance.now();
+  const detections = await detectAll(predictor, options);
+  const groundTruth = options.dataset.annotations;
+  const evaluations = new Map(
+    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]),
+  );
+  return { detections, evaluations, seconds: (performance.now() - started) / 1000 };
+}
+
+/** What the model can be measured by. */
+export function evaluationTypes(model: { readonly type: 'faster_rcnn' | 'mask_rcnn' }): IouType[] {
+  return model.type === 'mask_rcnn' ? ['bbox', 'segm'] : ['bbox'];
+}
+
+/** The standard tables, one under the other. */
+export function formatEvaluations(evaluations: ReadonlyMap<IouType, CocoEvaluation>): string {
+  return [...evaluations.values()].map(formatCocoTable).join('\n');
+}
+
+async function detectAll(
+  predictor: Predictor,
+  { dataset, preprocess, batchSize, workers, onProgress }: EvaluateOptions,
+): Promise<Detection[]> {
+  const loader = createLoader({ dataset, batchSize, workers, preprocess });
+  const detections: Detection[] = [];
+  let done = 0;
+  try {
+    for await (const batch of loader) {
+      for (const found of predictor.predictBatch(batch)) detections.push(...found);
+      done += batch.images.length;
+      batch.release();
+      onProgress?.(done, dataset.samples.length);
+    }
+  } finally {
+    await loader.close();
+  }
+  return detections;
+}

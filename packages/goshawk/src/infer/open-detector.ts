@@ -1,0 +1,67 @@
+// A detector ready to predict, from a config and a file of weights.
+import { type Category, cocoCategories, InputError } from '@goshawk/core';
+import { setThreads } from '@goshawk/torch';
+import type { PreprocessConfig, RunConfig } from '../config/index.js';
+import { buildModel, type Detector } from '../models/index.js';
+import { classesOf, loadWeights, readDescription, readWeights } from './detector-file.js';
+import { Predictor } from './predictor.js';
+
+export interface OpenDetector {
+  readonly model: Detector;
+  readonly predictor: Predictor;
+  readonly preprocess: PreprocessConfig;
+  /** In the order of the model's classes. */
+  readonly categories: readonly Category[];
+}
+
+export interface OpenDetectorOptions {
+  readonly config: RunConfig;
+  readonly weights: string;
+  /** Of the data set at hand, for files of weights that do not name their own. */
+  readonly categories?: readonly Category[];
+}
+
+export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
+  if (config.runtime.threads > 0) setThreads(config.runtime.threads);
+  const weights = readWeights(path);
+  const classes = classesOf(weights);
+  if (classes === undefined)
+    throw new InputError(
+      'checkpoint-invalid',
+      `${path}: has no box predictor (roi_heads.box_predictor.cls_score): it is not the checkpoint of a ${config.model.type}`,
+    );
+  const categories = readDescription(path)?.categories ?? namesFor(classes - 1, known, path);
+  const model = buildModel(config.model, classes - 1);
+  loadWeights(model, weights, path);
+  model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+  const predictor = new Predictor({
+    model,
+    categories,
+    preprocess: config.preprocess,
+    maskThreshold: config.model.type === 'mask_rcnn' ? config.model.maskHead.threshold : 0.5,
+    precision: config.train.precision,
+    device: config.runtime.device,
+  });
+  return { model, predictor, preprocess: config.preprocess, categories };
+}
+
+// COCO's ids reach 90 with ten numbers unused; torchvision's published models have a class for each of them.
+const COCO_LARGEST_ID = 90;
+
+function namesFor(classes: number, known: readonly Category[] | undefined, path: string): readonly Category[] {
+  if (known?.length === classes) return known;
+  if (classes === COCO_LARGEST_ID) {
+    const names = new Map(cocoCategories.map((category) => [category.id, category]));
+    return Array.from(
+      { length: classes },
+      (_, index) => names.get(index + 1) ?? { id: index + 1, name: `unused ${index + 1}` },
+    );
+  }
+  if (classes === cocoCategories.length) return cocoCategories;
+  if (known)
+    throw new InputError(
+      'checkpoint-invalid',
+      `${path}: tells ${classes} classes apart, the data has ${known.length} categories: evaluate on the data it was trained for`,
+    );
+  return Array.from({ length: classes }, (_, index) => ({ id: index + 1, name: `class ${index + 1}` }));
+}

@@ -1,0 +1,102 @@
+// Anchor boxes: the reference boxes that a region proposal network classifies and refines.
+import { keep, ops, type Tensor, tensor } from '@goshawk/torch';
+
+export interface AnchorOptions {
+  /** Side lengths in network pixels, a list a level, finest level first. */
+  readonly sizes: readonly (readonly number[])[];
+  /** Height over width. */
+  readonly ratios: readonly number[];
+}
+
+/** Anchors at every cell of every level. In a cell: ratios outside, sizes inside; cells row by row. */
+export class AnchorGenerator {
+  readonly #options: AnchorOptions;
+  readonly #grids = new Map<string, Tensor>();
+
+  constructor(options: AnchorOptions) {
+    this.#options = options;
+  }
+
+  get perCell(): number {
+    return this.#options.ratios.length * (this.#options.sizes[0]?.length ?? 0);
+  }
+
+  /**
+   * One [H * W * perCell, 4] float32 xyxy tensor a level, in network pixels.
+   * @param grids `[height, width]` of each feature map
+   * @param padded `[height, width]` of the padded batch; the stride is its whole-numbered ratio to the grid
+   */
+  forGrids(grids: readonly (readonly [number, number])[], padded: readonly [number, number]): Tensor[] {
+    return grids.map(([height, width], level) => {
+      const strideY = Math.floor(padded[0] / height);
+      const strideX = Math.floor(padded[1] / width);
+      const key = `${level} ${height} ${width} ${strideY} ${strideX}`;
+      let grid = this.#grids.get(key);
+      if (!grid) {
+        // Batches come in many shapes; a few dozen grids are worth keeping, all of them are not.
+        if (this.#grids.size > 64) this.#forget();
+        grid = keep(
+          tensor(gridAnchors(this.#cell(level), height, width, strideY, strideX), {
+            shape: [height * width * this.perCell, 4],
+          }),
+        );
+        this.#grids.set(key, grid);
+      }
+      return grid;
+    });
+  }
+
+  #forget(): void {
+    for (const grid of this.#grids.values()) grid.dispose();
+    this.#grids.clear();
+  }
+
+  #cell(level: number): Float32Array {
+    return cellAnchors(this.#options.sizes[level] ?? [], this.#options.ratios);
+  }
+}
+
+/** Boxes around the origin, rounded to whole pixels (half to even) as torchvision does; [ratios * sizes, 4]. */
+export function cellAnchors(sizes: readonly number[], ratios: readonly number[]): Float32Array {
+  const anchors = new Float32Array(sizes.length * ratios.length * 4);
+  let at = 0;
+  for (const ratio of ratios) {
+    const heightScale = Math.fround(Math.sqrt(ratio));
+    const widthScale = Math.fround(1 / heightScale);
+    for (const size of sizes) {
+      const halfWidth = Math.fround(widthScale * size) / 2;
+      const halfHeight = Math.fround(heightScale * size) / 2;
+      for (const side of [-halfWidth, -halfHeight, halfWidth, halfHeight]) anchors[at++] = roundHalfToEven(side);
+    }
+  }
+  return anchors;
+}
+
+function gridAnchors(
+  cell: Float32Array,
+  height: number,
+  width: number,
+  strideY: number,
+  strideX: number,
+): Float32Array {
+  const anchors = new Float32Array(height * width * cell.length);
+  let at = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      for (let i = 0; i < cell.length; i++) anchors[at++] = cell[i]! + (i % 2 === 0 ? x * strideX : y * strideY);
+    }
+  }
+  return anchors;
+}
+
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  const fraction = value - floor;
+  if (fraction !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** All levels' anchors one after another. */
+export function concatenateLevels(levels: readonly Tensor[]): Tensor {
+  return ops.cat([...levels]);
+}

@@ -1,0 +1,74 @@
+// Boxes as offsets from reference boxes, and back (R-CNN, Girshick et al. 2014, appendix C; weights as in Fast R-CNN's code).
+import { ops, type Tensor } from '@goshawk/torch';
+
+/** Factors of the offsets (dx, dy, dw, dh). */
+export type BoxWeights = readonly [number, number, number, number];
+
+// A box grows at most to 1000 / 16 times its reference: Detectron's bound, against exp() of a wild prediction.
+const LARGEST_LOG_SCALE = Math.log(1000 / 16);
+
+interface Centred {
+  readonly x: Tensor;
+  readonly y: Tensor;
+  readonly width: Tensor;
+  readonly height: Tensor;
+}
+
+function centred(boxes: Tensor): Centred {
+  const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
+  const width = ops.sub(x2, x1);
+  const height = ops.sub(y2, y1);
+  return { x: ops.add(x1, ops.mul(width, 0.5)), y: ops.add(y1, ops.mul(height, 0.5)), width, height };
+}
+
+/** [N, 4] xyxy boxes as seen from [N, 4] xyxy references -> [N, 4] offsets. */
+export function encodeBoxes(boxes: Tensor, references: Tensor, weights: BoxWeights): Tensor {
+  const to = centred(boxes);
+  const from = centred(references);
+  return ops.stack(
+    [
+      ops.mul(ops.div(ops.sub(to.x, from.x), from.width), weights[0]),
+      ops.mul(ops.div(ops.sub(to.y, from.y), from.height), weights[1]),
+      ops.mul(ops.log(ops.div(to.width, from.width)), weights[2]),
+      ops.mul(ops.log(ops.div(to.height, from.height)), weights[3]),
+    ],
+    { dim: 1 },
+  );
+}
+
+/** [N, K * 4] offsets from [N, 4] xyxy references -> [N, K, 4] xyxy boxes. */
+export function decodeBoxes(offsets: Tensor, references: Tensor, weights: BoxWeights): Tensor {
+  const from = centred(ops.unsqueeze(references, 1));
+  const [dx, dy, dw, dh] = ops.unbind(ops.view(offsets, [offsets.size(0), -1, 4]), { dim: -1 }) as [
+    Tensor,
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const x = ops.add(ops.mul(ops.div(dx, weights[0]), from.width), from.x);
+  const y = ops.add(ops.mul(ops.div(dy, weights[1]), from.height), from.y);
+  const halfWidth = ops.mul(
+    ops.mul(ops.exp(ops.clamp(ops.div(dw, weights[2]), { max: LARGEST_LOG_SCALE })), from.width),
+    0.5,
+  );
+  const halfHeight = ops.mul(
+    ops.mul(ops.exp(ops.clamp(ops.div(dh, weights[3]), { max: LARGEST_LOG_SCALE })), from.height),
+    0.5,
+  );
+  return ops.stack([ops.sub(x, halfWidth), ops.sub(y, halfHeight), ops.add(x, halfWidth), ops.add(y, halfHeight)], {
+    dim: 2,
+  });
+}
+
+/** Boxes [..., 4] xyxy cut to an image of `[height, width]`. */
+export function clipBoxes(boxes: Tensor, [height, width]: readonly [number, number]): Tensor {
+  const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
+  const inside = (value: Tensor, max: number): Tensor => ops.clamp(value, { min: 0, max });
+  return ops.stack([inside(x1, width), inside(y1, height), inside(x2, width), inside(y2, height)], { dim: -1 });
+}
+
+/** [N] bool: both sides of the [N, 4] xyxy box are at least `minSize` pixels. */
+export function atLeast(boxes: Tensor, minSize: number): Tensor {
+  const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
+  return ops.logical_and(ops.ge(ops.sub(x2, x1), minSize), ops.ge(ops.sub(y2, y1), minSize));
+}

@@ -1,0 +1,3 @@
+export * from './build.js';
+export * from './detectors/rcnn.js';
+export * from './structures.js';

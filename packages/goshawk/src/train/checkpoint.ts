@@ -1,0 +1,123 @@
+// Training checkpoints: weights, optimizer, random numbers, place in the data and in the schedule, in one safetensors file.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '@goshawk/core';
+import {
+  openSafetensors,
+  randomState,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+  setRandomState,
+  type Tensor,
+  tensor,
+  writeSafetensors,
+} from '@goshawk/torch';
+import type { SamplerState } from '../data/index.js';
+import { type DetectorDescription, describeDetector, STATE_SEPARATOR } from '../infer/detector-file.js';
+import type { Detector } from '../models/index.js';
+import type { DetectorOptimizer } from './optimizer.js';
+
+/** Where a training stands, beside the tensors. */
+export interface Progress {
+  /** Optimizer steps done. */
+  readonly iteration: number;
+  /** The batch that comes next. */
+  readonly loader: SamplerState;
+  /** Best value so far of the figure that chooses best.safetensors. */
+  readonly best?: number;
+}
+
+const OPTIMIZER = `optimizer${STATE_SEPARATOR}`;
+const RANDOM = `random${STATE_SEPARATOR}engine`;
+const FILE_NAME = /^iteration-(\d{8})\.safetensors$/;
+
+export function checkpointPath(folder: string, iteration: number): string {
+  return join(folder, `iteration-${String(iteration).padStart(8, '0')}.safetensors`);
+}
+
+/** Iterations with a checkpoint in `folder`, oldest first. Files appear whole or not at all, so each of them can be read. */
+export function listCheckpoints(folder: string): number[] {
+  if (!existsSync(folder)) return [];
+  const iterations = readdirSync(folder).flatMap((name) => {
+    const match = FILE_NAME.exec(name);
+    return match ? [Number(match[1])] : [];
+  });
+  return iterations.sort((a, b) => a - b);
+}
+
+/** Writes everything that resuming needs; the file appears whole or not at all. */
+export function writeCheckpoint(
+  folder: string,
+  model: Detector,
+  optimizer: DetectorOptimizer,
+  progress: Progress,
+  description: DetectorDescription,
+): string {
+  const path = checkpointPath(folder, progress.iteration);
+  const { tensors, scalars } = optimizer.stateDict();
+  using random = randomState();
+  const entries = [
+    ...weightEntries(model),
+    ...Array.from(tensors, ([name, value]) => entryOf(OPTIMIZER + name, value)),
+    entryOf(RANDOM, random),
+  ];
+  writeSafetensors(path, entries, {
+    ...describeDetector(description),
+    progress: JSON.stringify(progress),
+    optimizer: JSON.stringify(scalars),
+  });
+  return path;
+}
+
+/** Writes the weights alone, for prediction. */
+export function writeWeights(path: string, model: Detector, description: DetectorDescription): void {
+  writeSafetensors(path, weightEntries(model), describeDetector(description));
+}
+
+/** Puts a checkpoint back into the model, the optimizer and the engine's random numbers. */
+export function restoreCheckpoint(path: string, model: Detector, optimizer: DetectorOptimizer): Progress {
+  const file = openSafetensors(path);
+  try {
+    const progress = file.metadata.get('progress');
+    if (!progress)
+      throw new InputError(
+        'checkpoint-invalid',
+        `${path}: has weights but no training state: start from it with --init`,
+      );
+    const names = file.names.filter((name) => !name.includes(STATE_SEPARATOR));
+    model.loadStateDict(new Map(names.map((name) => [name, file.read(name)])));
+    const state = new Map(
+      file.names
+        .filter((name) => name.startsWith(OPTIMIZER))
+        .map((name) => [name.slice(OPTIMIZER.length), tensorOf(file, name)]),
+    );
+    optimizer.loadStateDict({
+      tensors: state,
+      scalars: JSON.parse(file.metadata.get('optimizer') ?? '{}') as Record<string, number>,
+    });
+    setRandomState(tensorOf(file, RANDOM));
+    return JSON.parse(progress) as Progress;
+  } finally {
+    file.close();
+  }
+}
+
+/** Deletes the oldest checkpoints beyond the newest `count`. */
+export function pruneCheckpoints(folder: string, count: number): void {
+  for (const iteration of listCheckpoints(folder).slice(0, -count))
+    rmSync(checkpointPath(folder, iteration), { force: true });
+}
+
+function weightEntries(model: Detector): SafetensorsEntry[] {
+  return Array.from(model.stateDict(), ([name, value]) => entryOf(name, value));
+}
+
+function entryOf(name: string, value: Tensor): SafetensorsEntry {
+  // The state is a moment's: an entry is read when its turn comes, before the next step changes it.
+  return { name, dtype: value.dtype, shape: value.shape, data: () => value.toBytes() };
+}
+
+function tensorOf(file: SafetensorsFile, name: string): Tensor {
+  const { data, shape, dtype } = file.read(name);
+  return tensor(data, { shape, dtype });
+}

@@ -1,0 +1,4 @@
+export * from './checkpoint.js';
+export * from './run-log.js';
+export * from './trainer.js';
+export * from './training-step.js';

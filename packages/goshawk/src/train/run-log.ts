@@ -1,0 +1,116 @@
+// What a training writes down and shows: metrics.jsonl, TensorBoard events, a progress line.
+import { join } from 'node:path';
+import type { CocoEvaluation, IouType } from '@goshawk/core';
+import { formatEvaluations } from '../infer/evaluate-detector.js';
+import { MetricsLog } from './metrics-log.js';
+import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from './progress-line.js';
+import { TensorBoardWriter } from './tensorboard-events.js';
+import type { StepRecord, TrainObserver, TrainStart } from './trainer.js';
+
+/** Steps whose speed is averaged. */
+const SPEED_WINDOW = 50;
+
+export class RunLog implements TrainObserver {
+  readonly #output: string;
+  readonly #line: ProgressLine;
+  #metrics: MetricsLog | undefined;
+  #events: TensorBoardWriter | undefined;
+  #start: TrainStart | undefined;
+  #recent: StepRecord[] = [];
+
+  constructor(output: string, line: ProgressLine = createProgressLine()) {
+    this.#output = output;
+    this.#line = line;
+  }
+
+  onStart(start: TrainStart): void {
+    this.#start = start;
+    this.#metrics = MetricsLog.open(join(this.#output, 'metrics.jsonl'), start.iteration);
+    this.#events = TensorBoardWriter.open(
+      join(this.#output, 'tensorboard'),
+      start.iteration > 0 ? { firstStep: start.iteration + 1 } : {},
+    );
+    const { model, train, data } = start.config;
+    this.#line.note(
+      `${model.type}, ${millions(start.parameters)} parameters (${millions(start.learningParameters)} learning), ${start.categories.length} categories; ` +
+        `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${train.batchSize * train.accumulate}, ${train.precision}, ${start.threads} threads, ${data.workers} workers`,
+    );
+    if (start.initialised) {
+      const { loaded, missing, unexpected, mismatched } = start.initialised;
+      this.#line.note(
+        `started from ${loaded.length} tensors; ${mismatched.length} of another shape, ${missing.length} not in the file, ${unexpected.length} not in the model`,
+      );
+    }
+    if (start.iteration > 0) this.#line.note(`resumed after iteration ${start.iteration}`);
+  }
+
+  onStep(step: StepRecord): void {
+    const { train } = this.#start!.config;
+    this.#recent = [...this.#recent.slice(1 - SPEED_WINDOW), step];
+    const seconds = sum(this.#recent, (record) => record.seconds);
+    const imagesPerSecond = sum(this.#recent, (record) => record.images) / seconds;
+    const dataShare = sum(this.#recent, (record) => record.dataSeconds) / seconds;
+    const remaining = ((train.iterations - step.iteration) * seconds) / this.#recent.length;
+    const memory = process.memoryUsage.rss();
+    const losses = Object.entries(step.losses).map(
+      ([name, value]) => `${name.replace('loss_', '')} ${value.toFixed(3)}`,
+    );
+    this.#line.update(
+      `${step.iteration}/${train.iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
+        `${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${formatBytes(memory)}  ${formatDuration(remaining)} left`,
+    );
+    if (step.iteration % train.logEvery !== 0 && step.iteration !== train.iterations) return;
+    const record = {
+      loss: step.totalLoss,
+      ...step.losses,
+      lr: step.learningRate,
+      images_per_second: imagesPerSecond,
+      data_share: dataShare,
+      memory_bytes: memory,
+      ...(step.gradientNorm === undefined ? {} : { gradient_norm: step.gradientNorm }),
+    };
+    this.#metrics!.write({ iteration: step.iteration, ...record });
+    this.#events!.scalars(step.iteration, prefixed('train', record));
+  }
+
+  onEvaluationProgress(done: number, total: number): void {
+    this.#line.update(`evaluating ${done}/${total}`);
+  }
+
+  onEvaluation(iteration: number, evaluations: ReadonlyMap<IouType, CocoEvaluation>, seconds: number): void {
+    const figures = Object.fromEntries(
+      [...evaluations].flatMap(([type, { stats }]) =>
+        Object.entries(stats).map(([name, value]) => [`${type}/${name}`, value] as const),
+      ),
+    );
+    this.#metrics!.write({ iteration, ...figures, evaluation_seconds: seconds });
+    this.#events!.scalars(iteration, prefixed('val', figures));
+    this.#line.note(
+      `iteration ${iteration}, evaluated in ${formatDuration(seconds)}:\n${formatEvaluations(evaluations)}`,
+    );
+  }
+
+  onCheckpoint(path: string, iteration: number): void {
+    this.#line.note(`iteration ${iteration}: wrote ${path}`);
+  }
+
+  close(): void {
+    this.#line.done();
+    this.#metrics?.close();
+    this.#events?.close();
+  }
+}
+
+function sum(records: readonly StepRecord[], of: (record: StepRecord) => number): number {
+  return records.reduce((total, record) => total + of(record), 0);
+}
+
+function millions(count: number): string {
+  return `${(count / 1e6).toFixed(2)} M`;
+}
+
+function prefixed(group: string, values: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[`${group}/${name}`, value]])),
+  );
+}

@@ -1,0 +1,316 @@
+// Training from a config: data, model, steps, evaluations, checkpoints. Resuming continues bit for bit.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Category, type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
+import {
+  clipGradNorm,
+  getThreads,
+  keepFreedMemory,
+  type LoadReport,
+  manualSeed,
+  scope,
+  setThreads,
+} from '@goshawk/torch';
+import type { DataSplitConfig, RunConfig } from '../config/index.js';
+import { createLoader, type DetectionDataset, type Loader, openCocoDataset } from '../data/index.js';
+import { loadWeights, readWeights } from '../infer/detector-file.js';
+import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
+import { Predictor } from '../infer/predictor.js';
+import { buildModel, type Detector } from '../models/index.js';
+import {
+  checkpointPath,
+  listCheckpoints,
+  pruneCheckpoints,
+  restoreCheckpoint,
+  writeCheckpoint,
+  writeWeights,
+} from './checkpoint.js';
+import { learningRateFactor } from './lr-schedule.js';
+import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
+import { trainingStep } from './training-step.js';
+
+export interface TrainOptions {
+  readonly config: RunConfig;
+  /** Folder of this run: checkpoints/, best.safetensors, final.safetensors. */
+  readonly output: string;
+  /** Weights to start from. */
+  readonly init?: string;
+  /** Continue from the newest checkpoint in `output`; from the beginning where there is none. */
+  readonly resume?: boolean;
+  /** Ends the training after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly observer?: TrainObserver;
+}
+
+/** Is told what happens, in order. */
+export interface TrainObserver {
+  onStart?(start: TrainStart): void;
+  onStep?(step: StepRecord): void;
+  onEvaluationProgress?(done: number, total: number): void;
+  onEvaluation?(iteration: number, evaluations: ReadonlyMap<IouType, CocoEvaluation>, seconds: number): void;
+  onCheckpoint?(path: string, iteration: number): void;
+}
+
+export interface TrainStart {
+  readonly config: RunConfig;
+  readonly categories: readonly Category[];
+  readonly trainImages: number;
+  readonly valImages: number;
+  readonly parameters: number;
+  readonly learningParameters: number;
+  readonly threads: number;
+  /** Steps done before, when resuming. */
+  readonly iteration: number;
+  readonly initialised?: LoadReport;
+}
+
+export interface StepRecord {
+  /** Optimizer steps done, this one included. */
+  readonly iteration: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly totalLoss: number;
+  readonly learningRate: number;
+  readonly images: number;
+  readonly seconds: number;
+  /** The part of `seconds` spent waiting for the next batch. */
+  readonly dataSeconds: number;
+  readonly gradientNorm?: number;
+}
+
+export interface TrainResult {
+  readonly model: Detector;
+  readonly categories: readonly Category[];
+  readonly iteration: number;
+  /** The weights alone; absent when the training was ended early. */
+  readonly weights?: string;
+  readonly evaluations?: ReadonlyMap<IouType, CocoEvaluation>;
+}
+
+// Freed memory kept for the next step; more than any step here frees at once.
+const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
+
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { config, output, observer, signal } = options;
+  if (config.runtime.threads > 0) setThreads(config.runtime.threads);
+  keepFreedMemory(KEPT_MEMORY_BYTES);
+  const trainSet = openSplit(config, 'train', { forTraining: true });
+  const valSet = config.data.val ? openSplit(config, 'val', { forTraining: false }) : undefined;
+  if (valSet) requireSameCategories(trainSet, valSet);
+  const categories = trainSet.categories;
+
+  manualSeed(config.train.seed);
+  const model = buildModel(config.model, classCount(config, categories)).to({
+    device: config.runtime.device,
+    memoryFormat: 'channels_last',
+  });
+  const initialised = options.init
+    ? loadWeights(model, readWeights(options.init), options.init, { partial: true })
+    : undefined;
+  const optimizer = buildOptimizer(model, config.train.optimizer);
+  const checkpoints = join(output, 'checkpoints');
+  mkdirSync(checkpoints, { recursive: true });
+  const newest = options.resume ? listCheckpoints(checkpoints).at(-1) : undefined;
+  const progress =
+    newest === undefined ? undefined : restoreCheckpoint(checkpointPath(checkpoints, newest), model, optimizer);
+
+  const run = new Run(options, model, optimizer, categories, valSet, checkpoints);
+  run.iteration = progress?.iteration ?? 0;
+  run.best = progress?.best;
+  const parameters = model.parameters();
+  const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
+  observer?.onStart?.({
+    config,
+    categories,
+    trainImages: trainSet.samples.length,
+    valImages: valSet?.samples.length ?? 0,
+    parameters: sizeOf(parameters),
+    learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
+    threads: getThreads(),
+    iteration: run.iteration,
+    initialised,
+  });
+  const loader = createLoader({
+    dataset: trainSet,
+    batchSize: config.train.batchSize,
+    shuffle: true,
+    seed: config.train.seed,
+    workers: config.data.workers,
+    preprocess: config.preprocess,
+    augment: { flip: config.data.flip, minSizes: config.preprocess.resize.trainMinSizes },
+    aspectGrouping: config.data.aspectGrouping,
+    startAt: progress?.loader,
+  });
+  try {
+    return await run.untilDone(loader, signal);
+  } finally {
+    await loader.close();
+  }
+}
+
+/** One training in progress. */
+class Run {
+  iteration = 0;
+  best: number | undefined;
+  readonly #options: TrainOptions;
+  readonly #model: Detector;
+  readonly #optimizer: DetectorOptimizer;
+  readonly #categories: readonly Category[];
+  readonly #valSet: DetectionDataset | undefined;
+  readonly #checkpoints: string;
+
+  constructor(
+    options: TrainOptions,
+    model: Detector,
+    optimizer: DetectorOptimizer,
+    categories: readonly Category[],
+    valSet: DetectionDataset | undefined,
+    checkpoints: string,
+  ) {
+    this.#options = options;
+    this.#model = model;
+    this.#optimizer = optimizer;
+    this.#categories = categories;
+    this.#valSet = valSet;
+    this.#checkpoints = checkpoints;
+  }
+
+  async untilDone(loader: Loader, signal: AbortSignal | undefined): Promise<TrainResult> {
+    const { config, observer, output } = this.#options;
+    const { iterations, checkpointEvery, evaluateEvery, keepCheckpoints } = config.train;
+    this.#model.train();
+    let evaluations: ReadonlyMap<IouType, CocoEvaluation> | undefined;
+    while (this.iteration < iterations && !signal?.aborted) {
+      observer?.onStep?.(await this.#step(loader));
+      const last = this.iteration === iterations;
+      evaluations = undefined;
+      if (this.#valSet && (last || (evaluateEvery > 0 && this.iteration % evaluateEvery === 0)))
+        evaluations = await this.#evaluate();
+      if (last || signal?.aborted || this.iteration % checkpointEvery === 0) {
+        const progress = { iteration: this.iteration, loader: loader.state(), best: this.best };
+        const path = writeCheckpoint(this.#checkpoints, this.#model, this.#optimizer, progress, this.#description());
+        pruneCheckpoints(this.#checkpoints, keepCheckpoints);
+        observer?.onCheckpoint?.(path, this.iteration);
+      }
+    }
+    const done = { model: this.#model, categories: this.#categories, iteration: this.iteration };
+    if (this.iteration < iterations) return done;
+    const weights = join(output, 'final.safetensors');
+    writeWeights(weights, this.#model, this.#description());
+    return { ...done, weights, evaluations };
+  }
+
+  async #step(loader: Loader): Promise<StepRecord> {
+    const { train, runtime } = this.#options.config;
+    const started = performance.now();
+    const learningRate = train.optimizer.lr * learningRateFactor(this.iteration, train.schedule);
+    this.#optimizer.setLearningRate(learningRate);
+    const sums: Record<string, number> = {};
+    let images = 0;
+    let dataSeconds = 0;
+    for (let pass = 0; pass < train.accumulate; pass++) {
+      const asked = performance.now();
+      const next = await loader.next();
+      dataSeconds += (performance.now() - asked) / 1000;
+      if (next.done) throw new Error('internal: the training loader came to an end');
+      const losses = trainingStep(this.#model, next.value, {
+        precision: train.precision,
+        device: runtime.device,
+        accumulate: train.accumulate,
+      });
+      for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value / train.accumulate;
+      images += next.value.images.length;
+      next.value.release();
+    }
+    const gradientNorm =
+      train.clipGradNorm === undefined
+        ? undefined
+        : scope(() => clipGradNorm(this.#model.parameters(), train.clipGradNorm!));
+    this.#optimizer.step();
+    this.#optimizer.zeroGrad();
+    this.iteration++;
+    return {
+      iteration: this.iteration,
+      losses: sums,
+      totalLoss: Object.values(sums).reduce((sum, value) => sum + value, 0),
+      learningRate,
+      images,
+      seconds: (performance.now() - started) / 1000,
+      dataSeconds,
+      gradientNorm,
+    };
+  }
+
+  async #evaluate(): Promise<ReadonlyMap<IouType, CocoEvaluation>> {
+    const { config, observer, output } = this.#options;
+    const predictor = new Predictor({
+      model: this.#model,
+      categories: this.#categories,
+      preprocess: config.preprocess,
+      maskThreshold: config.model.type === 'mask_rcnn' ? config.model.maskHead.threshold : 0.5,
+      precision: config.train.precision,
+      device: config.runtime.device,
+    });
+    const { evaluations, seconds } = await evaluateDetector(predictor, {
+      dataset: this.#valSet!,
+      preprocess: config.preprocess,
+      batchSize: 1,
+      workers: config.data.workers,
+      types: evaluationTypes(config.model),
+      onProgress: (done, total) => observer?.onEvaluationProgress?.(done, total),
+    });
+    this.#model.train();
+    observer?.onEvaluation?.(this.iteration, evaluations, seconds);
+    const figure = evaluations.get('bbox')?.stats.AP ?? -1;
+    if (this.best === undefined || figure > this.best) {
+      this.best = figure;
+      writeWeights(join(output, 'best.safetensors'), this.#model, this.#description());
+    }
+    return evaluations;
+  }
+
+  #description() {
+    return { config: this.#options.config, categories: this.#categories };
+  }
+}
+
+/** One of the data sets that a config names. @throws InputError where it names none */
+export function openSplit(
+  config: RunConfig,
+  name: 'train' | 'val' | 'test',
+  { forTraining }: { forTraining: boolean },
+): DetectionDataset {
+  const split: DataSplitConfig | undefined = config.data[name];
+  if (!split)
+    throw new InputError(
+      'config-invalid',
+      `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
+    );
+  return openCocoDataset(split, {
+    masks: forTraining && config.model.type === 'mask_rcnn',
+    skipEmpty: forTraining && config.data.skipEmpty,
+  });
+}
+
+function classCount(config: RunConfig, categories: readonly Category[]): number {
+  const wanted = config.model.classes;
+  if (wanted !== 'from-data' && wanted !== categories.length) {
+    throw new InputError(
+      'config-invalid',
+      `model.classes: is ${wanted}, but ${config.data.train?.annotations} has ${categories.length} categories: set it to from-data`,
+    );
+  }
+  return categories.length;
+}
+
+/** Classes are numbered by the training set's categories: another list would be measured under wrong names. */
+function requireSameCategories(train: DetectionDataset, val: DetectionDataset): void {
+  const list = (dataset: DetectionDataset): string[] => dataset.categories.map(({ id, name }) => `${id} ${name}`);
+  const [ours, theirs] = [list(train), list(val)];
+  const differing = ours.findIndex((category, index) => category !== theirs[index]);
+  if (differing < 0 && ours.length === theirs.length) return;
+  const at = differing < 0 ? ours.length : differing;
+  throw new InputError(
+    'annotation-invalid',
+    `${val.fileName}: its categories differ from ${train.fileName}'s (number ${at + 1}: '${theirs[at] ?? 'none'}' against '${ours[at] ?? 'none'}'): use the same list in both`,
+  );
+}

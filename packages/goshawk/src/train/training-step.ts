@@ -1,0 +1,41 @@
+// One forward and backward pass.
+import { ops, scope } from '@goshawk/torch';
+import type { Batch } from '../data/index.js';
+import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
+import { inPrecision } from '../infer/predictor.js';
+import { type Detector, totalLoss } from '../models/index.js';
+
+/** A loss became NaN or infinite: training cannot go on from here. */
+export class NonFiniteLossError extends Error {
+  override readonly name = 'NonFiniteLossError';
+}
+
+export interface StepOptions {
+  readonly precision: 'fp32' | 'bf16';
+  readonly device: string;
+  /** The gradients of so many steps are averaged. */
+  readonly accumulate: number;
+}
+
+/** Adds one batch's gradients to the model's parameters; returns its losses by name. */
+export function trainingStep(
+  model: Detector,
+  batch: Batch,
+  { precision, device, accumulate }: StepOptions,
+): Record<string, number> {
+  return scope(() => {
+    const targets = targetsOf(batch, device);
+    const losses = inPrecision(precision, device, () => model.loss(imageBatchOf(batch, device), targets));
+    const values = Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()]));
+    if (!Object.values(values).every(Number.isFinite)) {
+      const terms = Object.entries(values).map(([name, value]) => `${name} ${value}`);
+      const files = batch.images.map((image) => image.fileName);
+      throw new NonFiniteLossError(
+        `the loss is not finite (${terms.join(', ')}) on ${files.join(', ')}: lower train.optimizer.lr, lengthen the warm-up, or look at these pictures' annotations`,
+      );
+    }
+    const total = totalLoss(losses);
+    (accumulate > 1 ? ops.div(total, accumulate) : total).backward();
+    return values;
+  });
+}
