@@ -2,7 +2,7 @@
 // camelCase properties whose state names are the snake_case ones of PyTorch's checkpoints.
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { Buffer, Parameter, type Placement, type StateTensor, type TensorData } from './parameter.js';
+import { Buffer, Parameter, type Placement, type StateSource, type StateTensor } from './parameter.js';
 import { stateName } from './state-name.js';
 
 /** What a module holds directly. */
@@ -93,13 +93,10 @@ export abstract class Module {
    * Copies a state into the parameters and buffers, casting where dtypes differ. What does not fit is reported.
    * @throws Error when something does not fit, before anything is copied; not with `strict: false`
    */
-  loadStateDict(
-    state: ReadonlyMap<string, Tensor | TensorData>,
-    { strict = true }: { strict?: boolean } = {},
-  ): LoadReport {
+  loadStateDict(state: ReadonlyMap<string, StateSource>, { strict = true }: { strict?: boolean } = {}): LoadReport {
     const own = this.stateDict();
     const tolerated = toleratedNames(this);
-    const fitting: [string, StateTensor, Tensor | TensorData][] = [];
+    const fitting: [string, StateTensor, StateSource][] = [];
     const missing: string[] = [];
     const mismatched: { name: string; expected: readonly number[]; got: readonly number[] }[] = [];
     for (const [name, tensor] of own) {

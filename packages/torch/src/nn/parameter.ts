@@ -1,4 +1,5 @@
 // A module's own tensors: parameters, which are learned, and buffers, which are only kept with them.
+import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
 import { noGrad } from '../tensor/autograd.js';
 import { callOp, findOperator } from '../tensor/dispatch.js';
 import type { DType } from '../tensor/dtype.js';
@@ -6,12 +7,8 @@ import { native, type TensorId } from '../tensor/native.js';
 import { keep, track } from '../tensor/scope.js';
 import { type Device, type MemoryFormat, Tensor } from '../tensor/tensor.js';
 
-/** A tensor's contents as checkpoint files give them: elements in C order, in the dtype's own bytes. */
-export interface TensorData {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: ArrayBufferView;
-}
+/** What can be copied into a parameter or buffer: a tensor, its bytes, or one still in its file. */
+export type StateSource = Tensor | TensorData | LazyTensor;
 
 /** Where a module's tensors shall live and as what; `dtype` applies to the floating ones, `memoryFormat` to those of rank 4. */
 export interface Placement {
@@ -44,14 +41,11 @@ export abstract class StateTensor extends Tensor {
    * Overwrites the elements, converting dtype and device.
    * @throws Error when the shapes differ
    */
-  assign(value: Tensor | TensorData): void {
+  assign(value: StateSource): void {
     if (value.shape.length !== this.shape.length || value.shape.some((side, i) => side !== this.shape[i]))
       throw new Error(`assign: the tensor is [${this.shape.join(', ')}], got [${value.shape.join(', ')}]`);
     noGrad(() => {
-      const source =
-        value instanceof Tensor
-          ? value
-          : track(new Tensor(native.borrowBytes(value.data, value.shape, undefined, value.dtype)));
+      const source = value instanceof Tensor ? value : borrowed('materialize' in value ? value.materialize() : value);
       callOp('aten::copy_', this, source);
     });
   }
@@ -91,6 +85,11 @@ export class Buffer extends StateTensor {
     super(tensor);
     this.persistent = persistent;
   }
+}
+
+/** Over the bytes themselves, which are copied at once. */
+function borrowed({ data, shape, dtype }: TensorData): Tensor {
+  return track(new Tensor(native.borrowBytes(data, shape, undefined, dtype)));
 }
 
 function isFloating(dtype: DType): boolean {

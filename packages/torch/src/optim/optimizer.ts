@@ -1,5 +1,5 @@
 // What all optimizers share: groups of parameters with rates of their own, and a state that a checkpoint can hold.
-import { Buffer, Parameter, type TensorData } from '../nn/parameter.js';
+import { Buffer, Parameter, type StateSource } from '../nn/parameter.js';
 import { noGrad } from '../tensor/autograd.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -108,11 +108,11 @@ export abstract class Optimizer<Options extends { lr: number }> {
    * @throws Error naming what does not belong to this optimizer, or whose shape differs; nothing is changed then
    */
   loadStateDict(state: {
-    readonly tensors: ReadonlyMap<string, Tensor | TensorData>;
+    readonly tensors: ReadonlyMap<string, StateSource>;
     readonly scalars: Readonly<Record<string, number>>;
   }): void {
     const entries = new Map(this.groups.flatMap((group) => group.entries.map((entry) => [entry.name, entry] as const)));
-    const restored: { entry: Entry; what: string; value: Tensor | TensorData }[] = [];
+    const restored: { entry: Entry; what: string; value: StateSource }[] = [];
     for (const [name, value] of state.tensors) {
       const dot = name.lastIndexOf('.');
       const entry = entries.get(name.slice(0, dot));

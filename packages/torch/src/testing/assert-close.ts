@@ -1,0 +1,68 @@
+// Comparing numbers in tests.
+import { AssertionError } from 'node:assert';
+import { Tensor } from '../tensor/tensor.js';
+
+export interface Tolerance {
+  /** Default 1e-6. */
+  readonly absolute?: number;
+  /** Times the expected value's size. Default 1e-5. */
+  readonly relative?: number;
+}
+
+/**
+ * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|.
+ * @throws AssertionError with the worst element's index and both values
+ */
+export function assertClose(
+  actual: Tensor | readonly number[],
+  expected: Tensor | readonly number[],
+  { absolute = 1e-6, relative = 1e-5 }: Tolerance = {},
+): void {
+  const shape = shapeOf(actual);
+  if (
+    shape.join() !== shapeOf(expected).join() &&
+    !(actual instanceof Tensor && !(expected instanceof Tensor) && actual.length === expected.length)
+  )
+    throw new AssertionError({ message: `shapes differ: [${shape.join(', ')}] and [${shapeOf(expected).join(', ')}]` });
+  const got = numbersOf(actual);
+  const wanted = numbersOf(expected);
+  let worst = -1;
+  let worstExcess = 0;
+  let count = 0;
+  for (const [i, want] of wanted.entries()) {
+    const have = got[i] ?? Number.NaN;
+    if (Object.is(have, want) || have === want) continue;
+    const excess = Math.abs(have - want) - (absolute + relative * Math.abs(want));
+    if (excess <= 0) continue;
+    count++;
+    if (worst < 0 || !(excess <= worstExcess)) {
+      worst = i;
+      worstExcess = excess;
+    }
+  }
+  if (worst < 0) return;
+  const where = indexOf(worst, shape).join(', ');
+  throw new AssertionError({
+    message: `${count} of ${wanted.length} elements differ, most at [${where}]: got ${got[worst]}, expected ${wanted[worst]}`,
+  });
+}
+
+function shapeOf(value: Tensor | readonly number[]): readonly number[] {
+  return value instanceof Tensor ? value.shape : [value.length];
+}
+
+function numbersOf(value: Tensor | readonly number[]): readonly number[] {
+  return value instanceof Tensor ? value.toNumbers() : value;
+}
+
+function indexOf(flat: number, shape: readonly number[]): number[] {
+  let rest = flat;
+  return shape
+    .toReversed()
+    .map((side) => {
+      const index = rest % side;
+      rest = Math.floor(rest / side);
+      return index;
+    })
+    .toReversed();
+}

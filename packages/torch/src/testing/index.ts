@@ -1,0 +1,2 @@
+export { assertClose, type Tolerance } from './assert-close.js';
+export { gradientCheck } from './gradient-check.js';
