@@ -82,6 +82,7 @@ function startThread(stop: Int32Array): SampleRunner & { load(): number } {
   const pending = new Map<number, { resolve(result: SampleResult): void; reject(error: Error): void }>();
   let nextId = 0;
   let lost: Error | undefined;
+  let closing = false;
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const fail = (reason: string, cause?: unknown) => {
     lost ??= new Error(`internal: a data worker stopped: ${reason}`, { cause });
@@ -92,7 +93,7 @@ function startThread(stop: Int32Array): SampleRunner & { load(): number } {
     const waiting = pending.get(id);
     pending.delete(id);
     // A thread without work does not keep the process alive.
-    if (pending.size === 0) worker.unref();
+    if (pending.size === 0 && !closing) worker.unref();
     waiting?.resolve(result);
   });
   worker.on('error', (error) => fail(error.message, error));
@@ -111,6 +112,7 @@ function startThread(stop: Int32Array): SampleRunner & { load(): number } {
       });
     },
     async close() {
+      closing = true;
       worker.ref();
       worker.postMessage(undefined);
       await exited;
