@@ -12,9 +12,11 @@ export function writeFileAtomic(file: string, content: string | Uint8Array): voi
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const folder = path.dirname(file);
   const partial = `${file}.partial-${process.pid}`;
+  let isOpened = false;
   try {
     mkdirSync(folder, { recursive: true });
     const handle = openSync(partial, 'w');
+    isOpened = true;
     try {
       // One call writes at most 2 GiB.
       for (let at = 0; at < bytes.length; ) at += writeSync(handle, bytes, at);
@@ -25,7 +27,7 @@ export function writeFileAtomic(file: string, content: string | Uint8Array): voi
     renameSync(partial, file);
     flushFolder(folder);
   } catch (error) {
-    rmSync(partial, { force: true });
+    if (isOpened) rmSync(partial, { force: true });
     throw describeWriteError(file, error);
   }
 }
