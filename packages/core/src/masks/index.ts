@@ -1,7 +1,14 @@
-export * from './mask-iou.js';
-export * from './polygon-to-rle.js';
-export * from './rle.js';
-export * from './rle-encode.js';
-export * from './rle-merge.js';
-export * from './rle-string.js';
-export * from './rle-to-bbox.js';
+export { maskIou } from './mask-iou.js';
+export { boxToRle, polygonsToRle, polygonToRle } from './polygon-to-rle.js';
+export {
+  type CompressedRle,
+  type MaskSize,
+  type Polygon,
+  type Rle,
+  rleArea,
+  rleFromCounts,
+} from './rle.js';
+export { decodeMask, encodeMask } from './rle-encode.js';
+export { mergeRles } from './rle-merge.js';
+export { compressRle, decompressRle, rleFromString, rleToString } from './rle-string.js';
+export { rleToBbox } from './rle-to-bbox.js';

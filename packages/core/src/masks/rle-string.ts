@@ -47,19 +47,23 @@ export function rleFromString(text: string, size: MaskSize): Rle {
   let sum = 0;
   let at = 0;
   while (at < text.length) {
-    const start = at;
-    let value = 0;
-    let unit = 1;
-    for (;;) {
-      const group = text.charCodeAt(at) - FIRST_CHARACTER;
-      if (!(group >= 0 && group < 64) || at - start >= MAX_CHARACTERS_PER_RUN) throw badCharacter(text, at);
+    const only = text.charCodeAt(at) - FIRST_CHARACTER;
+    let value: number;
+    if (only >= 0 && only < MORE) {
+      // Nearly all differences take one character.
+      value = only < NEGATIVE ? only : only - MORE;
       at++;
-      value += (group & 31) * unit;
-      unit *= 32;
-      if ((group & MORE) === 0) {
-        if ((group & NEGATIVE) !== 0) value -= unit;
-        break;
+    } else {
+      const start = at;
+      let unit = 1;
+      let group = MORE;
+      for (value = 0; (group & MORE) !== 0; at++) {
+        group = text.charCodeAt(at) - FIRST_CHARACTER;
+        if (!(group >= 0 && group < 64) || at - start >= MAX_CHARACTERS_PER_RUN) throw badCharacter(text, at);
+        value += (group & 31) * unit;
+        unit *= 32;
       }
+      if ((group & NEGATIVE) !== 0) value -= unit;
     }
     if (runs > 2) value += counts[runs - 2]!;
     if (value < 0 || value > pixels) {
