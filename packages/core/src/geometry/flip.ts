@@ -1,9 +1,9 @@
-// Mirroring left and right: pictures, boxes, polygons, keypoints. Coordinates are continuous (x becomes width - x); the
-// systems with the legacy +1 boxes mirror x to width - 1 - x, which is `pixelCentres`.
+// Mirroring pictures and polygons left to right. (Boxes: boxes/transform-box.ts; keypoints: keypoints/flip-keypoints.ts;
+// masks are mirrored while they are resized: mask-crop.ts.)
 import type { RgbImage } from './image.js';
 
 export interface FlipOptions {
-  /** Mirror x to width - 1 - x (Detectron, mmdetection 1.x): coordinates name pixel centres. Default false. */
+  /** x becomes width - 1 - x (Detectron, mmdetection 1.x): coordinates name pixel centres. Default false: width - x. */
   readonly pixelCentres?: boolean;
 }
 
@@ -23,44 +23,8 @@ export function flipImageInPlace(image: RgbImage): void {
   }
 }
 
-/** Mirrors `[x1, y1, x2, y2, ...]` in place, in a picture `width` pixels wide. */
-export function flipBoxesInPlace(boxes: Float32Array, width: number, options: FlipOptions = {}): void {
-  const mirror = options.pixelCentres ? width - 1 : width;
-  for (let i = 0; i < boxes.length; i += 4) {
-    const x1 = boxes[i]!;
-    boxes[i] = mirror - boxes[i + 2]!;
-    boxes[i + 2] = mirror - x1;
-  }
-}
-
 /** The mirrored polygon `[x0, y0, x1, y1, ...]`, its points in the same order. */
 export function flipPolygon(polygon: readonly number[], width: number, options: FlipOptions = {}): number[] {
   const mirror = options.pixelCentres ? width - 1 : width;
   return polygon.map((value, i) => (i % 2 === 0 ? mirror - value : value));
-}
-
-/**
- * Mirrors `[x, y, v, ...]` of one person or of many (K points each) in place; a point without a label (v = 0) stays at
- * (0, 0). `flipPairs` are the 0-based points that change sides (left eye, right eye).
- */
-export function flipKeypointsInPlace(
-  keypoints: Float32Array,
-  count: number,
-  width: number,
-  flipPairs: readonly (readonly [number, number])[],
-  options: FlipOptions = {},
-): void {
-  const mirror = options.pixelCentres ? width - 1 : width;
-  for (let i = 0; i < keypoints.length; i += 3) {
-    if (keypoints[i + 2] !== 0) keypoints[i] = mirror - keypoints[i]!;
-  }
-  for (let base = 0; base < keypoints.length; base += count * 3) {
-    for (const [left, right] of flipPairs) {
-      for (let c = 0; c < 3; c++) {
-        const kept = keypoints[base + left * 3 + c]!;
-        keypoints[base + left * 3 + c] = keypoints[base + right * 3 + c]!;
-        keypoints[base + right * 3 + c] = kept;
-      }
-    }
-  }
 }

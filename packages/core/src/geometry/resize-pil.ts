@@ -92,6 +92,6 @@ function resizeRows(data: Uint8Array, width: number, from: number, to: number): 
 }
 
 function toByte(sum: number): number {
-  const value = sum >> PRECISION_BITS;
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+  // The triangle filter has no negative weights; their rounding can only exceed the top.
+  return Math.min(sum >> PRECISION_BITS, 255);
 }

@@ -90,7 +90,7 @@ test('for masks, objects without one are left out with a warning that names them
   assert.match(dataset.warnings.join('\n'), /1 annotations have no segmentation .*\(ids 2\)/);
 });
 
-test('keypoints need names, and flip pairs come from them', async () => {
+test('keypoints need names, and who becomes whom in a mirror comes from them', async () => {
   await assert.rejects(open({}, { keypoints: true }), /no category has keypoints/);
   const categories = [{ id: 1, name: 'person', keypoints: ['nose', 'left_eye', 'right_eye'], skeleton: [] }];
   const dataset = await open(
@@ -98,7 +98,7 @@ test('keypoints need names, and flip pairs come from them', async () => {
     { keypoints: true },
   );
   assert.equal(dataset.keypointCount, 3);
-  assert.deepEqual(dataset.keypointFlipPairs, [[1, 2]]);
+  assert.deepEqual(dataset.keypointFlipOrder, [0, 2, 1]);
 });
 
 async function messageOf(opening: Promise<unknown>): Promise<string> {

@@ -9,7 +9,7 @@ import {
   type ImageRecord,
   InputError,
   imagePathProblem,
-  keypointFlipPairs,
+  keypointFlipOrder,
   parseCoco,
 } from '@goshawk/core';
 import { fileError } from './read-file.js';
@@ -57,8 +57,8 @@ export interface DetectionDataset {
   readonly classOf: ReadonlyMap<number, number>;
   /** Points an object; 0 where the dataset was opened without keypoints. */
   readonly keypointCount: number;
-  /** 0-based keypoints that change sides in a mirrored picture. */
-  readonly keypointFlipPairs: readonly (readonly [number, number])[];
+  /** For each point the 0-based point that it becomes in a mirrored picture. */
+  readonly keypointFlipOrder: readonly number[];
   readonly samples: readonly DatasetSample[];
   /** Everything in the file, for evaluation: also crowds and what `samples` leaves out. */
   readonly annotations: Dataset;
@@ -139,7 +139,7 @@ export function openDataset(
     categories,
     classOf: new Map(categories.map((category, i) => [category.id, i + 1])),
     keypointCount: names.length,
-    keypointFlipPairs: keypointFlipPairs(names),
+    keypointFlipOrder: keypointFlipOrder(names),
     samples,
     annotations: dataset,
     hasMasks: options.masks ?? false,

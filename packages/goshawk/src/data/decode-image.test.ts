@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
 import sharp from 'sharp';
-import { decodeImage, decodeImageFile, readImageSize } from './decode-image.js';
+import { decodeImage, decodeImageFile, readImageHeader } from './decode-image.js';
 
 const folder = fileURLToPath(new URL('../../src/data/fixtures/', import.meta.url));
 const picture = (name: string) => join(folder, 'bad-images', name);
@@ -80,8 +80,12 @@ test('a picture with EXIF orientation 6 is turned: red at the shown top left; ig
   assert.ok(data[0]! > 200 && data[1]! < 60 && data[2]! < 60, `${data.slice(0, 3)}`);
   const stored = await decodeImageFile(file, { exifOrientation: 'ignore' });
   assert.deepEqual([stored.width, stored.height], [48, 64]);
-  assert.deepEqual(await readImageSize(file), { width: 64, height: 48, orientation: 6 });
-  assert.deepEqual(await readImageSize(file, { exifOrientation: 'ignore' }), { width: 48, height: 64, orientation: 6 });
+  assert.deepEqual(await readImageHeader(file), { width: 64, height: 48, orientation: 6 });
+  assert.deepEqual(await readImageHeader(file, { exifOrientation: 'ignore' }), {
+    width: 48,
+    height: 64,
+    orientation: 6,
+  });
 });
 
 test('a bomb is refused on its header, with its declared size', async () => {

@@ -17,7 +17,7 @@ export interface DecodeOptions {
   readonly pixelLimit?: number;
 }
 
-export interface ImageSize {
+export interface ImageHeader {
   /** Pixels, turned as `exifOrientation` asks. */
   readonly width: number;
   readonly height: number;
@@ -38,9 +38,9 @@ export async function decodeImageFile(path: string, options: DecodeOptions = {})
 }
 
 /** Size and orientation from the header of a file, without decoding it. Throws as {@link decodeImage} does. */
-export async function readImageSize(path: string, options: DecodeOptions = {}): Promise<ImageSize> {
+export async function readImageHeader(path: string, options: DecodeOptions = {}): Promise<ImageHeader> {
   const bytes = await readInputFile(path, path, byteLimit);
-  return shownSize(await readHeader(bytes, path, options), options);
+  return shownSize(await readMetadata(bytes, path, options), options);
 }
 
 /**
@@ -55,7 +55,7 @@ export async function decodeImage(
   shownName: string,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
-  const header = await readHeader(bytes, shownName, options);
+  const header = await readMetadata(bytes, shownName, options);
   const isCmyk = header.space === 'cmyk';
   // 'error' also stops at a file that is cut short; 'warning' would refuse photos with harmless stray bytes.
   let pipeline = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false, sequentialRead: true });
@@ -75,7 +75,7 @@ export async function decodeImage(
   }
 }
 
-async function readHeader(bytes: Uint8Array, shownName: string, options: DecodeOptions): Promise<Metadata> {
+async function readMetadata(bytes: Uint8Array, shownName: string, options: DecodeOptions): Promise<Metadata> {
   const sniffed = sniffImageFormat(bytes);
   if (sniffed.format === undefined) {
     throw new InputError(
@@ -100,7 +100,7 @@ async function readHeader(bytes: Uint8Array, shownName: string, options: DecodeO
   return header;
 }
 
-function shownSize(header: Metadata, options: DecodeOptions): ImageSize {
+function shownSize(header: Metadata, options: DecodeOptions): ImageHeader {
   const orientation = header.orientation ?? 1;
   const isTurned = orientation >= 5 && options.exifOrientation !== 'ignore';
   return isTurned

@@ -112,7 +112,7 @@ export function createLoader(options: LoaderOptions): Loader {
           exifOrientation: dataset.exifOrientation,
           masks: dataset.hasMasks,
           keypointCount: dataset.keypointCount,
-          keypointFlipPairs: dataset.keypointFlipPairs,
+          keypointFlipOrder: dataset.keypointFlipOrder,
           slot: { memory, offset: i * floats, rowStride: width * 3, height },
         }),
       ),

@@ -13,7 +13,7 @@ import {
   type RgbImage,
 } from '@goshawk/core';
 import type { Target } from './batch.js';
-import { decodeImageFile, readImageSize } from './decode-image.js';
+import { decodeImageFile, readImageHeader } from './decode-image.js';
 import { makeTarget } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
@@ -28,7 +28,7 @@ export interface SampleRequest {
   readonly exifOrientation: 'apply' | 'ignore';
   readonly masks: boolean;
   readonly keypointCount: number;
-  readonly keypointFlipPairs: readonly (readonly [number, number])[];
+  readonly keypointFlipOrder: readonly number[];
   /** Where the pixels go: `offset` and `rowStride` in floats. */
   readonly slot: {
     readonly memory: SharedArrayBuffer;
@@ -67,7 +67,7 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
 async function requireDeclaredSize(decoded: RgbImage, request: SampleRequest): Promise<void> {
   const { image, path, exifOrientation } = request;
   if (decoded.width === image.width && decoded.height === image.height) return;
-  const { orientation } = await readImageSize(path);
+  const { orientation } = await readImageHeader(path);
   const isTurned = orientation >= 5 && decoded.width === image.height && decoded.height === image.width;
   const remedy = isTurned
     ? `EXIF orientation ${orientation} exchanges them: set exifOrientation to ${exifOrientation === 'apply' ? 'ignore' : 'apply'}, ` +

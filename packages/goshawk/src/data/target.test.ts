@@ -5,7 +5,7 @@ import { makeTarget } from './target.js';
 
 const image = { id: 1, fileName: 'a.jpg', width: 20, height: 10 };
 const size = torchvisionSize(20, 10, { minSize: 20, maxSize: 1000 });
-const base = { size, flip: false, classes: [3], masks: false, keypointCount: 0, keypointFlipPairs: [] };
+const base = { size, flip: false, classes: [3], masks: false, keypointCount: 0, keypointFlipOrder: [] };
 const annotation: Annotation = {
   id: 7,
   imageId: 1,
@@ -28,7 +28,7 @@ test('a box is clipped to the picture and scaled; area by both scales', () => {
 });
 
 test('box, mask and keypoints are mirrored alike', () => {
-  const options = { ...base, flip: true, masks: true, keypointCount: 3, keypointFlipPairs: [[0, 1]] as const };
+  const options = { ...base, flip: true, masks: true, keypointCount: 3, keypointFlipOrder: [1, 0, 2] };
   const target = makeTarget([annotation], image, options);
   assert.deepEqual([...target.boxes], [32, 2, 40, 10]);
   const mask = target.masks![0]!;

@@ -1,8 +1,9 @@
 // Annotations of one picture to a target in network pixels.
 import {
   type Annotation,
-  flipBoxesInPlace,
-  flipKeypointsInPlace,
+  clipBox,
+  flipBoxHorizontally,
+  flipKeypoints,
   type ImageRecord,
   InputError,
   type MaskCrop,
@@ -10,6 +11,8 @@ import {
   nearestMaskCrop,
   polygonsToRle,
   type Rle,
+  scaleBox,
+  xywhToXyxy,
 } from '@goshawk/core';
 import type { Target } from './batch.js';
 
@@ -21,7 +24,7 @@ export interface TargetOptions {
   readonly masks: boolean;
   /** Points an object; 0 for no keypoints. */
   readonly keypointCount: number;
-  readonly keypointFlipPairs: readonly (readonly [number, number])[];
+  readonly keypointFlipOrder: readonly number[];
 }
 
 /**
@@ -30,16 +33,12 @@ export interface TargetOptions {
  */
 export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
   const { size, flip } = options;
-  const boxes = Float32Array.from(
-    annotations.flatMap(({ bbox: [x, y, width, height] }) => [
-      clamp(x, image.width),
-      clamp(y, image.height),
-      clamp(x + width, image.width),
-      clamp(y + height, image.height),
-    ]),
-  );
-  if (flip) flipBoxesInPlace(boxes, image.width);
-  for (let i = 0; i < boxes.length; i++) boxes[i] = boxes[i]! * (i % 2 === 0 ? size.scaleX : size.scaleY);
+  const boxes = new Float32Array(annotations.length * 4);
+  annotations.forEach((annotation, i) => {
+    const clipped = clipBox(xywhToXyxy(annotation.bbox), image);
+    const mirrored = flip ? flipBoxHorizontally(clipped, image.width) : clipped;
+    boxes.set(scaleBox(mirrored, size.scaleX, size.scaleY), i * 4);
+  });
   const target = {
     boxes,
     classes: Int32Array.from(options.classes),
@@ -65,21 +64,18 @@ function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
 }
 
 function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
-  const { size, flip, keypointCount, keypointFlipPairs } = options;
+  const { size, flip, keypointCount, keypointFlipOrder: order } = options;
   const keypoints = new Float32Array(annotations.length * keypointCount * 3);
   annotations.forEach((annotation, i) => {
-    if (annotation.keypoints?.length === keypointCount * 3) {
-      keypoints.set(annotation.keypoints, i * keypointCount * 3);
-    }
+    if (annotation.keypoints?.length !== keypointCount * 3) return;
+    const points = flip
+      ? flipKeypoints(annotation.keypoints, { imageWidth: image.width, order })
+      : annotation.keypoints;
+    keypoints.set(points, i * keypointCount * 3);
   });
-  if (flip) flipKeypointsInPlace(keypoints, keypointCount, image.width, keypointFlipPairs);
   for (let i = 0; i < keypoints.length; i += 3) {
     keypoints[i] = keypoints[i]! * size.scaleX;
     keypoints[i + 1] = keypoints[i + 1]! * size.scaleY;
   }
   return keypoints;
-}
-
-function clamp(value: number, limit: number): number {
-  return Math.min(Math.max(value, 0), limit);
 }
