@@ -166,6 +166,12 @@ test('a polygon far outside of the picture costs no more than one inside', () =>
   assert.equal(rleArea(rle), 2000);
 });
 
+test('an outline that would fill the memory is refused', () => {
+  const zigzag = Array.from({ length: 20_000 }, (_, i) => (i % 4 < 2 ? [0, 5000] : [5000, 0])[i % 2]! + i / 1e6);
+  throwsInput(() => polygonsToRle([zigzag], [5000, 5000]), /at most 4194304 times/);
+  throwsInput(() => polygonsToRle([[0, 0, 4e9, 0, 4e9, 1]], [1, 4e9]), /simplify it, or correct the image size/);
+});
+
 test('masks of different sizes overlap by -1, as in pycocotools', () => {
   assert.equal(maskIou([boxToRle(boxXywh(0, 0, 5, 5), [9, 9])], [boxToRle(boxXywh(0, 0, 5, 5), [9, 8])])[0], -1);
 });

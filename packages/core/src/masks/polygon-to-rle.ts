@@ -8,10 +8,13 @@ import { type MaskSize, maskPixels, type Polygon, type Rle } from './rle.js';
 import { mergeRles } from './rle-merge.js';
 
 const FINENESS = 5;
+// An outline drawn by hand has thousands; a file that asks for more would only fill the memory.
+const MOST_SWITCHES = 2 ** 22;
 
 /**
  * The union of an object's polygons, bit for bit as pycocotools' `frPyObjects` and `merge` make it.
- * @throws InputError where there is no polygon, or one has fewer than 6 numbers, an odd number of them, or one that is not finite.
+ * @throws InputError where there is no polygon, or one has fewer than 6 numbers, an odd number of them, one that is not
+ * finite, or an outline that passes over the columns more than four million times.
  */
 export function polygonsToRle(polygons: readonly Polygon[], size: MaskSize): Rle {
   if (polygons.length === 0) {
@@ -86,6 +89,12 @@ function addCrossings(
   const endY = isReversed ? y0 : y1;
   const firstColumn = Math.max(0, Math.ceil((Math.min(x0, x1) - 2) / FINENESS));
   const lastColumn = Math.min(width - 1, Math.floor((Math.max(x0, x1) - 3) / FINENESS));
+  if (columns.length + lastColumn - firstColumn >= MOST_SWITCHES) {
+    throw new InputError(
+      'annotation-invalid',
+      `mask: a polygon must pass the image's columns at most ${MOST_SWITCHES} times, got more in ${height} x ${width}: simplify it, or correct the image size`,
+    );
+  }
   const slope = isFlat ? (endY - startY) / dx : (endX - startX) / dy;
   for (let column = firstColumn; column <= lastColumn; column++) {
     const before = FINENESS * column + 2;
