@@ -203,7 +203,9 @@ test('a picture of another size than declared is an error naming the image id an
 test('leaving a loop over a loader stops its workers', async () => {
   const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
   const before = threads();
-  for await (const batch of training(3)) {
+  const loader = training(3);
+  assert.equal(threads(), before + 3);
+  for await (const batch of loader) {
     batch.release();
     break;
   }
