@@ -159,6 +159,7 @@ const initial: readonly [name: string, make: () => Module][] = [
   ['initialConv', () => new Conv2d(4, 6, 3, { groups: 2 })],
   ['initialConvTranspose', () => new ConvTranspose2d(4, 6, 3)],
   ['initialLinear', () => new Linear(5, 30)],
+  ['initialAttention', () => new MultiheadAttention(8, 2)],
 ];
 for (const [name, make] of initial) {
   test(`${name}: the same seed gives PyTorch's initial parameters`, () => {

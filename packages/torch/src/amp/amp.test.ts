@@ -1,0 +1,97 @@
+// Autocasting and loss scaling.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Linear } from '../nn/linear.js';
+import { Parameter } from '../nn/parameter.js';
+import { SGD } from '../optim/sgd.js';
+import { ones, tensor } from '../tensor/create.js';
+import { callTensorOp } from '../tensor/dispatch.js';
+import { scope } from '../tensor/scope.js';
+import { assertClose } from '../testing/assert-close.js';
+import { autocast, autocastDType, GradScaler } from './index.js';
+
+test('inside autocast() products are computed in bfloat16, gradients come in the types of the parameters', () => {
+  scope(() => {
+    const linear = new Linear(3, 2);
+    const input = ones([4, 3]);
+    const output = autocast('bfloat16', () => linear.call(input));
+    assert.equal(output.dtype, 'bfloat16');
+    assertClose(output, linear.call(input), { absolute: 0.02, relative: 0.01 });
+    callTensorOp('aten::sum', output).backward();
+    assert.equal(linear.weight.grad?.dtype, 'float32');
+    assert.deepEqual(linear.weight.grad?.toNumbers(), [4, 4, 4, 4, 4, 4]);
+  });
+});
+
+test('autocast() ends with its body, also by an error, and can be turned off inside', () => {
+  scope(() => {
+    const linear = new Linear(3, 2);
+    const dtypeNow = (): string => linear.call(ones([1, 3])).dtype;
+    autocast('bfloat16', () => {
+      assert.equal(autocastDType(), 'bfloat16');
+      autocast(undefined, () => assert.equal(dtypeNow(), 'float32'));
+      assert.equal(dtypeNow(), 'bfloat16');
+    });
+    assert.throws(() =>
+      autocast('bfloat16', () => {
+        throw new Error('inside');
+      }),
+    );
+    assert.equal(autocastDType(), undefined);
+    assert.equal(dtypeNow(), 'float32');
+  });
+});
+
+test('a weight changed between two autocast() calls is cast anew', () => {
+  scope(() => {
+    const linear = new Linear(1, 1, { bias: false });
+    for (const value of [1, 2, 3]) {
+      linear.weight.assign(tensor([[value]]));
+      assert.equal(autocast('bfloat16', () => linear.call(ones([1, 1]))).item(), value);
+    }
+  });
+});
+
+test('a scaled loss gives the same step', () => {
+  scope(() => {
+    const parameter = new Parameter(tensor([2]));
+    const optimizer = new SGD([parameter], { lr: 0.1 });
+    const scaler = new GradScaler({ initialScale: 1024 });
+    scaler.scale(callTensorOp('aten::mul.Tensor', parameter, parameter)).backward();
+    assert.equal(parameter.grad?.item(), 4096);
+    scaler.unscale(optimizer);
+    assert.equal(parameter.grad?.item(), 4);
+    assert.throws(() => scaler.unscale(optimizer), /already/);
+    assert.equal(scaler.step(optimizer), true);
+    scaler.update();
+    assertClose(parameter, [1.6]);
+  });
+});
+
+test('an overflow skips the step and halves the scale; a row of good steps doubles it', () => {
+  scope(() => {
+    const parameter = new Parameter(tensor([2, 3]));
+    const optimizer = new SGD([parameter], { lr: 1 });
+    const scaler = new GradScaler({ initialScale: 8, growthInterval: 2 });
+    const stepWith = (gradient: number): boolean => {
+      parameter.grad = tensor([0, gradient]);
+      const stepped = scaler.step(optimizer);
+      scaler.update();
+      return stepped;
+    };
+    for (const bad of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN])
+      assert.equal(stepWith(bad), false);
+    assert.deepEqual(parameter.toNumbers(), [2, 3]);
+    assert.equal(scaler.currentScale, 1);
+    // Squares of these would overflow, they themselves do not.
+    assert.equal(stepWith(1e30), true);
+    assert.deepEqual(scaler.stateDict(), { scale: 1, growthTracker: 1 });
+    const resumed = new GradScaler({ growthInterval: 2 });
+    resumed.loadStateDict(scaler.stateDict());
+    for (const each of [scaler, resumed]) {
+      each.step(optimizer);
+      each.update();
+      assert.deepEqual(each.stateDict(), { scale: 2, growthTracker: 0 });
+    }
+  });
+});

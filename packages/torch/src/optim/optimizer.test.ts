@@ -1,0 +1,178 @@
+// Optimizers against PyTorch 2.14 (fixtures/make.py), and their saved states.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Parameter } from '../nn/parameter.js';
+import { ones, tensor } from '../tensor/create.js';
+import { callTensorOp } from '../tensor/dispatch.js';
+import { liveTensors, scope } from '../tensor/scope.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { assertClose } from '../testing/assert-close.js';
+import { wave } from '../testing/wave.js';
+import { Adam, AdamW, clipGradNorm, clipGradValue, gradNorm, type Optimizer, SGD } from './index.js';
+
+type Clipped = { norm: number; gradients: number[] };
+const fixtures = JSON.parse(
+  readFileSync(new URL('../../src/optim/fixtures/torch-optim.json', import.meta.url), 'utf8'),
+) as Record<string, [number[], number[]]> & Record<'clip2' | 'clip1' | 'clipInf' | 'clipNot', Clipped>;
+
+interface Run {
+  readonly a: Parameter;
+  readonly b: Parameter;
+  readonly optimizer: Optimizer<{ lr: number }>;
+}
+type Make = (a: Parameter, b: Parameter) => Run['optimizer'];
+
+const op = callTensorOp;
+const power = (base: Tensor, exponent: number): Tensor => op('aten::pow.Tensor_Scalar', base, exponent);
+
+function start(make: Make): Run {
+  const a = new Parameter(wave([3, 2], 0.1));
+  const b = new Parameter(wave([4], 0.2));
+  return { a, b, optimizer: make(a, b) };
+}
+
+/** The steps of fixtures/make.py. */
+function advance({ a, b, optimizer }: Run, from: number, to: number, lr: number): void {
+  for (let step = from; step < to; step++) {
+    scope(() => {
+      if (step === 10) optimizer.setLearningRate(lr / 2);
+      optimizer.zeroGrad();
+      const offset = power(op('aten::sub.Tensor', a, wave([3, 2], 1.1)), 2);
+      let loss = op('aten::sum', op('aten::mul.Tensor', offset, op('aten::add.Scalar', wave([3, 2], 0.4), 1.5)));
+      if (step % 4 !== 3) {
+        loss = op('aten::add.Tensor', loss, op('aten::sum', power(op('aten::sub.Scalar', b, 0.3), 4)));
+        const product = op('aten::mul.Tensor', op('aten::sum', a), op('aten::sum', b));
+        loss = op('aten::add.Tensor', loss, product, 0.1);
+      }
+      loss.backward();
+      optimizer.step();
+    });
+  }
+}
+
+const cases: Readonly<Record<string, readonly [lr: number, make: Make]>> = {
+  sgd: [0.05, (a, b) => new SGD([a, b], { lr: 0.05 })],
+  sgdDecay: [0.05, (a, b) => new SGD([a, b], { lr: 0.05, weightDecay: 0.1 })],
+  sgdMomentum: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, weightDecay: 0.1 })],
+  sgdDampening: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, dampening: 0.3, weightDecay: 0.1 })],
+  sgdNesterov: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, nesterov: true, weightDecay: 0.1 })],
+  sgdGroups: [
+    0.02,
+    (a, b) =>
+      new SGD(
+        [
+          { params: [a], weightDecay: 0 },
+          { params: [b], lr: 0.04 },
+        ],
+        { lr: 0.02, momentum: 0.9, weightDecay: 0.1 },
+      ),
+  ],
+  adam: [0.05, (a, b) => new Adam([a, b], { lr: 0.05 })],
+  adamDecay: [0.05, (a, b) => new Adam([a, b], { lr: 0.05, betas: [0.8, 0.99], eps: 1e-6, weightDecay: 0.1 })],
+  adamAmsgrad: [0.05, (a, b) => new Adam([a, b], { lr: 0.05, betas: [0.5, 0.6], amsgrad: true })],
+  adamW: [0.05, (a, b) => new AdamW([a, b], { lr: 0.05 })],
+  adamWDecay: [0.05, (a, b) => new AdamW([a, b], { lr: 0.05, weightDecay: 0.3, amsgrad: true })],
+};
+for (const [name, [lr, make]] of Object.entries(cases)) {
+  test(`${name} takes PyTorch's way over 20 steps`, () => {
+    const run = start(make);
+    advance(run, 0, 20, lr);
+    assertClose(run.a, fixtures[name]?.[0] ?? [], { absolute: 1e-12, relative: 1e-11 });
+    assertClose(run.b, fixtures[name]?.[1] ?? [], { absolute: 1e-12, relative: 1e-11 });
+  });
+
+  test(`${name} goes on bit for bit from a saved state`, () => {
+    const whole = start(make);
+    advance(whole, 0, 20, lr);
+    const first = start(make);
+    advance(first, 0, 12, lr);
+    const { tensors, scalars } = first.optimizer.stateDict();
+    const copies = new Map(
+      Array.from(tensors, ([key, value]) => [key, { dtype: value.dtype, shape: value.shape, data: value.toBytes() }]),
+    );
+    const resumed = start(make);
+    resumed.a.assign(first.a);
+    resumed.b.assign(first.b);
+    // What it did before must not show.
+    advance(resumed, 0, 3, 0);
+    resumed.a.assign(first.a);
+    resumed.b.assign(first.b);
+    resumed.optimizer.loadStateDict({ tensors: copies, scalars: JSON.parse(JSON.stringify(scalars)) });
+    advance(resumed, 12, 20, lr);
+    assert.deepEqual(resumed.a.toNumbers(), whole.a.toNumbers());
+    assert.deepEqual(resumed.b.toNumbers(), whole.b.toNumbers());
+  });
+}
+
+test('a state has the names that the parameters were given', () => {
+  const weight = new Parameter(ones([2]));
+  const optimizer = new SGD([['head.weight', weight]], { lr: 1, momentum: 0.5 });
+  weight.grad = ones([2]);
+  optimizer.step();
+  const { tensors, scalars } = optimizer.stateDict();
+  assert.deepEqual([...tensors.keys()], ['head.weight.momentum_buffer']);
+  assert.deepEqual(scalars, { 'group_0.lr': 1, 'head.weight.steps': 1 });
+  const other = new SGD([['tail.weight', new Parameter(ones([2]))]], { lr: 1, momentum: 0.5 });
+  assert.throws(
+    () => other.loadStateDict({ tensors, scalars }),
+    /head\.weight\.momentum_buffer belongs to no parameter here/,
+  );
+  const larger = new SGD([['head.weight', new Parameter(ones([3]))]], { lr: 1, momentum: 0.5 });
+  assert.throws(() => larger.loadStateDict({ tensors, scalars }), /momentum_buffer is \[2\], the parameter \[3\]/);
+});
+
+test('the learning rate of a group keeps its ratio to the others', () => {
+  const [first, second] = [new Parameter(ones([1])), new Parameter(ones([1]))];
+  const optimizer = new SGD([{ params: [first] }, { params: [second], lrMultiplier: 2, lr: 0.2 }], { lr: 0.1 });
+  optimizer.setLearningRate(0.01);
+  assert.deepEqual(
+    optimizer.groups.map((group) => group.lr),
+    [0.01, 0.02],
+  );
+});
+
+test('a parameter listed twice, none at all, and nesterov without momentum are errors', () => {
+  const parameter = new Parameter(ones([1]));
+  assert.throws(() => new SGD([parameter, parameter], { lr: 1 }), /twice/);
+  assert.throws(() => new SGD([], { lr: 1 }), /no parameters/);
+  assert.throws(() => new SGD([parameter], { lr: 1, nesterov: true }), /nesterov needs a momentum/);
+});
+
+test('steps leave no tensors behind', () => {
+  for (const [lr, make] of Object.values(cases)) {
+    const run = start(make);
+    advance(run, 0, 1, lr);
+    const before = liveTensors();
+    advance(run, 1, 6, lr);
+    assert.equal(liveTensors(), before);
+  }
+});
+
+test('clipping by norm scales as PyTorch does and returns the norm before', () => {
+  const norms = {
+    clip2: [1.5, 2],
+    clip1: [1.5, 1],
+    clipInf: [1.5, Number.POSITIVE_INFINITY],
+    clipNot: [100, 2],
+  } as const;
+  for (const [name, [maxNorm, normType]] of Object.entries(norms)) {
+    const { a, b } = start((x, y) => new SGD([x, y], { lr: 1 }));
+    scope(() => {
+      a.grad = op('aten::mul.Scalar', wave([3, 2], 0.5), 3);
+      b.grad = wave([4], 0.6);
+      const { norm, gradients } = fixtures[name as keyof typeof norms];
+      assertClose([gradNorm([a, b], { normType })], [norm], { absolute: 1e-12 });
+      assertClose([clipGradNorm([a, b], maxNorm, { normType })], [norm], { absolute: 1e-12 });
+      assertClose([...(a.grad?.toNumbers() ?? []), ...(b.grad?.toNumbers() ?? [])], gradients, { absolute: 1e-12 });
+    });
+  }
+  assert.equal(clipGradNorm([new Parameter(ones([1]))], 1), 0);
+});
+
+test('clipping by value clamps every element', () => {
+  const parameter = new Parameter(ones([3]));
+  parameter.grad = tensor([-2, 0.5, 3]);
+  clipGradValue([parameter], 1);
+  assert.deepEqual(parameter.grad?.toNumbers(), [-1, 0.5, 1]);
+});
