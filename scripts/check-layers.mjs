@@ -12,7 +12,17 @@ const allowed = {
   core: { code: [], tests: ['node:', 'fast-check'] },
   torch: { code: ['node:', 'node-api-headers'], tests: ['fast-check'] },
   goshawk: {
-    code: ['node:', '@goshawk/core', '@goshawk/torch', 'sharp', 'zod', 'yaml', 'commander'],
+    code: [
+      'node:',
+      '@goshawk/core',
+      '@goshawk/torch',
+      '@goshawk/torch/checkpoint',
+      '@goshawk/torch/libtorch',
+      'sharp',
+      'zod',
+      'yaml',
+      'commander',
+    ],
     tests: ['fast-check'],
   },
 };

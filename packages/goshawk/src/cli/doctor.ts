@@ -1,0 +1,115 @@
+// goshawk doctor: what this machine has, what is missing and how to get it. Works without the engine.
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { explainDiscovery } from '@goshawk/torch/libtorch';
+import { formatBytes } from '../train/progress-line.js';
+
+export interface DoctorCommandOptions {
+  readonly json?: boolean;
+}
+
+interface Finding {
+  readonly name: string;
+  readonly state: 'ok' | 'slow' | 'missing';
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+/** Prints the findings; sets the exit code 1 when something is missing. */
+export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
+  const { found, steps } = explainDiscovery();
+  const findings: Finding[] = [checkNode(), await checkImages()];
+  findings.push(
+    found === undefined
+      ? {
+          name: 'libtorch',
+          state: 'missing',
+          detail: 'not found',
+          remedy:
+            'run npm run setup (Debian, Ubuntu: sudo apt-get install libtorch-dev libopenblas0-pthread), or set LIBTORCH to the folder of one',
+        }
+      : { name: 'libtorch', state: 'ok', detail: `${found.version} in ${found.libDir} (from ${found.source})` },
+  );
+  if (found !== undefined) findings.push(...(await checkEngine()));
+  const isComplete = findings.every((finding) => finding.state !== 'missing');
+  if (!isComplete) process.exitCode = 1;
+  if (options.json) {
+    console.log(JSON.stringify({ ok: isComplete, findings, discovery: steps }, undefined, 2));
+    return;
+  }
+  const width = Math.max(...findings.map((finding) => finding.name.length));
+  for (const { name, state, detail, remedy } of findings) {
+    console.log(`${state.padEnd(7)}  ${name.padEnd(width)}  ${detail}`);
+    if (remedy !== undefined) console.log(`${' '.repeat(9 + width)}  -> ${remedy}`);
+  }
+  console.log('\nlibtorch is looked for in this order:');
+  for (const { place, outcome } of steps) console.log(`  ${place}: ${outcome}`);
+  console.log(`\n${isComplete ? 'ready' : 'not ready: see the arrows above'}`);
+}
+
+function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const detail = `${process.versions.node} on ${process.platform} ${process.arch}, ${availableParallelism()} processors, ${formatBytes(totalmem())} memory`;
+  if (major > 20 || (major === 20 && minor >= 19)) return { name: 'Node', state: 'ok', detail };
+  return { name: 'Node', state: 'missing', detail, remedy: 'install Node 20.19 or newer' };
+}
+
+async function checkImages(): Promise<Finding> {
+  try {
+    const { default: sharp } = await import('sharp');
+    return { name: 'pictures', state: 'ok', detail: `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}` };
+  } catch (error) {
+    const remedy = 'run npm ci (with optional packages: they hold the binaries)';
+    return { name: 'pictures', state: 'missing', detail: firstLine(error), remedy };
+  }
+}
+
+async function checkEngine(): Promise<Finding[]> {
+  let engine: typeof import('@goshawk/torch');
+  try {
+    engine = await import('@goshawk/torch');
+  } catch (error) {
+    return [{ name: 'engine', state: 'missing', detail: firstLine(error), remedy: 'run npm run setup' }];
+  }
+  const info = engine.engineInfo();
+  const device = engine.cudaAvailable() ? 'cpu, cuda' : 'cpu';
+  const cuda = info.cuda && device === 'cpu' ? ' (this libtorch has CUDA, but there is no CUDA device or driver)' : '';
+  return [
+    {
+      name: 'engine',
+      state: 'ok',
+      detail: `addon built for libtorch ${info.version}, ${cpuCapability(info.configuration)}`,
+    },
+    { name: 'devices', state: 'ok', detail: `${device}${cuda}` },
+    { name: 'threads', state: 'ok', detail: `${info.threads} of ${availableParallelism()} processors` },
+    checkBlas(info.configuration),
+  ];
+}
+
+/** Which library multiplies matrices: the reference one of Debian is many times slower than OpenBLAS or MKL. */
+function checkBlas(configuration: string): Finding {
+  const mkl = /Math Kernel Library Version ([\d.]+)/.exec(configuration)?.[1];
+  if (mkl !== undefined) return { name: 'BLAS', state: 'ok', detail: `MKL ${mkl}` };
+  const maps = '/proc/self/maps';
+  const loaded = existsSync(maps)
+    ? [...new Set(readFileSync(maps, 'utf8').match(/\/\S*lib(?:openblas|blas|mkl_rt|blis)\S*\.so\S*/g) ?? [])]
+    : [];
+  const fast = loaded.find((file) => /openblas|mkl|blis|atlas/.test(file));
+  if (fast !== undefined) return { name: 'BLAS', state: 'ok', detail: fast };
+  if (loaded.length === 0) return { name: 'BLAS', state: 'ok', detail: 'inside libtorch' };
+  return {
+    name: 'BLAS',
+    state: 'slow',
+    detail: `${loaded[0]} (the reference implementation)`,
+    remedy: 'sudo apt-get install libopenblas0-pthread',
+  };
+}
+
+function cpuCapability(configuration: string): string {
+  const capability = /CPU capability usage: (\S+)/.exec(configuration)?.[1];
+  return capability === undefined ? 'no vector instructions named' : `vector instructions ${capability}`;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}

@@ -1,0 +1,147 @@
+// The tree of commands with their options and examples. What a command does is in its own file, which is loaded when
+// the command runs: help needs none of them, and work on annotation files needs no engine.
+import { readFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+
+export function buildProgram(): Command {
+  const program = new Command('goshawk')
+    .description('Object detection, instance segmentation and keypoints: train, evaluate, predict.')
+    .version(version(), '--version')
+    .helpCommand(false)
+    .exitOverride()
+    // Errors are printed once, by main.
+    .configureOutput({ outputError: () => {} })
+    .showHelpAfterError(false);
+  program.action(() => program.outputHelp());
+
+  command(program, 'doctor', 'show the engine, versions, devices and threads, and what is missing', 'goshawk doctor')
+    .option('--json', 'print one JSON object')
+    .action(async (options) => (await import('./doctor.js')).runDoctor(options));
+
+  command(
+    program,
+    'train',
+    'train a model',
+    'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
+  )
+    .argument('<config>', 'config file')
+    .addOption(setOption())
+    .option(
+      '--output <folder>',
+      'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
+    )
+    .option('--init <file>', 'weights to start from, of any supported format')
+    .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .action(async (config, options) => (await import('./train.js')).runTrain(config, options));
+
+  command(
+    program,
+    'eval',
+    'measure a model on a data set of its config',
+    'goshawk eval config.yaml --weights runs/first/best.safetensors',
+  )
+    .argument('<config>', 'config file')
+    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .addOption(setOption())
+    .option('--split <name>', 'train, val or test', 'val')
+    .option('--output <folder>', 'write metrics.json and detections.json there')
+    .option('--json', 'print the figures as one JSON object')
+    .action(async (config, options) => (await import('./eval.js')).runEval(config, options));
+
+  command(
+    program,
+    'predict',
+    'find objects in pictures',
+    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg',
+  )
+    .argument('<config>', 'config file')
+    .argument('<path...>', 'pictures, and folders of pictures')
+    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .addOption(setOption())
+    .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
+    .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
+    .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
+    .action(async (config, paths, options) => (await import('./predict.js')).runPredict(config, paths, options));
+
+  command(
+    program,
+    'evaluate',
+    'compare a results file with annotations, as COCO does',
+    'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',
+  )
+    .requiredOption('--ground-truth <file>', 'COCO annotation file')
+    .requiredOption('--detections <file>', 'COCO results file, such as detections.json')
+    .addOption(new Option('--type <type>', 'what is compared').choices(['bbox', 'segm', 'keypoints']).default('bbox'))
+    .option('--per-category', 'also print AP and AR of each category')
+    .option('--json', 'print one JSON object')
+    .action(async (options) => (await import('./evaluate.js')).runEvaluate(options));
+
+  addDataCommands(program);
+  addWeightsCommands(program);
+  return program;
+}
+
+function addDataCommands(program: Command): void {
+  const data = group(program, 'data', 'look at, check and make annotation files');
+
+  command(
+    data,
+    'check',
+    'list what is wrong with a COCO annotation file',
+    'goshawk data check train.json --images photos/',
+  )
+    .argument('<annotations>', 'COCO annotation file')
+    .option('--images <folder>', 'also decode every picture and compare its size')
+    .option('--masks', 'objects without a mask are errors')
+    .option('--json', 'print one JSON object')
+    .action(async (file, options) => (await import('./data-check.js')).runDataCheck(file, options));
+
+  command(data, 'stats', 'count pictures, objects and sizes', 'goshawk data stats train.json')
+    .argument('<annotations>', 'COCO annotation file')
+    .option('--json', 'print one JSON object')
+    .action(async (file, options) => (await import('./data-stats.js')).runDataStats(file, options));
+}
+
+function addWeightsCommands(program: Command): void {
+  const weights = group(program, 'weights', 'look at and convert checkpoints');
+
+  command(weights, 'show', 'list the tensors of a checkpoint', 'goshawk weights show model.pth')
+    .argument('<file>', 'safetensors, PyTorch .pth or .pkl')
+    .option('--json', 'print one JSON object')
+    .action(async (file, options) => (await import('./weights-show.js')).runWeightsShow(file, options));
+
+  command(
+    weights,
+    'convert',
+    'write the weights of a checkpoint in another format',
+    'goshawk weights convert model.pth model.safetensors',
+  )
+    .argument('<file>', 'safetensors, PyTorch .pth or .pkl')
+    .argument('<output>', 'file to write, ending in .safetensors or .pth')
+    .action(async (file, output) => (await import('./weights-convert.js')).runWeightsConvert(file, output));
+}
+
+function group(parent: Command, name: string, description: string): Command {
+  const made = parent.command(name).description(description).helpCommand(false);
+  made.action(() => made.outputHelp());
+  return made;
+}
+
+function command(parent: Command, name: string, description: string, example: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('--debug', 'show the stack of an error')
+    .addHelpText('after', `\nExample:\n  ${example}`);
+}
+
+function setOption(): Option {
+  return new Option('--set <key=value>', 'change one value of the config; may be given more than once').argParser(
+    (text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text],
+  );
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

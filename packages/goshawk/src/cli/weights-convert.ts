@@ -1,0 +1,36 @@
+// goshawk weights convert: the same weights in another file format, one tensor in memory at a time.
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { InputError } from '@goshawk/core';
+import { readStateDict, writePth, writeSafetensors } from '@goshawk/torch/checkpoint';
+import { formatBytes } from '../train/progress-line.js';
+
+export function runWeightsConvert(file: string, output: string): void {
+  const ending = path.extname(output).toLowerCase();
+  if (ending !== '.safetensors' && ending !== '.pth') {
+    throw new InputError(
+      'usage',
+      `${output}: unknown ending '${ending}' (expected .safetensors or .pth): rename the output`,
+    );
+  }
+  const state = readStateDict(file);
+  try {
+    if (existsSync(output) && realpathSync(output) === realpathSync(file)) {
+      throw new InputError('usage', `${output}: is the input itself: name another output`);
+    }
+    if (ending === '.safetensors') {
+      const entries = [...state.tensors].map(([name, tensor]) => ({
+        name,
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        data: () => tensor.materialize().data,
+      }));
+      writeSafetensors(output, entries, state.metadata);
+    } else {
+      writePth(output, state.tensors);
+    }
+    console.log(`${output}: ${state.tensors.size} tensors, ${formatBytes(statSync(output).size)}`);
+  } finally {
+    state.close();
+  }
+}
