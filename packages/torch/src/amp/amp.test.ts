@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Linear } from '../nn/linear.js';
 import { Parameter } from '../nn/parameter.js';
 import { SGD } from '../optim/sgd.js';
+import { noGrad } from '../tensor/autograd.js';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
@@ -49,6 +50,18 @@ test('a weight changed between two autocast() calls is cast anew', () => {
       linear.weight.assign(tensor([[value]]));
       assert.equal(autocast('bfloat16', () => linear.call(ones([1, 1]))).item(), value);
     }
+  });
+});
+
+test('a weight first used in noGrad() inside autocast() still gets its gradient outside of it', () => {
+  scope(() => {
+    const linear = new Linear(1, 1, { bias: false });
+    const output = autocast('bfloat16', () => {
+      noGrad(() => linear.call(ones([1, 1])));
+      return linear.call(ones([1, 1]));
+    });
+    callTensorOp('aten::sum', output).backward();
+    assert.equal(linear.weight.grad?.item(), 1);
   });
 });
 

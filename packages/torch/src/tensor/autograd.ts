@@ -54,5 +54,7 @@ function withGradMode<T>(enabled: boolean, body: () => T): T {
     return scope(body);
   } finally {
     native.setGradEnabled(before);
+    // Weights that autocasting cast in here hang on no graph: found again outside, they would get no gradient.
+    if (before && !enabled) native.clearAutocastCache();
   }
 }
