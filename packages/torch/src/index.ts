@@ -1,5 +1,6 @@
 export * from './amp/index.js';
 export * from './checkpoint/index.js';
+export * from './kernels/index.js';
 export * from './libtorch/index.js';
 export * from './nn/index.js';
 export * from './ops/index.js';

@@ -1,0 +1,5 @@
+export * from './box-overlap.js';
+export * from './masks.js';
+export * from './nms.js';
+export * from './roi-align.js';
+export * from './roi-pool.js';
