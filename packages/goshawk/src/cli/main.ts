@@ -13,9 +13,9 @@ process.on('uncaughtException', end);
 try {
   await buildProgram().parseAsync(process.argv);
 } catch (error) {
-  // --help and --version end this way too.
-  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
-  else end(error);
+  // Help ends this way too: asked for with 0, and shown for a command that lacks its second word with another code.
+  if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = 2;
+  else if (!(error instanceof CommanderError && error.exitCode === 0)) end(error);
 }
 
 function end(error: unknown): void {

@@ -1,18 +1,17 @@
 // The tree of commands with their options and examples. What a command does is in its own file, which is loaded when
 // the command runs: help needs none of them, and work on annotation files needs no engine.
 import { readFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { Command, type CommanderError, Option } from 'commander';
 
 export function buildProgram(): Command {
   const program = new Command('goshawk')
     .description('Object detection, instance segmentation and keypoints: train, evaluate, predict.')
     .version(version(), '--version')
     .helpCommand(false)
-    .exitOverride()
+    .exitOverride(addRemedy('goshawk'))
     // Errors are printed once, by main.
     .configureOutput({ outputError: () => {} })
     .showHelpAfterError(false);
-  program.action(() => program.outputHelp());
 
   command(program, 'doctor', 'show the engine, versions, devices and threads, and what is missing', 'goshawk doctor')
     .option('--json', 'print one JSON object')
@@ -122,17 +121,30 @@ function addWeightsCommands(program: Command): void {
 }
 
 function group(parent: Command, name: string, description: string): Command {
-  const made = parent.command(name).description(description).helpCommand(false);
-  made.action(() => made.outputHelp());
-  return made;
-}
-
-function command(parent: Command, name: string, description: string, example: string): Command {
   return parent
     .command(name)
     .description(description)
+    .helpCommand(false)
+    .exitOverride(addRemedy(`goshawk ${name}`));
+}
+
+function command(parent: Command, name: string, description: string, example: string): Command {
+  const fullName = parent.parent === null ? `goshawk ${name}` : `goshawk ${parent.name()} ${name}`;
+  return parent
+    .command(name)
+    .description(description)
+    .exitOverride(addRemedy(fullName))
     .option('--debug', 'show the stack of an error')
     .addHelpText('after', `\nExample:\n  ${example}`);
+}
+
+/** A usage error says where to read on. */
+function addRemedy(fullName: string): (error: CommanderError) => never {
+  return (error) => {
+    if (error.exitCode !== 0 && !error.message.includes('Did you mean'))
+      error.message = `${error.message.replace(/\.$/, '')}: see ${fullName} --help`;
+    throw error;
+  };
 }
 
 function setOption(): Option {

@@ -28,7 +28,7 @@ function describe(error: unknown): { message: string; exitCode: 1 | 2 } {
 
 /** Commander's `error: unknown option '--x'`, its suggestion on a second line. */
 function usageLine(message: string): string {
-  return oneLine(message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, ': did you mean $1?'));
+  return oneLine(message.replace(/^error: /, '').replace(/\n\(Did you mean (.*?)\?\)/, ': did you mean $1?'));
 }
 
 function oneLine(message: string): string {
