@@ -118,6 +118,10 @@ test('a state has the names that the parameters were given', () => {
     () => other.loadStateDict({ tensors, scalars }),
     /head\.weight\.momentum_buffer belongs to no parameter here/,
   );
+  assert.throws(
+    () => other.loadStateDict({ tensors: new Map(), scalars }),
+    /head\.weight\.steps belongs to nothing here/,
+  );
   const larger = new SGD([['head.weight', new Parameter(ones([3]))]], { lr: 1, momentum: 0.5 });
   assert.throws(() => larger.loadStateDict({ tensors, scalars }), /momentum_buffer is \[2\], the parameter \[3\]/);
 });

@@ -126,6 +126,13 @@ export abstract class Optimizer<Options extends { lr: number }> {
         throw new Error(`optimizer state: ${name} is [${value.shape.join(', ')}], the parameter [${shape.join(', ')}]`);
       restored.push({ entry, what, value });
     }
+    for (const name of Object.keys(state.scalars)) {
+      const owner = /^(.+)\.(steps|lr)$/.exec(name)?.[1] ?? name;
+      if (!entries.has(owner) && !this.groups.some((_, i) => owner === `group_${i}`))
+        throw new Error(
+          `optimizer state: ${name} belongs to nothing here: was it saved by another optimizer or model?`,
+        );
+    }
     for (const entry of entries.values()) {
       entry.steps = state.scalars[`${entry.name}.steps`] ?? 0;
       for (const tensor of entry.tensors.values()) tensor.dispose();
