@@ -59,6 +59,7 @@ export const preprocessSchema = z
 const splitSchema = z.strictObject({
   annotations: z.string().min(1).describe('COCO annotation file.'),
   images: z.string().min(1).describe('Folder that its file names start from.'),
+  limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
 });
 
 export const dataSchema = z

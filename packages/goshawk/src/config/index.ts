@@ -1,3 +1,4 @@
+export { configReference } from './config-reference.js';
 export type { DataConfig, DataSplitConfig, PreprocessConfig } from './data-schema.js';
 export type {
   AnchorsConfig,
@@ -13,6 +14,5 @@ export type {
 } from './model-schema.js';
 export { type ConfigSource, loadConfig, parseConfig, validateConfig } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
-export { describeNode, type SchemaNode, schemaTree } from './schema-node.js';
 export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export { configToYaml } from './write-config.js';

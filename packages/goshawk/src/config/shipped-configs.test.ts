@@ -1,10 +1,10 @@
-// The configs that come with the toolbox.
+// The configs that come with the toolbox, and their reference page.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadConfig } from './index.js';
+import { configReference, loadConfig } from './index.js';
 
 const folder = fileURLToPath(new URL('../../../../configs', import.meta.url));
 
@@ -25,4 +25,9 @@ describe('configs/', () => {
     assert.equal(train.iterations, 26 * epoch);
     assert.deepEqual(train.schedule.steps, [16 * epoch, 22 * epoch]);
   });
+});
+
+test('docs/config.md lists the keys of the schema: else run scripts/write-config-reference.mjs', () => {
+  const page = readFileSync(fileURLToPath(new URL('../../../../docs/config.md', import.meta.url)), 'utf8');
+  assert.ok(page.includes(configReference()));
 });
