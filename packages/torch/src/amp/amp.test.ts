@@ -7,6 +7,7 @@ import { SGD } from '../optim/sgd.js';
 import { noGrad } from '../tensor/autograd.js';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
+import { engineInfo } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import { assertClose } from '../testing/assert-close.js';
 import { autocast, autocastDType, GradScaler } from './index.js';
@@ -62,6 +63,22 @@ test('a weight first used in noGrad() inside autocast() still gets its gradient 
     });
     callTensorOp('aten::sum', output).backward();
     assert.equal(linear.weight.grad?.item(), 1);
+  });
+});
+
+const [major = 0, minor = 0] = engineInfo().version.split('.').map(Number);
+const castsToFloat16 = major > 2 || (major === 2 && minor >= 4);
+
+test('float16 inside bfloat16 casts the weights anew; a libtorch before 2.4 refuses it on the CPU', () => {
+  scope(() => {
+    const linear = new Linear(2, 2);
+    autocast('bfloat16', () => {
+      assert.equal(linear.call(ones([1, 2])).dtype, 'bfloat16');
+      const inner = (): string => autocast('float16', () => linear.call(ones([1, 2])).dtype);
+      if (castsToFloat16) assert.equal(inner(), 'float16');
+      else assert.throws(inner, /bfloat16 alone on the CPU/);
+      assert.equal(linear.call(ones([1, 2])).dtype, 'bfloat16');
+    });
   });
 });
 
