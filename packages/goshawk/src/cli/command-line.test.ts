@@ -1,0 +1,260 @@
+// The goshawk command as a person runs it: the real program in a process of its own.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openSafetensors, writeSafetensors } from '@goshawk/torch/checkpoint';
+import sharp from 'sharp';
+
+const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
+let folder = '';
+
+interface Run {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function goshawk(args: readonly string[], env: Readonly<Record<string, string>> = {}): Run {
+  const options = { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env }, timeout: 60_000 } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
+  return { code: status, out: stdout, err: stderr };
+}
+
+/** Wrong usage and wrong input: exit code 2, nothing on stdout, one line on stderr. */
+function assertRefused(args: readonly string[], message: string): void {
+  const { code, out, err } = goshawk(args);
+  assert.deepEqual({ code, out, err }, { code: 2, out: '', err: `goshawk: ${message}\n` });
+}
+
+const annotations = {
+  images: [
+    { id: 1, file_name: 'a.png', width: 60, height: 40 },
+    { id: 2, file_name: 'b.png', width: 50, height: 50 },
+  ],
+  categories: [
+    { id: 3, name: 'cup' },
+    { id: 7, name: 'fork' },
+  ],
+  annotations: [
+    { id: 1, image_id: 1, category_id: 3, bbox: [10, 10, 20, 20], area: 400, iscrowd: 0 },
+    { id: 2, image_id: 1, category_id: 3, bbox: [2, 0, 50, 40], area: 2000, iscrowd: 0 },
+  ],
+};
+
+before(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'goshawk-cli-'));
+  writeFileSync(path.join(folder, 'truth.json'), JSON.stringify(annotations));
+  const detections = [
+    { image_id: 1, category_id: 3, bbox: [10, 10, 20, 20], score: 0.9 },
+    { image_id: 1, category_id: 3, bbox: [30, 0, 20, 20], score: 0.8 },
+  ];
+  writeFileSync(path.join(folder, 'found.json'), JSON.stringify(detections));
+  const picture = (width: number, height: number) =>
+    sharp({ create: { width, height, channels: 3, background: '#4080c0' } });
+  await picture(60, 40).png().toFile(path.join(folder, 'a.png'));
+  await picture(40, 50).png().toFile(path.join(folder, 'b.png'));
+});
+
+after(() => rmSync(folder, { recursive: true }));
+
+describe('goshawk', () => {
+  test('--help lists the commands without loading what they need', () => {
+    const started = performance.now();
+    const { code, out } = goshawk(['--help']);
+    assert.equal(code, 0);
+    for (const name of ['doctor', 'train', 'eval', 'predict', 'evaluate', 'data', 'weights']) {
+      assert.match(out, new RegExp(`^ {2}${name} `, 'm'));
+    }
+    // About 0.1 s alone; the bound leaves room for a busy machine.
+    assert.ok(performance.now() - started < 2000);
+  });
+
+  test('every command has help with an example', () => {
+    const commands = [
+      ['doctor'],
+      ['train'],
+      ['eval'],
+      ['predict'],
+      ['evaluate'],
+      ['data', 'check'],
+      ['data', 'stats'],
+      ['weights', 'show'],
+      ['weights', 'convert'],
+    ];
+    for (const command of commands) {
+      const { code, out } = goshawk([...command, '--help']);
+      assert.equal(code, 0);
+      assert.match(out, new RegExp(`Example:\n {2}goshawk ${command.join(' ')} `.trimEnd()));
+    }
+  });
+
+  test('refuses wrong usage with one line and exit code 2', () => {
+    assertRefused(['trian'], "unknown command 'trian': did you mean train?");
+    assertRefused(['data', 'foo'], "unknown command 'foo': see goshawk data --help");
+    assertRefused(['train'], "missing required argument 'config': see goshawk train --help");
+    assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");
+    assertRefused(
+      ['evaluate', '--detections', 'x'],
+      "required option '--ground-truth <file>' not specified: see goshawk evaluate --help",
+    );
+    assertRefused(['data', 'stats', 'no.json'], 'no.json: no such file: check the path');
+    assertRefused(['weights', 'show', 'no.pth'], 'no.pth: no such file: check the path');
+  });
+
+  test('shows the stack of an error only with --debug', () => {
+    const { code, err } = goshawk(['data', 'stats', 'no.json', '--debug']);
+    assert.equal(code, 2);
+    assert.match(err, /^goshawk: no\.json: no such file: check the path\n.*\n {4}at /);
+  });
+
+  test('works on annotations and weights without libtorch', () => {
+    const { code } = goshawk(['data', 'stats', 'truth.json'], { LIBTORCH: path.join(folder, 'nowhere') });
+    assert.equal(code, 0);
+  });
+});
+
+describe('goshawk doctor', () => {
+  test('names what is missing and how to get it, with exit code 1', () => {
+    const { code, out } = goshawk(['doctor'], { LIBTORCH: path.join(folder, 'nowhere') });
+    assert.equal(code, 1);
+    assert.match(out, /^missing +libtorch +not found\n +-> run npm run setup/m);
+    assert.match(out, /LIBTORCH=\S+: \S+ does not exist/);
+  });
+
+  test('finds the engine that these tests run on', () => {
+    const { code, out } = goshawk(['doctor', '--json']);
+    const { ok, findings } = JSON.parse(out) as { ok: boolean; findings: { name: string; state: string }[] };
+    assert.deepEqual([code, ok], [0, true], out);
+    assert.deepEqual(
+      findings.map((finding) => finding.name),
+      ['Node', 'pictures', 'libtorch', 'engine', 'devices', 'threads', 'BLAS'],
+    );
+  });
+});
+
+describe('goshawk evaluate', () => {
+  // One of two objects is found, first: precision 1 up to recall 0.5, which is 51 of the 101 recall thresholds.
+  const average = 51 / 101;
+
+  test('prints the standard table', () => {
+    const { code, out } = goshawk([
+      'evaluate',
+      '--ground-truth',
+      'truth.json',
+      '--detections',
+      'found.json',
+      '--type',
+      'bbox',
+    ]);
+    assert.equal(code, 0);
+    const lines = out.trimEnd().split('\n');
+    assert.equal(lines.length, 12);
+    assert.equal(lines[0], ' Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.505');
+    assert.equal(lines[8], ' Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.500');
+  });
+
+  test('--json gives the figures by name, --per-category those of each', () => {
+    const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json', '--json', '--per-category'];
+    const { type, stats, categories } = JSON.parse(goshawk(args).out);
+    assert.equal(type, 'bbox');
+    assert.ok(Math.abs(stats.AP - average) < 1e-12);
+    assert.equal(stats.AR100, 0.5);
+    assert.deepEqual(
+      categories.map((one: { name: string; AP: number }) => [one.name, one.AP < 0 ? -1 : 0.5]),
+      [
+        ['cup', 0.5],
+        ['fork', -1],
+      ],
+    );
+  });
+});
+
+describe('goshawk data', () => {
+  test('stats counts objects by category and size', () => {
+    const { code, out } = goshawk(['data', 'stats', 'truth.json', '--json']);
+    assert.equal(code, 0);
+    const stats = JSON.parse(out);
+    assert.deepEqual([stats.images, stats.emptyImages, stats.annotations], [2, 1, 2]);
+    // 20 x 20 is below 32 x 32, 2000 below 96 x 96.
+    assert.deepEqual(stats.sizes, { small: 1, medium: 1, large: 0 });
+    assert.deepEqual(stats.categories[0], { id: 3, name: 'cup', objects: 2, images: 1, small: 1, medium: 1, large: 0 });
+    assert.match(goshawk(['data', 'stats', 'truth.json']).out, /^cup +3 +2 +1 +1 +1 +0$/m);
+  });
+
+  test('check accepts a good file', () => {
+    assert.deepEqual(goshawk(['data', 'check', 'truth.json']), {
+      code: 0,
+      out: 'truth.json: nothing wrong (2 images, 2 annotations, 2 categories)\n',
+      err: '',
+    });
+  });
+
+  test('check lists every problem with its code and exits with 1', () => {
+    const broken = structuredClone(annotations);
+    broken.annotations[0]!.bbox = [10, 10];
+    broken.annotations[1]!.category_id = 8;
+    writeFileSync(path.join(folder, 'broken.json'), JSON.stringify(broken));
+    const { code, out } = goshawk(['data', 'check', 'broken.json']);
+    assert.equal(code, 1);
+    assert.match(out, /^error \[bad-box\] broken\.json: annotations\[0\]\.bbox \(annotation id 1\) /m);
+    assert.match(out, /^error \[unknown-category\] broken\.json: annotations\[1\]/m);
+    assert.match(out, /^broken\.json: 2 errors, 0 warnings$/m);
+  });
+
+  test('check --images finds pictures of another size, missing and damaged ones', () => {
+    const { code, out } = goshawk(['data', 'check', 'truth.json', '--images', '.', '--json']);
+    assert.equal(code, 1);
+    const { errors, picturesChecked, issues } = JSON.parse(out);
+    assert.deepEqual([errors, picturesChecked], [1, 2]);
+    assert.equal(issues[0].code, 'image-size');
+    assert.equal(
+      issues[0].message,
+      'truth.json: images[1] (image id 2): b.png is 40 x 50 (expected 50 x 50): correct the entry',
+    );
+    const missing = goshawk(['data', 'check', 'truth.json', '--images', 'elsewhere']);
+    assert.match(
+      missing.out,
+      /^error \[image-missing\] truth\.json: images\[0\] \(image id 1\): elsewhere\/a\.png: not found/m,
+    );
+  });
+});
+
+describe('goshawk weights', () => {
+  test('shows and converts, and converts back to the same bytes', () => {
+    const data = new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer);
+    const entries = [{ name: 'layer.weight', dtype: 'float32', shape: [2, 3], data } as const];
+    writeSafetensors(path.join(folder, 'one.safetensors'), entries, { note: 'kept' });
+    const shown = goshawk(['weights', 'show', 'one.safetensors']);
+    assert.match(shown.out, /^layer\.weight +float32 +\[2, 3\]$/m);
+    assert.match(shown.out, /^one\.safetensors: safetensors, 1 tensors, 6 numbers, /m);
+    assert.equal(goshawk(['weights', 'convert', 'one.safetensors', 'two.pth']).code, 0);
+    assert.equal(goshawk(['weights', 'convert', 'two.pth', 'three.safetensors']).code, 0);
+    const file = openSafetensors(path.join(folder, 'three.safetensors'));
+    assert.deepEqual(new Uint8Array(file.read('layer.weight').data), data);
+    file.close();
+  });
+
+  test('convert refuses an ending that it does not know and its own input', () => {
+    assertRefused(
+      ['weights', 'convert', 'one.safetensors', 'x.onnx'],
+      "x.onnx: unknown ending '.onnx' (expected .safetensors or .pth): rename the output",
+    );
+    assertRefused(
+      ['weights', 'convert', 'one.safetensors', './one.safetensors'],
+      './one.safetensors: is the input itself: name another output',
+    );
+  });
+});
+
+test('a command that fails leaves no partial file', () => {
+  goshawk(['weights', 'convert', 'a.png', 'never.safetensors']);
+  assert.ok(!existsSync(path.join(folder, 'never.safetensors')));
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('partial') || name.includes('tmp')),
+    [],
+  );
+});
