@@ -87,7 +87,7 @@ export class NumpyArray {
 
   /** Sets shape, type and data; `fortran` is column-major order. */
   fill(shape: readonly number[], dtype: NumpyDtype, fortran: boolean, data: PickleValue, fail: Fail): void {
-    this.shape = shape;
+    this.shape = [...shape];
     this.dtypeCode = dtype.code;
     this.tensor = undefined;
     this.objects = undefined;

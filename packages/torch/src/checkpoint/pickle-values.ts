@@ -95,9 +95,8 @@ export class PickledBytes {
 
   /** A fresh copy of a range, all by default. */
   read(offset = 0, length = this.byteLength - offset): Uint8Array {
+    if (offset < 0 || offset + length > this.byteLength) throw new RangeError('internal: range outside a string');
     if (this.content instanceof Uint8Array) return this.content.slice(offset, offset + length);
-    if (offset + length > this.byteLength)
-      throw this.content.source.error('truncated', this.content.offset, 'range outside a string');
     return this.content.source.read(this.content.offset + offset, length, 'a string');
   }
 
@@ -147,17 +146,19 @@ export function latin1Bytes(text: string): Uint8Array | undefined {
 
 /** Recodes without a JS string in between, which may be too long for one. */
 function latin1FromUtf8(bytes: Uint8Array): Uint8Array | undefined {
-  const out = new Uint8Array(bytes.byteLength);
+  const length = bytes.byteLength;
+  const out = new Uint8Array(length);
   let size = 0;
-  for (let i = 0; i < bytes.byteLength; i++) {
+  for (let i = 0; i < length; i++) {
     const first = bytes[i]!;
-    if (first < 0x80) {
-      out[size++] = first;
-      continue;
+    if (first < 0x80) out[size++] = first;
+    else {
+      i++;
+      const second = i < length ? bytes[i]! : 0;
+      // U+0080 to U+00FF are two bytes, of which the first is C2 or C3.
+      if ((first & 0xfe) !== 0xc2 || (second & 0xc0) !== 0x80) return undefined;
+      out[size++] = ((first & 0x03) << 6) | (second & 0x3f);
     }
-    const second = bytes[++i] ?? 0;
-    if ((first !== 0xc2 && first !== 0xc3) || (second & 0xc0) !== 0x80) return undefined;
-    out[size++] = ((first & 0x03) << 6) | (second & 0x3f);
   }
   return out.slice(0, size);
 }

@@ -83,8 +83,10 @@ export class PickledStorage {
 
 /** Reverses the bytes of each element in place. */
 export function swapBytes(bytes: Uint8Array, width: number): void {
-  if (width === 1) return;
-  for (let start = 0; start + width <= bytes.length; start += width) bytes.subarray(start, start + width).reverse();
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (width === 2) buffer.swap16();
+  else if (width === 4) buffer.swap32();
+  else if (width === 8) buffer.swap64();
 }
 
 /** What a tensor is made from; strides and offset in elements. */
@@ -110,8 +112,9 @@ export class PickledTensor implements LazyTensor, TensorView {
   /** Throws what `fail` makes when the view is not inside the storage. */
   constructor(storage: PickledStorage, view: TensorView, fail: Fail) {
     this.dtype = view.dtype;
-    this.shape = view.shape;
-    this.strides = view.strides;
+    // Copies: the lists belong to the pickle, whose later opcodes may change them.
+    this.shape = [...view.shape];
+    this.strides = [...view.strides];
     this.storageOffset = view.storageOffset;
     this.storage = storage;
     this.fail = fail;

@@ -64,7 +64,7 @@ const stateOfTraining = new Set([
   'amp',
 ]);
 const maxDepth = 8;
-const maxSteps = 10_000_000;
+const maxSteps = 2_000_000;
 
 /**
  * Opens any supported weights file, told apart by its content, and finds its state dict. `close` it when the tensors are

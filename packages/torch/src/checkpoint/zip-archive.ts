@@ -26,8 +26,8 @@ const centralSignature = 0x02014b50;
 const localSignature = 0x04034b50;
 const endBytes = 22;
 const maxCommentBytes = 0xffff;
-/** A directory of this size lists millions of entries: not a checkpoint. */
-const maxDirectoryBytes = 256 * 1024 * 1024;
+/** A directory of this size lists a million entries: not a checkpoint. */
+const maxDirectoryBytes = 64 * 1024 * 1024;
 
 /** Reads the central directory. Throws `CheckpointError` for anything but an intact archive of stored entries. */
 export function readZip(source: ByteSource): ZipArchive {
