@@ -68,15 +68,6 @@ function run({ config, model, optimizer, predictor, precision, scenes }: State):
     scope(() => {
       const targets = scenes.map(targetsOfScene);
       const batch = imageBatchOf(prepareBatch(images, config.preprocess));
-        ...prepared,
-        images: prepared.images.map((image) => (
-          ...image,
-          imageId: 0,
-          fileName: '',
-          scaleX: 1,
-          scaleY: 1,
-          flipped: false,)),
-      });
       const total = totalLoss(inPrecision(precision, 'cpu', () => model.loss(batch, targets)));
       total.item();
       optimizer.zeroGrad();

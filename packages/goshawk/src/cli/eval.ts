@@ -24,7 +24,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
       'config-invalid',
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
     );
-  const dataset = openCocoDataset(split);
+  const dataset = openCocoDataset(split, { limit: split.limit });
   const { predictor, preprocess, categories } = openDetector({
     config,
     weights: options.weights,

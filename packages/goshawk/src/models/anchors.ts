@@ -1,5 +1,5 @@
 // Anchor boxes: the reference boxes that a region proposal network classifies and refines.
-import { keep, ops, type Tensor, tensor } from '@goshawk/torch';
+import { type Device, keep, type Tensor, tensor } from '@goshawk/torch';
 
 export interface AnchorOptions {
   /** Side lengths in network pixels, a list a level, finest level first. */
@@ -7,6 +7,9 @@ export interface AnchorOptions {
   /** Height over width. */
   readonly ratios: readonly number[];
 }
+
+// Batches come in many shapes; so many grids are worth keeping (about 10 shapes of 5 levels), all of them are not.
+const KEPT_GRIDS = 50;
 
 /** Anchors at every cell of every level. In a cell: ratios outside, sizes inside; cells row by row. */
 export class AnchorGenerator {
@@ -22,24 +25,26 @@ export class AnchorGenerator {
   }
 
   /**
-   * One [H * W * perCell, 4] float32 xyxy tensor a level, in network pixels.
+   * One [H * W * perCell, 4] float32 xyxy tensor a level, in network pixels. They belong to the generator and live at
+   * least until its next call.
    * @param grids `[height, width]` of each feature map
    * @param padded `[height, width]` of the padded batch; the stride is its whole-numbered ratio to the grid
    */
-  forGrids(grids: readonly (readonly [number, number])[], padded: readonly [number, number]): Tensor[] {
+  forGrids(
+    grids: readonly (readonly [number, number])[],
+    padded: readonly [number, number],
+    device: Device = 'cpu',
+  ): Tensor[] {
+    if (this.#grids.size + grids.length > KEPT_GRIDS) this.#forget();
     return grids.map(([height, width], level) => {
       const strideY = Math.floor(padded[0] / height);
       const strideX = Math.floor(padded[1] / width);
-      const key = `${level} ${height} ${width} ${strideY} ${strideX}`;
+      const key = `${level} ${height} ${width} ${strideY} ${strideX} ${device}`;
       let grid = this.#grids.get(key);
       if (!grid) {
-        // Batches come in many shapes; a few dozen grids are worth keeping, all of them are not.
-        if (this.#grids.size > 64) this.#forget();
-        grid = keep(
-          tensor(gridAnchors(this.#cell(level), height, width, strideY, strideX), {
-            shape: [height * width * this.perCell, 4],
-          }),
-        );
+        const cell = cellAnchors(this.#options.sizes[level] ?? [], this.#options.ratios);
+        const anchors = gridAnchors(cell, height, width, strideY, strideX);
+        grid = keep(tensor(anchors, { shape: [anchors.length / 4, 4], device }));
         this.#grids.set(key, grid);
       }
       return grid;
@@ -49,10 +54,6 @@ export class AnchorGenerator {
   #forget(): void {
     for (const grid of this.#grids.values()) grid.dispose();
     this.#grids.clear();
-  }
-
-  #cell(level: number): Float32Array {
-    return cellAnchors(this.#options.sizes[level] ?? [], this.#options.ratios);
   }
 }
 
@@ -94,9 +95,4 @@ function roundHalfToEven(value: number): number {
   const fraction = value - floor;
   if (fraction !== 0.5) return Math.round(value);
   return floor % 2 === 0 ? floor : floor + 1;
-}
-
-/** All levels' anchors one after another. */
-export function concatenateLevels(levels: readonly Tensor[]): Tensor {
-  return ops.cat([...levels]);
 }

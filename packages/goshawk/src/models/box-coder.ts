@@ -39,12 +39,9 @@ export function encodeBoxes(boxes: Tensor, references: Tensor, weights: BoxWeigh
 /** [N, K * 4] offsets from [N, 4] xyxy references -> [N, K, 4] xyxy boxes. */
 export function decodeBoxes(offsets: Tensor, references: Tensor, weights: BoxWeights): Tensor {
   const from = centred(ops.unsqueeze(references, 1));
-  const [dx, dy, dw, dh] = ops.unbind(ops.view(offsets, [offsets.size(0), -1, 4]), { dim: -1 }) as [
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
+  // The number of classes is written out: with no boxes -1 could stand for any.
+  const perClass = ops.view(offsets, [offsets.size(0), offsets.size(1) / 4, 4]);
+  const [dx, dy, dw, dh] = ops.unbind(perClass, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
   const x = ops.add(ops.mul(ops.div(dx, weights[0]), from.width), from.x);
   const y = ops.add(ops.mul(ops.div(dy, weights[1]), from.height), from.y);
   const halfWidth = ops.mul(

@@ -1,23 +1,25 @@
 // Losses shared by the detectors.
 import { ops, type Tensor } from '@goshawk/torch';
 
+// The engine's number for "sum" in its losses.
+const REDUCTION_SUM = 2;
+
 /** Sum over all elements of the smooth L1 loss: d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere (Fast R-CNN, 2015). */
 export function smoothL1Sum(prediction: Tensor, target: Tensor, beta: number): Tensor {
   return ops.smooth_l1_loss(prediction, target, { reduction: REDUCTION_SUM, beta });
 }
 
-/** Mean binary cross entropy of logits. */
+/** Mean binary cross entropy of logits; 0 of none. */
 export function binaryCrossEntropyMean(logits: Tensor, target: Tensor): Tensor {
+  if (logits.length === 0) return zeroLoss(logits);
   return ops.binary_cross_entropy_with_logits(logits, target);
 }
 
-/** Mean cross entropy of [N, C] logits with [N] int64 classes. */
+/** Mean cross entropy of [N, C] logits with [N] int64 classes; 0 of none. */
 export function crossEntropyMean(logits: Tensor, classes: Tensor): Tensor {
+  if (logits.length === 0) return zeroLoss(logits);
   return ops.cross_entropy_loss(logits, classes);
 }
-
-/** The engine's number for "sum" in its losses. */
-const REDUCTION_SUM = 2;
 
 /** A zero that keeps `tensor` connected to the loss, so that its parameters get a gradient of zero and not none. */
 export function zeroLoss(tensor: Tensor): Tensor {

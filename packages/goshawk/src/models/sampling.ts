@@ -1,5 +1,5 @@
 // Which anchors and proposals are compared with which objects, and which of them a step learns from.
-import { matchAnchors, ops, randperm, type Tensor, tensor, zeros } from '@goshawk/torch';
+import { matchAnchors, ops, randperm, type Tensor } from '@goshawk/torch';
 
 export interface MatchOptions {
   /** At least this IoU: positive. */
@@ -17,7 +17,6 @@ export const IGNORED = -2;
 
 /** For each of the [A, 4] boxes the index of its object among the [G, 4] ones, or BACKGROUND, or IGNORED; [A] int64. */
 export function matchBoxes(objects: Tensor, boxes: Tensor, options: MatchOptions): Tensor {
-  if (objects.size(0) === 0) return ops.full([boxes.size(0)], BACKGROUND, { dtype: 'int64' });
   return matchAnchors(objects, boxes, {
     low: options.backgroundIou,
     high: options.foregroundIou,
@@ -56,13 +55,5 @@ export function indicesWhere(mask: Tensor): Tensor {
 function drawFrom(indices: Tensor, count: number): Tensor {
   if (count === indices.size(0)) return indices;
   const order = ops.narrow(randperm(indices.size(0)), 0, 0, count);
-  return ops.index_select(indices, 0, order);
-}
-
-export function noBoxes(): Tensor {
-  return zeros([0, 4]);
-}
-
-export function noIndices(): Tensor {
-  return tensor(new BigInt64Array(0), { shape: [0] });
+  return ops.index_select(indices, 0, order.to({ device: indices.device }));
 }

@@ -77,10 +77,10 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
       const features = model.backbone.fpn.forward(body);
       const { logits, offsets } = model.rpn.head.forward(features);
       const levels = ['0', '1', '2', '3', 'pool'];
-      body.forEach((map, level) => checkSample(`sample/body_${level}`, map));
-      features.forEach((map, level) => checkSample(`sample/feature_${levels[level]}`, map));
-      logits.forEach((map, level) => checkSample(`sample/rpn_logits_${level}`, map));
-      offsets.forEach((map, level) => checkSample(`sample/rpn_deltas_${level}`, map));
+      for (const [level, map] of body.entries()) checkSample(`sample/body_${level}`, map);
+      for (const [level, map] of features.entries()) checkSample(`sample/feature_${levels[level]}`, map);
+      for (const [level, map] of logits.entries()) checkSample(`sample/rpn_logits_${level}`, map);
+      for (const [level, map] of offsets.entries()) checkSample(`sample/rpn_deltas_${level}`, map);
     });
   });
 

@@ -2,7 +2,7 @@
 import { batchedNms, Conv2d, init, Module, noGrad, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
 import { AnchorGenerator, type AnchorOptions } from '../anchors.js';
 import { atLeast, type BoxWeights, clipBoxes, decodeBoxes, encodeBoxes } from '../box-coder.js';
-import { binaryCrossEntropyMean, smoothL1Sum } from '../losses.js';
+import { binaryCrossEntropyMean, smoothL1Sum, zeroLoss } from '../losses.js';
 import { drawSample, indicesWhere, matchBoxes } from '../sampling.js';
 import type { Features, ImageBatch, Losses, Targets } from '../structures.js';
 
@@ -83,7 +83,8 @@ export class RegionProposalNetwork extends Module {
   forward(batch: ImageBatch, features: Features, targets?: readonly Targets[]): Proposals {
     const { logits, offsets } = this.head.forward(features);
     const grids = logits.map((level) => [level.size(2), level.size(3)] as const);
-    const levels = this.#anchors.forGrids(grids, [batch.pixels.size(2), batch.pixels.size(3)]);
+    const padded = [batch.pixels.size(2), batch.pixels.size(3)] as const;
+    const levels = this.#anchors.forGrids(grids, padded, batch.pixels.device);
     // [N, A * K, H, W] -> [N, H * W * A, K], the anchors' order.
     const flatLogits = logits.map((level) => anchorsLast(level, 1));
     const flatOffsets = offsets.map((level) => anchorsLast(level, 4));
@@ -114,7 +115,7 @@ export class RegionProposalNetwork extends Module {
       const chosenAnchors = ops.index_select(levels[level]!, 0, index);
       boxes.push(ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS), 1, 0));
       scores.push(ops.sigmoid(top));
-      groups.push(ops.full([count], level, { dtype: 'int64' }));
+      groups.push(ops.full_like(index, level));
     }
     const clipped = clipBoxes(ops.cat(boxes), size);
     const score = ops.cat(scores);
@@ -151,7 +152,7 @@ export class RegionProposalNetwork extends Module {
       });
       const positive = ops.cat(positives);
       const all = ops.cat(sampled);
-      const labels = ops.zeros([targets.length * total], { dtype: 'float32' });
+      const labels = ops.new_zeros(anchors, [targets.length * total]);
       ops.index_fill_(labels, 0, positive, 1);
       return {
         positive,
@@ -165,9 +166,7 @@ export class RegionProposalNetwork extends Module {
       const flatOffsets = ops.reshape(ops.cat([...offsets], { dim: 1 }), [-1, 4]);
       const objectness = ops.index_select(flatLogits, 0, sample.all).to('float32');
       const regression = ops.index_select(flatOffsets, 0, sample.positive).to('float32');
-      const boxLoss = sample.goals
-        ? smoothL1Sum(regression, sample.goals, SMOOTH_L1_BETA)
-        : ops.mul(ops.sum(flatOffsets), 0);
+      const boxLoss = sample.goals ? smoothL1Sum(regression, sample.goals, SMOOTH_L1_BETA) : zeroLoss(flatOffsets);
       return {
         loss_objectness: binaryCrossEntropyMean(objectness, sample.labels),
         loss_rpn_box_reg: ops.div(boxLoss, Math.max(1, sample.all.size(0))),

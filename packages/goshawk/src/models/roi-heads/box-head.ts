@@ -54,7 +54,7 @@ const SMOOTH_L1_BETA = 1 / 9;
 export function boxLosses({ logits, offsets }: BoxPrediction, labels: Tensor, goals: Tensor): Losses {
   const positive = indicesWhere(ops.gt(labels, 0));
   const count = labels.size(0);
-  const perClass = ops.view(offsets.to('float32'), [count, -1, 4]);
+  const perClass = ops.view(offsets.to('float32'), [count, logits.size(1), 4]);
   const chosen = ops.index(perClass, [positive, ops.index_select(labels, 0, positive)]);
   const regression = smoothL1Sum(chosen, ops.index_select(goals, 0, positive), SMOOTH_L1_BETA);
   return {
@@ -83,11 +83,12 @@ export function selectDetections(
 ): Detections {
   const classes = logits.size(1);
   const count = proposals.size(0);
+  const classIndices = ops.arange(1, classes, { dtype: 'int64', device: proposals.device });
   const decoded = clipBoxes(decodeBoxes(offsets.to('float32'), proposals, options.regressionWeights), size);
   const probabilities = ops.softmax(logits.to('float32'), -1);
   const boxes = ops.reshape(ops.narrow(decoded, 1, 1, classes - 1), [-1, 4]);
   const scores = ops.reshape(ops.narrow(probabilities, 1, 1, classes - 1), [-1]);
-  const labels = ops.reshape(ops.expand(ops.arange(1, classes, { dtype: 'int64' }), [count, classes - 1]), [-1]);
+  const labels = ops.reshape(ops.expand(classIndices, [count, classes - 1]), [-1]);
   const scored = indicesWhere(ops.gt(scores, options.scoreThreshold));
   const scoredBoxes = ops.index_select(boxes, 0, scored);
   const valid = ops.index_select(scored, 0, indicesWhere(atLeast(scoredBoxes, MIN_BOX_SIZE)));

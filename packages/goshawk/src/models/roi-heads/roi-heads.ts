@@ -35,6 +35,9 @@ export interface RoiHeadsOptions {
   readonly mask?: MaskHeadOptions;
 }
 
+/** Boxes go through the mask head in multiples of this. */
+const MASK_BATCH_MULTIPLE = 16;
+
 /** What the second stage learns from in one image. */
 interface RoiSample {
   readonly proposals: Tensor;
@@ -131,35 +134,23 @@ export class RoiHeads extends Module {
 
   #maskLoss(batch: ImageBatch, features: Features, samples: readonly RoiSample[], targets: readonly Targets[]): Tensor {
     const positive = samples.map(({ proposals, objects, labels, positives }) => ({
-      proposals: ops.narrow(proposals, 0, 0, positives),
+      boxes: ops.narrow(proposals, 0, 0, positives),
       objects: ops.narrow(objects, 0, 0, positives),
       labels: ops.narrow(labels, 0, 0, positives),
     }));
-    const boxes = positive.map((own) => own.proposals);
-    const pooled = poolRois(features, boxes, batch.pixels.size(2), this.#pooling(this.#options.mask!));
-    const hidden = this.maskHead!.call(pooled);
-    const logits = this.maskPredictor!.forward(hidden, ops.cat(positive.map((own) => own.labels)));
+    const logits = this.#maskLogits(batch, features, positive);
     return maskLoss(
       logits,
-      positive.map(({ proposals, objects }, image) => {
+      positive.map(({ boxes, objects }, image) => {
         const masks = targets[image]!.masks;
         if (!masks) throw new Error(`internal: image ${image} of the batch came without masks`);
-        return { proposals, objects, masks, size: batch.sizes[image]! };
+        return { proposals: boxes, objects, masks, size: batch.sizes[image]! };
       }),
     );
   }
 
   #addMasks(batch: ImageBatch, features: Features, found: readonly Detections[]): Detections[] {
-    const masks = scope(() => {
-      const pooled = poolRois(
-        features,
-        found.map((own) => own.boxes),
-        batch.pixels.size(2),
-        this.#pooling(this.#options.mask!),
-      );
-      const logits = this.maskPredictor!.forward(this.maskHead!.call(pooled), ops.cat(found.map((own) => own.labels)));
-      return ops.sigmoid(logits.to('float32'));
-    });
+    const masks = scope(() => ops.sigmoid(this.#maskLogits(batch, features, found).to('float32')));
     let start = 0;
     return found.map((own) => {
       const count = own.boxes.size(0);
@@ -167,5 +158,26 @@ export class RoiHeads extends Module {
       start += count;
       return withMasks;
     });
+  }
+
+  /** [sum of K_i, M, M] logits of each box's own class. */
+  #maskLogits(
+    batch: ImageBatch,
+    features: Features,
+    found: readonly { readonly boxes: Tensor; readonly labels: Tensor }[],
+  ): Tensor {
+    const count = found.reduce((sum, own) => sum + own.boxes.size(0), 0);
+    // oneDNN compiles a kernel for every size it meets: a number of boxes that differs at each step would cost time and
+    // memory each time. A few fillers, cut off again, leave few sizes.
+    const fillers = (MASK_BATCH_MULTIPLE - (count % MASK_BATCH_MULTIPLE)) % MASK_BATCH_MULTIPLE;
+    const last = found.length - 1;
+    const boxes = found.map((own, image) =>
+      image === last && fillers > 0 ? ops.cat([own.boxes, ops.zeros([fillers, 4])]) : own.boxes,
+    );
+    const labels = found.map((own) => own.labels);
+    if (fillers > 0) labels.push(ops.zeros([fillers], { dtype: 'int64' }));
+    const pooled = poolRois(features, boxes, batch.pixels.size(2), this.#pooling(this.#options.mask!));
+    const logits = this.maskPredictor!.forward(this.maskHead!.call(pooled), ops.cat(labels));
+    return fillers > 0 ? ops.narrow(logits, 0, 0, count) : logits;
   }
 }

@@ -26,9 +26,7 @@ export function assignLevels(boxes: Tensor, finestLevel: number, levelCount: num
 
 /** [K, 5] rows (image index, x1, y1, x2, y2) of the boxes of all images. */
 export function roisOf(boxes: readonly Tensor[]): Tensor {
-  return ops.cat(
-    boxes.map((own, image) => ops.cat([ops.full([own.size(0), 1], image, { dtype: 'float32' }), own], { dim: 1 })),
-  );
+  return ops.cat(boxes.map((own, image) => ops.cat([ops.new_full(own, [own.size(0), 1], image), own], { dim: 1 })));
 }
 
 /**
