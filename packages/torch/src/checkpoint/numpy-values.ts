@@ -93,10 +93,11 @@ export class NumpyArray {
     this.objects = undefined;
     const count = elementCount(shape);
     const describe = () => `numpy array of ${JSON.stringify(dtype.code.slice(0, 20))} [${shape.join(', ')}]`;
-    if (Array.isArray(data)) {
-      if (data.length !== count)
-        throw fail('tensor-invalid', `${describe()} has ${data.length} objects: the file is damaged`);
-      this.objects = data;
+    if (dtype.code.startsWith('O')) {
+      const objects = Array.isArray(data) ? data : [];
+      if (objects.length !== count)
+        throw fail('tensor-invalid', `${describe()} has ${objects.length} objects: the file is damaged`);
+      this.objects = objects;
       return;
     }
     const numeric = dtype.numeric;

@@ -157,6 +157,12 @@ test('opcodes that make no sense are errors at their offset', () => {
   }
 });
 
+test('numbers given as a list of objects are refused, for arrays and for scalars', () => {
+  const dtype = 'cnumpy\ndtype\n(U\x02f4tR';
+  checkpointErrorOf(() => load(`cnumpy.core.multiarray\nscalar\n(${dtype}(NttR.`), 'tensor-invalid');
+  checkpointErrorOf(() => load(`cnumpy\nndarray\n)R(K\x01(K\x01t${dtype}\x89(Nttb.`), 'tensor-invalid');
+});
+
 test('lengths beyond the file are refused before memory is taken', () => {
   const huge = '\xff\xff\xff\x7f';
   for (const opcode of ['T', 'X', 'B']) checkpointErrorOf(() => load(opcode, huge, 'abc.'), 'truncated');
