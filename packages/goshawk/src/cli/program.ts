@@ -99,6 +99,32 @@ function addDataCommands(program: Command): void {
     .argument('<annotations>', 'COCO annotation file')
     .option('--json', 'print one JSON object')
     .action(async (file, options) => (await import('./data-stats.js')).runDataStats(file, options));
+
+  command(
+    data,
+    'synth',
+    'make pictures of shapes with boxes, masks and keypoints',
+    'goshawk data synth --output scenes --images 200 --seed 1',
+  )
+    .requiredOption('--output <folder>', 'folder to make: images/ and a COCO file for each split')
+    .option('--images <count>', 'number of pictures, all splits together', '100')
+    .option('--seed <number>', 'another seed is another data set; the same gives the same files', '0')
+    .option('--size <width x height>', 'size of the pictures in pixels', '320x240')
+    .addOption(new Option('--difficulty <kind>', 'demo is quick to learn').choices(['demo', 'hard']).default('demo'))
+    .option('--split <names>', 'names of the splits, or with numbers: train=80,val=20', 'train,val')
+    .action(async (options) => (await import('./data-synth.js')).runDataSynth(options));
+
+  command(
+    data,
+    'draw',
+    'draw annotations on their pictures',
+    'goshawk data draw train.json --images photos/ --output drawn',
+  )
+    .argument('<annotations>', 'COCO annotation file')
+    .requiredOption('--images <folder>', 'folder that the file names start from')
+    .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'drawn')
+    .option('--limit <count>', 'draw so many pictures, evenly from all; 0 draws all', '36')
+    .action(async (file, options) => (await import('./data-draw.js')).runDataDraw(file, options));
 }
 
 function addWeightsCommands(program: Command): void {
