@@ -6,3 +6,4 @@ export * from './geometry/index.js';
 export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './random/index.js';
+export * from './synthesis/index.js';

@@ -5,3 +5,4 @@ export { type DataIssue, type DataIssueCode, DataIssueList } from './data-issue.
 export * from './dataset.js';
 export * from './format-coco.js';
 export * from './image-path.js';
+export * from './segmentation-from-mask.js';

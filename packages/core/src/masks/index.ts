@@ -1,3 +1,4 @@
+export * from './mask-contours.js';
 export { maskIou } from './mask-iou.js';
 export { boxToRle, polygonsToRle, polygonToRle } from './polygon-to-rle.js';
 export {

@@ -1,0 +1,2 @@
+export * from './scene.js';
+export { type ShapeName, shapeNames, synthesisCategories } from './shapes.js';
