@@ -1,7 +1,7 @@
 // The goshawk command as a person runs it: the real program in a process of its own.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -82,6 +82,8 @@ describe('goshawk', () => {
       ['evaluate'],
       ['data', 'check'],
       ['data', 'stats'],
+      ['data', 'synth'],
+      ['data', 'draw'],
       ['weights', 'show'],
       ['weights', 'convert'],
     ];
@@ -220,6 +222,34 @@ describe('goshawk data', () => {
       missing.out,
       /^error \[image-missing\] truth\.json: images\[0\] \(image id 1\): elsewhere\/a\.png: not found/m,
     );
+  });
+});
+
+describe('goshawk data synth', () => {
+  test('makes the same pictures and annotations from the same seed, and no folder over another', () => {
+    const args = ['--images', '5', '--seed', '4', '--size', '64x48', '--split', 'train,val'];
+    const made = goshawk(['data', 'synth', '--output', 'scenes', ...args]);
+    assert.equal(made.code, 0, made.err);
+    assert.equal(made.out, 'scenes: train.json (4 pictures), val.json (1 pictures), pictures in images/\n');
+    assert.equal(goshawk(['data', 'synth', '--output', 'again', ...args]).code, 0);
+    for (const file of ['train.json', 'val.json', 'images/000001.png', 'images/000005.png']) {
+      const [one, two] = ['scenes', 'again'].map((name) => readFileSync(path.join(folder, name, file)));
+      assert.deepEqual(one, two, file);
+    }
+    assert.equal(goshawk(['data', 'check', 'scenes/train.json', '--images', 'scenes/images', '--masks']).code, 0);
+    assertRefused(
+      ['data', 'synth', '--output', 'scenes', ...args],
+      'scenes: is there already: name a new folder or remove it',
+    );
+  });
+
+  test('says what it expects of its options', () => {
+    const synth = ['data', 'synth', '--output', 'never'];
+    assertRefused([...synth, '--size', '64'], '--size 64: expected WIDTHxHEIGHT in pixels: write for example 320x240');
+    assertRefused([...synth, '--images', '0'], '--images 0: expected a whole number from 1 to 1000000: correct it');
+    assertRefused([...synth, '--split', 'a=1,b'], '--split a=1,b: give all splits a number or none');
+    assertRefused([...synth, '--images', '1'], '--split train,val: too few pictures for 2 splits: raise --images');
+    assert.ok(!existsSync(path.join(folder, 'never')));
   });
 });
 

@@ -9,7 +9,7 @@ import {
   imagePathProblem,
   parseCoco,
 } from '@goshawk/core';
-import sharp from 'sharp';
+import sharp, { type CreateRaw } from 'sharp';
 import { decodeImageFile } from '../data/decode-image.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
@@ -77,7 +77,7 @@ function drawnName(record: ImageRecord): string {
   return path.join(dir, `${name}-${record.id}.png`);
 }
 
-function thumbnail(data: Uint8Array, raw: sharp.CreateRaw): Promise<Buffer> {
+function thumbnail(data: Uint8Array, raw: CreateRaw): Promise<Buffer> {
   const size = { width: thumbnailPx, height: thumbnailPx, fit: 'contain', background: '#ffffff' } as const;
   return sharp(data, { raw }).resize(size).png().toBuffer();
 }

@@ -41,6 +41,12 @@ export async function writeFolderAtomic<T>(folder: string, fill: (partial: strin
   const target = path.resolve(folder);
   refuseExisting(folder, target);
   const partial = `${target}.partial-${process.pid}`;
+  // A person who stops the work does not want its half.
+  const onSignal = (signal: NodeJS.Signals): void => {
+    rmSync(partial, { recursive: true, force: true });
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { recursive: true });
@@ -53,6 +59,8 @@ export async function writeFolderAtomic<T>(folder: string, fill: (partial: strin
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     throw describeWriteError(folder, error);
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
 }
 

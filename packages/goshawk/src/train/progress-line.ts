@@ -26,7 +26,8 @@ export function createProgressLine(options: ProgressLineOptions = {}): ProgressL
   const now = options.now ?? (() => performance.now());
   const isTerminal = stream.isTTY === true;
   const interval = isTerminal ? terminalIntervalMs : (options.plainIntervalMs ?? 5000);
-  let lastShown = Number.NEGATIVE_INFINITY;
+  // Work of less than a second leaves one plain line, its last.
+  let lastShown = isTerminal ? Number.NEGATIVE_INFINITY : now() - interval + Math.min(interval, 1000);
   let current = '';
   let isOpen = false;
   let isStale = false;
