@@ -59,11 +59,12 @@ function setUp(command: Setup): State {
 }
 
 /** One training step or one prediction, from decoded pictures on. */
-function run({ config, model, optimizer, predictor, precision, scenes }: State): number {
+function run({ config, model, optimizer, predictor, precision, scenes }: State): { seconds: number; objects: number } {
+  let objects = 0;
   const begun = performance.now();
   const images = scenes.map((scene) => scene.image);
   if (predictor) {
-    predictor.predict(images);
+    objects = predictor.predict(images)[0]?.length ?? 0;
   } else {
     scope(() => {
       const targets = scenes.map(targetsOfScene);
@@ -75,7 +76,7 @@ function run({ config, model, optimizer, predictor, precision, scenes }: State):
     });
     optimizer.step();
   }
-  return (performance.now() - begun) / 1000;
+  return { seconds: (performance.now() - begun) / 1000, objects };
 }
 
 function targetsOfScene({ boxes, labels, masks, crops }: Scene): Targets {
@@ -97,7 +98,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer = { version, threads };
   } else if (command.do === 'run') {
     if (!state) throw new Error('run before setup');
-    answer = { seconds: run(state) };
+    answer = run(state);
   } else {
     answer = { peak_bytes: process.resourceUsage().maxRSS * 1024 };
   }

@@ -13,6 +13,12 @@ const { values } = parseArgs({
     precision: { type: 'string' },
   },
 });
+/** One step or prediction; objects found in the first picture, to see that both sides have as much to do. */
+interface Run {
+  readonly seconds: number;
+  readonly objects: number;
+}
+
 const rounds = Number(values.rounds);
 const cases = [
   { mode: 'train', size: [512, 512], images: 2, required: 0.9 },
@@ -39,10 +45,12 @@ for (const { mode, size, images, required } of cases) {
       const us = await ours.ask<{ version: string }>(setup);
       const them = await theirs.ask<{ version: string; torchvision: string }>(setup);
       const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+      let objects = [0, 0];
       // The first round pays for allocations and for oneDNN's choice of kernels, on both sides.
       for (let round = -1; round < rounds; round++) {
-        const own = await ours.ask<{ seconds: number }>({ do: 'run' });
-        const other = await theirs.ask<{ seconds: number }>({ do: 'run' });
+        const own = await ours.ask<Run>({ do: 'run' });
+        const other = await theirs.ask<Run>({ do: 'run' });
+        objects = [own.objects, other.objects];
         if (round < 0) continue;
         times.ours.push(own.seconds);
         times.theirs.push(other.seconds);
@@ -54,7 +62,7 @@ for (const { mode, size, images, required } of cases) {
       console.log(
         `${mode} ${precision} ${images} x ${size.join('x')}, ${values.threads} threads: ours ${median(times.ours).toFixed(3)} s, torchvision ${median(times.theirs).toFixed(3)} s, ` +
           `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}); ` +
-          `peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
+          `${mode === 'predict' ? `${objects.join(' and ')} objects; ` : ''}peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
           `libtorch ${us.version} / torch ${them.version}, torchvision ${them.torchvision}`,
       );
     } finally {
