@@ -1,7 +1,8 @@
 // Model files: weights of any supported system into a model, and our own checkpoints, which describe themselves.
 import { type Category, InputError } from '@goshawk/core';
-import { type LoadReport, openSafetensors, readStateDict, type TensorData } from '@goshawk/torch';
-import { type RunConfig, runConfigSchema } from '../config/index.js';
+import { type LazyTensor, type LoadReport, openSafetensors, readStateDict, type TensorData } from '@goshawk/torch';
+import { z } from 'zod';
+import { type RunConfig, validateConfig } from '../config/index.js';
 import { torchvisionState } from '../foreign/torchvision-names.js';
 import type { Detector } from '../models/index.js';
 
@@ -21,33 +22,59 @@ export function describeDetector({ config, categories }: DetectorDescription): R
   return { format: FORMAT, config: JSON.stringify(config), categories: JSON.stringify(categories) };
 }
 
-/** The description inside a checkpoint of ours, or undefined for any other file. */
+/**
+ * The description inside a checkpoint of ours, or undefined for any other file.
+ * @throws InputError where it is damaged or of a version whose config differs
+ */
 export function readDescription(path: string): DetectorDescription | undefined {
   if (!path.endsWith('.safetensors')) return undefined;
   const file = openSafetensors(path);
   try {
     if (file.metadata.get('format') !== FORMAT) return undefined;
-    const parsed = runConfigSchema.safeParse(JSON.parse(file.metadata.get('config') ?? 'null'));
-    if (!parsed.success)
-      throw new InputError(
-        'checkpoint-invalid',
-        `${path}: the config inside does not fit this version: ${parsed.error.issues[0]?.message ?? ''}`,
-      );
-    return {
-      config: parsed.data as RunConfig,
-      categories: JSON.parse(file.metadata.get('categories') ?? '[]') as Category[],
-    };
+    const config = validateConfig(parseMetadata(path, file.metadata, 'config'), `${path}: the config inside`);
+    const categories = categoriesSchema.safeParse(parseMetadata(path, file.metadata, 'categories'));
+    if (!categories.success) throw damaged(path, 'categories');
+    return { config, categories: categories.data };
   } finally {
     file.close();
   }
 }
 
+const categoriesSchema = z.array(
+  z.looseObject({
+    id: z.int(),
+    name: z.string(),
+    supercategory: z.string().optional(),
+    keypoints: z.array(z.string()).optional(),
+    skeleton: z.array(z.tuple([z.number(), z.number()])).optional(),
+  }),
+);
+
+function parseMetadata(path: string, metadata: ReadonlyMap<string, string>, key: string): unknown {
+  try {
+    return JSON.parse(metadata.get(key) ?? '');
+  } catch {
+    throw damaged(path, key);
+  }
+}
+
+function damaged(path: string, key: string): InputError {
+  return new InputError(
+    'checkpoint-invalid',
+    `${path}: its metadata '${key}' cannot be read: write the checkpoint anew, or take another`,
+  );
+}
+
 /** The weights in any supported file, under this project's (torchvision's) names. */
 export function readWeights(path: string): Map<string, TensorData> {
-  const { tensors } = readStateDict(path);
-  const weights = new Map<string, TensorData>();
-  for (const [name, lazy] of tensors) if (!name.includes(STATE_SEPARATOR)) weights.set(name, lazy.materialize());
-  return torchvisionState(weights);
+  const file = readStateDict(path);
+  try {
+    const weights = new Map<string, TensorData>();
+    for (const [name, lazy] of file.tensors) if (!name.includes(STATE_SEPARATOR)) weights.set(name, lazy.materialize());
+    return torchvisionState(weights);
+  } finally {
+    file.close();
+  }
 }
 
 /** How many classes, the background included, the box predictor of these weights tells apart. */
@@ -62,11 +89,11 @@ export function classesOf(weights: ReadonlyMap<string, TensorData>): number | un
  */
 export function loadWeights(
   model: Detector,
-  weights: ReadonlyMap<string, TensorData>,
+  weights: ReadonlyMap<string, TensorData | LazyTensor>,
   path: string,
   { partial = false } = {},
 ): LoadReport {
-  const state = partial ? ofBackboneToo(model, weights) : weights;
+  const state = partial ? withBackbonePrefix(weights) : weights;
   const report = model.loadStateDict(state, { strict: false });
   const problems = [
     ...report.mismatched.map(
@@ -84,17 +111,14 @@ export function loadWeights(
   if (!partial && problems.length > 0) {
     throw new InputError(
       'checkpoint-invalid',
-      `${path}: ${problems.length} tensors do not fit: ${problems.slice(0, 3).join('; ')}: choose the config it was trained with, or start training from it with --init`,
+      `${path}: ${problems.length} of its and the model's tensors do not fit: ${problems.slice(0, 3).join('; ')}${problems.length > 3 ? '; ...' : ''}: choose the config it was trained with, or start training from it with --init`,
     );
   }
   return report;
 }
 
 /** A file of a bare ResNet (ImageNet weights) names its tensors from the stem on: they belong to backbone.body. */
-function ofBackboneToo(model: Detector, weights: ReadonlyMap<string, TensorData>): ReadonlyMap<string, TensorData> {
+function withBackbonePrefix<T>(weights: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
   if (!weights.has('conv1.weight')) return weights;
-  const own = new Set(model.stateDict().keys());
-  return new Map(
-    [...weights].map(([name, value]) => [own.has(`backbone.body.${name}`) ? `backbone.body.${name}` : name, value]),
-  );
+  return new Map([...weights].map(([name, value]) => [`backbone.body.${name}`, value]));
 }

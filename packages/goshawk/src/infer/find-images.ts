@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { InputError } from '@goshawk/core';
+import { fileError } from '../data/read-file.js';
 
 export interface NamedImage {
   /** To be opened. */
@@ -12,18 +13,38 @@ export interface NamedImage {
 
 const EXTENSIONS: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
 
-/** @throws InputError for a path that does not exist and a folder without pictures */
+/**
+ * Files as they are named, and the pictures in folders, in order of their names. Links to pictures count, links to folders
+ * are not followed.
+ * @throws InputError for a path that does not exist or cannot be read, and for a folder without pictures
+ */
 export function findImages(paths: readonly string[]): NamedImage[] {
   return paths.flatMap((path) => {
-    const status = statSync(path, { throwIfNoEntry: false });
-    if (!status) throw new InputError('file-not-found', `${path}: no such file or folder`);
-    if (!status.isDirectory()) return [{ path, fileName: path }];
-    const found = readdirSync(path, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase()))
-      .map((entry) => join(entry.parentPath, entry.name))
-      .sort();
+    const found = picturesIn(path);
+    if (found === undefined) return [{ path, fileName: path }];
     if (found.length === 0)
-      throw new InputError('file-not-found', `${path}: no pictures in this folder (${[...EXTENSIONS].join(' ')})`);
+      throw new InputError(
+        'file-not-found',
+        `${path}: no pictures in this folder (expected ${[...EXTENSIONS].join(' ')}): name another folder`,
+      );
     return found.map((file) => ({ path: file, fileName: relative(path, file) }));
   });
+}
+
+/** Sorted; undefined where `path` is no folder. */
+function picturesIn(path: string): string[] | undefined {
+  try {
+    if (!statSync(path).isDirectory()) return undefined;
+    return readdirSync(path, { recursive: true, withFileTypes: true })
+      .filter((entry) => EXTENSIONS.has(extname(entry.name).toLowerCase()))
+      .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && leadsToFile(join(entry.parentPath, entry.name))))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+function leadsToFile(link: string): boolean {
+  return statSync(link, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -1,5 +1,5 @@
 // A loader's batch as the tensors that models take; the pixels are not copied.
-import { type Device, type Tensor, tensor, tensorOver } from '@goshawk/torch';
+import { type Device, tensor, tensorOver } from '@goshawk/torch';
 import type { Batch, Target } from '../data/index.js';
 import type { ImageBatch, MaskTargets, Targets } from '../models/index.js';
 
@@ -27,12 +27,12 @@ export function targetsOf(batch: Pick<Batch, 'targets'>, device: Device = 'cpu')
     return {
       boxes: tensor(target.boxes, { shape: [count, 4], device }),
       labels: tensor(BigInt64Array.from(target.classes, BigInt), { shape: [count], device }),
-      ...(target.masks ? { masks: maskTargets(target.masks) } : {}),
+      ...(target.masks ? { masks: maskTargets(target.masks, device) } : {}),
     };
   });
 }
 
-function maskTargets(crops: NonNullable<Target['masks']>): MaskTargets {
+function maskTargets(crops: NonNullable<Target['masks']>, device: Device): MaskTargets {
   const pixels = new Uint8Array(crops.reduce((sum, crop) => sum + crop.data.length, 0));
   const rows = new BigInt64Array(crops.length * 5);
   let offset = 0;
@@ -43,9 +43,5 @@ function maskTargets(crops: NonNullable<Target['masks']>): MaskTargets {
     });
     offset += data.length;
   });
-  return { pixels: uint8Tensor(pixels), crops: tensor(rows, { shape: [crops.length, 5] }) };
-}
-
-function uint8Tensor(values: Uint8Array): Tensor {
-  return tensor(values, { shape: [values.length] });
+  return { pixels: tensor(pixels, { device }), crops: tensor(rows, { shape: [crops.length, 5], device }) };
 }

@@ -25,7 +25,7 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
   return scope(() => {
     const scaleX = Math.fround(image.originalWidth / image.width);
     const scaleY = Math.fround(image.originalHeight / image.height);
-    const boxes = ops.mul(found.boxes, tensor([scaleX, scaleY, scaleX, scaleY]));
+    const boxes = ops.mul(found.boxes, tensor([scaleX, scaleY, scaleX, scaleY], { device: found.boxes.device }));
     const corners = boxes.toFloat32Array();
     const scores = found.scores.toFloat32Array();
     const labels = found.labels.toNumbers();

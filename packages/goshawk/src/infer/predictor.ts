@@ -1,6 +1,6 @@
 // A trained detector that takes pictures: prepare, network, post-process.
 import type { Category, Detection, Preprocess, RgbImage } from '@goshawk/core';
-import { autocast, type DType, scope } from '@goshawk/torch';
+import { autocast, type Device, scope } from '@goshawk/torch';
 import type { Batch } from '../data/index.js';
 import type { Detector } from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
@@ -14,7 +14,8 @@ export interface PredictorOptions {
   readonly preprocess: Preprocess;
   readonly maskThreshold: number;
   readonly precision: 'fp32' | 'bf16';
-  readonly device?: string;
+  /** Where the model is. Default 'cpu'. */
+  readonly device?: Device;
 }
 
 export class Predictor {
@@ -57,11 +58,7 @@ export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'wid
   >[];
 }
 
-const AUTOCAST_DTYPES: Readonly<Record<'bf16', DType>> = { bf16: 'bfloat16' };
-
 /** Runs the network part of a step in the config's precision; weights and losses stay float32. */
-export function inPrecision<T>(precision: 'fp32' | 'bf16', device: string | undefined, body: () => T): T {
-  return precision === 'fp32'
-    ? body()
-    : autocast(AUTOCAST_DTYPES[precision] as 'bfloat16', body, { device: device ?? 'cpu' });
+export function inPrecision<T>(precision: 'fp32' | 'bf16', device: Device | undefined, body: () => T): T {
+  return precision === 'fp32' ? body() : autocast('bfloat16', body, { device });
 }

@@ -3,17 +3,19 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import {
+  type LazyTensor,
   openSafetensors,
   randomState,
   type SafetensorsEntry,
   type SafetensorsFile,
+  scope,
   setRandomState,
   type Tensor,
   tensor,
   writeSafetensors,
 } from '@goshawk/torch';
 import type { SamplerState } from '../data/index.js';
-import { type DetectorDescription, describeDetector, STATE_SEPARATOR } from '../infer/detector-file.js';
+import { type DetectorDescription, describeDetector, loadWeights, STATE_SEPARATOR } from '../infer/detector-file.js';
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
 
@@ -74,7 +76,10 @@ export function writeWeights(path: string, model: Detector, description: Detecto
   writeSafetensors(path, weightEntries(model), describeDetector(description));
 }
 
-/** Puts a checkpoint back into the model, the optimizer and the engine's random numbers. */
+/**
+ * Puts a checkpoint back into the model, the optimizer and the engine's random numbers.
+ * @throws InputError naming the file where it has no training state, or that of another model or optimizer
+ */
 export function restoreCheckpoint(path: string, model: Detector, optimizer: DetectorOptimizer): Progress {
   const file = openSafetensors(path);
   try {
@@ -85,20 +90,29 @@ export function restoreCheckpoint(path: string, model: Detector, optimizer: Dete
         `${path}: has weights but no training state: start from it with --init`,
       );
     const names = file.names.filter((name) => !name.includes(STATE_SEPARATOR));
-    model.loadStateDict(new Map(names.map((name) => [name, file.read(name)])));
-    const state = new Map(
-      file.names
-        .filter((name) => name.startsWith(OPTIMIZER))
-        .map((name) => [name.slice(OPTIMIZER.length), tensorOf(file, name)]),
-    );
-    optimizer.loadStateDict({
-      tensors: state,
-      scalars: JSON.parse(file.metadata.get('optimizer') ?? '{}') as Record<string, number>,
+    loadWeights(model, new Map(names.map((name) => [name, lazyTensor(file, name)])), path);
+    restoreOptimizer(file, path, optimizer);
+    scope(() => {
+      const { data, shape, dtype } = file.read(RANDOM);
+      setRandomState(tensor(data, { shape, dtype }));
     });
-    setRandomState(tensorOf(file, RANDOM));
     return JSON.parse(progress) as Progress;
   } finally {
     file.close();
+  }
+}
+
+function restoreOptimizer(file: SafetensorsFile, path: string, optimizer: DetectorOptimizer): void {
+  const names = file.names.filter((name) => name.startsWith(OPTIMIZER));
+  const tensors = new Map(names.map((name) => [name.slice(OPTIMIZER.length), lazyTensor(file, name)]));
+  const scalars = JSON.parse(file.metadata.get('optimizer') ?? '{}') as Record<string, number>;
+  try {
+    optimizer.loadStateDict({ tensors, scalars });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InputError('checkpoint-invalid', `${path}: ${reason}: resume with the config that it was written under`, {
+      cause: error,
+    });
   }
 }
 
@@ -117,7 +131,7 @@ function entryOf(name: string, value: Tensor): SafetensorsEntry {
   return { name, dtype: value.dtype, shape: value.shape, data: () => value.toBytes() };
 }
 
-function tensorOf(file: SafetensorsFile, name: string): Tensor {
-  const { data, shape, dtype } = file.read(name);
-  return tensor(data, { shape, dtype });
+function lazyTensor(file: SafetensorsFile, name: string): LazyTensor {
+  const { dtype, shape } = file.info(name);
+  return { dtype, shape, materialize: () => file.read(name) };
 }

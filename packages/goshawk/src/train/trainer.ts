@@ -13,7 +13,7 @@ import {
 } from '@goshawk/torch';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, type Loader, openCocoDataset } from '../data/index.js';
-import { loadWeights, readWeights } from '../infer/detector-file.js';
+import { loadWeights, readDescription, readWeights } from '../infer/detector-file.js';
 import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
 import { Predictor } from '../infer/predictor.js';
 import { buildModel, type Detector } from '../models/index.js';
@@ -35,7 +35,7 @@ export interface TrainOptions {
   readonly output: string;
   /** Weights to start from. */
   readonly init?: string;
-  /** Continue from the newest checkpoint in `output`; from the beginning where there is none. */
+  /** Continue from the newest checkpoint in `output`; from the beginning where there is none. Default false. */
   readonly resume?: boolean;
   /** Ends the training after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
@@ -89,6 +89,11 @@ export interface TrainResult {
 // Freed memory kept for the next step; more than any step here frees at once.
 const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
 
+/**
+ * Trains a model, or goes on training it.
+ * @throws InputError for wrong data, a checkpoint that does not fit, and, without `resume`, an `output` that holds the
+ *   checkpoints of another run; NonFiniteLossError
+ */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, output, observer, signal } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
@@ -97,21 +102,19 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const valSet = config.data.val ? openSplit(config, 'val', { forTraining: false }) : undefined;
   if (valSet) requireSameCategories(trainSet, valSet);
   const categories = trainSet.categories;
+  const checkpoints = join(output, 'checkpoints');
+  const resumed = newestCheckpoint(checkpoints, options);
 
   manualSeed(config.train.seed);
   const model = buildModel(config.model, classCount(config, categories)).to({
     device: config.runtime.device,
     memoryFormat: 'channels_last',
   });
-  const initialised = options.init
-    ? loadWeights(model, readWeights(options.init), options.init, { partial: true })
-    : undefined;
+  const initialised = resumed === undefined ? startingWeights(options, model) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
-  const checkpoints = join(output, 'checkpoints');
   mkdirSync(checkpoints, { recursive: true });
-  const newest = options.resume ? listCheckpoints(checkpoints).at(-1) : undefined;
-  const progress =
-    newest === undefined ? undefined : restoreCheckpoint(checkpointPath(checkpoints, newest), model, optimizer);
+  if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
+  const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
 
   const run = new Run(options, model, optimizer, categories, valSet, checkpoints);
   run.iteration = progress?.iteration ?? 0;
@@ -145,6 +148,25 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   } finally {
     await loader.close();
   }
+}
+
+/** The checkpoint to continue from. @throws InputError where there are some and `resume` is not set */
+function newestCheckpoint(folder: string, { output, resume }: TrainOptions): string | undefined {
+  const newest = listCheckpoints(folder).at(-1);
+  if (newest === undefined) return undefined;
+  if (resume) return checkpointPath(folder, newest);
+  throw new InputError(
+    'usage',
+    `${output}: has checkpoints of an earlier training: continue it with --resume, or choose another --output`,
+  );
+}
+
+/** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
+function startingWeights({ config, init }: TrainOptions, model: Detector): LoadReport | undefined {
+  const load = (path: string): LoadReport => loadWeights(model, readWeights(path), path, { partial: true });
+  const { weights } = config.model.backbone;
+  const ofBackbone = weights === undefined ? undefined : load(weights);
+  return init === undefined ? ofBackbone : load(init);
 }
 
 /** One training in progress. */
@@ -286,6 +308,7 @@ export function openSplit(
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
     );
   return openCocoDataset(split, {
+    limit: split.limit,
     masks: forTraining && config.model.type === 'mask_rcnn',
     skipEmpty: forTraining && config.data.skipEmpty,
   });
@@ -304,13 +327,27 @@ function classCount(config: RunConfig, categories: readonly Category[]): number 
 
 /** Classes are numbered by the training set's categories: another list would be measured under wrong names. */
 function requireSameCategories(train: DetectionDataset, val: DetectionDataset): void {
-  const list = (dataset: DetectionDataset): string[] => dataset.categories.map(({ id, name }) => `${id} ${name}`);
-  const [ours, theirs] = [list(train), list(val)];
-  const differing = ours.findIndex((category, index) => category !== theirs[index]);
-  if (differing < 0 && ours.length === theirs.length) return;
-  const at = differing < 0 ? ours.length : differing;
-  throw new InputError(
-    'annotation-invalid',
-    `${val.fileName}: its categories differ from ${train.fileName}'s (number ${at + 1}: '${theirs[at] ?? 'none'}' against '${ours[at] ?? 'none'}'): use the same list in both`,
-  );
+  const difference = differingCategory(val.categories, train.categories);
+  if (difference !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${val.fileName}: its categories differ from ${train.fileName}'s (${difference}): use the same list in both`,
+    );
+}
+
+function requireCategoriesOf(checkpoint: string, train: DetectionDataset): void {
+  const difference = differingCategory(train.categories, readDescription(checkpoint)?.categories ?? []);
+  if (difference !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${train.fileName}: its categories differ from those in ${checkpoint} (${difference}): resume with the data of that training, or start from its weights with --init`,
+    );
+}
+
+/** In words, the first place where two lists part; undefined where they are the same. */
+function differingCategory(got: readonly Category[], expected: readonly Category[]): string | undefined {
+  const name = (category: Category | undefined): string => (category ? `${category.id} ${category.name}` : 'none');
+  const count = Math.max(got.length, expected.length);
+  const at = Array.from({ length: count }, (_, index) => index).find((i) => name(got[i]) !== name(expected[i]));
+  return at === undefined ? undefined : `number ${at + 1}: got '${name(got[at])}', expected '${name(expected[at])}'`;
 }

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertClose, init, noGrad, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import { Fpn } from './fpn.js';
+
+/** A pyramid of one channel whose convolutions pass everything on unchanged. */
+function identityFpn(levels: number, extraLevel: boolean): Fpn {
+  const fpn = new Fpn({ inChannels: new Array<number>(levels).fill(1), channels: 1, extraLevel });
+  noGrad(() => {
+    for (const [name, parameter] of fpn.namedParameters()) {
+      init.constant(parameter, 0);
+      if (name.startsWith('inner_blocks') && name.endsWith('weight')) init.constant(parameter, 1);
+      // The middle of the 3x3 window.
+      if (name.startsWith('layer_blocks') && name.endsWith('weight'))
+        ops.fill_(ops.narrow(ops.view(parameter, [9]), 0, 4, 1), 1);
+    }
+  });
+  return fpn;
+}
+
+const map = (rows: readonly (readonly number[])[]): Tensor =>
+  tensor(rows.flat(), { shape: [1, 1, rows.length, rows[0]!.length] });
+
+describe('Fpn', () => {
+  test('adds the coarser level, doubled without smoothing, to the finer one', () =>
+    scope(() => {
+      const fine = map([
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+      ]);
+      const [p2, p3] = identityFpn(2, false).forward([fine, map([[10, 20]])]);
+      assertClose(p3!, [10, 20]);
+      assertClose(p2!, [11, 12, 23, 24, 15, 16, 27, 28]);
+    }));
+
+  test('passes sums on downwards through all levels', () =>
+    scope(() => {
+      const ones = (height: number, width: number): Tensor => ops.ones([1, 1, height, width]);
+      const levels = identityFpn(3, false).forward([ones(4, 4), ones(2, 2), ones(1, 1)]);
+      assert.deepEqual(
+        levels.map((level) => level.toNumbers()[0]),
+        [3, 2, 1],
+      );
+    }));
+
+  test('doubles odd sides by the nearest cell', () =>
+    scope(() => {
+      const zero = map([[0, 0, 0]]);
+      const [p2] = identityFpn(2, false).forward([zero, map([[10, 20]])]);
+      assertClose(p2!, [10, 10, 20]);
+    }));
+
+  test('takes every second cell of the coarsest level for the extra one', () =>
+    scope(() => {
+      const levels = identityFpn(1, true).forward([
+        map([
+          [1, 2, 3],
+          [4, 5, 6],
+          [7, 8, 9],
+        ]),
+      ]);
+      assert.deepEqual(levels[1]!.shape, [1, 1, 2, 2]);
+      assertClose(levels[1]!, [1, 3, 7, 9]);
+    }));
+
+  test("names its tensors as torchvision's, and starts biases at 0", () => {
+    const fpn = new Fpn({ inChannels: [8, 16], channels: 4, extraLevel: true });
+    const shapes = Object.fromEntries([...fpn.stateDict()].map(([name, value]) => [name, value.shape.join(' ')]));
+    assert.deepEqual(shapes, {
+      'inner_blocks.0.0.weight': '4 8 1 1',
+      'inner_blocks.0.0.bias': '4',
+      'inner_blocks.1.0.weight': '4 16 1 1',
+      'inner_blocks.1.0.bias': '4',
+      'layer_blocks.0.0.weight': '4 4 3 3',
+      'layer_blocks.0.0.bias': '4',
+      'layer_blocks.1.0.weight': '4 4 3 3',
+      'layer_blocks.1.0.bias': '4',
+    });
+    for (const [name, value] of fpn.stateDict())
+      if (name.endsWith('bias')) assert.deepEqual(value.toNumbers(), [0, 0, 0, 0]);
+  });
+});
