@@ -31,7 +31,7 @@ napi_value setThreads(napi_env env, napi_callback_info info) {
     size_t count = 1;
     check(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr));
     const int64_t threads = intFromJs(env, args[0]);
-    if (threads < 1) throw CallError("the number of threads must be at least 1");
+    if (threads < 1 || threads > 4096) throw CallError("the number of threads must be from 1 to 4096, got " + std::to_string(threads));
     at::set_num_threads(static_cast<int>(threads));
     return static_cast<napi_value>(nullptr);
   });

@@ -46,11 +46,14 @@ Bytes bytesOf(napi_env env, napi_value value) {
   return {data, length * item};
 }
 
+// Far above any memory, far below where 64 bits overflow.
+constexpr size_t kMostBytes = size_t{1} << 50;
+
 size_t bytesNeeded(at::IntArrayRef shape, c10::ScalarType type) {
   size_t bytes = c10::elementSize(type);
   for (const int64_t side : shape) {
     if (side < 0) throw CallError("a side of the shape is negative");
-    if (side != 0 && bytes > (size_t{1} << 50) / static_cast<size_t>(side)) throw CallError("the shape is too large");
+    if (side != 0 && bytes > kMostBytes / static_cast<size_t>(side)) throw CallError("the shape is too large");
     bytes *= static_cast<size_t>(side);
   }
   return bytes;
@@ -96,9 +99,13 @@ napi_value borrowBytes(napi_env env, napi_callback_info info) {
       if (strides.size() != shape.size()) throw CallError("strides and shape differ in length");
     }
     size_t needed = bytesNeeded(shape, type) == 0 ? 0 : c10::elementSize(type);
-    for (size_t i = 0; i < shape.size() && needed; ++i) {
+    for (size_t i = 0; i < shape.size(); ++i) {
       if (strides[i] < 0) throw CallError("a stride is negative");
-      needed += static_cast<size_t>(strides[i]) * static_cast<size_t>(shape[i] - 1) * c10::elementSize(type);
+      if (needed == 0) continue;
+      const size_t stride = static_cast<size_t>(strides[i]) * c10::elementSize(type);
+      const size_t steps = static_cast<size_t>(shape[i] - 1);
+      if (steps && stride > kMostBytes / steps) throw CallError("the shape is too large");
+      needed += stride * steps;
     }
     if (needed > bytes.length) throw CallError("the shape needs " + std::to_string(needed) + " bytes, the array has " + std::to_string(bytes.length));
     napi_ref ref;

@@ -1,8 +1,12 @@
+// Whoever has the class has its operators too.
+import '../ops/methods.js';
+
 export * from './autograd.js';
 export * from './create.js';
 export * from './device.js';
 export { callOp, callTensorOp, type OpArgument, type OpResult, operatorNames } from './dispatch.js';
 export * from './dtype.js';
+export * from './indexing.js';
 export { EngineMissingError } from './native.js';
 export * from './runtime.js';
 export { keep, liveTensors, scope } from './scope.js';
