@@ -253,6 +253,37 @@ describe('goshawk data synth', () => {
   });
 });
 
+describe('goshawk data draw', () => {
+  test('draws the objects, nothing else, and a contact sheet', async () => {
+    writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ ...annotations, images: [annotations.images[0]] }));
+    const drawn = goshawk(['data', 'draw', 'one.json', '--images', '.', '--output', 'drawn']);
+    assert.equal(drawn.code, 0, drawn.err);
+    assert.equal(drawn.out, `drawn: 1 of 1 pictures drawn; ${path.join('drawn', 'contact-sheet.png')} shows 1\n`);
+    const { data, info } = await sharp(path.join(folder, 'drawn', 'a-1.png'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const pixel = (x: number, y: number) => [...data.subarray((y * info.width + x) * 3).subarray(0, 3)];
+    assert.deepEqual([info.width, info.height], [60, 40]);
+    assert.deepEqual(pixel(58, 30), [0x40, 0x80, 0xc0], 'right of every box');
+    const edge = Array.from({ length: 4 }, (_, i) => pixel(28 + i, 25).join());
+    assert.ok(
+      edge.some((color) => color !== pixel(58, 30).join()),
+      'the right edge of the small box at x = 30',
+    );
+    assert.ok(existsSync(path.join(folder, 'drawn', 'contact-sheet.png')));
+  });
+
+  test('does not follow file names out of the folder', () => {
+    const escaping = structuredClone(annotations);
+    escaping.images[0]!.file_name = '../a.png';
+    writeFileSync(path.join(folder, 'escaping.json'), JSON.stringify(escaping));
+    const { code, err } = goshawk(['data', 'draw', 'escaping.json', '--images', '.', '--output', 'never']);
+    assert.equal(code, 2);
+    assert.match(err, /^goshawk: escaping\.json: .*\.\.\/a\.png/);
+    assert.ok(!existsSync(path.join(folder, 'never')));
+  });
+});
+
 describe('goshawk weights', () => {
   test('shows and converts, and converts back to the same bytes', () => {
     const data = new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer);

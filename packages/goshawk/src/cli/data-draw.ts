@@ -2,7 +2,6 @@
 import path from 'node:path';
 import {
   type Annotation,
-  type Detection,
   drawDetections,
   type ImageRecord,
   InputError,
@@ -36,15 +35,12 @@ export async function runDataDraw(file: string, options: DataDrawCommandOptions)
   const images = limit === 0 ? dataset.images : spread(dataset.images, limit);
   const line = createProgressLine();
   const started = performance.now();
-  const thumbnails: Buffer[] = [];
+  const thumbnails: Thumbnail[] = [];
   for (const [index, record] of images.entries()) {
     const problem = imagePathProblem(record.fileName);
     if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: ${record.fileName} ${problem}`);
     const picture = await decodeImageFile(path.join(options.images, record.fileName));
-    const drawn = drawDetections(picture, (byImage.get(record.id) ?? []).map(asDetection), {
-      categories,
-      showScores: false,
-    });
+    const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
     writeFileAtomic(path.join(options.output, drawnName(record)), png);
@@ -67,32 +63,39 @@ function spread<T>(list: readonly T[], count: number): readonly T[] {
   return Array.from({ length: count }, (_, i) => list[Math.floor((i * list.length) / count)]!);
 }
 
-function asDetection({ imageId, categoryId, bbox, segmentation, keypoints }: Annotation): Detection {
-  return { imageId, categoryId, bbox, segmentation, keypoints, score: 1 };
-}
-
 /** Names of subfolders stay, so that equal file names do not meet; the id tells a.jpg from a.png. */
 function drawnName(record: ImageRecord): string {
   const { dir, name } = path.parse(record.fileName);
   return path.join(dir, `${name}-${record.id}.png`);
 }
 
-function thumbnail(data: Uint8Array, raw: CreateRaw): Promise<Buffer> {
-  const size = { width: thumbnailPx, height: thumbnailPx, fit: 'contain', background: '#ffffff' } as const;
-  return sharp(data, { raw }).resize(size).png().toBuffer();
+interface Thumbnail {
+  readonly png: Buffer;
+  readonly width: number;
+  readonly height: number;
 }
 
-function contactSheet(thumbnails: readonly Buffer[]): Promise<Buffer> {
+async function thumbnail(data: Uint8Array, raw: CreateRaw): Promise<Thumbnail> {
+  const scaled = sharp(data, { raw }).resize({ width: thumbnailPx, height: thumbnailPx, fit: 'inside' });
+  const { data: png, info } = await scaled.png().toBuffer({ resolveWithObject: true });
+  return { png, width: info.width, height: info.height };
+}
+
+/** Rows of `sheetColumns`, each as high as its highest picture. */
+function contactSheet(thumbnails: readonly Thumbnail[]): Promise<Buffer> {
   const gap = 8;
   const columns = Math.min(sheetColumns, Math.max(1, thumbnails.length));
-  const rows = Math.max(1, Math.ceil(thumbnails.length / columns));
-  const step = thumbnailPx + gap;
-  const size = { width: columns * step + gap, height: rows * step + gap };
-  const placed = thumbnails.map((input, i) => ({
-    input,
-    left: gap + (i % columns) * step,
-    top: gap + Math.floor(i / columns) * step,
-  }));
+  const placed: { input: Buffer; left: number; top: number }[] = [];
+  let top = gap;
+  for (let start = 0; start < thumbnails.length; start += columns) {
+    const row = thumbnails.slice(start, start + columns);
+    row.forEach(({ png, width }, column) => {
+      const inset = Math.floor((thumbnailPx - width) / 2);
+      placed.push({ input: png, left: gap + column * (thumbnailPx + gap) + inset, top });
+    });
+    top += Math.max(...row.map(({ height }) => height)) + gap;
+  }
+  const size = { width: columns * (thumbnailPx + gap) + gap, height: top };
   return sharp({ create: { ...size, channels: 3, background: '#ffffff' } })
     .composite(placed)
     .png()
