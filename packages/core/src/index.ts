@@ -1,4 +1,5 @@
 export * from './boxes/index.js';
+export * from './drawing/index.js';
 export * from './errors/index.js';
 export * from './evaluation/index.js';
 export * from './formats/index.js';

@@ -1,5 +1,5 @@
 // The form in which a mask is best written to an annotation file.
-import { type MaskContour, simplifyPolygon, traceContours } from '../masks/mask-contours.js';
+import { contourSideMiddles, type MaskContour, simplifyPolygon, traceContours } from '../masks/mask-contours.js';
 import type { MaskSize, Polygon } from '../masks/rle.js';
 import { encodeMask } from '../masks/rle-encode.js';
 import type { Segmentation } from './dataset.js';
@@ -20,20 +20,6 @@ export function segmentationFromMask(mask: Uint8Array, size: MaskSize): Segmenta
 }
 
 function smoothOutline({ points, area }: MaskContour): Polygon {
-  const middles = sideMiddles(points);
+  const middles = contourSideMiddles(points);
   return area < (leastThickness * middles.length) / 2 ? points : simplifyPolygon(middles, tolerancePx);
-}
-
-// The middles of the pixel sides along an outline lie on both sides of a slanted border alike, its corners do not.
-function sideMiddles(points: Polygon): number[] {
-  const middles: number[] = [];
-  for (let i = 0; i < points.length; i += 2) {
-    const x = points[i]!;
-    const y = points[i + 1]!;
-    const dx = points[(i + 2) % points.length]! - x;
-    const dy = points[(i + 3) % points.length]! - y;
-    const sides = Math.abs(dx) + Math.abs(dy);
-    for (let k = 0.5; k < sides; k++) middles.push(x + (dx * k) / sides, y + (dy * k) / sides);
-  }
-  return middles;
 }

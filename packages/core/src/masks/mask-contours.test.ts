@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { simplifyPolygon, traceContours } from './mask-contours.js';
+import { contourSideMiddles, simplifyPolygon, traceContours } from './mask-contours.js';
 import { maskIou } from './mask-iou.js';
 import { polygonsToRle } from './polygon-to-rle.js';
 import { decodeMask, encodeMask } from './rle-encode.js';
@@ -53,6 +53,10 @@ describe('traceContours', () => {
     const polygons = traceContours(disk, [40, 40]).map(({ points }) => points);
     assert.deepEqual(decodeMask(polygonsToRle(polygons, [40, 40])), disk);
   });
+});
+
+test('contourSideMiddles has the middle of each side of a pixel', () => {
+  assert.deepEqual(contourSideMiddles([2, 1, 2, 2, 1, 2, 1, 1]), [2, 1.5, 1.5, 2, 1, 1.5, 1.5, 1]);
 });
 
 describe('simplifyPolygon', () => {

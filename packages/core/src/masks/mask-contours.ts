@@ -68,6 +68,23 @@ function walk(
 }
 
 /**
+ * The middles of the pixel sides along a contour, one a side: a smoother outline, as slanted borders have them on both
+ * sides alike.
+ */
+export function contourSideMiddles(points: Polygon): number[] {
+  const middles: number[] = [];
+  for (let i = 0; i < points.length; i += 2) {
+    const x = points[i]!;
+    const y = points[i + 1]!;
+    const dx = points[(i + 2) % points.length]! - x;
+    const dy = points[(i + 3) % points.length]! - y;
+    const sides = Math.abs(dx) + Math.abs(dy);
+    for (let k = 0.5; k < sides; k++) middles.push(x + (dx * k) / sides, y + (dy * k) / sides);
+  }
+  return middles;
+}
+
+/**
  * The closed polygon with fewer corners, none of the old ones farther than `tolerancePx` from the new line.
  * A polygon of three corners or fewer comes back as it is.
  */

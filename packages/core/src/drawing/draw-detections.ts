@@ -1,0 +1,158 @@
+// Detections or annotations drawn on their picture: masks, boxes, keypoints and labels.
+import { InputError } from '../errors/index.js';
+import type { Category, Segmentation } from '../formats/dataset.js';
+import type { RgbImage } from '../geometry/image.js';
+import { drawKeypoints, keypointExtent } from './draw-keypoints.js';
+import { drawMask, type MaskPatch, maskPatch } from './draw-mask.js';
+import { placeLabel, type Rectangle } from './label-layout.js';
+import { distinctColor, type RgbColor, readableOn } from './palette.js';
+import { addText, fitText, fontRows, textColumns } from './stroke-font.js';
+import { Surface } from './surface.js';
+
+/** What is drawn: a `Detection`, or an `Annotation` (which has no score). */
+export interface DrawnItem {
+  readonly categoryId: number;
+  readonly score?: number;
+  /** `[x, y, width, height]`, image pixels. */
+  readonly bbox?: readonly [number, number, number, number];
+  readonly segmentation?: Segmentation;
+  /** `[x, y, v, ...]`; points with v = 0 are not drawn. */
+  readonly keypoints?: readonly number[];
+}
+
+export interface DrawOptions {
+  /** Names, skeletons and the order of the colours. */
+  readonly categories: readonly Category[];
+  /** Each category or each object has its colour. Default `instance` where all are of one category, else `category`. */
+  readonly colorBy?: 'category' | 'instance';
+  /** Default true. */
+  readonly showBoxes?: boolean;
+  readonly showMasks?: boolean;
+  readonly showKeypoints?: boolean;
+  readonly showLabels?: boolean;
+  /** Scores stand in the labels of items that have one. Default true. */
+  readonly showScores?: boolean;
+  /** Of the masks' tint, 0 to 1. Default 0.42. */
+  readonly maskOpacity?: number;
+  /** Of boxes and outlines, pixels. Default by the picture's size: 1 pixel for each 240 of the shorter side, rounded. */
+  readonly lineWidthPx?: number;
+}
+
+/**
+ * A copy of the picture with the items on it, in input order but larger ones below smaller ones; labels on top.
+ * @throws InputError where a mask is not of the picture's size
+ */
+export function drawDetections(image: RgbImage, items: readonly DrawnItem[], options: DrawOptions): RgbImage {
+  const surface = new Surface(image);
+  const shorter = Math.min(image.width, image.height);
+  const lineWidth = options.lineWidthPx ?? Math.max(1, Math.round(shorter / 240));
+  const categories = new Map(options.categories.map((category, index) => [category.id, { category, index }]));
+  const isOneCategory = items.every(({ categoryId }) => categoryId === items[0]?.categoryId);
+  const colorBy = options.colorBy ?? (isOneCategory ? 'instance' : 'category');
+  const drawn = items.map((item, i): Prepared => {
+    const known = categories.get(item.categoryId);
+    const color = distinctColor(colorBy === 'instance' ? i : (known?.index ?? Math.abs(item.categoryId)));
+    const patch = item.segmentation === undefined ? undefined : patchOf(item.segmentation, image);
+    return { item, category: known?.category, color, patch, extent: extentOf(item, patch) };
+  });
+  const byArea = [...drawn].sort((a, b) => area(b.extent) - area(a.extent));
+
+  if (options.showMasks ?? true) {
+    for (const { patch, color } of byArea) {
+      if (patch !== undefined)
+        drawMask(surface, patch, color, options.maskOpacity ?? 0.42, Math.max(lineWidth * 0.75, 1.25));
+    }
+  }
+  if (options.showBoxes ?? true) {
+    for (const { item, color } of byArea) if (isDrawable(item.bbox)) drawBox(surface, item.bbox, color, lineWidth);
+  }
+  if (options.showKeypoints ?? true) {
+    for (const { item, category, color } of byArea) {
+      if (item.keypoints !== undefined) drawKeypoints(surface, item.keypoints, category, color, lineWidth);
+    }
+  }
+  if (options.showLabels ?? true) drawLabels(surface, drawn, options.showScores ?? true, lineWidth);
+  return { data: surface.data, width: image.width, height: image.height };
+}
+
+interface Prepared {
+  readonly item: DrawnItem;
+  readonly category: Category | undefined;
+  readonly color: RgbColor;
+  readonly patch: MaskPatch | undefined;
+  readonly extent: Rectangle | undefined;
+}
+
+function patchOf(segmentation: Segmentation, image: RgbImage): MaskPatch | undefined {
+  if (segmentation.kind === 'rle') {
+    const [height, width] = segmentation.rle.size;
+    if (height !== image.height || width !== image.width) {
+      throw new InputError(
+        'annotation-invalid',
+        `drawDetections: a mask is ${width} x ${height}, but the picture is ${image.width} x ${image.height}: draw it on its own picture`,
+      );
+    }
+  }
+  return maskPatch(segmentation, [image.height, image.width]);
+}
+
+// The box, or that of the mask or keypoints where there is none.
+function extentOf(item: DrawnItem, patch: MaskPatch | undefined): Rectangle | undefined {
+  if (isDrawable(item.bbox)) return { x: item.bbox[0], y: item.bbox[1], width: item.bbox[2], height: item.bbox[3] };
+  if (patch !== undefined) return { x: patch.left, y: patch.top, width: patch.width, height: patch.height };
+  return item.keypoints === undefined ? undefined : keypointExtent(item.keypoints);
+}
+
+function isDrawable(box: DrawnItem['bbox']): box is NonNullable<DrawnItem['bbox']> {
+  return box?.every(Number.isFinite) ?? false;
+}
+
+function area(extent: Rectangle | undefined): number {
+  return extent === undefined ? 0 : extent.width * extent.height;
+}
+
+// Borders on whole pixels are crisp; they lie inside the box.
+function drawBox(surface: Surface, box: NonNullable<DrawnItem['bbox']>, color: RgbColor, lineWidth: number): void {
+  // Far outside of the picture nothing shows, and huge numbers lose their fractions.
+  const limit = (value: number, side: number) =>
+    Math.round(Math.min(Math.max(value, -lineWidth - 1), side + lineWidth + 1));
+  const x0 = limit(box[0], surface.width);
+  const y0 = limit(box[1], surface.height);
+  const x1 = Math.max(limit(box[0] + box[2], surface.width), x0 + 1);
+  const y1 = Math.max(limit(box[1] + box[3], surface.height), y0 + 1);
+  surface.addRectangle(x0, y0, x1, Math.min(y0 + lineWidth, y1));
+  surface.addRectangle(x0, Math.max(y1 - lineWidth, y0), x1, y1);
+  surface.addRectangle(x0, y0, Math.min(x0 + lineWidth, x1), y1);
+  surface.addRectangle(Math.max(x1 - lineWidth, x0), y0, x1, y1);
+  surface.paint(color);
+}
+
+function drawLabels(surface: Surface, drawn: readonly Prepared[], showScores: boolean, lineWidth: number): void {
+  const shorter = Math.min(surface.width, surface.height);
+  // Half steps look even enough, whole ones are crispest: small pictures get those.
+  const scale = Math.max(1, Math.round(shorter / 170) / 2);
+  const padding = Math.round(2 * scale);
+  const height = Math.round(fontRows * scale) + padding;
+  if (height > surface.height) return;
+  const placed: Rectangle[] = [];
+  const paints: (() => void)[] = [];
+  for (const { item, category, color, extent } of drawn) {
+    if (extent === undefined) continue;
+    const name = category?.name ?? `category ${item.categoryId}`;
+    const score = showScores && item.score !== undefined ? ` ${item.score.toFixed(2)}` : '';
+    const columns = (surface.width - 2 * padding) / scale;
+    const text = fitText(name, columns - textColumns(score)) + score;
+    const width = Math.ceil(textColumns(text) * scale) + 2 * padding;
+    if (width > surface.width) continue;
+    const place = placeLabel(extent, { width, height }, surface, placed);
+    placed.push(place);
+    paints.push(() => {
+      surface.addRectangle(place.x, place.y, place.x + width, place.y + height, lineWidth > 1 ? lineWidth : 0);
+      surface.paint(color, 0.92);
+      addText(surface, text, place.x + padding, place.y + padding, scale);
+      surface.paint(readableOn(color));
+    });
+  }
+  // The first, which are the best, had the first choice of place and end on top.
+  for (const paint of paints.reverse()) paint();
+}

@@ -1,0 +1,2 @@
+export * from './draw-detections.js';
+export { distinctColor, type RgbColor, readableOn } from './palette.js';
