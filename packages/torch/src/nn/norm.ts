@@ -88,7 +88,9 @@ export class GroupNorm extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return callTensorOp('aten::group_norm', input, this.groups, this.weight, this.bias, this.eps);
+    // Under autocast the input may be bfloat16; libtorch 1.13 then wants the parameters in the same type.
+    const [weight, bias] = [this.weight, this.bias].map((parameter) => parameter.to(input.dtype));
+    return callTensorOp('aten::group_norm', input, this.groups, weight, bias, this.eps);
   }
 }
 
