@@ -88,9 +88,7 @@ export class GroupNorm extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    // Under autocast the input may be bfloat16; libtorch 1.13 then wants the parameters in the same type.
-    const [weight, bias] = [this.weight, this.bias].map((parameter) => parameter.to(input.dtype));
-    return callTensorOp('aten::group_norm', input, this.groups, weight, bias, this.eps);
+    return callTensorOp('aten::group_norm', input, this.groups, ...affineFor(input, this), this.eps);
   }
 }
 
@@ -110,7 +108,7 @@ export class LayerNorm extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return callTensorOp('aten::layer_norm', input, this.normalizedShape, this.weight, this.bias, this.eps);
+    return callTensorOp('aten::layer_norm', input, this.normalizedShape, ...affineFor(input, this), this.eps);
   }
 }
 
@@ -126,4 +124,12 @@ export interface BatchNormState {
 function batchNorm(input: Tensor, norm: BatchNormState, training: boolean, momentum: number): Tensor {
   const { weight, bias, runningMean, runningVar, eps } = norm;
   return callTensorOp('aten::batch_norm', input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+}
+
+/** Under autocast the input may be bfloat16: libtorch 1.13 then wants a norm's parameters in the same type. */
+function affineFor(
+  input: Tensor,
+  { weight, bias }: { readonly weight: Parameter; readonly bias: Parameter },
+): [Tensor, Tensor] {
+  return [weight.to(input.dtype), bias.to(input.dtype)];
 }
