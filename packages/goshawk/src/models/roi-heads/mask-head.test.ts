@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertClose, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
+import { MaskHead, MaskPredictor, maskLoss } from './mask-head.js';
+
+const int64 = (values: readonly number[]): Tensor =>
+  tensor(BigInt64Array.from(values, BigInt), { shape: [values.length] });
+
+/** All classes' masks by the 1x1 convolution, then each RoI's own. */
+function allClassesThenOne(predictor: MaskPredictor, hidden: Tensor, labels: readonly number[]): Tensor {
+  const all = predictor.maskFcnLogits.forward(ops.relu(predictor.conv5Mask.forward(hidden)));
+  return ops.stack(labels.map((label, roi) => ops.select(ops.select(all, 0, roi), 0, label)));
+}
+
+describe('MaskPredictor', () => {
+  const labels = [3, 0, 1, 3];
+
+  test('gives the logits of the wanted classes as the full convolution does, and the same gradients', () =>
+    scope(() => {
+      manualSeed(4);
+      const predictor = new MaskPredictor(6, 5, 4);
+      noGrad(() => ops.copy_(predictor.maskFcnLogits.bias!, tensor([0.1, -0.2, 0.3, 0.4])));
+      const weights = randn([4, 6, 6]);
+      const run = (logitsOf: (hidden: Tensor) => Tensor) => {
+        predictor.zeroGrad();
+        manualSeed(5);
+        const hidden = randn([4, 6, 3, 3]);
+        hidden.requiresGrad = true;
+        const logits = logitsOf(hidden);
+        ops.sum(ops.mul(logits, weights)).backward();
+        const gradients = predictor.parameters().map((parameter) => parameter.grad!.toNumbers());
+        return { logits, gradients: [...gradients, hidden.grad!.toNumbers()] };
+      };
+      const own = run((hidden) => predictor.forward(hidden, int64(labels)));
+      const full = run((hidden) => allClassesThenOne(predictor, hidden, labels));
+      assert.deepEqual(own.logits.shape, [4, 6, 6]);
+      assertClose(own.logits, full.logits.toNumbers());
+      for (const [i, gradient] of own.gradients.entries())
+        assertClose(gradient, full.gradients[i]!, { relative: 1e-4, absolute: 1e-5 });
+    }));
+
+  test('takes an empty batch', () =>
+    scope(() => {
+      const logits = new MaskPredictor(6, 5, 4).forward(randn([0, 6, 3, 3]), int64([]));
+      assert.deepEqual(logits.shape, [0, 6, 6]);
+    }));
+});
+
+describe('MaskHead', () => {
+  test('keeps the resolution and has no negative outputs, also of an empty batch', () =>
+    scope(() => {
+      const head = new MaskHead(6, [8, 5]);
+      const hidden = head.call(randn([2, 6, 4, 4]));
+      assert.deepEqual(hidden.shape, [2, 5, 4, 4]);
+      assert.ok(hidden.toNumbers().every((value) => value >= 0));
+      assert.deepEqual(head.call(randn([0, 6, 4, 4])).shape, [0, 5, 4, 4]);
+    }));
+
+  test("names its tensors as torchvision's", () => {
+    assert.deepEqual(
+      [...new MaskHead(6, [8, 5]).stateDict().keys()],
+      ['0.0.weight', '0.0.bias', '1.0.weight', '1.0.bias'],
+    );
+    assert.deepEqual(
+      [...new MaskPredictor(6, 5, 4).stateDict().keys()],
+      ['conv5_mask.weight', 'conv5_mask.bias', 'mask_fcn_logits.weight', 'mask_fcn_logits.bias'],
+    );
+  });
+});
+
+describe('maskLoss', () => {
+  // An object that fills [8, 8, 24, 24] of a 32 x 32 image, stored as its own crop.
+  const masks = () => ({
+    pixels: tensor(new Uint8Array(16 * 16).fill(1)),
+    crops: tensor(BigInt64Array.of(0n, 8n, 8n, 16n, 16n), { shape: [1, 5] }),
+  });
+  const sample = (box: readonly number[]) => ({
+    proposals: tensor([...box], { shape: [1, 4] }),
+    objects: int64([0]),
+    masks: masks(),
+    size: [32, 32] as const,
+  });
+
+  test('is log 2 for logits of 0', () =>
+    scope(() => {
+      assertClose([maskLoss(ops.zeros([1, 4, 4]), [sample([0, 0, 32, 32])]).item()], [Math.LN2]);
+    }));
+
+  test('wants the part of the mask that lies in the proposal', () =>
+    scope(() => {
+      // The proposal's right half covers the object's left half. At logit 0 the gradient is (1/2 - target) / 16 cells.
+      const logits = ops.zeros([1, 4, 4]);
+      logits.requiresGrad = true;
+      maskLoss(logits, [sample([0, 8, 16, 24])]).backward();
+      const targets = logits.grad!.toNumbers().map((gradient) => 0.5 - 16 * gradient);
+      // Legacy RoIAlign, as torchvision's: 4 samples a cell without a half-pixel shift, so that at the borders one of 4
+      // lies half way to the next pixel: 1/8 before the object's left side, 7/8 at its lower side.
+      const row = [0, 1 / 8, 1, 1];
+      assertClose(
+        targets,
+        [1, 1, 1, 7 / 8].flatMap((share) => row.map((cell) => cell * share)),
+      );
+    }));
+
+  test('averages over the cells of all images', () =>
+    scope(() => {
+      const logits = ops.cat([ops.full([1, 4, 4], 20), ops.zeros([1, 4, 4])]);
+      const loss = maskLoss(logits, [sample([10, 10, 20, 20]), sample([10, 10, 20, 20])]);
+      assertClose([loss.item()], [Math.LN2 / 2]);
+    }));
+
+  test('is 0 without positives, and still gives gradients', () =>
+    scope(() => {
+      const logits = ops.zeros([0, 4, 4]);
+      logits.requiresGrad = true;
+      const loss = maskLoss(logits, []);
+      loss.backward();
+      assert.equal(loss.item(), 0);
+      assert.deepEqual(logits.grad!.shape, [0, 4, 4]);
+    }));
+});
