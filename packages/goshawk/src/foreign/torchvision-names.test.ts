@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { tinyDetector } from '../models/tiny-detector.js';
+import { torchvisionState } from './torchvision-names.js';
+
+const renamed = (name: string): string => [...torchvisionState(new Map([[name, 0]])).keys()][0]!;
+
+// Left: names in the files that torchvision publishes (maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth and its like); right: what
+// torchvision 0.29 loads them into.
+const OLD_NAMES: readonly (readonly [string, string])[] = [
+  ['backbone.fpn.inner_blocks.0.weight', 'backbone.fpn.inner_blocks.0.0.weight'],
+  ['backbone.fpn.layer_blocks.3.bias', 'backbone.fpn.layer_blocks.3.0.bias'],
+  ['rpn.head.conv.weight', 'rpn.head.conv.0.0.weight'],
+  ['rpn.head.conv.bias', 'rpn.head.conv.0.0.bias'],
+  ['roi_heads.mask_head.mask_fcn1.weight', 'roi_heads.mask_head.0.0.weight'],
+  ['roi_heads.mask_head.mask_fcn4.bias', 'roi_heads.mask_head.3.0.bias'],
+];
+
+describe('torchvisionState', () => {
+  for (const [from, to] of OLD_NAMES) {
+    test(`turns ${from} into ${to}`, () => {
+      assert.equal(renamed(from), to);
+    });
+  }
+
+  test("leaves today's names, and foreign ones, as they are", () => {
+    for (const name of [
+      ...tinyDetector().stateDict().keys(),
+      'fc.weight',
+      'my.rpn.head.conv.weight',
+      'rpn.head.conv.weight.more',
+    ])
+      assert.equal(renamed(name), name);
+  });
+
+  test('keeps the values and their order', () => {
+    const state = torchvisionState(
+      new Map([
+        ['rpn.head.conv.bias', 1],
+        ['a', 2],
+      ]),
+    );
+    assert.deepEqual(
+      [...state],
+      [
+        ['rpn.head.conv.0.0.bias', 1],
+        ['a', 2],
+      ],
+    );
+  });
+});

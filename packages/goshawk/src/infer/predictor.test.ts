@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { RgbImage } from '@goshawk/core';
+import { liveTensors, setThreads } from '@goshawk/torch';
+import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { Predictor } from './predictor.js';
+
+const categories = [
+  { id: 4, name: 'a' },
+  { id: 8, name: 'b' },
+];
+
+const picture = (width: number, height: number): RgbImage => ({
+  width,
+  height,
+  data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7) % 256),
+});
+
+describe('Predictor', () => {
+  before(() => setThreads(1));
+
+  const make = (precision: 'fp32' | 'bf16' = 'fp32'): Predictor =>
+    new Predictor({
+      model: tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.01'] }),
+      categories,
+      preprocess: tinyConfig().preprocess,
+      maskThreshold: 0.5,
+      precision,
+    });
+
+  test("gives detections in each picture's own pixels, best first", () => {
+    const pictures = [picture(120, 80), picture(50, 100)];
+    const found = make().predict(pictures);
+    assert.equal(found.length, 2);
+    for (const [index, detections] of found.entries()) {
+      const { width, height } = pictures[index]!;
+      assert.ok(detections.length > 0);
+      for (const [i, { bbox, score, categoryId, segmentation, imageId }] of detections.entries()) {
+        const [x, y, w, h] = bbox!;
+        assert.ok(x >= 0 && y >= 0 && x + w <= width + 1e-3 && y + h <= height + 1e-3, `${[x, y, w, h]}`);
+        assert.ok(i === 0 || score <= detections[i - 1]!.score);
+        assert.ok(categoryId === 4 || categoryId === 8);
+        assert.equal(imageId, index);
+        assert.deepEqual(segmentation?.kind === 'rle' && segmentation.rle.size, [height, width]);
+      }
+    }
+  });
+
+  for (const precision of ['fp32', 'bf16'] as const) {
+    test(`leaves no tensors behind in ${precision}`, () => {
+      const predictor = make(precision);
+      predictor.predict([picture(96, 64)]);
+      const alive = liveTensors();
+      for (let time = 0; time < 5; time++) predictor.predict([picture(96, 64)]);
+      assert.equal(liveTensors(), alive);
+    });
+  }
+});
