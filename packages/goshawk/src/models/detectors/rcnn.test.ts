@@ -120,7 +120,8 @@ describe('Rcnn.loss', () => {
   ] as const) {
     test(`is finite, and so are the gradients, for ${what}`, () =>
       scope(() => {
-        const model = tinyDetector();
+        // As it is trained, with weights in channels_last.
+        const model = tinyDetector().to({ memoryFormat: 'channels_last' });
         const losses = model.loss(
           batchOf(objects),
           objects.map((boxes) => targets(boxes)),
@@ -225,13 +226,17 @@ describe('Rcnn.predict', () => {
       }
     }));
 
-  test('finds nothing, masks included, where no score passes', () =>
-    scope(() => {
-      const model = tinyDetector({ sets: ['model.boxHead.scoreThreshold=1'] }).eval();
-      const found = model.predict(batchOf([SQUARES, []]));
-      for (const { boxes, scores, labels, masks } of found)
-        assert.deepEqual([boxes.shape, scores.shape, labels.shape, masks!.shape], [[0, 4], [0], [0], [0, 28, 28]]);
-    }));
+  for (const memoryFormat of ['contiguous_format', 'channels_last'] as const) {
+    test(`finds nothing, masks included, where no score passes (${memoryFormat})`, () =>
+      scope(() => {
+        const model = tinyDetector({ sets: ['model.boxHead.scoreThreshold=1'] })
+          .to({ memoryFormat })
+          .eval();
+        const found = model.predict(batchOf([SQUARES, []]));
+        for (const { boxes, scores, labels, masks } of found)
+          assert.deepEqual([boxes.shape, scores.shape, labels.shape, masks!.shape], [[0, 4], [0], [0], [0, 28, 28]]);
+      }));
+  }
 
   test('gives no masks without a mask head', () =>
     scope(() => {

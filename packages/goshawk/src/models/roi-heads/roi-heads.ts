@@ -168,14 +168,15 @@ export class RoiHeads extends Module {
   ): Tensor {
     const count = found.reduce((sum, own) => sum + own.boxes.size(0), 0);
     // oneDNN compiles a kernel for every size it meets: a number of boxes that differs at each step would cost time and
-    // memory each time. A few fillers, cut off again, leave few sizes.
-    const fillers = (MASK_BATCH_MULTIPLE - (count % MASK_BATCH_MULTIPLE)) % MASK_BATCH_MULTIPLE;
+    // memory each time. A few fillers, cut off again, leave few sizes, and no empty batch, which libtorch 1.13's
+    // convolutions refuse in the channels_last format.
+    const fillers = Math.max(1, Math.ceil(count / MASK_BATCH_MULTIPLE)) * MASK_BATCH_MULTIPLE - count;
     const last = found.length - 1;
     const boxes = found.map((own, image) =>
-      image === last && fillers > 0 ? ops.cat([own.boxes, ops.zeros([fillers, 4])]) : own.boxes,
+      image === last && fillers > 0 ? ops.cat([own.boxes, ops.new_zeros(own.boxes, [fillers, 4])]) : own.boxes,
     );
     const labels = found.map((own) => own.labels);
-    if (fillers > 0) labels.push(ops.zeros([fillers], { dtype: 'int64' }));
+    if (fillers > 0) labels.push(ops.new_zeros(labels[last]!, [fillers]));
     const pooled = poolRois(features, boxes, batch.pixels.size(2), this.#pooling(this.#options.mask!));
     const logits = this.maskPredictor!.forward(this.maskHead!.call(pooled), ops.cat(labels));
     return fillers > 0 ? ops.narrow(logits, 0, 0, count) : logits;

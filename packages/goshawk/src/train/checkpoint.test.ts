@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { InputError } from '@goshawk/core';
+import { liveTensors, manualSeed, ops, rand, scope } from '@goshawk/torch';
+import { readDescription, readWeights } from '../infer/index.js';
+import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import {
+  checkpointPath,
+  listCheckpoints,
+  type Progress,
+  pruneCheckpoints,
+  restoreCheckpoint,
+  writeCheckpoint,
+  writeWeights,
+} from './checkpoint.js';
+import { buildOptimizer } from './optimizer.js';
+
+const description = {
+  config: tinyConfig(),
+  categories: [
+    { id: 1, name: 'a' },
+    { id: 2, name: 'b' },
+  ],
+};
+const progress: Progress = {
+  iteration: 12,
+  loader: { seed: 3, count: 9, position: 24, pending: [22] },
+  best: 0.25,
+};
+
+/** A model and its optimizer after one step along invented gradients. */
+function trained(seed: number) {
+  const model = tinyDetector({ seed });
+  const optimizer = buildOptimizer(model, description.config.train.optimizer);
+  scope(() => {
+    for (const parameter of model.parameters()) parameter.grad = ops.mul(parameter, 0.1);
+  });
+  optimizer.step();
+  optimizer.zeroGrad();
+  return { model, optimizer };
+}
+
+function inputError(message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof InputError, String(error));
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  };
+}
+
+describe('checkpoints', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'goshawk-checkpoint-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test('bring back weights, optimizer state, random numbers and progress to the bit', () => {
+    const { model, optimizer } = trained(1);
+    manualSeed(77);
+    const path = writeCheckpoint(folder, model, optimizer, progress, description);
+    assert.equal(path, checkpointPath(folder, 12));
+    const next = scope(() => rand([8]).toNumbers());
+
+    const other = trained(2);
+    const alive = liveTensors();
+    assert.deepEqual(restoreCheckpoint(path, other.model, other.optimizer), progress);
+    assert.equal(liveTensors(), alive);
+    assert.deepEqual(
+      scope(() => rand([8]).toNumbers()),
+      next,
+    );
+    const weights = other.model.stateDict();
+    for (const [name, tensor] of model.stateDict())
+      assert.deepEqual(weights.get(name)!.toBytes(), tensor.toBytes(), name);
+    const [state, restored] = [optimizer.stateDict(), other.optimizer.stateDict()];
+    assert.deepEqual(restored.scalars, state.scalars);
+    assert.ok(state.tensors.size > 0);
+    for (const [name, tensor] of state.tensors)
+      assert.deepEqual(restored.tensors.get(name)!.toBytes(), tensor.toBytes(), name);
+    const again = writeCheckpoint(folder, other.model, other.optimizer, { ...progress, iteration: 13 }, description);
+    assert.equal(readFileSync(again).length, readFileSync(path).length);
+  });
+
+  test('open as weights too: the optimizer is not among them', () => {
+    const path = checkpointPath(folder, 12);
+    assert.deepEqual(readDescription(path), description);
+    assert.deepEqual([...readWeights(path).keys()].toSorted(), [...trained(1).model.stateDict().keys()].toSorted());
+  });
+
+  test('are listed in order, without unfinished and foreign files', () => {
+    for (const name of ['iteration-00000003.safetensors', '.iteration-00000020.safetensors.1.tmp', 'notes.txt'])
+      writeFileSync(join(folder, name), '');
+    assert.deepEqual(listCheckpoints(folder), [3, 12, 13]);
+    assert.deepEqual(listCheckpoints(join(folder, 'nowhere')), []);
+  });
+
+  test('are pruned to the newest', () => {
+    pruneCheckpoints(folder, 2);
+    assert.deepEqual(listCheckpoints(folder), [12, 13]);
+    pruneCheckpoints(folder, 5);
+    assert.deepEqual(listCheckpoints(folder), [12, 13]);
+  });
+
+  test('without training state are refused with the way to use them', () => {
+    const { model, optimizer } = trained(1);
+    const path = join(folder, 'weights.safetensors');
+    writeWeights(path, model, description);
+    assert.throws(
+      () => restoreCheckpoint(path, model, optimizer),
+      inputError(/weights\.safetensors: has weights but no training state: start from it with --init$/),
+    );
+  });
+
+  test('of another model or optimizer are refused by name', () => {
+    const path = checkpointPath(folder, 12);
+    const { model, optimizer } = trained(1);
+    assert.throws(
+      () => restoreCheckpoint(path, tinyDetector({ classes: 3 }), optimizer),
+      inputError(/iteration-00000012\.safetensors: 6 of .*cls_score\.weight is \[3, 32\], the model's \[4, 32\]/),
+    );
+    const adamw = { ...tinyConfig(['train.optimizer.type=adamw']).train.optimizer };
+    assert.throws(
+      () => restoreCheckpoint(path, model, buildOptimizer(model, adamw)),
+      inputError(/iteration-00000012\.safetensors: optimizer state: .*momentum_buffer/),
+    );
+  });
+
+  test('that are cut off are refused by name', () => {
+    const path = checkpointPath(folder, 13);
+    const { model, optimizer } = trained(1);
+    truncateSync(path, 5000);
+    assert.throws(() => restoreCheckpoint(path, model, optimizer), {
+      name: 'CheckpointError',
+      message: /iteration-00000013/,
+    });
+  });
+});

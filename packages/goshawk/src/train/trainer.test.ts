@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { InputError } from '@goshawk/core';
+import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
+import { readDescription } from '../infer/index.js';
+import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { checkpointPath, listCheckpoints } from './checkpoint.js';
+import { readMetrics } from './metrics-log.js';
+import { createProgressLine } from './progress-line.js';
+import { RunLog } from './run-log.js';
+import { type TinyDataset, writeTinyDataset } from './tiny-dataset.js';
+import { type TrainObserver, type TrainOptions, train } from './trainer.js';
+import { NonFiniteLossError } from './training-step.js';
+
+const SETS = [
+  'train.iterations=6',
+  'train.batchSize=2',
+  'train.logEvery=1',
+  'train.checkpointEvery=2',
+  'train.optimizer.lr=0.01',
+  'train.schedule.warmupIterations=4',
+];
+
+let folder: string;
+let data: TinyDataset;
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'goshawk-trainer-'));
+  data = await writeTinyDataset(folder);
+});
+after(() => rmSync(folder, { recursive: true }));
+
+const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([...SETS, ...dataset.sets, ...sets]);
+const outputOf = (name: string): string => join(folder, 'runs', name);
+
+/** Trains with the logs of the command line, its progress line unseen. */
+async function run(output: string, options: Partial<TrainOptions> & { sets?: readonly string[] } = {}) {
+  const log = new RunLog(output, createProgressLine({ stream: { write: () => true } }));
+  const { observer: own, sets, ...rest } = options;
+  const observer: TrainObserver = {
+    onStart(start) {
+      log.onStart(start);
+      own?.onStart?.(start);
+    },
+    onStep(step) {
+      log.onStep(step);
+      own?.onStep?.(step);
+    },
+    onEvaluation: (...figures) => log.onEvaluation(...figures),
+    onCheckpoint(...checkpoint) {
+      log.onCheckpoint(...checkpoint);
+      own?.onCheckpoint?.(...checkpoint);
+    },
+  };
+  try {
+    return await train({ config: configOf(sets), output, ...rest, observer });
+  } finally {
+    log.close();
+  }
+}
+
+function inputError(message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof InputError, String(error));
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  };
+}
+
+/** A run's lines without what depends on the clock and the machine. */
+function figuresOf(output: string): object[] {
+  return readMetrics(join(output, 'metrics.jsonl')).map((record) =>
+    Object.fromEntries(
+      Object.entries(record).filter(
+        ([name]) => !['images_per_second', 'data_share', 'memory_bytes', 'evaluation_seconds'].includes(name),
+      ),
+    ),
+  );
+}
+
+describe('train', () => {
+  test('writes checkpoints, the newest of them kept, the best and the final weights, and a line for each step', async () => {
+    const output = outputOf('whole');
+    const steps: number[] = [];
+    const written: number[] = [];
+    const result = await run(output, {
+      sets: ['train.evaluateEvery=3'],
+      observer: {
+        onStep: (step) => steps.push(step.iteration),
+        onCheckpoint: (_, iteration) => written.push(iteration),
+      },
+    });
+    assert.deepEqual(steps, [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(written, [2, 4, 6]);
+    assert.deepEqual(listCheckpoints(join(output, 'checkpoints')), [4, 6]);
+    assert.deepEqual(readdirSync(output).toSorted(), [
+      'best.safetensors',
+      'checkpoints',
+      'final.safetensors',
+      'metrics.jsonl',
+      'tensorboard',
+    ]);
+    assert.deepEqual([result.iteration, result.weights], [6, join(output, 'final.safetensors')]);
+    assert.deepEqual([...result.evaluations!.keys()], ['bbox', 'segm']);
+    assert.deepEqual(
+      result.categories.map(({ name }) => name),
+      ['red', 'blue'],
+    );
+    const lines = readMetrics(join(output, 'metrics.jsonl'));
+    assert.deepEqual(
+      lines.map(({ iteration }) => iteration),
+      [1, 2, 3, 3, 4, 5, 6, 6],
+    );
+    assert.ok(lines.every((line) => 'bbox/AP' in line || (Number.isFinite(line.loss) && Number.isFinite(line.lr))));
+    assert.deepEqual(readDescription(join(output, 'final.safetensors')), {
+      config: configOf(['train.evaluateEvery=3']),
+      categories: result.categories,
+    });
+  });
+
+  test('warms the learning rate up', async () => {
+    const rates: number[] = [];
+    await run(outputOf('warm-up'), {
+      sets: ['train.schedule.warmupFactor=0.2', 'train.schedule.steps=[5]'],
+      observer: { onStep: (step) => rates.push(step.learningRate) },
+    });
+    const expected = [0.2, 0.4, 0.6, 0.8, 1, 0.1].map((factor) => factor * 0.01);
+    assert.ok(
+      rates.every((rate, i) => Math.abs(rate - expected[i]!) < 1e-12),
+      rates.join(' '),
+    );
+  });
+
+  test('keeps no tensors from step to step', async () => {
+    const alive: number[] = [];
+    await run(outputOf('leak'), { observer: { onStep: () => alive.push(liveTensors()) } });
+    assert.deepEqual(new Set(alive.slice(1)).size, 1, alive.join(' '));
+  });
+
+  test('takes pictures without objects where asked', async () => {
+    const seen: number[] = [];
+    await run(outputOf('empty'), {
+      sets: ['data.skipEmpty=false', 'train.iterations=4'],
+      observer: { onStart: ({ trainImages }) => seen.push(trainImages), onStep: (step) => seen.push(step.totalLoss) },
+    });
+    assert.equal(seen[0], 4);
+    assert.ok(seen.every(Number.isFinite));
+  });
+
+  test('starts from weights, the backbone of the config under those of init', async () => {
+    const backbone = join(folder, 'resnet18.safetensors');
+    const init = join(folder, 'init.safetensors');
+    const write = (path: string, seed: number, prefix: string): void => {
+      const entries = [...tinyDetector({ seed }).stateDict()].filter(([name]) => name.startsWith(prefix));
+      writeSafetensors(
+        path,
+        entries.map(([name, value]) => ({
+          name: name.slice(prefix.length),
+          dtype: value.dtype,
+          shape: value.shape,
+          data: value.toBytes(),
+        })),
+      );
+    };
+    write(backbone, 5, 'backbone.body.');
+    write(init, 6, '');
+    const sets = [`model.backbone.weights=${backbone}`, 'train.iterations=1', 'model.backbone.frozenStages=5'];
+    const fromBackbone = await run(outputOf('from-backbone'), { sets });
+    const fromInit = await run(outputOf('from-init'), { sets, init });
+    const stem = (seed: number): Uint8Array => tinyDetector({ seed }).backbone.body.conv1.weight.toBytes();
+    assert.deepEqual(fromBackbone.model.backbone.body.conv1.weight.toBytes(), stem(5));
+    assert.deepEqual(fromInit.model.backbone.body.conv1.weight.toBytes(), stem(6));
+  });
+});
+
+describe('a training that is interrupted and resumed', () => {
+  const cases: readonly (readonly [what: string, sets: readonly string[]])[] = [
+    ['with SGD in float32 and two workers', ['data.workers=2', 'train.evaluateEvery=3']],
+    [
+      'with AdamW in bfloat16, accumulated and clipped',
+      [
+        'train.optimizer.type=adamw',
+        'train.precision=bf16',
+        'train.batchSize=1',
+        'train.accumulate=2',
+        'train.clipGradNorm=1',
+        'model.backbone.norm=batch',
+      ],
+    ],
+  ];
+  for (const [index, [what, sets]] of cases.entries()) {
+    test(`ends as if it never stopped, bit for bit, ${what}`, async () => {
+      const whole = outputOf(`uninterrupted-${index}`);
+      const stopped = outputOf(`interrupted-${index}`);
+      await run(whole, { sets });
+
+      const stop = new AbortController();
+      const first = await run(stopped, {
+        sets,
+        signal: stop.signal,
+        observer: { onStep: ({ iteration }) => iteration === 3 && stop.abort() },
+      });
+      assert.deepEqual([first.iteration, first.weights], [3, undefined]);
+      assert.equal(existsSync(checkpointPath(join(stopped, 'checkpoints'), 3)), true);
+      // Another program would start from other random numbers.
+      manualSeed(12345);
+      await run(stopped, { sets, resume: true });
+
+      for (const file of ['final.safetensors', join('checkpoints', 'iteration-00000006.safetensors')])
+        assert.ok(readFileSync(join(whole, file)).equals(readFileSync(join(stopped, file))), `${file} differs`);
+      assert.deepEqual(figuresOf(stopped), figuresOf(whole));
+    });
+  }
+
+  test('goes on from the last checkpoint when it was killed after it, and writes its lines again', async () => {
+    const whole = outputOf('uninterrupted-0');
+    const killed = outputOf('killed');
+    const sets = cases[0]![1];
+    const stop = new AbortController();
+    await run(killed, {
+      sets,
+      signal: stop.signal,
+      observer: { onStep: ({ iteration }) => iteration === 5 && stop.abort() },
+    });
+    // A kill would have left the lines of iteration 5 and no checkpoint of it.
+    rmSync(checkpointPath(join(killed, 'checkpoints'), 5));
+    assert.equal(readMetrics(join(killed, 'metrics.jsonl')).at(-1)?.iteration, 5);
+    const started: number[] = [];
+    await run(killed, { sets, resume: true, observer: { onStart: ({ iteration }) => started.push(iteration) } });
+    assert.deepEqual(started, [4]);
+    const name = 'final.safetensors';
+    assert.ok(readFileSync(join(whole, name)).equals(readFileSync(join(killed, name))));
+    assert.deepEqual(figuresOf(killed), figuresOf(whole));
+  });
+
+  test('writes the final weights when nothing else was left to do', async () => {
+    const output = outputOf('uninterrupted-0');
+    const before = readFileSync(join(output, 'final.safetensors'));
+    rmSync(join(output, 'final.safetensors'));
+    await run(output, { sets: cases[0]![1], resume: true });
+    assert.ok(readFileSync(join(output, 'final.safetensors')).equals(before));
+  });
+
+  test('does not begin where the signal has come before', async () => {
+    const output = outputOf('never');
+    const result = await run(output, { signal: AbortSignal.abort() });
+    assert.deepEqual([result.iteration, listCheckpoints(join(output, 'checkpoints'))], [0, []]);
+  });
+});
+
+describe('train refuses', () => {
+  test('to go on from a loss that is not finite, naming its terms and the pictures', async () => {
+    const init = join(folder, 'nan.safetensors');
+    const model = tinyDetector();
+    const entries = [...model.stateDict()].map(([name, value]) => {
+      const data = value.toBytes();
+      if (name.endsWith('cls_score.weight')) new Float32Array(data.buffer).fill(Number.NaN);
+      return { name, dtype: value.dtype, shape: value.shape, data };
+    });
+    writeSafetensors(init, entries);
+    await assert.rejects(run(outputOf('nan'), { init }), (error: unknown) => {
+      assert.ok(error instanceof NonFiniteLossError);
+      assert.match(
+        error.message,
+        /^the loss is not finite \(.*loss_classifier NaN.*loss_objectness 0\.\d+.*\) on picture-\d\.png, picture-\d\.png: lower train\.optimizer\.lr/,
+      );
+      return true;
+    });
+    assert.deepEqual(listCheckpoints(join(outputOf('nan'), 'checkpoints')), []);
+  });
+
+  test('validation data of other categories', async () => {
+    const other = await writeTinyDataset(folder, {
+      name: 'val.json',
+      categories: [
+        { id: 2, name: 'red' },
+        { id: 6, name: 'blue' },
+      ],
+    });
+    await assert.rejects(
+      run(outputOf('categories'), { sets: [`data.val.annotations=${other.annotations}`] }),
+      inputError(
+        /val\.json: its categories differ from .*train\.json's \(number 2: got '6 blue', expected '5 blue'\): use/,
+      ),
+    );
+  });
+
+  test('a number of classes that the data does not have', async () => {
+    await assert.rejects(
+      run(outputOf('classes'), { sets: ['model.classes=3'] }),
+      inputError(/^model\.classes: is 3, but .*train\.json has 2 categories: set it to from-data$/),
+    );
+  });
+
+  test('a config without training data', async () => {
+    await assert.rejects(
+      train({ config: tinyConfig(SETS), output: outputOf('no-data') }),
+      inputError(/^data\.train: is not set: pass --set/),
+    );
+  });
+
+  describe('with a folder in which another training stopped', () => {
+    let output: string;
+    before(async () => {
+      output = outputOf('earlier');
+      await run(output, { sets: ['train.iterations=2'] });
+    });
+
+    test('to begin anew', async () => {
+      await assert.rejects(
+        run(output),
+        inputError(
+          /earlier: has checkpoints of an earlier training: continue it with --resume, or choose another --output$/,
+        ),
+      );
+    });
+
+    test('to resume another model', async () => {
+      await assert.rejects(
+        run(output, { resume: true, sets: ['model.backbone.width=16'] }),
+        inputError(/iteration-00000002\.safetensors: \d+ of .* do not fit: backbone\.body\.conv1\.weight is \[8, /),
+      );
+    });
+
+    test('to resume with another optimizer', async () => {
+      await assert.rejects(
+        run(output, { resume: true, sets: ['train.optimizer.type=adamw'] }),
+        inputError(
+          /iteration-00000002\.safetensors: optimizer state: .*: resume with the config that it was written under$/,
+        ),
+      );
+    });
+
+    test('to resume on data of other categories', async () => {
+      const other = await writeTinyDataset(folder, {
+        name: 'renamed.json',
+        categories: [
+          { id: 2, name: 'red' },
+          { id: 5, name: 'green' },
+        ],
+      });
+      await assert.rejects(
+        train({ config: configOf(['train.iterations=4'], other), output, resume: true }),
+        inputError(
+          /renamed\.json: its categories differ from those in .*iteration-00000002\.safetensors \(number 2: got '5 green'/,
+        ),
+      );
+    });
+
+    test('nothing when it resumes and trains longer, without the files that it once started from', async () => {
+      const sets = ['train.iterations=3', 'model.backbone.weights=gone.pth'];
+      const result = await run(output, { resume: true, sets, init: 'gone-too.pth' });
+      assert.equal(result.iteration, 3);
+    });
+  });
+});
+
+describe('a checkpoint', () => {
+  test('of training holds weights, optimizer, random numbers and progress', () => {
+    const file = openSafetensors(checkpointPath(join(outputOf('uninterrupted-0'), 'checkpoints'), 6));
+    try {
+      const kinds = new Set(file.names.map((name) => name.split('/').slice(0, -1).join('/')));
+      assert.deepEqual([...kinds].toSorted(), ['', 'optimizer', 'random']);
+      assert.equal(JSON.parse(file.metadata.get('progress')!).iteration, 6);
+    } finally {
+      file.close();
+    }
+  });
+});
