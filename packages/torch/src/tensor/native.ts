@@ -100,9 +100,12 @@ function load(): Native {
       `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}: run \`npm run build:libtorch -- ${libtorch.root}\``,
     );
   }
+  // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
+  // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
+  process.env.OMP_WAIT_POLICY ??= 'passive';
   const loaded = createRequire(import.meta.url)(path) as Native;
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
-  const wanted = Number(process.env['GOSHAWK_THREADS'] ?? process.env['OMP_NUM_THREADS'] ?? 0);
+  const wanted = Number(process.env.GOSHAWK_THREADS ?? process.env.OMP_NUM_THREADS ?? 0);
   loaded.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);
   return loaded;
 }
