@@ -1,4 +1,5 @@
 export * from './checkpoint.js';
 export * from './run-log.js';
 export * from './trainer.js';
+export { openSplit } from './training-data.js';
 export * from './training-step.js';

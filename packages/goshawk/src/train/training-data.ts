@@ -1,0 +1,64 @@
+// The data sets of a training, and whether they fit one another, the model and a checkpoint.
+import { type Category, InputError } from '@goshawk/core';
+import type { DataSplitConfig, RunConfig } from '../config/index.js';
+import { type DetectionDataset, openCocoDataset } from '../data/index.js';
+import { readDescription } from '../infer/detector-file.js';
+
+/** One of the data sets that a config names. @throws InputError where it names none */
+export function openSplit(
+  config: RunConfig,
+  name: 'train' | 'val' | 'test',
+  { forTraining }: { forTraining: boolean },
+): DetectionDataset {
+  const split: DataSplitConfig | undefined = config.data[name];
+  if (!split)
+    throw new InputError(
+      'config-invalid',
+      `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
+    );
+  return openCocoDataset(split, {
+    limit: split.limit,
+    masks: forTraining && config.model.type === 'mask_rcnn',
+    skipEmpty: forTraining && config.data.skipEmpty,
+  });
+}
+
+/** @throws InputError where the config asks for another number of classes than the data has */
+export function classCount(config: RunConfig, categories: readonly Category[]): number {
+  const wanted = config.model.classes;
+  if (wanted !== 'from-data' && wanted !== categories.length) {
+    throw new InputError(
+      'config-invalid',
+      `model.classes: is ${wanted}, but ${config.data.train?.annotations} has ${categories.length} categories: set it to from-data`,
+    );
+  }
+  return categories.length;
+}
+
+/** @throws InputError where they differ: classes are numbered by the training set's categories */
+export function requireSameCategories(train: DetectionDataset, val: DetectionDataset): void {
+  const difference = differingCategory(val.categories, train.categories);
+  if (difference !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${val.fileName}: its categories differ from ${train.fileName}'s (${difference}): use the same list in both`,
+    );
+}
+
+/** @throws InputError where a checkpoint was trained on other categories than those of `train` */
+export function requireCategoriesOf(checkpoint: string, train: DetectionDataset): void {
+  const difference = differingCategory(train.categories, readDescription(checkpoint)?.categories ?? []);
+  if (difference !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${train.fileName}: its categories differ from those in ${checkpoint} (${difference}): resume with the data of that training, or start from its weights with --init`,
+    );
+}
+
+/** In words, the first place where two lists part; undefined where they are the same. */
+function differingCategory(got: readonly Category[], expected: readonly Category[]): string | undefined {
+  const name = (category: Category | undefined): string => (category ? `${category.id} ${category.name}` : 'none');
+  const count = Math.max(got.length, expected.length);
+  const at = Array.from({ length: count }, (_, index) => index).find((i) => name(got[i]) !== name(expected[i]));
+  return at === undefined ? undefined : `number ${at + 1}: got '${name(got[at])}', expected '${name(expected[at])}'`;
+}
