@@ -27,13 +27,22 @@ double TensorTable::add(at::Tensor tensor) {
   memoryChange_ += slot.bytes;
   slot.tensor = std::move(tensor);
   ++live_;
-  return index + slot.generation * kGenerationUnit;
+  const double id = index + slot.generation * kGenerationUnit;
+  if (batching_) batch_.push_back(id);
+  return id;
+}
+
+void TensorTable::endBatch(bool arrived) {
+  batching_ = false;
+  if (!arrived)
+    for (const double id : batch_) release(id);
+  batch_.clear();
 }
 
 const at::Tensor& TensorTable::get(double id) const {
   const double generation = std::floor(id / kGenerationUnit);
   const double index = id - generation * kGenerationUnit;
-  if (!(id >= kGenerationUnit) || index >= static_cast<double>(slots_.size())) throw std::invalid_argument("not a tensor of this thread");
+  if (!(id >= kGenerationUnit) || !(index < static_cast<double>(slots_.size()))) throw std::invalid_argument("not a tensor of this thread");
   const Slot& slot = slots_[static_cast<size_t>(index)];
   if (slot.generation != generation || !slot.tensor.defined()) throw std::invalid_argument("this tensor was freed (its scope ended, or dispose() was called): return it from the scope or keep() it");
   return slot.tensor;
@@ -42,7 +51,7 @@ const at::Tensor& TensorTable::get(double id) const {
 bool TensorTable::release(double id) {
   const double generation = std::floor(id / kGenerationUnit);
   const double index = id - generation * kGenerationUnit;
-  if (!(id >= kGenerationUnit) || index >= static_cast<double>(slots_.size())) return false;
+  if (!(id >= kGenerationUnit) || !(index < static_cast<double>(slots_.size()))) return false;
   Slot& slot = slots_[static_cast<size_t>(index)];
   if (slot.generation != generation || !slot.tensor.defined()) return false;
   slot.tensor = at::Tensor();

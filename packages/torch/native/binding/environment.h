@@ -33,6 +33,12 @@ class TensorTable {
   double add(at::Tensor tensor);
   const at::Tensor& get(double id) const;  // throws on a freed or foreign number
   bool release(double id);
+  // Between the two, what was added since can be taken back: a list of results that does not arrive whole leaves nothing.
+  void beginBatch() {
+    batch_.clear();
+    batching_ = true;
+  }
+  void endBatch(bool arrived);
   size_t live() const { return live_; }
   int64_t takeMemoryChange() {
     const int64_t change = memoryChange_;
@@ -49,6 +55,8 @@ class TensorTable {
   };
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
+  std::vector<double> batch_;
+  bool batching_ = false;
   size_t live_ = 0;
   int64_t memoryChange_ = 0;
 };

@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kMaxArguments = 64;
 
-// findOperator(name, overload) -> { index, schema } or undefined
+// findOperator(name, overload) -> { index, schema, arguments, results } or undefined
 napi_value findOperator(napi_env env, napi_callback_info info) {
   return guarded(env, "findOperator", [&] {
     Environment& environment = environmentOf(env);
@@ -41,6 +41,9 @@ napi_value findOperator(napi_env env, napi_callback_info info) {
     std::string kinds;
     for (const ValueKind kind : plan.results) kinds += kind == ValueKind::Tensor ? 't' : kind == ValueKind::TensorList ? 'T' : 'v';
     check(env, napi_set_named_property(env, result, "results", stringToJs(env, kinds)));
+    kinds.clear();
+    for (const ArgumentPlan& argument : plan.arguments) kinds += argument.kind == ValueKind::Tensor ? 't' : argument.kind == ValueKind::TensorList || argument.kind == ValueKind::OptionalTensorList ? 'T' : 'v';
+    check(env, napi_set_named_property(env, result, "arguments", stringToJs(env, kinds)));
     return result;
   });
 }
@@ -58,6 +61,24 @@ napi_value operatorNames(napi_env env, napi_callback_info) {
     }
     return array;
   });
+}
+
+napi_value resultsToJs(napi_env env, Environment& environment, const torch::jit::Stack& stack) {
+  environment.tensors.beginBatch();
+  try {
+    napi_value results;
+    if (stack.size() == 1) {
+      results = fromIValue(env, environment, stack[0]);
+    } else {
+      check(env, napi_create_array_with_length(env, stack.size(), &results));
+      for (size_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, results, static_cast<uint32_t>(i), fromIValue(env, environment, stack[i])));
+    }
+    environment.tensors.endBatch(true);
+    return results;
+  } catch (...) {
+    environment.tensors.endBatch(false);
+    throw;
+  }
 }
 
 // callOperator(index, ...arguments) -> tensor number | value | array of them
@@ -80,11 +101,8 @@ napi_value callOperator(napi_env env, napi_callback_info info) {
     for (size_t i = 0; i < arguments.size(); ++i) stack.push_back(toIValue(env, environment, plan.arguments[i], arguments[i], i + 1 < count ? args[i + 1] : nullptr));
     plan.handle.callBoxed(&stack);
     reportMemory(env, environment);
-    if (stack.size() == 1) return fromIValue(env, environment, stack[0]);
-    napi_value array;
-    check(env, napi_create_array_with_length(env, stack.size(), &array));
-    for (size_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, array, static_cast<uint32_t>(i), fromIValue(env, environment, stack[i])));
-    return array;
+    if (stack.size() == 1 && !stack[0].isList()) return fromIValue(env, environment, stack[0]);
+    return resultsToJs(env, environment, stack);
   } catch (...) {
     const std::string shown = plan.name.rfind("aten::", 0) == 0 ? plan.name.substr(6) : plan.name;
     return throwAsJs(env, shown + "(" + describe(env, environment, args + 1, count - 1) + ")");

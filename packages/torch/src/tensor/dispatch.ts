@@ -9,6 +9,9 @@ export type OpArgument = Tensor | number | bigint | boolean | string | null | un
 /** What an operator gives back: a tensor, a plain value, null for an absent tensor, or a list of them. */
 export type OpResult = Tensor | number | boolean | string | null | OpResult[];
 
+const TENSOR = 't'.charCodeAt(0);
+const TENSOR_LIST = 'T'.charCodeAt(0);
+
 const operators = new Map<string, NativeOperator>();
 
 /**
@@ -41,9 +44,19 @@ export function findOperator(name: string): NativeOperator {
 
 export function callOperator(operator: NativeOperator, args: readonly OpArgument[]): OpResult {
   const plain: unknown[] = new Array(args.length);
+  const expected = operator.arguments;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
-    plain[i] = arg instanceof Tensor ? arg.id : Array.isArray(arg) ? idsOf(arg) : arg;
+    // Tensors travel as numbers: without these checks one would pass for the other.
+    if (arg instanceof Tensor) {
+      if (expected.charCodeAt(i) !== TENSOR) throw wrongKind(operator, i, 'a Tensor');
+      plain[i] = arg.id;
+    } else if (typeof arg === 'number') {
+      if (expected.charCodeAt(i) === TENSOR) throw wrongKind(operator, i, String(arg));
+      plain[i] = arg;
+    } else {
+      plain[i] = Array.isArray(arg) ? idsOf(arg, operator, i) : arg;
+    }
   }
   const raw = native.callOperator(operator.index, ...plain);
   const kinds = operator.results;
@@ -57,10 +70,25 @@ export function operatorNames(): string[] {
   return native.operatorNames();
 }
 
-function idsOf(list: readonly OpArgument[]): readonly unknown[] {
-  return list.length > 0 && list.some((item) => item instanceof Tensor)
-    ? list.map((item) => (item instanceof Tensor ? item.id : item))
-    : list;
+function idsOf(list: readonly OpArgument[], operator: NativeOperator, index: number): readonly unknown[] {
+  if (operator.arguments.charCodeAt(index) !== TENSOR_LIST) {
+    if (list.some((item) => item instanceof Tensor)) throw wrongKind(operator, index, 'a list of Tensors');
+    return list;
+  }
+  return list.map((item) => {
+    if (item instanceof Tensor) return item.id;
+    if (item === null || item === undefined) return null;
+    throw wrongKind(operator, index, `a list with ${String(item)}`);
+  });
+}
+
+function wrongKind(operator: NativeOperator, index: number, given: string): TypeError {
+  const name = operator.schema.slice(0, operator.schema.indexOf('(')).replace('aten::', '');
+  const kind = operator.arguments[index];
+  if (kind === undefined)
+    return new TypeError(`${name}: takes at most ${operator.arguments.length} arguments: ${operator.schema}`);
+  const wanted = kind === 't' ? 'a Tensor' : kind === 'T' ? 'a list of Tensors' : 'no Tensor';
+  return new TypeError(`${name}: argument ${index + 1} must be ${wanted}, got ${given}: ${operator.schema}`);
 }
 
 function wrap(value: unknown, kind: string): OpResult {

@@ -14,6 +14,8 @@ type NativeValue = number | boolean | string | null | NativeValue[];
 export interface NativeOperator {
   readonly index: number;
   readonly schema: string;
+  /** One letter an argument: t tensor, T list of tensors, v another value. */
+  readonly arguments: string;
   /** One letter a result: t tensor, T list of tensors, v another value. */
   readonly results: string;
 }
