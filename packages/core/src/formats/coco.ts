@@ -13,9 +13,11 @@ export interface CocoOptions {
   readonly forMasks?: boolean;
   /**
    * `training` (the default): boxes are clipped to the picture; those without area or wholly outside are skipped with a
-   * warning. `evaluation`: boxes stay as they are, as pycocotools takes them, and file names and sizes may be missing.
+   * warning. `evaluation`: boxes stay as they are, as pycocotools takes them.
    */
   readonly purpose?: 'training' | 'evaluation';
+  /** Whether every picture needs its file name and size. Default: for training. */
+  readonly requireFiles?: boolean;
 }
 
 export interface ParsedCoco {
@@ -66,7 +68,7 @@ function readDataset(text: string | Uint8Array, options: CocoOptions, issues: Da
   if (imageList === undefined || annotationList === undefined || categoryList === undefined) return empty;
   if (imageList.length === 0)
     issues.error('missing-field', 'images', 'is empty (expected at least one picture): add the pictures');
-  const images = readImages(imageList, options.purpose !== 'evaluation', issues);
+  const images = readImages(imageList, options.requireFiles ?? options.purpose !== 'evaluation', issues);
   const categories = readCategories(categoryList, issues);
   const annotations = readAnnotations(annotationList, { images, categories }, options, issues);
   return { images: [...images.entries.values()], annotations, categories: [...categories.entries.values()] };

@@ -1,11 +1,11 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
 import { join } from 'node:path';
 import { formatCocoResults, InputError } from '@goshawk/core';
-import { type DataSplitConfig, loadConfig } from '../config/index.js';
-import { openCocoDataset } from '../data/index.js';
+import { loadConfig } from '../config/index.js';
 import { evaluateDetector, evaluationTypes, formatEvaluations, openDetector } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { openSplit } from '../train/training-data.js';
 
 export interface EvalCommandOptions {
   readonly weights: string;
@@ -18,13 +18,8 @@ export interface EvalCommandOptions {
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
   const { config } = loadConfig(configFile, options.set);
   const name = splitName(options.split ?? 'val');
-  const split: DataSplitConfig | undefined = config.data[name];
-  if (!split)
-    throw new InputError(
-      'config-invalid',
-      `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
-    );
-  const dataset = openCocoDataset(split, { limit: split.limit });
+  const dataset = openSplit(config, name, { purpose: 'evaluation' });
+  for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
   const { predictor, preprocess, categories } = openDetector({
     config,
     weights: options.weights,
@@ -35,7 +30,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
   if (unknown)
     throw new InputError(
       'checkpoint-invalid',
-      `${options.weights}: knows no category ${unknown.id} ('${unknown.name}') of ${split.annotations}: evaluate on the data it was trained for`,
+      `${options.weights}: knows no category ${unknown.id} ('${unknown.name}') of ${dataset.fileName}: evaluate on the data it was trained for`,
     );
   const line = createProgressLine();
   const started = performance.now();

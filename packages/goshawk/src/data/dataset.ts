@@ -25,6 +25,8 @@ export interface DatasetOptions {
   readonly dropCrowds?: boolean;
   /** Leave out objects whose box, clipped to the picture, has a side of at most this many pixels. Default 0. */
   readonly minBoxSize?: number;
+  /** `evaluation` keeps every box as the file has it, as pycocotools takes it; `training` (the default) clips and skips. */
+  readonly purpose?: 'training' | 'evaluation';
   /** Take the first so many pictures of the file alone, with their objects: to overfit a few, or for a quick look. */
   readonly limit?: number;
   /** How EXIF orientation is taken; the annotations' sizes must be meant in the same way. Default apply. */
@@ -87,7 +89,11 @@ export function openCocoDataset(
   } catch (error) {
     throw fileError(error, files.annotations);
   }
-  const { dataset, warnings } = parseCoco(text, { fileName: files.annotations });
+  const { dataset, warnings } = parseCoco(text, {
+    fileName: files.annotations,
+    purpose: options.purpose,
+    requireFiles: true,
+  });
   const messages = warnings.map((warning) => warning.message);
   return openDataset(firstImages(dataset, options.limit), { ...files, warnings: messages }, options);
 }

@@ -10,6 +10,9 @@ import type { StepRecord, TrainObserver, TrainStart } from './trainer.js';
 /** Steps whose speed is averaged. */
 const SPEED_WINDOW = 50;
 
+/** Of a data set's warnings, so many are shown. */
+const SHOWN_WARNINGS = 5;
+
 export class RunLog implements TrainObserver {
   readonly #output: string;
   readonly #line: ProgressLine;
@@ -35,6 +38,9 @@ export class RunLog implements TrainObserver {
       `${model.type}, ${millions(start.parameters)} parameters (${millions(start.learningParameters)} learning), ${start.categories.length} categories; ` +
         `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${train.batchSize * train.accumulate}, ${train.precision}, ${start.threads} threads, ${data.workers} workers`,
     );
+    for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);
+    const hidden = start.warnings.length - SHOWN_WARNINGS;
+    if (hidden > 0) this.#line.note(`and ${hidden} more warnings: goshawk data check lists them`);
     if (start.initialised) {
       const { loaded, missing, unexpected, mismatched } = start.initialised;
       this.#line.note(

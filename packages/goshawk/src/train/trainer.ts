@@ -60,6 +60,8 @@ export interface TrainStart {
   readonly parameters: number;
   readonly learningParameters: number;
   readonly threads: number;
+  /** One line each: what was left out of the annotations, and what looks wrong in them. */
+  readonly warnings: readonly string[];
   /** Steps done before, when resuming. */
   readonly iteration: number;
   readonly initialised?: LoadReport;
@@ -99,8 +101,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, output, observer, signal } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   keepFreedMemory(KEPT_MEMORY_BYTES);
-  const trainSet = openSplit(config, 'train', { forTraining: true });
-  const valSet = config.data.val ? openSplit(config, 'val', { forTraining: false }) : undefined;
+  const trainSet = openSplit(config, 'train', { purpose: 'training' });
+  const valSet = config.data.val ? openSplit(config, 'val', { purpose: 'evaluation' }) : undefined;
   if (valSet) requireSameCategories(trainSet, valSet);
   const categories = trainSet.categories;
   const checkpoints = join(output, 'checkpoints');
@@ -130,6 +132,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
+    warnings: [...trainSet.warnings, ...(valSet?.warnings ?? [])],
     iteration: run.iteration,
     initialised,
   });

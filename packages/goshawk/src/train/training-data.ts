@@ -8,7 +8,7 @@ import { readDescription } from '../infer/detector-file.js';
 export function openSplit(
   config: RunConfig,
   name: 'train' | 'val' | 'test',
-  { forTraining }: { forTraining: boolean },
+  { purpose }: { purpose: 'training' | 'evaluation' },
 ): DetectionDataset {
   const split: DataSplitConfig | undefined = config.data[name];
   if (!split)
@@ -17,9 +17,10 @@ export function openSplit(
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
     );
   return openCocoDataset(split, {
+    purpose,
     limit: split.limit,
-    masks: forTraining && config.model.type === 'mask_rcnn',
-    skipEmpty: forTraining && config.data.skipEmpty,
+    masks: purpose === 'training' && config.model.type === 'mask_rcnn',
+    skipEmpty: purpose === 'training' && config.data.skipEmpty,
   });
 }
 

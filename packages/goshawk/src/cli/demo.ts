@@ -1,0 +1,153 @@
+// goshawk demo: makes scenes, trains a small Mask R-CNN on them from nothing, measures it on others, draws what it found.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
+import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
+import { type DetectionDataset, openCocoDataset } from '../data/index.js';
+import {
+  type DetectorEvaluation,
+  evaluateDetector,
+  evaluationTypes,
+  formatEvaluations,
+  openDetector,
+} from '../infer/index.js';
+import { writeFileAtomic } from '../train/atomic-file.js';
+import { RunLog, train } from '../train/index.js';
+import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { drawComparisons } from './draw-comparisons.js';
+import { writeSyntheticDataset } from './synthetic-dataset.js';
+
+export interface DemoCommandOptions {
+  /** Default `demo-output`; what an earlier demo left there is replaced. */
+  readonly output?: string;
+}
+
+const configFile = fileURLToPath(new URL('../../../../configs/demo/mask_rcnn_r18_tiny.yaml', import.meta.url));
+const sceneOptions = { width: 160, height: 160, seed: 1, difficulty: 'demo' } as const;
+const trainScenes = 900;
+const valScenes = 100;
+const drawnScenes = 8;
+
+// Tells a demo's folder, which the next demo may replace, from any other.
+const noteFile = 'ABOUT.txt';
+const note = `Made by goshawk demo, which replaces all of this when it runs again.
+scenes/    annotated pictures (COCO format); train.json for the training, val.json to measure on
+training/  metrics.jsonl, tensorboard/, final.safetensors
+pictures/  scenes of val.json: annotated at the left, found at the right
+`;
+const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json'];
+
+export async function runDemo(options: DemoCommandOptions): Promise<void> {
+  const started = performance.now();
+  const output = options.output ?? 'demo-output';
+  clearOutput(output);
+  const config = demoConfig(join(output, 'scenes'));
+  writeFileAtomic(join(output, noteFile), note);
+  writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
+
+  console.log(`1/4 making ${trainScenes + valScenes} scenes`);
+  await makeScenes(join(output, 'scenes'));
+
+  console.log('2/4 training from random weights');
+  const weights = await trainWithoutMeasuring(config, join(output, 'training'));
+
+  console.log(`3/4 measuring on ${valScenes} scenes that were not trained on`);
+  const dataset = openCocoDataset(config.data.val!);
+  const { detections, evaluations } = await measure(config, weights, dataset);
+  const metrics = Object.fromEntries([...evaluations].map(([type, { stats }]) => [type, stats]));
+  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
+  console.log(formatEvaluations(evaluations));
+
+  console.log('4/4 drawing');
+  const pictures = join(output, 'pictures');
+  const images = config.data.val!.images;
+  const sheet = await drawComparisons({
+    dataset: dataset.annotations,
+    images,
+    detections,
+    count: drawnScenes,
+    output: pictures,
+  });
+
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  console.log(`${summary(evaluations)}; ${minutes} minutes in all`);
+  console.log(`pictures: ${sheet}, annotated at the left, found at the right; each by itself in ${pictures}`);
+  console.log(`weights: ${weights}; try goshawk predict ${join(output, 'config.yaml')} --weights ${weights} PICTURE`);
+}
+
+/** Makes room for a new demo. @throws InputError where the folder holds anything but an earlier one */
+function clearOutput(output: string): void {
+  if (!existsSync(output)) return;
+  if (!existsSync(join(output, noteFile)) && readdirSync(output).length > 0) {
+    throw new InputError('usage', `${output}: holds other files: choose another folder with --output`);
+  }
+  for (const part of parts) rmSync(join(output, part), { recursive: true, force: true });
+}
+
+function demoConfig(scenes: string): RunConfig {
+  const { config } = loadConfig(configFile);
+  const images = join(scenes, 'images');
+  const train = { annotations: join(scenes, 'train.json'), images };
+  const val = { annotations: join(scenes, 'val.json'), images };
+  return { ...config, data: { ...config.data, train, val } };
+}
+
+async function makeScenes(output: string): Promise<void> {
+  const line = createProgressLine();
+  const started = performance.now();
+  const splits = [
+    { name: 'train', images: trainScenes },
+    { name: 'val', images: valScenes },
+  ];
+  await writeSyntheticDataset({
+    ...sceneOptions,
+    output,
+    splits,
+    onProgress: (done, total) => {
+      const rate = done / ((performance.now() - started) / 1000);
+      line.update(`${done}/${total}  ${rate.toFixed(0)} a second  ${formatDuration((total - done) / rate)} left`);
+    },
+  });
+  line.done();
+}
+
+/** Returns the file of weights. The figures come later, from the file, as for any other model. */
+async function trainWithoutMeasuring(config: RunConfig, output: string): Promise<string> {
+  const log = new RunLog(output);
+  try {
+    const { val: _, ...data } = config.data;
+    const { weights } = await train({ config: { ...config, data }, output, observer: log });
+    if (weights === undefined) throw new Error('internal: the training ended without weights');
+    return weights;
+  } finally {
+    log.close();
+  }
+}
+
+async function measure(config: RunConfig, weights: string, dataset: DetectionDataset): Promise<DetectorEvaluation> {
+  const { predictor, preprocess } = openDetector({ config, weights, categories: dataset.categories });
+  const line = createProgressLine();
+  const result = await evaluateDetector(predictor, {
+    dataset,
+    preprocess,
+    batchSize: 4,
+    workers: config.data.workers,
+    types: evaluationTypes(config.model),
+    onProgress: (done, total) => line.update(`measured ${done}/${total}`),
+  });
+  line.done();
+  return result;
+}
+
+function summary(evaluations: ReadonlyMap<IouType, CocoEvaluation>): string {
+  const figures = (type: IouType, name: string): string => {
+    const { AP50, AP } = evaluations.get(type)!.stats;
+    return `${name} AP50 ${figure(AP50)}, AP ${figure(AP)}`;
+  };
+  return `${figures('bbox', 'box')}, ${figures('segm', 'mask')}`;
+}
+
+function figure(value: number | undefined): string {
+  return value === undefined ? '-' : value.toFixed(3);
+}
