@@ -19,6 +19,15 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'demo',
+    'make scenes, train a small model on them, measure it and draw what it finds; takes minutes',
+    'goshawk demo --output demo-output',
+  )
+    .option('--output <folder>', 'where everything goes; an earlier demo there is replaced (default: demo-output)')
+    .action(async (options) => (await import('./demo.js')).runDemo(options));
+
+  command(
+    program,
     'train',
     'train a model',
     'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
