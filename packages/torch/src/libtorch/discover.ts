@@ -90,13 +90,13 @@ export function explainDiscovery(env: NodeJS.ProcessEnv = process.env): { found?
     });
     return typeof result === 'string' ? undefined : result;
   };
-  if (env['LIBTORCH']) {
+  if (env.LIBTORCH) {
     // A folder that was named and does not fit is a mistake to show, not to pass over.
-    const found = take(`LIBTORCH=${env['LIBTORCH']}`, inFolder(env['LIBTORCH'], 'LIBTORCH'));
+    const found = take(`LIBTORCH=${env.LIBTORCH}`, inFolder(env.LIBTORCH, 'LIBTORCH'));
     return found ? { found, steps } : { steps };
   }
   steps.push({ place: 'LIBTORCH', outcome: 'not set' });
-  if (env['LIBTORCH_USE_PYTORCH'] === '1') {
+  if (env.LIBTORCH_USE_PYTORCH === '1') {
     const found = take('LIBTORCH_USE_PYTORCH=1', ofPython());
     return found ? { found, steps } : { steps };
   }

@@ -25,7 +25,7 @@ function sources(extension: RegExp): string[] {
 }
 
 function compilerFor(libtorch: Libtorch): Compiler {
-  const command = process.env['CXX'] ?? 'g++';
+  const command = process.env.CXX ?? 'g++';
   const major = Number(libtorch.version.split('.')[0]);
   const minor = Number(libtorch.version.split('.')[1]);
   const nodeHeaders = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
@@ -120,11 +120,18 @@ function run(command: string, args: readonly string[]): Promise<void> {
     execFile(command, args, { maxBuffer: 1 << 26 }, (error, _stdout, stderr) => {
       if (stderr) process.stderr.write(stderr);
       if (!error) done();
-      else if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-        fail(new Error(`no C++ compiler (${command}): install g++, or name one in CXX`));
       else fail(new Error(`${command} failed on ${args.find((arg) => arg.endsWith('.cc')) ?? 'the link'}`));
     });
   });
+}
+
+function requireCompiler(): void {
+  const command = process.env.CXX ?? 'g++';
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' });
+  } catch {
+    throw new Error(`no C++ compiler (${command}): install g++, or name one in CXX`);
+  }
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -136,7 +143,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    execFileSync(process.env['CXX'] ?? 'g++', ['--version'], { stdio: 'ignore' });
+    requireCompiler();
     await build(found, args.includes('--if-needed'));
     return 0;
   } catch (error) {
