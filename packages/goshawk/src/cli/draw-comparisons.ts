@@ -30,7 +30,8 @@ export interface ComparisonOptions {
 // A pair is drawn at least this high, so that labels on small pictures can be read.
 const readableHeightPx = 360;
 const scoreThreshold = 0.5;
-const gapPx = 6;
+const pairGapPx = 2;
+const rowGapPx = 12;
 const pairsPerRow = 2;
 
 /** Writes a picture a pair and one sheet of them all, whose path is returned. */
@@ -44,12 +45,12 @@ export async function drawComparisons(options: ComparisonOptions): Promise<strin
     const draw = (items: readonly DrawnItem[]): RgbImage => drawScaled(enlarged, scale, items, dataset.categories);
     const truth = draw(dataset.annotations.filter(({ imageId }) => imageId === record.id));
     const found = draw(detections.filter(({ imageId, score }) => imageId === record.id && score >= scoreThreshold));
-    const pair = await tile([truth, found], 2, 0);
+    const pair = await tile([truth, found], 2, pairGapPx);
     pairs.push(pair);
     writeFileAtomic(path.join(output, `${path.parse(record.fileName).name}.png`), await encodePng(pair));
   }
   const sheet = path.join(output, 'all.png');
-  writeFileAtomic(sheet, await encodePng(await tile(pairs, pairsPerRow, gapPx)));
+  writeFileAtomic(sheet, await encodePng(await tile(pairs, pairsPerRow, rowGapPx)));
   return sheet;
 }
 
@@ -67,7 +68,8 @@ function drawScaled(
       ...(segmentation && { segmentation: scaleSegmentation(segmentation, scale) }),
     }),
   );
-  return drawDetections(enlarged, scaled, { categories });
+  // One category may be annotated and two found: the colours must mean the same on both sides.
+  return drawDetections(enlarged, scaled, { categories, colorBy: 'category' });
 }
 
 function scaleSegmentation(segmentation: Segmentation, scale: number): Segmentation {
