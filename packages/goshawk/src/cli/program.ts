@@ -73,6 +73,23 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'info',
+    'count the parameters and multiply-accumulates of a model, by module',
+    'goshawk info configs/torchvision/mask_rcnn_r50_fpn.yaml --shape 800x1333',
+  )
+    .argument('<config>', 'config file')
+    .addOption(setOption())
+    .option(
+      '--shape <height x width>',
+      "size of the network's input in pixels (default: the config's minSize x maxSize)",
+    )
+    .option('--classes <count>', 'number of classes where the config leaves it to the data (default: 80)')
+    .option('--depth <levels>', 'levels of modules shown', '3')
+    .option('--json', 'print one JSON object, with all modules')
+    .action(async (config, options) => (await import('./info.js')).runInfo(config, options));
+
+  command(
+    program,
     'evaluate',
     'compare a results file with annotations, as COCO does',
     'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',

@@ -1,0 +1,93 @@
+// goshawk info: how large the model of a config is, and how much it computes.
+import { InputError, paddedBatchSize } from '@goshawk/core';
+import { manualSeed } from '@goshawk/torch';
+import { loadConfig, type ModelConfig, type RunConfig } from '../config/index.js';
+import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
+import { wholeNumber } from './parse-option.js';
+import { formatTable } from './text-table.js';
+
+export interface InfoCommandOptions {
+  readonly set?: readonly string[];
+  readonly shape?: string;
+  readonly classes?: string;
+  readonly depth: string;
+  readonly json?: boolean;
+}
+
+/** COCO's, where neither the config nor an option says how many there are. */
+const ASSUMED_CLASSES = 80;
+
+export function runInfo(configFile: string, options: InfoCommandOptions): void {
+  const { config } = loadConfig(configFile, options.set);
+  const size = options.shape === undefined ? defaultShape(config) : parseShape(options.shape);
+  const depth = wholeNumber('--depth', options.depth, 0, 9);
+  const { classes, note } = classCount(config.model, options.classes);
+  const { height, width } = paddedBatchSize([{ height: size[0], width: size[1] }], config.preprocess.padMultiple);
+  manualSeed(0);
+  const model = buildModel(config.model, classes).to({ memoryFormat: 'channels_last' });
+  const total = modelComplexity(model, config.model, [height, width]);
+  if (options.json) {
+    const facts = { config: configFile, model: config.model.type, classes, shape: size, padded: [height, width] };
+    console.log(JSON.stringify({ ...facts, rois: COUNTED_ROIS, ...total }, undefined, 2));
+    return;
+  }
+  console.log(
+    [
+      `${configFile}: ${config.model.type}, ${classes} classes${note}`,
+      `${total.parameters.toLocaleString('en-US')} parameters, ${total.learningParameters.toLocaleString('en-US')} of them learn`,
+      `${(total.macs / 1e9).toFixed(2)} G multiply-accumulates for an image of ${size.join(' x ')}, padded to ${height} x ${width}`,
+      '',
+      moduleTable(total, depth),
+      '',
+      `Counted are convolutions and linear layers, with ${COUNTED_ROIS.box} boxes${config.model.type === 'mask_rcnn' ? ` and ${COUNTED_ROIS.mask} masks` : ''} in the second stage (mmdetection's convention).`,
+      ...(config.model.type === 'mask_rcnn'
+        ? ['The last mask layer is counted for all classes, as the literature does; only the wanted one is computed.']
+        : []),
+    ].join('\n'),
+  );
+}
+
+/** The largest landscape picture that the config's resizing lets through. */
+function defaultShape({ preprocess: { resize } }: RunConfig): HeightWidth {
+  return [resize.minSize, resize.maxSize];
+}
+
+function parseShape(text: string): HeightWidth {
+  const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
+  const sides: HeightWidth = [Number(match?.[1]), Number(match?.[2])];
+  if (sides.every((side) => side >= MIN_SIDE && side <= MAX_SIDE)) return sides;
+  throw new InputError(
+    'usage',
+    `--shape ${text}: expected HEIGHTxWIDTH in network pixels, ${MIN_SIDE} to ${MAX_SIDE} each: write for example 800x1333`,
+  );
+}
+
+// Below, the coarsest level of a pyramid has no cell; above, the features of one image take tens of gigabytes.
+const MIN_SIDE = 32;
+const MAX_SIDE = 4096;
+
+function classCount(model: ModelConfig, option: string | undefined): { classes: number; note: string } {
+  if (option !== undefined) return { classes: wholeNumber('--classes', option, 1, 100_000), note: '' };
+  if (model.classes !== 'from-data') return { classes: model.classes, note: '' };
+  return { classes: ASSUMED_CLASSES, note: " (the data decide; these are COCO's: --classes sets another number)" };
+}
+
+function moduleTable(total: ModuleComplexity, depth: number): string {
+  const rows: string[][] = [];
+  const walk = (module: ModuleComplexity, level: number): void => {
+    rows.push([
+      `${'  '.repeat(level)}${level === 0 ? 'model' : module.name}`,
+      `${(module.parameters / 1e6).toFixed(3)} M`,
+      `${(module.learningParameters / 1e6).toFixed(3)} M`,
+      `${(module.macs / 1e9).toFixed(3)} G`,
+      `${((100 * module.macs) / total.macs).toFixed(1)} %`,
+    ]);
+    if (level < depth) for (const child of module.children) if (child.parameters > 0) walk(child, level + 1);
+  };
+  walk(total, 0);
+  const head = ['module', 'parameters', 'learning', 'mult-adds', 'share'];
+  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
+  return formatTable(
+    [head, ...rows].map((row) => row.map((cell, column) => (column === 0 ? cell : cell.padStart(widths[column]!)))),
+  );
+}
