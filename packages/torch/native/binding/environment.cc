@@ -6,16 +6,17 @@
 namespace goshawk {
 
 namespace {
-constexpr double kGenerationUnit = 16777216.0;           // 2^24 slots
-constexpr uint32_t kLastGeneration = (1u << 29) - 1;     // 24 + 29 bits fit a double's 53
-constexpr int64_t kReportBytes = 4 << 20;                // telling V8 costs more than a small tensor
+constexpr double kGenerationUnit = 16777216.0;        // 2^24 slots
+constexpr uint32_t kLastGeneration = (1u << 29) - 1;  // 24 + 29 bits fit a double's 53
+constexpr int64_t kReportBytes = 4 << 20;             // telling V8 costs more than a small tensor
 }  // namespace
 
 double TensorTable::add(at::Tensor tensor) {
   uint32_t index;
   if (free_.empty()) {
     index = static_cast<uint32_t>(slots_.size());
-    if (index >= static_cast<uint32_t>(kGenerationUnit)) throw std::runtime_error("more than 16 million live tensors: use scope()");
+    if (index >= static_cast<uint32_t>(kGenerationUnit))
+      throw std::runtime_error("more than 16 million live tensors: use scope()");
     slots_.emplace_back();
   } else {
     index = free_.back();
@@ -23,7 +24,8 @@ double TensorTable::add(at::Tensor tensor) {
   }
   Slot& slot = slots_[index];
   // Only the first handle of a storage carries its bytes, so that views are not counted again.
-  slot.bytes = tensor.has_storage() && tensor.storage().use_count() <= 1 ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
+  slot.bytes =
+      tensor.has_storage() && tensor.storage().use_count() <= 1 ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
   memoryChange_ += slot.bytes;
   slot.tensor = std::move(tensor);
   ++live_;
@@ -42,9 +44,12 @@ void TensorTable::endBatch(bool arrived) {
 const at::Tensor& TensorTable::get(double id) const {
   const double generation = std::floor(id / kGenerationUnit);
   const double index = id - generation * kGenerationUnit;
-  if (!(id >= kGenerationUnit) || !(index < static_cast<double>(slots_.size()))) throw std::invalid_argument("not a tensor of this thread");
+  if (!(id >= kGenerationUnit) || !(index < static_cast<double>(slots_.size())))
+    throw std::invalid_argument("not a tensor of this thread");
   const Slot& slot = slots_[static_cast<size_t>(index)];
-  if (slot.generation != generation || !slot.tensor.defined()) throw std::invalid_argument("this tensor was freed (its scope ended, or dispose() was called): return it from the scope or keep() it");
+  if (slot.generation != generation || !slot.tensor.defined())
+    throw std::invalid_argument(
+        "this tensor was freed (its scope ended, or dispose() was called): return it from the scope or keep() it");
   return slot.tensor;
 }
 

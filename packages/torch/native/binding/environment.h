@@ -12,7 +12,22 @@
 namespace goshawk {
 
 // How JavaScript writes an argument, or reads a result, of an operator.
-enum class ValueKind { Tensor, TensorList, OptionalTensorList, Int, Float, Bool, Scalar, String, Device, IntList, FloatList, BoolList, ScalarList, Other };
+enum class ValueKind {
+  Tensor,
+  TensorList,
+  OptionalTensorList,
+  Int,
+  Float,
+  Bool,
+  Scalar,
+  String,
+  Device,
+  IntList,
+  FloatList,
+  BoolList,
+  ScalarList,
+  Other
+};
 
 struct ArgumentPlan {
   ValueKind kind;
@@ -33,7 +48,8 @@ class TensorTable {
   double add(at::Tensor tensor);
   const at::Tensor& get(double id) const;  // throws on a freed or foreign number
   bool release(double id);
-  // Between the two, what was added since can be taken back: a list of results that does not arrive whole leaves nothing.
+  // Between the two, what was added since can be taken back: a list of results that does not arrive whole leaves
+  // nothing.
   void beginBatch() {
     batch_.clear();
     batching_ = true;

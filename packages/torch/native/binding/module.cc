@@ -6,14 +6,31 @@
 #include <mutex>
 #include <string>
 
-#include "environment.h"
+#include "values.h"
 
 namespace goshawk {
 
-void exportFunction(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+namespace {
+
+napi_value enter(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  size_t count = kMostArguments;
+  Call call{env, environmentOf(env), {}};
+  if (napi_get_cb_info(env, info, &count, call.arguments, nullptr, &data) != napi_ok) return nullptr;
+  const Export& entry = *static_cast<const Export*>(data);
+  try {
+    return entry.function(call);
+  } catch (...) {
+    return throwAsJs(env, entry.shownAs ? entry.shownAs : entry.name);
+  }
+}
+
+}  // namespace
+
+void exportOne(napi_env env, napi_value exports, const Export& entry) {
   napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
-  napi_set_named_property(env, exports, name, function);
+  napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, enter, const_cast<Export*>(&entry), &function);
+  napi_set_named_property(env, exports, entry.name, function);
 }
 
 }  // namespace goshawk
@@ -23,7 +40,8 @@ NAPI_MODULE_INIT() {
   // The engine looks up a C++ stack trace, 15 ms each, for errors that people see without one.
   static std::once_flag once;
   std::call_once(once, [] { c10::SetStackTraceFetcher([]() -> std::string { return {}; }); });
-  napi_set_instance_data(env, new Environment(), [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+  const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
+  napi_set_instance_data(env, new Environment(), destroy, nullptr);
   registerOperators(env, exports);
   registerTensors(env, exports);
   registerAutograd(env, exports);

@@ -1,8 +1,9 @@
 #include "values.h"
 
+#include <torch/version.h>
+
 #include <cmath>
 #include <cstring>
-#include <torch/version.h>
 
 namespace goshawk {
 
@@ -22,12 +23,18 @@ struct NamedInt {
 
 // Enumerations that schemas declare as int: dtypes, memory formats, layouts.
 constexpr NamedInt kDtypes[] = {
-    {"uint8", static_cast<int64_t>(c10::ScalarType::Byte)},      {"int8", static_cast<int64_t>(c10::ScalarType::Char)},
-    {"int16", static_cast<int64_t>(c10::ScalarType::Short)},     {"int32", static_cast<int64_t>(c10::ScalarType::Int)},
-    {"int64", static_cast<int64_t>(c10::ScalarType::Long)},      {"float16", static_cast<int64_t>(c10::ScalarType::Half)},
-    {"float32", static_cast<int64_t>(c10::ScalarType::Float)},   {"float64", static_cast<int64_t>(c10::ScalarType::Double)},
-    {"bfloat16", static_cast<int64_t>(c10::ScalarType::BFloat16)}, {"bool", static_cast<int64_t>(c10::ScalarType::Bool)},
-    {"complex64", static_cast<int64_t>(c10::ScalarType::ComplexFloat)}, {"complex128", static_cast<int64_t>(c10::ScalarType::ComplexDouble)},
+    {"uint8", static_cast<int64_t>(c10::ScalarType::Byte)},
+    {"int8", static_cast<int64_t>(c10::ScalarType::Char)},
+    {"int16", static_cast<int64_t>(c10::ScalarType::Short)},
+    {"int32", static_cast<int64_t>(c10::ScalarType::Int)},
+    {"int64", static_cast<int64_t>(c10::ScalarType::Long)},
+    {"float16", static_cast<int64_t>(c10::ScalarType::Half)},
+    {"float32", static_cast<int64_t>(c10::ScalarType::Float)},
+    {"float64", static_cast<int64_t>(c10::ScalarType::Double)},
+    {"bfloat16", static_cast<int64_t>(c10::ScalarType::BFloat16)},
+    {"bool", static_cast<int64_t>(c10::ScalarType::Bool)},
+    {"complex64", static_cast<int64_t>(c10::ScalarType::ComplexFloat)},
+    {"complex128", static_cast<int64_t>(c10::ScalarType::ComplexDouble)},
 };
 constexpr NamedInt kFormats[] = {
     {"contiguous_format", static_cast<int64_t>(c10::MemoryFormat::Contiguous)},
@@ -43,27 +50,14 @@ napi_valuetype typeOf(napi_env env, napi_value value) {
   return type;
 }
 
-uint32_t arrayLength(napi_env env, napi_value value) {
-  bool isArray = false;
-  check(env, napi_is_array(env, value, &isArray));
-  if (!isArray) throw CallError("expected an array");
-  uint32_t length = 0;
-  check(env, napi_get_array_length(env, value, &length));
-  return length;
-}
-
-napi_value element(napi_env env, napi_value array, uint32_t index) {
-  napi_value value;
-  check(env, napi_get_element(env, array, index, &value));
-  return value;
-}
-
 bool isInteger(double number) { return std::floor(number) == number && std::fabs(number) <= 9007199254740992.0; }
 
 c10::Scalar scalarFromJs(napi_env env, napi_value value) {
   switch (typeOf(env, value)) {
-    case napi_boolean: return c10::Scalar(boolFromJs(env, value));
-    case napi_bigint: return c10::Scalar(intFromJs(env, value));
+    case napi_boolean:
+      return c10::Scalar(boolFromJs(env, value));
+    case napi_bigint:
+      return c10::Scalar(intFromJs(env, value));
     default: {
       const double number = numberFromJs(env, value);
       // JavaScript has one number type: whole ones act as integers, as the literal 2 does in Python.
@@ -75,24 +69,37 @@ c10::Scalar scalarFromJs(napi_env env, napi_value value) {
 
 ValueKind kindOf(const c10::TypePtr& type, bool result) {
   switch (type->kind()) {
-    case c10::TypeKind::TensorType: return ValueKind::Tensor;
+    case c10::TypeKind::TensorType:
+      return ValueKind::Tensor;
     case c10::TypeKind::IntType:
-    case c10::TypeKind::SymIntType: return ValueKind::Int;
-    case c10::TypeKind::FloatType: return ValueKind::Float;
-    case c10::TypeKind::BoolType: return ValueKind::Bool;
-    case c10::TypeKind::NumberType: return ValueKind::Scalar;
-    case c10::TypeKind::StringType: return ValueKind::String;
-    case c10::TypeKind::DeviceObjType: return ValueKind::Device;
+    case c10::TypeKind::SymIntType:
+      return ValueKind::Int;
+    case c10::TypeKind::FloatType:
+      return ValueKind::Float;
+    case c10::TypeKind::BoolType:
+      return ValueKind::Bool;
+    case c10::TypeKind::NumberType:
+      return ValueKind::Scalar;
+    case c10::TypeKind::StringType:
+      return ValueKind::String;
+    case c10::TypeKind::DeviceObjType:
+      return ValueKind::Device;
     case c10::TypeKind::ListType: {
       const auto item = type->castRaw<c10::ListType>()->getElementType();
       if (item->kind() == c10::TypeKind::OptionalType) return ValueKind::OptionalTensorList;
       switch (kindOf(item, result)) {
-        case ValueKind::Tensor: return ValueKind::TensorList;
-        case ValueKind::Int: return ValueKind::IntList;
-        case ValueKind::Float: return ValueKind::FloatList;
-        case ValueKind::Bool: return ValueKind::BoolList;
-        case ValueKind::Scalar: return ValueKind::ScalarList;
-        default: return ValueKind::Other;
+        case ValueKind::Tensor:
+          return ValueKind::TensorList;
+        case ValueKind::Int:
+          return ValueKind::IntList;
+        case ValueKind::Float:
+          return ValueKind::FloatList;
+        case ValueKind::Bool:
+          return ValueKind::BoolList;
+        case ValueKind::Scalar:
+          return ValueKind::ScalarList;
+        default:
+          return ValueKind::Other;
       }
     }
     default: {
@@ -146,7 +153,8 @@ int64_t intFromJs(napi_env env, napi_value value) {
       if (!lossless) throw CallError("the bigint does not fit 64 bits");
       return number;
     }
-    case napi_boolean: return boolFromJs(env, value) ? 1 : 0;
+    case napi_boolean:
+      return boolFromJs(env, value) ? 1 : 0;
     case napi_string: {
       const std::string name = stringFromJs(env, value);
       for (const auto& entry : kDtypes)
@@ -179,11 +187,39 @@ std::string stringFromJs(napi_env env, napi_value value) {
 
 std::vector<int64_t> intsFromJs(napi_env env, napi_value value, int64_t fixedLength) {
   const napi_valuetype type = typeOf(env, value);
-  if (type == napi_number && fixedLength > 0) return std::vector<int64_t>(static_cast<size_t>(fixedLength), intFromJs(env, value));
+  if (type == napi_number && fixedLength > 0)
+    return std::vector<int64_t>(static_cast<size_t>(fixedLength), intFromJs(env, value));
   const uint32_t length = arrayLength(env, value);
   std::vector<int64_t> ints(length);
   for (uint32_t i = 0; i < length; ++i) ints[i] = intFromJs(env, element(env, value, i));
   return ints;
+}
+
+uint32_t arrayLength(napi_env env, napi_value value) {
+  bool isArray = false;
+  check(env, napi_is_array(env, value, &isArray));
+  if (!isArray) throw CallError("expected an array");
+  uint32_t length = 0;
+  check(env, napi_get_array_length(env, value, &length));
+  return length;
+}
+
+napi_value element(napi_env env, napi_value array, uint32_t index) {
+  napi_value value;
+  check(env, napi_get_element(env, array, index, &value));
+  return value;
+}
+
+napi_value boolToJs(napi_env env, bool flag) {
+  napi_value value;
+  check(env, napi_get_boolean(env, flag, &value));
+  return value;
+}
+
+napi_value numberToJs(napi_env env, double number) {
+  napi_value value;
+  check(env, napi_create_double(env, number, &value));
+  return value;
 }
 
 napi_value stringToJs(napi_env env, const std::string& text) {
@@ -231,7 +267,8 @@ napi_value tensorToJs(napi_env env, Environment& environment, const at::Tensor& 
   return value;
 }
 
-c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan& plan, const c10::Argument& argument, napi_value value) {
+c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan& plan, const c10::Argument& argument,
+                     napi_value value) {
   if (value == nullptr || isMissing(env, value)) {
     if (argument.default_value().has_value()) return *argument.default_value();
     if (plan.optional) return c10::IValue();
@@ -258,13 +295,20 @@ c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan&
       }
       return list;
     }
-    case ValueKind::Int: return intFromJs(env, value);
-    case ValueKind::Float: return numberFromJs(env, value);
-    case ValueKind::Bool: return boolFromJs(env, value);
-    case ValueKind::Scalar: return scalarFromJs(env, value);
-    case ValueKind::String: return stringFromJs(env, value);
-    case ValueKind::Device: return c10::Device(stringFromJs(env, value));
-    case ValueKind::IntList: return c10::List<int64_t>(at::IntArrayRef(intsFromJs(env, value, plan.fixedLength)));
+    case ValueKind::Int:
+      return intFromJs(env, value);
+    case ValueKind::Float:
+      return numberFromJs(env, value);
+    case ValueKind::Bool:
+      return boolFromJs(env, value);
+    case ValueKind::Scalar:
+      return scalarFromJs(env, value);
+    case ValueKind::String:
+      return stringFromJs(env, value);
+    case ValueKind::Device:
+      return c10::Device(stringFromJs(env, value));
+    case ValueKind::IntList:
+      return c10::List<int64_t>(at::IntArrayRef(intsFromJs(env, value, plan.fixedLength)));
     case ValueKind::FloatList: {
       const uint32_t length = arrayLength(env, value);
       c10::List<double> list;
@@ -283,9 +327,11 @@ c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan&
       for (uint32_t i = 0; i < length; ++i) list.push_back(scalarFromJs(env, element(env, value, i)));
       return list;
     }
-    case ValueKind::Other: break;
+    case ValueKind::Other:
+      break;
   }
-  throw CallError("argument '" + argument.name() + "' of type " + argument.type()->str() + " cannot be passed from JavaScript");
+  throw CallError("argument '" + argument.name() + "' of type " + argument.type()->str() +
+                  " cannot be passed from JavaScript");
 }
 
 napi_value fromIValue(napi_env env, Environment& environment, const c10::IValue& value) {
@@ -304,7 +350,8 @@ napi_value fromIValue(napi_env env, Environment& environment, const c10::IValue&
   } else if (value.isList()) {
     const auto list = value.toListRef();
     check(env, napi_create_array_with_length(env, list.size(), &result));
-    for (size_t i = 0; i < list.size(); ++i) check(env, napi_set_element(env, result, static_cast<uint32_t>(i), fromIValue(env, environment, list[i])));
+    for (size_t i = 0; i < list.size(); ++i)
+      check(env, napi_set_element(env, result, static_cast<uint32_t>(i), fromIValue(env, environment, list[i])));
   } else {
     throw CallError("a result of type " + value.tagKind() + " cannot be passed to JavaScript");
   }

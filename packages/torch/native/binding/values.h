@@ -14,7 +14,8 @@ void check(napi_env env, napi_status status);
 ArgumentPlan planArgument(const c10::Argument& argument);
 ValueKind planResult(const c10::Argument& result);
 
-c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan& plan, const c10::Argument& argument, napi_value value);
+c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan& plan, const c10::Argument& argument,
+                     napi_value value);
 napi_value fromIValue(napi_env env, Environment& environment, const c10::IValue& value);
 
 napi_value tensorToJs(napi_env env, Environment& environment, const at::Tensor& tensor);
@@ -26,6 +27,11 @@ int64_t intFromJs(napi_env env, napi_value value);
 bool boolFromJs(napi_env env, napi_value value);
 std::string stringFromJs(napi_env env, napi_value value);
 std::vector<int64_t> intsFromJs(napi_env env, napi_value value, int64_t fixedLength);
+uint32_t arrayLength(napi_env env, napi_value value);  // throws for what is no array
+napi_value element(napi_env env, napi_value array, uint32_t index);
+
+napi_value boolToJs(napi_env env, bool flag);
+napi_value numberToJs(napi_env env, double number);
 napi_value stringToJs(napi_env env, const std::string& text);
 napi_value intsToJs(napi_env env, at::IntArrayRef values);
 
@@ -35,16 +41,7 @@ const char* scalarTypeName(c10::ScalarType type);
 // "Tensor[2, 3] float32, 1, [2, 2]": what a person needs to see beside an engine error.
 std::string describe(napi_env env, Environment& environment, const napi_value* values, size_t count);
 
-// Every exported function runs inside: whatever is thrown becomes one JavaScript Error of one line.
+// To be called in a catch block: what was thrown becomes one JavaScript Error of one line.
 napi_value throwAsJs(napi_env env, const std::string& where);
-
-template <typename Body>
-napi_value guarded(napi_env env, const char* where, Body body) {
-  try {
-    return body();
-  } catch (...) {
-    return throwAsJs(env, where);
-  }
-}
 
 }  // namespace goshawk
