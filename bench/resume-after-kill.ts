@@ -49,19 +49,22 @@ async function main(): Promise<void> {
   console.log(
     `${iterations} iterations without a stop: ${seconds.toFixed(1)} s, final weights ${expected.weights.slice(0, 12)}`,
   );
-  console.log('round  killed after  checkpoints read  resumed from  result');
+  console.log('round  killed after  while writing  checkpoints read  resumed from  result');
   let failures = 0;
   for (let round = 1; round <= Number(options.kills); round++) {
     const output = join(folder, `round-${round}`);
-    const moment = { iteration: random.integer(iterations), delayMs: random.uniform() * LONGEST_DELAY_MS };
+    const delayMs = random.uniform() * LONGEST_DELAY_MS;
+    const moment: Moment = { iteration: random.integer(iterations), wait: round % 2 === 0 ? 'writing' : delayMs };
     await trainAndKill(config, output, moment);
     const at = lastIteration(output);
+    const cut = isWriting(output);
     const read = readAllCheckpoints(output);
     runGoshawk(['train', config, '--output', output, '--resume']);
     const differences = compare(expected, outcomeOf(output));
+    if (isWriting(output)) differences.push('unfinished files are left');
     if (differences.length > 0) failures++;
-    const cells = [round, at, read.count, read.newest, ''];
-    const widths = [5, 12, 16, 12, 0];
+    const cells = [round, at, cut ? 'yes' : 'no', read.count, read.newest, ''];
+    const widths = [5, 12, 13, 16, 12, 0];
     console.log(
       cells.map((cell, column) => String(cell).padStart(widths[column]!)).join('  ') +
         (differences.length > 0 ? `DIFFERS: ${differences.join(', ')}` : 'identical'),
@@ -75,11 +78,12 @@ async function main(): Promise<void> {
 /** A moment of a training: so long after the line of an iteration was written (0: after the start). */
 interface Moment {
   readonly iteration: number;
-  readonly delayMs: number;
+  /** 'writing': as soon as the next file of weights has been begun. */
+  readonly wait: number | 'writing';
 }
 
 /** Starts a training and kills it at a moment. Watching its log makes the moments independent of the machine's speed. */
-async function trainAndKill(config: string, output: string, { iteration, delayMs }: Moment): Promise<void> {
+async function trainAndKill(config: string, output: string, { iteration, wait }: Moment): Promise<void> {
   const child = spawn(process.execPath, [goshawk, 'train', config, '--output', output], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve, reject) => {
     child.on('error', reject);
@@ -89,9 +93,20 @@ async function trainAndKill(config: string, output: string, { iteration, delayMs
     });
   });
   while (child.exitCode === null && lastIteration(output) < iteration) await setTimeout(POLL_MS);
-  await setTimeout(delayMs);
+  if (wait === 'writing') while (child.exitCode === null && !isWriting(output)) await setTimeout(0);
+  else await setTimeout(wait);
   child.kill('SIGKILL');
   await exited;
+}
+
+/** Whether a file of weights is being written. */
+function isWriting(output: string): boolean {
+  return [output, join(output, 'checkpoints')].some((folder) => unfinishedFiles(folder).length > 0);
+}
+
+/** What a kill in the middle of writing leaves, and a resumed training must remove. */
+function unfinishedFiles(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.tmp')) : [];
 }
 
 /** The last that metrics.jsonl has a complete line of; 0 where it has none. */

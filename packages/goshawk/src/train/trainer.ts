@@ -8,6 +8,7 @@ import {
   keepFreedMemory,
   type LoadReport,
   manualSeed,
+  removeTemporaryFiles,
   scope,
   setThreads,
 } from '@goshawk/torch';
@@ -116,6 +117,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const initialised = resumed === undefined ? startingWeights(options, model) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
   mkdirSync(checkpoints, { recursive: true });
+  // A training that is killed while it writes leaves a file as large as a checkpoint.
+  for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
 

@@ -1,5 +1,5 @@
 // Writing a file so that it appears whole or not at all, also when the process is killed.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { fileError } from './checkpoint-error.js';
 
@@ -28,6 +28,14 @@ export function writeFileAtomically(file: string, produce: (write: (bytes: Uint8
     throw error;
   }
   flushFolder(folder);
+}
+
+const temporaryName = /^\..+\.\d+\.tmp$/;
+
+/** Deletes what `writeFileAtomically` left behind in `folder` when its process was killed. For a folder that nobody writes to now. */
+export function removeTemporaryFiles(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (temporaryName.test(name)) rmSync(path.join(folder, name), { force: true });
 }
 
 function attempt<T>(file: string, action: () => T): T {
