@@ -4,7 +4,16 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Detection, maskIou, nearestMaskCrop, polygonsToRle, type RgbImage, rleFromString } from '@goshawk/core';
-import { manualSeed, noGrad, openSafetensors, type SafetensorsFile, scope, type Tensor, tensor } from '@goshawk/torch';
+import {
+  manualSeed,
+  noGrad,
+  openSafetensors,
+  type SafetensorsFile,
+  scope,
+  setThreads,
+  type Tensor,
+  tensor,
+} from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
@@ -49,6 +58,10 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
   };
 
   before(async () => {
+    // In training one proposal of this case overlaps another by a rounding more or less than the NMS threshold, and the
+    // number of threads decides how the batch statistics round: with one thread it stays, as the 3,212th of 3,212, and
+    // moves loss_box_reg by 3e-4; with two the proposals are those of the reference.
+    setThreads(2);
     expected = openSafetensors(`${folder}expected.safetensors`);
     manualSeed(0);
     model = buildModel(config.model, 90).to({ memoryFormat: 'channels_last' });
