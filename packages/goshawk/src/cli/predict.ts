@@ -1,11 +1,11 @@
 // goshawk predict: detections in pictures, written down and drawn.
 import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import { loadConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
-import { findImages, openDetector, readDescription } from '../infer/index.js';
+import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine } from '../train/progress-line.js';
 
@@ -35,6 +35,7 @@ export async function runPredict(
   });
   const line = createProgressLine();
   const records: ImageRecord[] = [];
+  const taken = new Set<string>();
   const all: Detection[] = [];
   const started = performance.now();
   for (const [index, { path, fileName }] of images.entries()) {
@@ -44,7 +45,7 @@ export async function runPredict(
     records.push({ id: index + 1, fileName, width: image.width, height: image.height });
     all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
     const drawn = drawDetections(image, kept, { categories });
-    const target = join(output, drawnName(fileName, records));
+    const target = join(output, drawnName({ path, fileName }, taken));
     mkdirSync(dirname(target), { recursive: true });
     writeFileAtomic(
       target,
@@ -61,12 +62,14 @@ export async function runPredict(
   console.log(`${all.length} objects in ${images.length} pictures: ${file}, drawn beside it`);
 }
 
-/** a/b.jpg -> a/b.png, kept inside the output folder; a second b of another kind keeps its own ending in the name. */
-function drawnName(fileName: string, earlier: readonly ImageRecord[]): string {
-  const inside = fileName.replace(/^[/\\]+/, '').replaceAll(/\.\.[/\\]/g, '');
-  const stem = (name: string): string => name.slice(0, name.length - extname(name).length);
-  const taken = earlier.slice(0, -1).some((record) => stem(record.fileName) === stem(fileName));
-  return `${taken ? inside : stem(inside)}.png`;
+/** A folder's a/b.jpg -> a/b.png, a file named by itself -> its last part; a number behind what is taken already. */
+function drawnName({ path, fileName }: NamedImage, taken: Set<string>): string {
+  const name = path === fileName ? basename(fileName) : fileName;
+  const stem = name.slice(0, name.length - extname(name).length);
+  let drawn = `${stem}.png`;
+  for (let number = 2; taken.has(drawn); number++) drawn = `${stem}-${number}.png`;
+  taken.add(drawn);
+  return drawn;
 }
 
 function numberOption(name: string, text: string | undefined, otherwise: number, least: number, most: number): number {
