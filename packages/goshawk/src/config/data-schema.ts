@@ -2,6 +2,7 @@
 // `preprocess` are torchvision's (models/detection/transform.py); it has the shape of core's `Preprocess`.
 import type { Preprocess, ResizeKernel, SizeRule } from '@goshawk/core';
 import { z } from 'zod';
+import { splitSchema } from './split-schema.js';
 
 const sizeRules = [
   'torchvision',
@@ -12,6 +13,26 @@ const sizeRules = [
   'none',
 ] as const satisfies readonly SizeRule[];
 const kernels = ['torch', 'opencv', 'pil'] as const satisfies readonly ResizeKernel[];
+
+const aspectCroppingSchema = z
+  .strictObject({
+    low: z.number().positive().max(1).default(0.5).describe('Smallest width / height that is left.'),
+    high: z.number().min(1).default(2).describe('Largest width / height that is left.'),
+  })
+  .describe('Training crops pictures that are longer or wider than these, keeping an object; absent: none.');
+
+const jitterSchema = z
+  .strictObject({
+    size: z
+      .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
+      .describe('Height and width of every training picture, in pixels.'),
+    minScale: z.number().positive().max(100).default(0.5).describe('Smallest factor of the size.'),
+    maxScale: z.number().positive().max(100).default(2).describe('Largest factor of the size.'),
+  })
+  .refine(({ minScale, maxScale }) => minScale <= maxScale, 'minScale is above maxScale: exchange them')
+  .describe(
+    'Training scales each picture to a random multiple of the size it would just fit, then crops or pads it to the size; replaces preprocess.resize there. Absent: no.',
+  );
 
 const threeNumbers = () => z.tuple([z.number(), z.number(), z.number()]);
 const threePositive = () => z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]);
@@ -31,6 +52,12 @@ const resizeSchema = z.strictObject({
     .array(z.int().min(1).max(16384))
     .default([])
     .describe('Lengths of the short side of which training draws one for each picture; empty: minSize.'),
+  trainMaxSize: z
+    .int()
+    .min(1)
+    .max(16384)
+    .optional()
+    .describe('The long side is at most this in training, in pixels; absent: maxSize.'),
 });
 
 export const preprocessSchema = z
@@ -56,12 +83,6 @@ export const preprocessSchema = z
   })
   .prefault({});
 
-const splitSchema = z.strictObject({
-  annotations: z.string().min(1).describe('COCO annotation file.'),
-  images: z.string().min(1).describe('Folder that its file names start from.'),
-  limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
-});
-
 export const dataSchema = z
   .strictObject({
     train: splitSchema.optional().describe('What training learns from.'),
@@ -78,11 +99,16 @@ export const dataSchema = z
       .boolean()
       .default(true)
       .describe('Batches hold either wide or tall pictures, which saves padding.'),
+    aspectCropping: aspectCroppingSchema.optional(),
+    jitter: jitterSchema.optional(),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
+    requireKeypoints: z
+      .boolean()
+      .default(false)
+      .describe('Training of keypoint models leaves out pictures in which no keypoint is labelled.'),
   })
   .prefault({});
 
 export type DataConfig = z.output<typeof dataSchema>;
-export type DataSplitConfig = z.output<typeof splitSchema>;
 /** Core's `Preprocess` and, in `resize`, the sizes that training draws from. */
 export type PreprocessConfig = z.output<typeof preprocessSchema> & Preprocess;

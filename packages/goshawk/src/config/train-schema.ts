@@ -1,6 +1,21 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
 
+/** Rules for kinds of parameters, for the optimizers that add the decay to the gradient. */
+const parameterKinds = {
+  biasLrFactor: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("Learning rate of biases, as a multiple of lr; a norm's weight and bias are no biases. Caffe's is 2."),
+  biasWeightDecay: z.number().min(0).optional().describe("Biases' own decay; absent: weightDecay."),
+  normWeightDecay: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("The decay of norms' weights and biases; absent: weightDecay."),
+};
+
 const sgdSchema = z.strictObject({
   type: z.literal('sgd').default('sgd').describe('Stochastic gradient descent.'),
   lr: z
@@ -11,16 +26,29 @@ const sgdSchema = z.strictObject({
   momentum: z.number().min(0).lt(1).default(0.9).describe('Share of the last step kept in the next.'),
   weightDecay: z.number().min(0).default(1e-4).describe('Factor of the weights that is added to their gradient.'),
   nesterov: z.boolean().default(false).describe("Nesterov's form of the momentum."),
+  ...parameterKinds,
 });
 
-const adamwSchema = z.strictObject({
-  type: z.literal('adamw').describe('Adam with decoupled weight decay.'),
-  lr: z.number().positive().default(1e-4).describe('Learning rate after the warm-up.'),
+const adamMoments = {
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .default([0.9, 0.999])
     .describe('Decay of the running means of the gradient and of its square.'),
   eps: z.number().positive().default(1e-8).describe('Added to the denominator.'),
+};
+
+const adamSchema = z.strictObject({
+  type: z.literal('adam').describe('Adam whose weight decay is part of the gradient.'),
+  lr: z.number().positive().default(1e-4).describe('Learning rate after the warm-up.'),
+  ...adamMoments,
+  weightDecay: z.number().min(0).default(1e-4).describe('Factor of the weights that is added to their gradient.'),
+  ...parameterKinds,
+});
+
+const adamwSchema = z.strictObject({
+  type: z.literal('adamw').describe('Adam with decoupled weight decay.'),
+  lr: z.number().positive().default(1e-4).describe('Learning rate after the warm-up.'),
+  ...adamMoments,
   weightDecay: z
     .number()
     .min(0)
@@ -33,14 +61,20 @@ const scheduleSchema = z
     warmupIterations: z.int().min(0).default(1000).describe('The learning rate rises over this many iterations.'),
     warmupFactor: z.number().positive().max(1).default(1e-3).describe('Share of the learning rate at iteration 0.'),
     warmup: z
-      .enum(['linear', 'constant'])
+      .enum(['linear', 'constant', 'exponential'])
       .default('linear')
-      .describe('linear rises evenly; constant stays at warmupFactor until the warm-up ends.'),
+      .describe(
+        'linear rises evenly; exponential by the same factor each iteration; constant stays at warmupFactor until the warm-up ends.',
+      ),
     steps: z
       .array(z.int().min(1))
       .default([])
-      .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'must rise: sort the iterations')
-      .describe('Iterations from which on the learning rate is multiplied by gamma, once for each.'),
+      .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'must rise: sort the steps')
+      .describe('Iterations (or epochs, see stepUnit) after which the learning rate is multiplied by gamma.'),
+    stepUnit: z
+      .enum(['iteration', 'epoch'])
+      .default('iteration')
+      .describe('What steps are counted in; an epoch is as many iterations as show every picture once.'),
     gamma: z.number().positive().max(1).default(0.1).describe('The factor of a step.'),
   })
   .prefault({});
@@ -48,8 +82,30 @@ const scheduleSchema = z
 export const trainSchema = z
   .strictObject({
     iterations: z.int().min(1).default(10000).describe('Number of optimizer steps.'),
+    epochs: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Instead of iterations: how often every picture is shown; absent: iterations counts.'),
     batchSize: z.int().min(1).max(4096).default(2).describe('Images of one forward and backward pass.'),
-    accumulate: z.int().min(1).max(4096).default(1).describe('Passes whose gradients one step averages.'),
+    accumulate: z.int().min(1).max(4096).default(1).describe('Passes whose gradients make one step.'),
+    gradients: z
+      .enum(['mean', 'sum'])
+      .default('mean')
+      .describe("What one step takes of its passes' gradients: their mean, or their sum as Detectron.pytorch does."),
+    referenceBatchSize: z
+      .int()
+      .min(1)
+      .max(65536)
+      .optional()
+      .describe(
+        'Images for which lr, iterations and schedule are given: lr is scaled by batchSize / this, iterations and steps by this / (batchSize * accumulate); absent: all as given.',
+      ),
+    scaleSchedule: z
+      .boolean()
+      .default(true)
+      .describe('Whether referenceBatchSize scales iterations and schedule.steps; false: lr alone.'),
+    scaleWarmup: z.boolean().default(false).describe('Whether referenceBatchSize scales schedule.warmupIterations.'),
     seed: z
       .int()
       .min(0)
@@ -60,8 +116,14 @@ export const trainSchema = z
       .enum(['fp32', 'bf16'])
       .default('fp32')
       .describe('Arithmetic of the network; with bf16 the weights and the losses stay in float32.'),
-    optimizer: z.discriminatedUnion('type', [sgdSchema, adamwSchema]).prefault({}),
+    optimizer: z.discriminatedUnion('type', [sgdSchema, adamSchema, adamwSchema]).prefault({}),
     schedule: scheduleSchema,
+    momentumCorrection: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Scale SGD's momentum with the learning rate where that changes by more than a tenth, as Detectron does.",
+      ),
     clipGradNorm: z.number().positive().optional().describe('Gradients are scaled down to this norm; absent: never.'),
     evaluateEvery: z
       .int()
