@@ -1,18 +1,35 @@
 export { configReference } from './config-reference.js';
-export type { DataConfig, DataSplitConfig, PreprocessConfig } from './data-schema.js';
+export type { DataConfig, PreprocessConfig } from './data-schema.js';
 export type {
-  AnchorsConfig,
-  BackboneConfig,
-  BoxHeadConfig,
-  FasterRcnnConfig,
-  MaskHeadConfig,
-  MaskRcnnConfig,
-  ModelConfig,
-  NeckConfig,
-  ResnetConfig,
-  RpnConfig,
-} from './model-schema.js';
+  AugmentConfig,
+  BoxAugmentConfig,
+  InferenceConfig,
+  KeypointAugmentConfig,
+  MaskAugmentConfig,
+} from './inference-schema.js';
+export {
+  type AnchorsConfig,
+  type BackboneConfig,
+  type BoxHeadConfig,
+  type BoxVotingConfig,
+  type FasterRcnnConfig,
+  type FpnConfig,
+  type KeypointHeadConfig,
+  type KeypointRcnnConfig,
+  levelCount,
+  type MaskHeadConfig,
+  type MaskRcnnConfig,
+  type ModelConfig,
+  type NeckConfig,
+  type RcnnConfig,
+  type RcnnConventions,
+  type ResnetConfig,
+  type RpnConfig,
+  type RpnOnlyConfig,
+  type SoftNmsConfig,
+} from './model/index.js';
 export { type ConfigSource, loadConfig, parseConfig, validateConfig } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
+export type { DataSplitConfig } from './split-schema.js';
 export { configToYaml } from './write-config.js';

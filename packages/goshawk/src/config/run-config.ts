@@ -1,7 +1,8 @@
 // The whole config: one value describes a model, its data, its training and where it runs.
 import { z } from 'zod';
 import { dataSchema, type PreprocessConfig, preprocessSchema } from './data-schema.js';
-import { modelSchema } from './model-schema.js';
+import { inferenceSchema } from './inference-schema.js';
+import { modelSchema } from './model/model-schema.js';
 import { runtimeSchema, trainSchema } from './train-schema.js';
 
 export const runConfigSchema = z.strictObject({
@@ -9,6 +10,7 @@ export const runConfigSchema = z.strictObject({
   preprocess: preprocessSchema,
   data: dataSchema,
   train: trainSchema,
+  inference: inferenceSchema,
   runtime: runtimeSchema,
 });
 
