@@ -1,6 +1,7 @@
 // An object's mask in network pixels, cut to where it is not zero: what a mask target needs, without a full-size bitmap
 // for each object of a crowded picture.
 import type { Rle } from '../masks/rle.js';
+import type { PixelWindow } from './pixel-window.js';
 
 /** A binary mask (0 or 1, rows first) of `width` x `height` network pixels whose corner lies at (x, y); zero outside. */
 export interface MaskCrop {
@@ -46,6 +47,21 @@ export function nearestMaskCrop(
     }
   }
   return { x: xs.start, y: ys.start, width: cropWidth, height: cropHeight, data };
+}
+
+/** The part of a mask inside a window of its picture, in the window's pixels; what of it is zero is not cut off. */
+export function maskInWindow(mask: MaskCrop, window: PixelWindow): MaskCrop {
+  const x1 = Math.max(mask.x, window.x);
+  const y1 = Math.max(mask.y, window.y);
+  const width = Math.min(mask.x + mask.width, window.x + window.width) - x1;
+  const height = Math.min(mask.y + mask.height, window.y + window.height) - y1;
+  if (width <= 0 || height <= 0) return { x: 0, y: 0, width: 0, height: 0, data: new Uint8Array(0) };
+  const data = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const from = (y1 - mask.y + y) * mask.width + x1 - mask.x;
+    data.set(mask.data.subarray(from, from + width), y * width);
+  }
+  return { x: x1 - window.x, y: y1 - window.y, width, height, data };
 }
 
 /** Half-open bounds in pixels. */

@@ -17,6 +17,8 @@ import { fileError } from './read-file.js';
 export interface DatasetOptions {
   /** Read masks into the targets; objects without one are left out with a warning. Default false. */
   readonly masks?: boolean;
+  /** Read polygons into the targets, for models that rasterise them inside of boxes. Default false. */
+  readonly polygons?: boolean;
   /** Read keypoints into the targets. Needs categories that agree on their keypoints. Default false. */
   readonly keypoints?: boolean;
   /** Leave out pictures without a usable object. Default false: they are background. */
@@ -67,6 +69,7 @@ export interface DetectionDataset {
   /** Everything in the file, for evaluation: also crowds and what `samples` leaves out. */
   readonly annotations: Dataset;
   readonly hasMasks: boolean;
+  readonly hasPolygons: boolean;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly counts: DatasetCounts;
   /** One line each: the file's problems that were passed over, and what was left out. */
@@ -116,7 +119,7 @@ export function openDataset(
     const image = sizeOf.get(annotation.imageId)!;
     if (annotation.isCrowd && dropCrowds) droppedCrowds++;
     else if (clippedSide(annotation, image) <= minBoxSize) droppedSmall++;
-    else if (options.masks && !hasMask(annotation)) withoutMask.push(annotation.id);
+    else if ((options.masks || options.polygons) && !hasMask(annotation)) withoutMask.push(annotation.id);
     else byImage.get(annotation.imageId)!.push(annotation);
   }
   if (withoutMask.length > 0) {
@@ -152,6 +155,7 @@ export function openDataset(
     samples,
     annotations: dataset,
     hasMasks: options.masks ?? false,
+    hasPolygons: options.polygons ?? false,
     exifOrientation: options.exifOrientation ?? 'apply',
     counts: {
       images: samples.length,

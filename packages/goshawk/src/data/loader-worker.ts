@@ -21,7 +21,14 @@ port.on('message', async (request: WorkerRequest | undefined) => {
 /** The target's arrays, which move to the other thread instead of being copied. */
 function memoryOf(result: SampleResult): ArrayBuffer[] {
   if (result.error !== undefined) return [];
-  const { boxes, classes, areas, masks = [], keypoints } = result.target;
-  const arrays = [boxes, classes, areas, ...masks.map((mask) => mask.data), ...(keypoints ? [keypoints] : [])];
+  const { boxes, classes, areas, masks = [], polygons = [], keypoints } = result.target;
+  const arrays = [
+    boxes,
+    classes,
+    areas,
+    ...masks.map((mask) => mask.data),
+    ...polygons.flat(),
+    ...(keypoints ? [keypoints] : []),
+  ];
   return arrays.map((array) => array.buffer as ArrayBuffer);
 }

@@ -39,6 +39,8 @@ export interface LoaderOptions {
     /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
     readonly minSizes?: readonly number[];
   };
+  /** Detectron's boxes, which hold their last pixel, and its mirroring; see `PictureView`. Default false. */
+  readonly legacyPlusOne?: boolean;
   /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
   readonly aspectGrouping?: boolean;
   /** Continue after a {@link Loader.state}. */
@@ -111,6 +113,8 @@ export function createLoader(options: LoaderOptions): Loader {
           preprocess: options.preprocess,
           exifOrientation: dataset.exifOrientation,
           masks: dataset.hasMasks,
+          polygons: dataset.hasPolygons,
+          legacyPlusOne: options.legacyPlusOne,
           keypointCount: dataset.keypointCount,
           keypointFlipOrder: dataset.keypointFlipOrder,
           slot: { memory, offset: i * floats, rowStride: width * 3, height },

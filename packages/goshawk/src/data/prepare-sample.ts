@@ -7,26 +7,24 @@ import {
   type ImageRecord,
   InputError,
   type InputErrorCode,
-  type NetworkSize,
   type Preprocess,
   prepareImage,
   type RgbImage,
 } from '@goshawk/core';
 import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
-import { makeTarget } from './target.js';
+import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
-export interface SampleRequest {
+export interface SampleRequest extends PictureView {
   readonly image: ImageRecord;
   readonly path: string;
   readonly annotations: readonly Annotation[];
   readonly classes: readonly number[];
-  readonly size: NetworkSize;
-  readonly flip: boolean;
   readonly preprocess: Preprocess;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly masks: boolean;
+  readonly polygons?: boolean;
   readonly keypointCount: number;
   readonly keypointFlipOrder: readonly number[];
   /** Where the pixels go: `offset` and `rowStride` in floats. */

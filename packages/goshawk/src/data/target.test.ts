@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { type Annotation, boxXywh, torchvisionSize } from '@goshawk/core';
 import { makeTarget } from './target.js';
 
@@ -47,6 +47,86 @@ test('a run-length mask is taken as it is; an object without keypoints has zeros
   });
   assert.deepEqual([target.masks![0]!.x, target.masks![0]!.width], [2, 2]);
   assert.deepEqual([...target.keypoints!], [0, 0, 0]);
+});
+
+test('polygons are mirrored and scaled; a run-length mask has none', () => {
+  const options = { ...base, flip: true, polygons: true, classes: [3, 3] };
+  const rle = { size: [10, 20] as const, counts: Uint32Array.of(10, 10, 180) };
+  const polygons = [
+    [0, 1, 4, 1, 4, 5],
+    [1, 2, 3, 4],
+  ];
+  const { polygons: found } = makeTarget(
+    [
+      { ...annotation, segmentation: { kind: 'polygons', polygons } },
+      { ...annotation, segmentation: { kind: 'rle', rle } },
+    ],
+    image,
+    options,
+  );
+  assert.deepEqual(found, [[Float64Array.of(40, 2, 32, 2, 32, 10)], []]);
+});
+
+describe("with Detectron's conventions", () => {
+  // lib/datasets/json_dataset.py and roidb.py of Detectron.pytorch: x2 = x1 + max(0, w - 1), clipped to 0..size - 1;
+  // mirrored x is width - x - 1; then everything times the scale, here 2.
+  const legacy = { ...base, legacyPlusOne: true, polygons: true, keypointCount: 3, keypointFlipOrder: [1, 0, 2] };
+
+  test('a box holds its last pixel', () => {
+    assert.deepEqual([...makeTarget([annotation], image, legacy).boxes], [0, 2, 6, 8]);
+    const beyond = { ...annotation, bbox: boxXywh(15, 8, 9, 9) };
+    assert.deepEqual([...makeTarget([beyond], image, legacy).boxes], [30, 16, 38, 18]);
+  });
+
+  test('x becomes width - 1 - x in boxes, polygons and keypoints', () => {
+    const target = makeTarget([annotation], image, { ...legacy, flip: true });
+    assert.deepEqual([...target.boxes], [32, 2, 38, 8]);
+    assert.deepEqual(target.polygons, [[Float64Array.of(38, 2, 30, 2, 30, 10, 38, 10)]]);
+    assert.deepEqual([...target.keypoints!], [32, 8, 1, 36, 4, 2, 0, 0, 0]);
+  });
+
+  test('objects of one pixel across, outside of the picture, or without an area are left out with all that is theirs', () => {
+    const kept = { ...annotation, id: 9 };
+    const objects: Annotation[] = [
+      { ...annotation, bbox: boxXywh(3, 3, 1, 5) },
+      { ...annotation, bbox: boxXywh(25, 3, 4, 5) },
+      { ...annotation, area: 0 },
+      kept,
+    ];
+    const target = makeTarget(objects, image, { ...legacy, masks: true, classes: [1, 2, 3, 4] });
+    assert.deepEqual([...target.classes], [4]);
+    assert.deepEqual(target.annotationIds, [9]);
+    const { boxes, areas, masks, polygons, keypoints } = target;
+    assert.deepEqual(
+      [boxes, areas, masks!, polygons!, keypoints!].map((part) => part.length),
+      [4, 1, 1, 1, 9],
+    );
+  });
+});
+
+describe('in a window', () => {
+  const window = { x: 4, y: 2, width: 10, height: 12 };
+  const options = { ...base, window, masks: true, polygons: true, keypointCount: 3, keypointFlipOrder: [1, 0, 2] };
+
+  test('boxes are clipped to it, masks cut, polygons and keypoints moved, points outside are not labelled', () => {
+    const target = makeTarget([annotation], image, options);
+    assert.deepEqual([...target.boxes], [0, 0, 4, 8]);
+    const [mask] = target.masks!;
+    assert.deepEqual([mask!.x, mask!.y, mask!.width, mask!.height], [0, 0, 4, 8]);
+    assert.deepEqual(target.polygons, [[Float64Array.of(-4, 0, 4, 0, 4, 8, -4, 8)]]);
+    assert.deepEqual([...target.keypoints!], [0, 0, 0, 2, 6, 1, 0, 0, 0]);
+  });
+
+  test('an object outside of it is left out', () => {
+    const outside = { ...annotation, bbox: boxXywh(0, 0, 2, 9) };
+    const target = makeTarget([outside, { ...annotation, id: 8 }], image, { ...options, classes: [1, 2] });
+    assert.deepEqual([target.annotationIds, [...target.classes]], [[8], [2]]);
+  });
+
+  test("Detectron's boxes end at its last pixel", () => {
+    const wide = { ...annotation, bbox: boxXywh(0, 0, 20, 10) };
+    assert.deepEqual([...makeTarget([wide], image, { ...options, legacyPlusOne: true }).boxes], [0, 0, 9, 11]);
+  });
 });
 
 test('a background picture has empty arrays', () => {

@@ -1,14 +1,19 @@
 // Annotations of one picture to a target in network pixels.
 import {
   type Annotation,
+  type BoxConvention,
+  type BoxXyxy,
+  boxXyxy,
   clipBox,
   flipBoxHorizontally,
   flipKeypoints,
+  flipPolygon,
   type ImageRecord,
   InputError,
-  type MaskCrop,
+  maskInWindow,
   type NetworkSize,
   nearestMaskCrop,
+  type PixelWindow,
   polygonsToRle,
   type Rle,
   scaleBox,
@@ -16,44 +21,80 @@ import {
 } from '@goshawk/core';
 import type { Target } from './batch.js';
 
-export interface TargetOptions {
+/** How a picture becomes what the network reads: mirrored, resized, and of that the window. */
+export interface PictureView {
   readonly size: NetworkSize;
   readonly flip: boolean;
+  /** In pixels of `size`. Absent: all of it. */
+  readonly window?: PixelWindow;
+  /**
+   * Detectron's reading of COCO files: a box holds its last pixel (x2 = x + max(0, width - 1)) and is kept only where it
+   * has an area and two different corners; mirrored x becomes width - 1 - x everywhere. Default false: continuous.
+   */
+  readonly legacyPlusOne?: boolean;
+}
+
+export interface TargetOptions extends PictureView {
   /** Classes of `annotations`, 1..C, one each. */
   readonly classes: readonly number[];
   readonly masks: boolean;
+  /** Default false. */
+  readonly polygons?: boolean;
   /** Points an object; 0 for no keypoints. */
   readonly keypointCount: number;
   readonly keypointFlipOrder: readonly number[];
 }
 
 /**
- * Clips the boxes to the picture, mirrors where asked, scales. Masks follow torchvision's rule ({@link nearestMaskCrop}).
+ * The objects of a picture as `options` views it. Boxes are clipped to the view; with a window or `legacyPlusOne`, objects
+ * of which nothing is left are left out. Masks follow torchvision's rule ({@link nearestMaskCrop}); polygons may
+ * reach out of the window; keypoints outside of it count as not labelled.
  * @throws InputError naming the annotation whose mask cannot be read
  */
 export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
-  const { size, flip } = options;
-  const boxes = new Float32Array(annotations.length * 4);
-  annotations.forEach((annotation, i) => {
-    const clipped = clipBox(xywhToXyxy(annotation.bbox), image);
-    const mirrored = flip ? flipBoxHorizontally(clipped, image.width) : clipped;
-    boxes.set(scaleBox(mirrored, size.scaleX, size.scaleY), i * 4);
+  const { size, window } = options;
+  const objects = annotations.flatMap((annotation, i) => {
+    const box = boxInView(annotation, image, options);
+    return box === undefined ? [] : [{ annotation, box, objectClass: options.classes[i]! }];
   });
-  const target = {
-    boxes,
-    classes: Int32Array.from(options.classes),
-    areas: Float32Array.from(annotations, (annotation) => annotation.area * size.scaleX * size.scaleY),
-    annotationIds: annotations.map((annotation) => annotation.id),
-  };
+  const kept = objects.map(({ annotation }) => annotation);
   return {
-    ...target,
-    ...(options.masks && { masks: annotations.map((annotation) => maskOf(annotation, image, size, flip)) }),
-    ...(options.keypointCount > 0 && { keypoints: keypointsOf(annotations, image, options) }),
+    boxes: Float32Array.from(objects.flatMap(({ box }) => [...box])),
+    classes: Int32Array.from(objects, ({ objectClass }) => objectClass),
+    areas: Float32Array.from(kept, (annotation) => annotation.area * size.scaleX * size.scaleY),
+    annotationIds: kept.map((annotation) => annotation.id),
+    ...(options.masks && {
+      masks: kept.map((annotation) => {
+        const mask = nearestMaskCrop(rleOf(annotation, image), size.width, size.height, { flip: options.flip });
+        return window === undefined ? mask : maskInWindow(mask, window);
+      }),
+    }),
+    ...(options.polygons && { polygons: kept.map((annotation) => polygonsOf(annotation, image, options)) }),
+    ...(options.keypointCount > 0 && { keypoints: keypointsOf(kept, image, options) }),
   };
 }
 
-function maskOf(annotation: Annotation, image: ImageRecord, size: NetworkSize, flip: boolean): MaskCrop {
-  return nearestMaskCrop(rleOf(annotation, image), size.width, size.height, { flip });
+/** An object's box in pixels of the view, clipped to it; undefined where it is to be left out. */
+export function boxInView(annotation: Annotation, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+  const { size, flip, window, legacyPlusOne } = view;
+  const convention: BoxConvention = { legacyPlusOne };
+  const [x, y, width, height] = annotation.bbox;
+  const whole = legacyPlusOne
+    ? boxXyxy(x, y, x + Math.max(0, width - 1), y + Math.max(0, height - 1))
+    : xywhToXyxy(annotation.bbox);
+  const clipped = clipBox(whole, image, convention);
+  if (legacyPlusOne && !(annotation.area > 0 && hasSides(clipped))) return undefined;
+  const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
+  const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
+  if (window === undefined) return scaled;
+  const [x1, y1, x2, y2] = scaled;
+  const moved = boxXyxy(x1 - window.x, y1 - window.y, x2 - window.x, y2 - window.y);
+  const inside = clipBox(moved, window, convention);
+  return hasSides(inside) ? inside : undefined;
+}
+
+function hasSides([x1, y1, x2, y2]: BoxXyxy): boolean {
+  return x2 > x1 && y2 > y1;
 }
 
 function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
@@ -63,13 +104,27 @@ function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
   return polygonsToRle(segmentation.polygons, [image.height, image.width]);
 }
 
+/** None for a run-length mask. */
+function polygonsOf({ segmentation }: Annotation, image: ImageRecord, options: TargetOptions): Float64Array[] {
+  if (segmentation?.kind !== 'polygons') return [];
+  const { size, flip, window, legacyPlusOne } = options;
+  // Three corners make a polygon.
+  const polygons = segmentation.polygons.filter((polygon) => polygon.length >= 6);
+  return polygons.map((polygon) => {
+    const points = flip ? flipPolygon(polygon, image.width, { pixelCentres: legacyPlusOne }) : polygon;
+    return Float64Array.from(points, (value, i) =>
+      i % 2 === 0 ? value * size.scaleX - (window?.x ?? 0) : value * size.scaleY - (window?.y ?? 0),
+    );
+  });
+}
+
 function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
-  const { size, flip, keypointCount, keypointFlipOrder: order } = options;
+  const { size, flip, window, legacyPlusOne, keypointCount, keypointFlipOrder: order } = options;
   const keypoints = new Float32Array(annotations.length * keypointCount * 3);
   annotations.forEach((annotation, i) => {
     if (annotation.keypoints?.length !== keypointCount * 3) return;
     const points = flip
-      ? flipKeypoints(annotation.keypoints, { imageWidth: image.width, order })
+      ? flipKeypoints(annotation.keypoints, { imageWidth: image.width, order, pixelCentres: legacyPlusOne })
       : annotation.keypoints;
     keypoints.set(points, i * keypointCount * 3);
   });
@@ -77,5 +132,16 @@ function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, opt
     keypoints[i] = keypoints[i]! * size.scaleX;
     keypoints[i + 1] = keypoints[i + 1]! * size.scaleY;
   }
+  if (window !== undefined) moveKeypoints(keypoints, window);
   return keypoints;
+}
+
+/** Into the window's pixels; a point outside of it becomes 0, 0, 0. */
+function moveKeypoints(keypoints: Float32Array, window: PixelWindow): void {
+  for (let i = 0; i < keypoints.length; i += 3) {
+    const x = keypoints[i]! - window.x;
+    const y = keypoints[i + 1]! - window.y;
+    const isInside = x >= 0 && y >= 0 && x <= window.width && y <= window.height;
+    keypoints.set(isInside && keypoints[i + 2]! > 0 ? [x, y, keypoints[i + 2]!] : [0, 0, 0], i);
+  }
 }

@@ -5,8 +5,11 @@ import type { ImageBatch, MaskTargets, Targets } from '../models/index.js';
 
 /** Pixels of N pictures as the loader or `prepareBatch` lays them out. */
 export interface NetworkPixels extends Pick<Batch, 'pixels' | 'height' | 'width'> {
-  /** Sizes without padding. */
-  readonly images: readonly { readonly height: number; readonly width: number }[];
+  /** Sizes without padding, and as the pictures were given. */
+  readonly images: readonly Pick<
+    Batch['images'][number],
+    'height' | 'width' | 'originalHeight' | 'originalWidth' | 'scaleX' | 'scaleY'
+  >[];
 }
 
 export function imageBatchOf(batch: NetworkPixels, device: Device = 'cpu'): ImageBatch {
@@ -18,16 +21,23 @@ export function imageBatchOf(batch: NetworkPixels, device: Device = 'cpu'): Imag
   return {
     pixels: device === 'cpu' ? borrowed : borrowed.to({ device }),
     sizes: images.map((image) => [image.height, image.width] as const),
+    originals: images.map((image) => [image.originalHeight, image.originalWidth] as const),
+    scales: images.map(({ scaleX, scaleY }) => ({ x: scaleX, y: scaleY })),
   };
 }
 
 export function targetsOf(batch: Pick<Batch, 'targets'>, device: Device = 'cpu'): Targets[] {
+  const withPoints = batch.targets.find((target) => target.keypoints !== undefined && target.keypoints.length > 0);
+  // No object in the whole batch: nothing tells how many points there would be.
+  const pointCount = withPoints ? withPoints.keypoints!.length / (withPoints.classes.length * 3) : 0;
   return batch.targets.map((target) => {
     const count = target.classes.length;
     return {
       boxes: tensor(target.boxes, { shape: [count, 4], device }),
       labels: tensor(BigInt64Array.from(target.classes, BigInt), { shape: [count], device }),
       ...(target.masks ? { masks: maskTargets(target.masks, device) } : {}),
+      ...(target.keypoints ? { keypoints: tensor(target.keypoints, { shape: [count, pointCount, 3], device }) } : {}),
+      ...(target.polygons ? { polygons: target.polygons } : {}),
     };
   });
 }

@@ -8,6 +8,7 @@ const schedule: ScheduleConfig = {
   warmupIterations: 6,
   warmupFactor: 0.1,
   steps: [4, 10, 13],
+  stepUnit: 'iteration',
   gamma: 0.1,
 };
 

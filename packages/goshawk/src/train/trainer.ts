@@ -148,6 +148,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     preprocess: config.preprocess,
     augment: { flip: config.data.flip, minSizes: config.preprocess.resize.trainMinSizes },
     aspectGrouping: config.data.aspectGrouping,
+    legacyPlusOne: config.model.conventions === 'detectron',
     startAt: progress?.loader,
   });
   try {
