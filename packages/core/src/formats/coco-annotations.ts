@@ -1,6 +1,5 @@
 // The `annotations` list of a COCO file, checked against its images and categories.
 import type { BoxXywh } from '../boxes/box.js';
-import { boxXywh } from '../boxes/box.js';
 import type { MaskSize, Polygon } from '../masks/rle.js';
 import { rleArea } from '../masks/rle.js';
 import type { CocoOptions } from './coco.js';
@@ -10,10 +9,8 @@ import type { ById } from './coco-tables.js';
 import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
 import type { Annotation, Category, ImageRecord, Segmentation } from './dataset.js';
+import { fitBox } from './fit-box.js';
 import { asObject, type JsonObject } from './read-json.js';
-
-// Real files round their boxes: a border passed by less than this needs no word.
-const roundingPx = 1;
 
 export interface CocoTables {
   readonly images: ById<ImageRecord>;
@@ -87,7 +84,12 @@ function readAnnotation(object: JsonObject, id: number, tables: CocoTables, plac
   const keypoints = readAnnotationKeypoints(object.keypoints, category, place);
   if (image === undefined || category === undefined || isCrowd === undefined || box === undefined) return undefined;
   if (mask === undefined || area === undefined || keypoints === undefined) return undefined;
-  const bbox = fitBox(box, size, place);
+  const bbox = fitBox(box, size, {
+    path: `${path}.bbox`,
+    entity,
+    isKept: place.options.purpose === 'evaluation',
+    issues,
+  });
   if (bbox === undefined || mask === 'skip') return undefined;
   const numKeypoints = Number.isSafeInteger(object.num_keypoints)
     ? (object.num_keypoints as number)
@@ -99,6 +101,8 @@ function readAnnotation(object: JsonObject, id: number, tables: CocoTables, plac
     bbox,
     area,
     isCrowd,
+    // The word of Detectron's PASCAL VOC files for a difficult object; pycocotools does not look at it.
+    ...(object.ignore === 1 || object.ignore === true ? { isDifficult: true } : {}),
     ...(mask.segmentation === undefined ? {} : { segmentation: mask.segmentation }),
     ...(keypoints.points === undefined ? {} : { keypoints: keypoints.points }),
     ...(numKeypoints === undefined ? {} : { numKeypoints }),
@@ -232,46 +236,6 @@ function readAnnotationKeypoints(
 interface ReadKeypoints {
   readonly points?: readonly number[];
   readonly labelled?: number;
-}
-
-// The box as the dataset holds it; undefined where the annotation is skipped.
-function fitBox(box: BoxXywh, size: MaskSize | undefined, place: Place): BoxXywh | undefined {
-  const { entity, issues } = place;
-  const path = `${place.path}.bbox`;
-  const isKept = place.options.purpose === 'evaluation';
-  const skipped = isKept ? 'it is kept as it is' : 'the annotation is skipped';
-  const [x, y, width, height] = box;
-  if (width <= 0 || height <= 0) {
-    issues.warning(
-      'box-degenerate',
-      path,
-      `is ${describeValue(box)} (expected width and height above 0): ${skipped}; correct or remove it`,
-      entity,
-    );
-    return isKept ? box : undefined;
-  }
-  if (size === undefined) return box;
-  const [imageHeight, imageWidth] = size;
-  const overshoot = Math.max(-x, -y, x + width - imageWidth, y + height - imageHeight);
-  if (overshoot <= 0) return box;
-  const picture = `the picture of ${imageWidth} x ${imageHeight}`;
-  if (x >= imageWidth || y >= imageHeight || x + width <= 0 || y + height <= 0) {
-    issues.warning(
-      'box-outside',
-      path,
-      `is ${describeValue(box)}, wholly outside of ${picture}: ${skipped}; correct or remove it`,
-      entity,
-    );
-    return isKept ? box : undefined;
-  }
-  if (overshoot > roundingPx) {
-    const action = isKept ? 'it is kept as it is' : 'it is clipped to the picture';
-    issues.warning('box-clipped', path, `is ${describeValue(box)}, partly outside of ${picture}: ${action}`, entity);
-  }
-  if (isKept) return box;
-  const left = Math.max(x, 0);
-  const top = Math.max(y, 0);
-  return boxXywh(left, top, Math.min(x + width, imageWidth) - left, Math.min(y + height, imageHeight) - top);
 }
 
 // Gauss's area formula, which is how COCO's own `area` of polygons was made.

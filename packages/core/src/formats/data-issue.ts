@@ -4,6 +4,7 @@ import { InputError, type InputErrorCode } from '../errors/index.js';
 /** Stable names of the problems that annotation files have. */
 export type DataIssueCode =
   | 'json-syntax'
+  | 'xml-syntax'
   | 'json-not-finite'
   | 'top-level'
   | 'missing-field'
@@ -53,6 +54,15 @@ export class DataIssueList {
 
   get warnings(): DataIssue[] {
     return this.issues.filter((issue) => issue.severity === 'warning');
+  }
+
+  get errorCount(): number {
+    return this.issues.filter((issue) => issue.severity === 'error').length;
+  }
+
+  /** Takes over the issues of another file. */
+  append(other: DataIssueList): void {
+    this.issues.push(...other.issues);
   }
 
   /** @throws InputError with the first error's message and the number of the others, if there is any error. */

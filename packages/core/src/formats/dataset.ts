@@ -35,6 +35,11 @@ export interface Annotation {
   /** Square pixels; the file's value, or of the mask, or of the box where the file has none. */
   readonly area: number;
   readonly isCrowd: boolean;
+  /**
+   * PASCAL VOC's mark for objects that are hard to see. VOC AP ignores them (neither found nor missed), training leaves
+   * them out by default; COCO AP, which knows no such mark, counts them like any other.
+   */
+  readonly isDifficult?: boolean;
   readonly segmentation?: Segmentation;
   /** `[x, y, v, ...]`, v: 0 not labelled, 1 labelled but hidden, 2 visible. */
   readonly keypoints?: readonly number[];
@@ -45,6 +50,8 @@ export interface Dataset {
   readonly images: readonly ImageRecord[];
   readonly annotations: readonly Annotation[];
   readonly categories: readonly Category[];
+  /** By image id: pixels that are neither object nor background (Cityscapes' void classes). Only its own AP looks at them. */
+  readonly ignoredRegions?: ReadonlyMap<number, Rle>;
 }
 
 /** One detection as it stands in detections.json and in COCO results files. */

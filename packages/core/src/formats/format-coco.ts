@@ -53,6 +53,8 @@ function annotationEntry(annotation: Annotation): object {
     bbox: plainBox(annotation.bbox),
     area: annotation.area,
     iscrowd: annotation.isCrowd ? 1 : 0,
+    // As in Detectron's own conversions of PASCAL VOC.
+    ignore: annotation.isDifficult ? 1 : undefined,
     // pycocotools reads masks of every annotation and stops at a missing key.
     segmentation: annotation.segmentation === undefined ? [] : segmentationEntry(annotation.segmentation),
     keypoints: annotation.keypoints,

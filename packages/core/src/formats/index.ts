@@ -6,3 +6,6 @@ export * from './dataset.js';
 export * from './format-coco.js';
 export * from './image-path.js';
 export * from './segmentation-from-mask.js';
+export * from './voc.js';
+export * from './voc-box.js';
+export { vocClassList, vocClassNames } from './voc-classes.js';

@@ -6,7 +6,7 @@ import type { DataIssueList } from './data-issue.js';
  * (as `nanToken` and infinite numbers) so that the check of the field they stand in can name it.
  */
 export function readJson(input: string | Uint8Array, issues: DataIssueList): unknown {
-  const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input, issues);
+  const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input, 'json-syntax', issues);
   if (text === undefined) return undefined;
   const start = text.search(/\S/);
   if (start < 0) {
@@ -63,7 +63,12 @@ function locate(text: string, parserMessage: string): string {
   return `unexpected ${JSON.stringify(found)} at line ${line}, column ${column}: mend it there, or write the file again`;
 }
 
-function decodeText(bytes: Uint8Array, issues: DataIssueList): string | undefined {
+/** The text of UTF-8 bytes, or of UTF-16 with a byte order mark; undefined with an error of that code. */
+export function decodeText(
+  bytes: Uint8Array,
+  code: 'json-syntax' | 'xml-syntax',
+  issues: DataIssueList,
+): string | undefined {
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   const encoding = isUtf16 ? (bytes[0] === 0xff ? 'utf-16le' : 'utf-16be') : 'utf-8';
   try {
@@ -75,7 +80,7 @@ function decodeText(bytes: Uint8Array, issues: DataIssueList): string | undefine
     const reason = tooLong
       ? `is too large to read (${Math.round(bytes.length / 2 ** 20)} MiB, at most 511): split it`
       : 'is not text (expected UTF-8): convert it, or check that it is the right file';
-    issues.error('json-syntax', '', reason);
+    issues.error(code, '', reason);
     return undefined;
   }
 }

@@ -1,0 +1,153 @@
+// One PASCAL VOC annotation file: the picture's size and its objects, with what is wrong named by file and object.
+import type { Element } from '@xmldom/xmldom';
+import type { BoxXywh } from '../boxes/box.js';
+import { type DataIssueList, describeValue } from './data-issue.js';
+import { fitBox } from './fit-box.js';
+import { type VocCorners, vocBoxToXywh } from './voc-box.js';
+import { childElements, childText, readXml } from './voc-xml.js';
+
+export interface VocObject {
+  readonly name: string;
+  /** Image pixels, as every dataset here has them. */
+  readonly bbox: BoxXywh;
+  readonly isDifficult: boolean;
+}
+
+export interface VocAnnotation {
+  /** The picture's name as the file gives it, which need not be that of the picture. */
+  readonly fileName: string;
+  readonly width: number;
+  readonly height: number;
+  readonly objects: readonly VocObject[];
+}
+
+/**
+ * Reads one file. Only `size` and each object's own `name`, `bndbox` and `difficult` are looked at: a `part` of an object
+ * is no object. Every field is checked before giving up.
+ * @param isKept boxes stay as they are (for an evaluation) instead of being clipped and skipped
+ * @returns undefined after an error
+ */
+export function readVocAnnotation(
+  input: string | Uint8Array,
+  isKept: boolean,
+  issues: DataIssueList,
+): VocAnnotation | undefined {
+  const before = issues.errorCount;
+  const root = readXml(input, 'annotation', issues);
+  if (root === undefined) return undefined;
+  const size = readSize(root, issues);
+  const objects: VocObject[] = [];
+  for (const [i, element] of childElements(root, 'object').entries()) {
+    const object = readObject(element, `object ${i + 1}`, size, isKept, issues);
+    if (object !== undefined) objects.push(object);
+  }
+  if (issues.errorCount > before || size === undefined) return undefined;
+  return { fileName: childText(root, 'filename') ?? '', ...size, objects };
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+function readSize(root: Element, issues: DataIssueList): Size | undefined {
+  const element = childElements(root, 'size')[0];
+  if (element === undefined) {
+    issues.error('missing-field', 'size', "is missing (expected width and height): write the picture's size");
+    return undefined;
+  }
+  const [width, height] = ['width', 'height'].map((side) => {
+    const text = childText(element, side);
+    const value = Number(text);
+    if (text && Number.isSafeInteger(value) && value > 0) return value;
+    issues.error(
+      text === undefined ? 'missing-field' : 'wrong-value',
+      `size.${side}`,
+      `is ${describeValue(text)} (expected whole pixels, at least 1): write the picture's size`,
+    );
+    return undefined;
+  });
+  return width === undefined || height === undefined ? undefined : { width, height };
+}
+
+function readObject(
+  element: Element,
+  path: string,
+  size: Size | undefined,
+  isKept: boolean,
+  issues: DataIssueList,
+): VocObject | undefined {
+  const name = childText(element, 'name');
+  const entity = name ? `of class ${describeValue(name)}` : '';
+  if (!name) {
+    issues.error(
+      name === undefined ? 'missing-field' : 'wrong-value',
+      `${path}.name`,
+      `is ${describeValue(name)} (expected a class name): name the object's class`,
+    );
+  }
+  const difficult = childText(element, 'difficult') || '0';
+  if (difficult !== '0' && difficult !== '1') {
+    issues.error(
+      'wrong-value',
+      `${path}.difficult`,
+      `is ${describeValue(difficult)} (expected 0 or 1): correct it`,
+      entity,
+    );
+  }
+  const corners = readCorners(element, path, entity, issues);
+  if (!name || corners === undefined) return undefined;
+  const bbox = fitCorners(corners, size, { path: `${path}.bndbox`, entity, isKept, issues });
+  return bbox === undefined ? undefined : { name, bbox, isDifficult: difficult === '1' };
+}
+
+function readCorners(element: Element, path: string, entity: string, issues: DataIssueList): VocCorners | undefined {
+  const box = childElements(element, 'bndbox')[0];
+  if (box === undefined) {
+    issues.error('missing-field', `${path}.bndbox`, 'is missing (expected xmin, ymin, xmax, ymax): add it', entity);
+    return undefined;
+  }
+  const corner = (name: keyof VocCorners): number | undefined => {
+    const text = childText(box, name);
+    const value = Number(text);
+    if (text && Number.isFinite(value)) return value;
+    issues.error(
+      text === undefined ? 'missing-field' : 'bad-box',
+      `${path}.bndbox.${name}`,
+      `is ${describeValue(text)} (expected a number of pixels): correct it`,
+      entity,
+    );
+    return undefined;
+  };
+  const [xmin, ymin, xmax, ymax] = [corner('xmin'), corner('ymin'), corner('xmax'), corner('ymax')];
+  if (xmin === undefined || ymin === undefined || xmax === undefined || ymax === undefined) return undefined;
+  if (xmax < xmin || ymax < ymin) {
+    issues.error(
+      'bad-box',
+      `${path}.bndbox`,
+      `is ${describeValue([xmin, ymin, xmax, ymax])} (expected xmin <= xmax and ymin <= ymax): exchange the corners`,
+      entity,
+    );
+    return undefined;
+  }
+  return { xmin, ymin, xmax, ymax };
+}
+
+function fitCorners(
+  corners: VocCorners,
+  size: Size | undefined,
+  place: { path: string; entity: string; isKept: boolean; issues: DataIssueList },
+): BoxXywh | undefined {
+  const { xmin, ymin, xmax, ymax } = corners;
+  // A click of the annotator's: nothing to learn from, though the rule makes a box of one pixel of it.
+  if (xmin === xmax && ymin === ymax) {
+    place.issues.warning(
+      'box-degenerate',
+      place.path,
+      `is the single point ${xmin}, ${ymin} (expected a box): the object is ${place.isKept ? 'kept as it is' : 'skipped'}; correct or remove it`,
+      place.entity,
+    );
+    if (!place.isKept) return undefined;
+  }
+  return fitBox(vocBoxToXywh(corners), size && [size.height, size.width], place);
+}

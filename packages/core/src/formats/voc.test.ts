@@ -1,0 +1,188 @@
+// PASCAL VOC files with one fault each (fixtures/voc), the pixel rule, and texts that attack the reader.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { InputError } from '../errors/index.js';
+import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
+import { vocBoxToXywh, xywhToVocBox } from './voc-box.js';
+import { vocClassList, vocClassNames } from './voc-classes.js';
+
+interface Entry {
+  readonly file: string;
+  readonly expect: 'error' | 'accept';
+  readonly what: string;
+  readonly field?: string;
+  readonly objects?: number;
+}
+
+const folder = new URL('../../src/formats/fixtures/voc/', import.meta.url);
+const read = (file: string) => readFileSync(new URL(file, folder));
+const manifest = JSON.parse(read('manifest.json').toString()) as readonly Entry[];
+const classes = ['thing', 'other'];
+
+function parse(content: string | Uint8Array, options: VocOptions = {}, fileName = 'a.xml') {
+  return parseVoc([{ fileName, content }], options);
+}
+
+function messageOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof InputError, `expected an InputError, got ${String(error)}`);
+    return error.message;
+  }
+  assert.fail('expected an InputError, got a result');
+}
+
+const object = (inside: string) => `<object>${inside}</object>`;
+const annotation = (inside: string) =>
+  `<annotation><size><width>64</width><height>48</height></size>${inside}</annotation>`;
+const box = (xmin: number, ymin: number, xmax: number, ymax: number) =>
+  `<bndbox><xmin>${xmin}</xmin><ymin>${ymin}</ymin><xmax>${xmax}</xmax><ymax>${ymax}</ymax></bndbox>`;
+
+describe('annotation files with one fault', () => {
+  assert.equal(manifest.length, 18);
+  for (const { file, expect, what, field, objects } of manifest) {
+    if (expect === 'accept') {
+      test(`${what}: loads`, () => {
+        const { dataset, warnings } = parse(read(file), { classes }, file);
+        assert.deepEqual(warnings, []);
+        assert.equal(dataset.images.length, 1);
+        if (objects !== undefined) assert.equal(dataset.annotations.length, objects);
+      });
+    } else if (file === 'box-one-point.xml') {
+      test(`${what}: the object is skipped with a warning in training, and kept with one in an evaluation`, () => {
+        const { dataset, warnings } = parse(read(file), { classes }, file);
+        assert.equal(dataset.annotations.length, 1);
+        assert.equal(
+          warnings[0]?.message,
+          `${file}: object 2.bndbox (of class "thing") is the single point 12, 12 (expected a box): the object is skipped; correct or remove it`,
+        );
+        const evaluated = parse(read(file), { classes, purpose: 'evaluation' }, file);
+        assert.deepEqual([...evaluated.dataset.annotations[1]!.bbox], [11, 11, 1, 1]);
+        assert.equal(evaluated.warnings.length, 1);
+      });
+    } else {
+      test(`${what}: an error that names the file`, () => {
+        const message = messageOf(() => parse(read(file), { classes }, file));
+        assert.ok(message.startsWith(`${file}: `), message);
+        assert.ok(!message.includes('\n') && message.length < 300, message);
+        assert.ok(message.includes(field ?? ''), message);
+        assert.match(message.slice(file.length + 1), /: [a-z]/, `no remedy in: ${message}`);
+        const [issue] = checkVoc([{ fileName: file, content: read(file) }], { classes });
+        assert.equal(issue?.message, message.replace(/ \(and \d+ more problems?\)$/, ''));
+      });
+    }
+  }
+
+  test('the remedy fits the fault', () => {
+    const message = (file: string) => messageOf(() => parse(read(file), { classes }, file));
+    assert.match(message('external-entity.xml'), /uses the entity &leak;.*never expanded/);
+    assert.match(message('entity-expansion.xml'), /uses the entity &e;/);
+    assert.match(message('no-bndbox.xml'), /object 2\.bndbox \(of class "thing"\) is missing/);
+    assert.match(message('unknown-class.xml'), /object 1\.name is "zebra" \(expected thing, other\)/);
+    assert.match(message('box-words.xml'), /object 1\.bndbox\.xmin .*"ten"/);
+  });
+});
+
+describe('what is read', () => {
+  test('corners count pixels from 1 and include the last', () => {
+    assert.deepEqual([...vocBoxToXywh({ xmin: 1, ymin: 1, xmax: 640, ymax: 480 })], [0, 0, 640, 480]);
+    assert.deepEqual(xywhToVocBox(vocBoxToXywh({ xmin: 10.5, ymin: 8, xmax: 30.25, ymax: 24 })), {
+      xmin: 10.5,
+      ymin: 8,
+      xmax: 30.25,
+      ymax: 24,
+    });
+    const { dataset } = parse(read('box-fractions.xml'));
+    assert.deepEqual([...dataset.annotations[0]!.bbox].map((value) => value % 1 !== 0).includes(true), true);
+  });
+
+  test('a part within an object is no object, and does not lend it its box', () => {
+    const { dataset } = parse(read('part-inside.xml'));
+    assert.deepEqual([...dataset.annotations[0]!.bbox], [9, 7, 21, 17]);
+    const partFirst = object(`<part><name>head</name>${box(1, 1, 2, 2)}</part><name>thing</name>${box(3, 3, 9, 9)}`);
+    assert.deepEqual([...parse(annotation(partFirst)).dataset.annotations[0]!.bbox], [2, 2, 7, 7]);
+  });
+
+  test('difficult is kept, and absent where the file does not say so', () => {
+    const { dataset } = parse(
+      annotation(
+        object(`<name>a</name><difficult>1</difficult>${box(1, 1, 5, 5)}`) +
+          object(`<name>a</name><difficult>0</difficult>${box(1, 1, 5, 5)}`) +
+          object(`<name>a</name>${box(1, 1, 5, 5)}`),
+      ),
+    );
+    assert.deepEqual(
+      dataset.annotations.map((one) => one.isDifficult),
+      [true, undefined, undefined],
+    );
+  });
+
+  test("the picture is that of the XML's name, whatever filename says", () => {
+    const { dataset } = parse(read('filename-other.xml'), {}, 'set/Annotations/0001.xml');
+    assert.equal(dataset.images[0]?.fileName, '0001.jpg');
+  });
+
+  test('a box over the border is clipped for training and kept for an evaluation', () => {
+    const text = annotation(object(`<name>a</name>${box(0, 40, 70, 60)}`));
+    assert.deepEqual([...parse(text).dataset.annotations[0]!.bbox], [0, 39, 64, 9]);
+    assert.deepEqual([...parse(text, { purpose: 'evaluation' }).dataset.annotations[0]!.bbox], [-1, 39, 71, 21]);
+  });
+
+  test('names of PASCAL VOC alone get its 20 classes, others their own in alphabetical order', () => {
+    assert.deepEqual(vocClassList(['person', 'dog']), vocClassNames);
+    assert.deepEqual(vocClassList(['dog', 'Dog', 'ant', 'dog']), ['Dog', 'ant', 'dog']);
+    const file = (name: string) => ({
+      fileName: `${name}.xml`,
+      content: annotation(object(`<name>${name}</name>${box(1, 1, 5, 5)}`)),
+    });
+    assert.deepEqual([...vocNames([file('b'), file('a')])], ['b', 'a']);
+    const { dataset } = parseVoc([file('b'), file('a')]);
+    assert.deepEqual(
+      dataset.annotations.map((one) => one.categoryId),
+      [2, 1],
+    );
+  });
+
+  test('all faults of all files are counted', () => {
+    const bad = annotation(object(`<name>a</name>${box(9, 1, 5, 5)}`) + object('<name></name>'));
+    const files = [
+      { fileName: '1.xml', content: bad },
+      { fileName: '2.xml', content: '<annotation/>' },
+    ];
+    assert.match(
+      messageOf(() => parseVoc(files)),
+      /^1\.xml: object 1\.bndbox.*\(and 3 more problems\)$/,
+    );
+  });
+});
+
+describe('texts that are no annotation file', () => {
+  const cases: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
+    ['a web page', '<html><body>', /^a\.xml: is not XML that can be read: unclosed/],
+    ['another kind of XML', '<svg/>', /^a\.xml: svg is the outermost element \(expected annotation\)/],
+    ['JSON', '{"images": []}', /missing root element/],
+    ['bytes that are no text', Uint8Array.of(0x3c, 0xff, 0xfe, 0x80), /is not text/],
+    ['a second document behind the first', `${annotation('')}<annotation/>`, /is not XML that can be read/],
+    ['an attribute without end', '<annotation a="', /is not XML that can be read/],
+    ['thousands of elements within one another', '<annotation>'.repeat(20_000), /unclosed/],
+    ['too much', `<annotation>${' '.repeat(9 * 2 ** 20)}</annotation>`, /has 9 MiB/],
+  ];
+  for (const [what, text, expected] of cases) {
+    test(`${what}: a short error`, () => {
+      const message = messageOf(() => parse(text));
+      assert.match(message, expected);
+      assert.ok(message.length < 250, message);
+    });
+  }
+
+  test('deep nesting that is closed is read, and nothing in it found', () => {
+    const deep = `${'<a>'.repeat(20_000)}${'</a>'.repeat(20_000)}`;
+    assert.equal(parse(annotation(deep)).dataset.annotations.length, 0);
+    assert.match(
+      messageOf(() => parse(annotation(object(`<name>${deep}</name>`)))),
+      /object 1\.name is ""/,
+    );
+  });
+});
