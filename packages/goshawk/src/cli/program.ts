@@ -40,6 +40,7 @@ export function buildProgram(): Command {
     )
     .option('--init <file>', 'weights to start from, of any supported format')
     .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .action(async (config, options) => (await import('./train.js')).runTrain(config, options));
 
   command(

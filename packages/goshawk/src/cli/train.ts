@@ -11,12 +11,15 @@ export interface TrainCommandOptions {
   readonly output?: string;
   readonly init?: string;
   readonly resume?: boolean;
+  /** Default true. */
+  readonly save?: boolean;
 }
 
 export async function runTrain(configFile: string, options: TrainCommandOptions): Promise<void> {
   const { config } = loadConfig(configFile, options.set);
   const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
-  if (!options.resume && listCheckpoints(join(output, 'checkpoints')).length > 0) {
+  const { save = true } = options;
+  if (save && !options.resume && listCheckpoints(join(output, 'checkpoints')).length > 0) {
     throw new InputError(
       'usage',
       `${output}: has checkpoints of an earlier training: continue it with --resume, or choose another --output`,
@@ -24,23 +27,25 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
   }
   if (options.init && !existsSync(options.init))
     throw new InputError('file-not-found', `${options.init}: no such file`);
-  writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
+  if (save) writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
-  const log = new RunLog(output);
+  const log = new RunLog(save ? output : undefined);
   try {
     const result = await train({
       config,
       output,
       init: options.init,
       resume: options.resume,
+      save,
       signal: stop.signal,
       observer: log,
     });
     log.close();
     if (result.weights) console.log(`trained ${result.iteration} iterations: ${result.weights}`);
+    else if (!save) console.log(`trained up to iteration ${result.iteration}; nothing was saved`);
     else console.log(`stopped after iteration ${result.iteration}: continue with --resume`);
   } catch (error) {
     log.close();

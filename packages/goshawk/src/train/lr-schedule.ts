@@ -1,22 +1,28 @@
 // The learning rate as a function of the iteration alone, so that resuming needs no scheduler state.
 import type { ScheduleConfig } from '../config/index.js';
 
+/** A schedule whose steps are iterations. */
+export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'>;
+
 /**
- * What the configured learning rate is multiplied by in one iteration: the warm-up's factor times gamma for each step
- * that has come. The linear warm-up is that of torchvision (LinearLR), Detectron and maskrcnn-benchmark:
- * `warmupFactor + (1 - warmupFactor) * iteration / warmupIterations`.
+ * What the learning rate is multiplied by in one iteration: the warm-up's factor times gamma for each step that has
+ * come. The linear warm-up is that of torchvision (LinearLR), Detectron, maskrcnn-benchmark and mmcv:
+ * `warmupFactor + (1 - warmupFactor) * iteration / warmupIterations`; the exponential one is mmcv's:
+ * `warmupFactor ** (1 - iteration / warmupIterations)`.
  * @param iteration optimizer steps done before: 0 in the first
  */
-export function learningRateFactor(iteration: number, schedule: ScheduleConfig): number {
+export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
   const stepsDone = schedule.steps.filter((step) => iteration >= step).length;
   return warmupFactor(iteration, schedule) * schedule.gamma ** stepsDone;
 }
 
-function warmupFactor(iteration: number, schedule: ScheduleConfig): number {
+function warmupFactor(iteration: number, schedule: IterationSchedule): number {
   if (iteration >= schedule.warmupIterations) return 1;
   switch (schedule.warmup) {
     case 'linear':
       return schedule.warmupFactor + ((1 - schedule.warmupFactor) * iteration) / schedule.warmupIterations;
+    case 'exponential':
+      return schedule.warmupFactor ** (1 - iteration / schedule.warmupIterations);
     case 'constant':
       return schedule.warmupFactor;
   }

@@ -1,25 +1,65 @@
 // The optimizer of a config over a model's learning parameters.
-import { AdamW, type Module, SGD } from '@goshawk/torch';
+import { Adam, AdamW, type Module, noGrad, ops, type Parameter, SGD } from '@goshawk/torch';
 import type { OptimizerConfig } from '../config/index.js';
+import { learningParameters } from './parameter-groups.js';
 
-export type DetectorOptimizer = SGD | AdamW;
+export type DetectorOptimizer = SGD | Adam;
 
 export function buildOptimizer(model: Module, config: OptimizerConfig): DetectorOptimizer {
-  const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
   switch (config.type) {
     case 'sgd':
-      return new SGD(learning, {
+      return new SGD(groupsOf(model, config), {
         lr: config.lr,
         momentum: config.momentum,
         weightDecay: config.weightDecay,
         nesterov: config.nesterov,
       });
-    case 'adamw':
-      return new AdamW(learning, {
+    case 'adam':
+      return new Adam(groupsOf(model, config), {
         lr: config.lr,
         betas: config.betas,
         eps: config.eps,
         weightDecay: config.weightDecay,
       });
+    case 'adamw':
+      return new AdamW(
+        [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad),
+        { lr: config.lr, betas: config.betas, eps: config.eps, weightDecay: config.weightDecay },
+      );
   }
+}
+
+/**
+ * Multiplies SGD's velocity where the learning rate changes by more than a tenth and was above 1e-7: Detectron's
+ * SCALE_MOMENTUM (lib/utils/net.py), meant for a velocity that holds the rate. Ours and PyTorch's does not, so that this
+ * brakes or speeds up more than the rate does; it is there to train as Detectron.pytorch does.
+ */
+export function correctMomentum(optimizer: DetectorOptimizer, change: { from: number; to: number }): void {
+  const { from, to } = change;
+  if (from <= 1e-7 || Math.max(to / from, from / to) <= 1.1) return;
+  noGrad(() => {
+    for (const [name, tensor] of optimizer.stateDict().tensors)
+      if (name.endsWith('.momentum_buffer')) ops.mul_(tensor, to / from);
+  });
+}
+
+interface Group {
+  readonly params: readonly (readonly [string, Parameter])[];
+  readonly lrMultiplier: number;
+  readonly lr: number;
+  readonly weightDecay: number;
+}
+
+/** Parameters of one kind each; all in one group where no rule tells them apart. */
+function groupsOf(model: Module, config: Exclude<OptimizerConfig, { type: 'adamw' }>): Group[] {
+  const { lr, weightDecay, biasLrFactor, biasWeightDecay = weightDecay, normWeightDecay = weightDecay } = config;
+  const kinds = learningParameters(model);
+  const rules = {
+    weight: { lrMultiplier: 1, lr, weightDecay },
+    bias: { lrMultiplier: biasLrFactor, lr: lr * biasLrFactor, weightDecay: biasWeightDecay },
+    norm: { lrMultiplier: 1, lr, weightDecay: normWeightDecay },
+  };
+  if (biasLrFactor === 1 && biasWeightDecay === weightDecay && normWeightDecay === weightDecay)
+    return [{ params: [...kinds.values()].flat(), ...rules.weight }];
+  return Array.from(kinds, ([kind, params]) => ({ params, ...rules[kind] }));
 }

@@ -14,30 +14,34 @@ const SPEED_WINDOW = 50;
 const SHOWN_WARNINGS = 5;
 
 export class RunLog implements TrainObserver {
-  readonly #output: string;
+  readonly #output: string | undefined;
   readonly #line: ProgressLine;
   #metrics: MetricsLog | undefined;
   #events: TensorBoardWriter | undefined;
   #start: TrainStart | undefined;
   #recent: StepRecord[] = [];
 
-  constructor(output: string, line: ProgressLine = createProgressLine()) {
+  /** @param output the run's folder; undefined writes nothing down */
+  constructor(output: string | undefined, line: ProgressLine = createProgressLine()) {
     this.#output = output;
     this.#line = line;
   }
 
   onStart(start: TrainStart): void {
     this.#start = start;
-    this.#metrics = MetricsLog.open(join(this.#output, 'metrics.jsonl'), start.iteration);
-    this.#events = TensorBoardWriter.open(
-      join(this.#output, 'tensorboard'),
-      start.iteration > 0 ? { firstStep: start.iteration + 1 } : {},
-    );
+    if (this.#output !== undefined) {
+      this.#metrics = MetricsLog.open(join(this.#output, 'metrics.jsonl'), start.iteration);
+      this.#events = TensorBoardWriter.open(
+        join(this.#output, 'tensorboard'),
+        start.iteration > 0 ? { firstStep: start.iteration + 1 } : {},
+      );
+    }
     const { model, train, data } = start.config;
     this.#line.note(
       `${model.type}, ${millions(start.parameters)} parameters (${millions(start.learningParameters)} learning), ${start.categories.length} categories; ` +
         `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${train.batchSize * train.accumulate}, ${train.precision}, ${start.threads} threads, ${data.workers} workers`,
     );
+    if (start.schedule.explanation) this.#line.note(start.schedule.explanation);
     for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);
     const hidden = start.warnings.length - SHOWN_WARNINGS;
     if (hidden > 0) this.#line.note(`and ${hidden} more warnings: goshawk data check lists them`);
@@ -52,20 +56,21 @@ export class RunLog implements TrainObserver {
 
   onStep(step: StepRecord): void {
     const { train } = this.#start!.config;
+    const { iterations } = this.#start!.schedule;
     this.#recent = [...this.#recent.slice(1 - SPEED_WINDOW), step];
     const seconds = sum(this.#recent, (record) => record.seconds);
     const imagesPerSecond = sum(this.#recent, (record) => record.images) / seconds;
     const dataShare = sum(this.#recent, (record) => record.dataSeconds) / seconds;
-    const remaining = ((train.iterations - step.iteration) * seconds) / this.#recent.length;
+    const remaining = ((iterations - step.iteration) * seconds) / this.#recent.length;
     const memory = process.memoryUsage.rss();
     const losses = Object.entries(step.losses).map(
       ([name, value]) => `${name.replace('loss_', '')} ${value.toFixed(3)}`,
     );
     this.#line.update(
-      `${step.iteration}/${train.iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
+      `${step.iteration}/${iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
         `${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${formatBytes(memory)}  ${formatDuration(remaining)} left`,
     );
-    if (step.iteration % train.logEvery !== 0 && step.iteration !== train.iterations) return;
+    if (step.iteration % train.logEvery !== 0 && step.iteration !== iterations) return;
     const record = {
       loss: step.totalLoss,
       ...step.losses,
@@ -75,8 +80,8 @@ export class RunLog implements TrainObserver {
       memory_bytes: memory,
       ...(step.gradientNorm === undefined ? {} : { gradient_norm: step.gradientNorm }),
     };
-    this.#metrics!.write({ iteration: step.iteration, ...record });
-    this.#events!.scalars(step.iteration, prefixed('train', record));
+    this.#metrics?.write({ iteration: step.iteration, ...record });
+    this.#events?.scalars(step.iteration, prefixed('train', record));
   }
 
   onEvaluationProgress(done: number, total: number): void {
@@ -89,8 +94,8 @@ export class RunLog implements TrainObserver {
         Object.entries(stats).map(([name, value]) => [`${type}/${name}`, value] as const),
       ),
     );
-    this.#metrics!.write({ iteration, ...figures, evaluation_seconds: seconds });
-    this.#events!.scalars(iteration, prefixed('val', figures));
+    this.#metrics?.write({ iteration, ...figures, evaluation_seconds: seconds });
+    this.#events?.scalars(iteration, prefixed('val', figures));
     this.#line.note(
       `iteration ${iteration}, evaluated in ${formatDuration(seconds)}:\n${formatEvaluations(evaluations)}`,
     );

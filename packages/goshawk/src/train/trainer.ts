@@ -26,8 +26,9 @@ import {
   writeCheckpoint,
   writeWeights,
 } from './checkpoint.js';
+import { type EffectiveSchedule, effectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
-import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
+import { buildOptimizer, correctMomentum, type DetectorOptimizer } from './optimizer.js';
 import { classCount, openSplit, requireCategoriesOf, requireSameCategories } from './training-data.js';
 import { trainingStep } from './training-step.js';
 
@@ -39,6 +40,8 @@ export interface TrainOptions {
   readonly init?: string;
   /** Continue from the newest checkpoint in `output`; from the beginning where there is none. Default false. */
   readonly resume?: boolean;
+  /** false: nothing is written, neither checkpoints nor weights: to try something out. Default true. */
+  readonly save?: boolean;
   /** Ends the training after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
@@ -61,6 +64,7 @@ export interface TrainStart {
   readonly parameters: number;
   readonly learningParameters: number;
   readonly threads: number;
+  readonly schedule: EffectiveSchedule;
   /** One line each: what was left out of the annotations, and what looks wrong in them. */
   readonly warnings: readonly string[];
   /** Steps done before, when resuming. */
@@ -85,7 +89,7 @@ export interface TrainResult {
   readonly model: Detector;
   readonly categories: readonly Category[];
   readonly iteration: number;
-  /** The weights alone; absent when the training was ended early. */
+  /** The weights alone; absent when the training was ended early, and without `save`. */
   readonly weights?: string;
   readonly evaluations?: ReadonlyMap<IouType, CocoEvaluation>;
 }
@@ -99,7 +103,7 @@ const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
  *   checkpoints of another run; NonFiniteLossError
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, observer, signal } = options;
+  const { config, output, observer, signal, save = true } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   keepFreedMemory(KEPT_MEMORY_BYTES);
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
@@ -116,13 +120,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   });
   const initialised = resumed === undefined ? startingWeights(options, model) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
-  mkdirSync(checkpoints, { recursive: true });
-  // A training that is killed while it writes leaves a file as large as a checkpoint.
-  for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
+  if (save) {
+    mkdirSync(checkpoints, { recursive: true });
+    // A training that is killed while it writes leaves a file as large as a checkpoint.
+    for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
+  }
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
 
-  const run = new Run(options, model, optimizer, categories, valSet, checkpoints);
+  const schedule = effectiveSchedule(config.train, trainSet.samples.length);
+  const run = new Run(options, { model, optimizer, categories, valSet, checkpoints, schedule });
   run.iteration = progress?.iteration ?? 0;
   run.best = progress?.best;
   const parameters = model.parameters();
@@ -135,6 +142,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
+    schedule,
     warnings: [...trainSet.warnings, ...(valSet?.warnings ?? [])],
     iteration: run.iteration,
     initialised,
@@ -159,10 +167,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 }
 
 /** The checkpoint to continue from. @throws InputError where there are some and `resume` is not set */
-function newestCheckpoint(folder: string, { output, resume }: TrainOptions): string | undefined {
+function newestCheckpoint(folder: string, { output, resume, save = true }: TrainOptions): string | undefined {
   const newest = listCheckpoints(folder).at(-1);
   if (newest === undefined) return undefined;
   if (resume) return checkpointPath(folder, newest);
+  if (!save) return undefined;
   throw new InputError(
     'usage',
     `${output}: has checkpoints of an earlier training: continue it with --resume, or choose another --output`,
@@ -177,6 +186,16 @@ function startingWeights({ config, init }: TrainOptions, model: Detector): LoadR
   return init === undefined ? ofBackbone : load(init);
 }
 
+interface RunParts {
+  readonly model: Detector;
+  readonly optimizer: DetectorOptimizer;
+  readonly categories: readonly Category[];
+  readonly valSet: DetectionDataset | undefined;
+  /** Their folder. */
+  readonly checkpoints: string;
+  readonly schedule: EffectiveSchedule;
+}
+
 /** One training in progress. */
 class Run {
   iteration = 0;
@@ -187,26 +206,22 @@ class Run {
   readonly #categories: readonly Category[];
   readonly #valSet: DetectionDataset | undefined;
   readonly #checkpoints: string;
+  readonly #schedule: EffectiveSchedule;
 
-  constructor(
-    options: TrainOptions,
-    model: Detector,
-    optimizer: DetectorOptimizer,
-    categories: readonly Category[],
-    valSet: DetectionDataset | undefined,
-    checkpoints: string,
-  ) {
+  constructor(options: TrainOptions, parts: RunParts) {
     this.#options = options;
-    this.#model = model;
-    this.#optimizer = optimizer;
-    this.#categories = categories;
-    this.#valSet = valSet;
-    this.#checkpoints = checkpoints;
+    this.#model = parts.model;
+    this.#optimizer = parts.optimizer;
+    this.#categories = parts.categories;
+    this.#valSet = parts.valSet;
+    this.#checkpoints = parts.checkpoints;
+    this.#schedule = parts.schedule;
   }
 
   async untilDone(loader: Loader, signal: AbortSignal | undefined): Promise<TrainResult> {
-    const { config, observer, output } = this.#options;
-    const { iterations, checkpointEvery, evaluateEvery, keepCheckpoints } = config.train;
+    const { config, observer, output, save = true } = this.#options;
+    const { iterations } = this.#schedule;
+    const { checkpointEvery, evaluateEvery, keepCheckpoints } = config.train;
     this.#model.train();
     let evaluations: ReadonlyMap<IouType, CocoEvaluation> | undefined;
     while (this.iteration < iterations && !signal?.aborted) {
@@ -215,7 +230,7 @@ class Run {
       evaluations = undefined;
       if (this.#valSet && (last || (evaluateEvery > 0 && this.iteration % evaluateEvery === 0)))
         evaluations = await this.#evaluate();
-      if (last || signal?.aborted || this.iteration % checkpointEvery === 0) {
+      if (save && (last || signal?.aborted || this.iteration % checkpointEvery === 0)) {
         const progress = { iteration: this.iteration, loader: loader.state(), best: this.best };
         const path = writeCheckpoint(this.#checkpoints, this.#model, this.#optimizer, progress, this.#description());
         pruneCheckpoints(this.#checkpoints, keepCheckpoints);
@@ -224,6 +239,7 @@ class Run {
     }
     const done = { model: this.#model, categories: this.#categories, iteration: this.iteration };
     if (this.iteration < iterations) return done;
+    if (!save) return { ...done, evaluations };
     const weights = join(output, 'final.safetensors');
     writeWeights(weights, this.#model, this.#description());
     return { ...done, weights, evaluations };
@@ -232,8 +248,10 @@ class Run {
   async #step(loader: Loader): Promise<StepRecord> {
     const { train, runtime } = this.#options.config;
     const started = performance.now();
-    const learningRate = train.optimizer.lr * learningRateFactor(this.iteration, train.schedule);
+    const learningRate = this.#learningRateAt(this.iteration);
     this.#optimizer.setLearningRate(learningRate);
+    if (train.momentumCorrection && this.iteration > 0)
+      correctMomentum(this.#optimizer, { from: this.#learningRateAt(this.iteration - 1), to: learningRate });
     const sums: Record<string, number> = {};
     let images = 0;
     let dataSeconds = 0;
@@ -245,7 +263,7 @@ class Run {
       const losses = trainingStep(this.#model, next.value, {
         precision: train.precision,
         device: runtime.device,
-        accumulate: train.accumulate,
+        divisor: train.gradients === 'mean' ? train.accumulate : 1,
       });
       for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value / train.accumulate;
       images += next.value.images.length;
@@ -270,8 +288,12 @@ class Run {
     };
   }
 
+  #learningRateAt(iteration: number): number {
+    return this.#schedule.learningRate * learningRateFactor(iteration, this.#schedule.schedule);
+  }
+
   async #evaluate(): Promise<ReadonlyMap<IouType, CocoEvaluation>> {
-    const { config, observer, output } = this.#options;
+    const { config, observer, output, save = true } = this.#options;
     const predictor = new Predictor({
       model: this.#model,
       categories: this.#categories,
@@ -293,7 +315,7 @@ class Run {
     const figure = evaluations.get('bbox')?.stats.AP ?? -1;
     if (this.best === undefined || figure > this.best) {
       this.best = figure;
-      writeWeights(join(output, 'best.safetensors'), this.#model, this.#description());
+      if (save) writeWeights(join(output, 'best.safetensors'), this.#model, this.#description());
     }
     return evaluations;
   }

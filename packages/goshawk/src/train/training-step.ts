@@ -13,15 +13,15 @@ export class NonFiniteLossError extends Error {
 export interface StepOptions {
   readonly precision: 'fp32' | 'bf16';
   readonly device: string;
-  /** The gradients of so many steps are averaged. */
-  readonly accumulate: number;
+  /** The gradients are divided by this: where those of several steps are averaged, their number. */
+  readonly divisor: number;
 }
 
 /** Adds one batch's gradients to the model's parameters; returns its losses by name. */
 export function trainingStep(
   model: Detector,
   batch: Batch,
-  { precision, device, accumulate }: StepOptions,
+  { precision, device, divisor }: StepOptions,
 ): Record<string, number> {
   return scope(() => {
     const targets = targetsOf(batch, device);
@@ -35,7 +35,7 @@ export function trainingStep(
       );
     }
     const total = totalLoss(losses);
-    (accumulate > 1 ? ops.div(total, accumulate) : total).backward();
+    (divisor === 1 ? total : ops.div(total, divisor)).backward();
     return values;
   });
 }

@@ -1,0 +1,68 @@
+// What a config's training comes to for its batch and its data: the learning rate, how many iterations, when it steps.
+import type { TrainConfig } from '../config/index.js';
+import type { IterationSchedule } from './lr-schedule.js';
+
+export interface EffectiveSchedule {
+  /** After the warm-up and before the steps. */
+  readonly learningRate: number;
+  /** Optimizer steps of the whole training. */
+  readonly iterations: number;
+  readonly schedule: IterationSchedule;
+  /** What differs from the config's numbers, in a sentence; absent where nothing does. */
+  readonly explanation?: string;
+}
+
+/**
+ * Scales by the batch as Detectron.pytorch does (tools/train_net_step.py): the rate in proportion to the images that one
+ * gradient is averaged over, iterations and steps inversely to the images of one optimizer step, `int(x * scale + 0.5)`.
+ * An epoch has ceil(images / images a step) iterations; what is given in epochs is not scaled.
+ * @param imageCount pictures of the training set
+ */
+export function effectiveSchedule(train: TrainConfig, imageCount: number): EffectiveSchedule {
+  const imagesPerStep = train.batchSize * train.accumulate;
+  const reference = train.referenceBatchSize;
+  // Where gradients are summed, accumulating enlarges the step by itself.
+  const averaged = train.gradients === 'mean' ? imagesPerStep : train.batchSize;
+  const lrScale = reference === undefined ? 1 : averaged / reference;
+  const countScale = reference === undefined ? 1 : reference / imagesPerStep;
+  const scaled = (count: number, isScaled: boolean) => (isScaled ? Math.floor(count * countScale + 0.5) : count);
+  const perEpoch = Math.ceil(imageCount / imagesPerStep);
+
+  const { stepUnit, ...schedule } = train.schedule;
+  const learningRate = train.optimizer.lr * lrScale;
+  const iterations =
+    train.epochs === undefined ? Math.max(1, scaled(train.iterations, train.scaleSchedule)) : train.epochs * perEpoch;
+  const steps = schedule.steps.map((step) =>
+    stepUnit === 'epoch' ? step * perEpoch : scaled(step, train.scaleSchedule),
+  );
+  const warmupIterations = scaled(schedule.warmupIterations, train.scaleWarmup);
+
+  const changes = [
+    ...changed('the learning rate', [train.optimizer.lr], [learningRate]),
+    ...(train.epochs === undefined ? changed('iterations', [train.iterations], [iterations]) : []),
+    ...(stepUnit === 'iteration' ? changed('steps', schedule.steps, steps) : []),
+    ...changed('the warm-up', [schedule.warmupIterations], [warmupIterations]),
+  ];
+  const inEpochs = [
+    ...(train.epochs === undefined ? [] : [`${train.epochs} epochs are ${iterations} iterations`]),
+    ...(stepUnit === 'epoch' && steps.length > 0 ? [`steps come at ${steps.join(', ')}`] : []),
+  ];
+  const sentences = [
+    ...(changes.length > 0
+      ? [`scaled from ${reference} images a step to ${imagesPerStep}: ${changes.join('; ')}`]
+      : []),
+    ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join('; ')}`] : []),
+  ];
+  return {
+    learningRate,
+    iterations,
+    schedule: { ...schedule, steps, warmupIterations },
+    ...(sentences.length > 0 && { explanation: sentences.join('; ') }),
+  };
+}
+
+function changed(what: string, from: readonly number[], to: readonly number[]): string[] {
+  const isSame = from.every((value, i) => value === to[i]);
+  const list = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(', ');
+  return isSame ? [] : [`${what} ${list(from)} becomes ${list(to)} (x ${Number((to[0]! / from[0]!).toPrecision(4))})`];
+}
