@@ -4,3 +4,19 @@ export type { CategoryStats, CocoStatName, CocoStats } from './coco-stats.js';
 export { formatCocoTable } from './coco-table.js';
 export { type CocoEvaluation, type CocoEvaluationInput, evaluateCoco } from './evaluate-coco.js';
 export { keypointSimilarity } from './keypoint-similarity.js';
+export {
+  evaluateProposals,
+  formatProposalTable,
+  type ImageProposals,
+  type ProposalRecall,
+  type ProposalRecallInput,
+  proposalRecallStats,
+} from './proposal-recall.js';
+export {
+  evaluateVoc,
+  type VocClassResult,
+  type VocEvaluation,
+  type VocEvaluationInput,
+  type VocMetric,
+} from './voc-ap.js';
+export { formatVocTable } from './voc-table.js';
