@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { nearestMaskCrop } from './mask-crop.js';
+import { maskInWindow, nearestMaskCrop } from './mask-crop.js';
 
 interface MaskCase {
   size: [number, number];
@@ -63,4 +63,20 @@ test('a run over several columns fills their whole height', () => {
   const crop = nearestMaskCrop(rle, 4, 3);
   assert.deepEqual([crop.x, crop.y, crop.width, crop.height], [1, 0, 3, 3]);
   assert.deepEqual([...crop.data], [0, 1, 1, 1, 1, 0, 1, 1, 0]);
+});
+
+test('a mask in a window is that part of the full picture, wherever they overlap', () => {
+  const data = Uint8Array.of(1, 0, 1, 1, 1, 0);
+  const mask = { x: 3, y: 2, width: 3, height: 2, data };
+  const full = fullSize(mask, 8, 8);
+  for (let x = 0; x < 7; x++) {
+    for (let y = 0; y < 7; y++) {
+      const window = { x, y, width: Math.min(3, 8 - x), height: Math.min(2, 8 - y) };
+      const part = fullSize(maskInWindow(mask, window), window.width, window.height);
+      part.forEach((value, i) => {
+        const at = (y + Math.floor(i / window.width)) * 8 + x + (i % window.width);
+        assert.equal(value, full[at], `window ${x}, ${y}: value ${i}`);
+      });
+    }
+  }
 });

@@ -10,6 +10,11 @@ export interface PixelWindow {
   readonly height: number;
 }
 
+/** The window that is the whole picture. */
+export function wholeWindow(width: number, height: number): PixelWindow {
+  return { x: 0, y: 0, width, height };
+}
+
 interface Sides {
   readonly width: number;
   readonly height: number;

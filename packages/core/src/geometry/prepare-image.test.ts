@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createRandom } from '../random/random.js';
 import {
   fillPadding,
   paddedBatchSize,
@@ -28,6 +29,34 @@ for (const kernel of ['torch', 'opencv', 'pil'] as const) {
     const { pixels } = prepareImage(image, { ...preprocess, std: [1, 2, 4] });
     assert.ok(Math.abs(pixels[3]! - (image.data[5]! - 100)) < 1e-4);
     assert.ok(Math.abs(pixels[5]! - (image.data[3]! - 120) / 4) < 1e-4);
+  });
+
+  test(`${kernel}: a window is that part of the whole, for shrunk, enlarged and unchanged sides`, () => {
+    const random = createRandom(3);
+    const between = (low: number, high: number) => low + random.integer(high - low + 1);
+    for (let round = 0; round < 40; round++) {
+      const picture = { width: between(1, 12), height: between(1, 12), data: new Uint8Array(432) };
+      picture.data.forEach((_, i) => {
+        picture.data[i] = random.integer(256);
+      });
+      const keeps = round % 4 === 0;
+      const target = { width: keeps ? picture.width : between(1, 24), height: between(1, 24) };
+      const [stepX, stepY] = [picture.width / target.width, picture.height / target.height];
+      const size = { ...target, scaleX: 1 / stepX, scaleY: 1 / stepY, stepX, stepY };
+      const window = { x: random.integer(target.width), y: random.integer(target.height) };
+      const sides = { width: between(1, target.width - window.x), height: between(1, target.height - window.y) };
+      const whole = prepareImage(picture, unscaled(kernel), { size }).pixels;
+      const part = prepareImage(picture, unscaled(kernel), { size, window: { ...window, ...sides } });
+      assert.deepEqual(
+        [part.width, part.height, part.pixels.length],
+        [...Object.values(sides), sides.width * sides.height * 3],
+      );
+      for (let y = 0; y < sides.height; y++) {
+        const from = ((window.y + y) * target.width + window.x) * 3;
+        const row = part.pixels.slice(y * sides.width * 3, (y + 1) * sides.width * 3);
+        assert.deepEqual(row, whole.slice(from, from + sides.width * 3), `round ${round}, row ${y}`);
+      }
+    }
   });
 
   test(`${kernel}: a picture written into its slot of a batch touches nothing else, and padding fills the rest`, () => {

@@ -1,6 +1,7 @@
 // From a decoded picture to what a network reads: chosen size, resized, normalised, float32. Every way in which the systems
 // differ here (rule, kernel, channel order, mean and deviation, padding) is a field of `Preprocess`.
 import type { RgbImage } from './image.js';
+import { type PixelWindow, wholeWindow } from './pixel-window.js';
 import { resizeOpenCvRows } from './resize-opencv.js';
 import { resizePil } from './resize-pil.js';
 import { type FloatDestination, resizeTorch } from './resize-torch.js';
@@ -59,30 +60,41 @@ export interface PreparedImage {
  * Resizes and normalises `image`.
  * @param options.into writes there (a padded batch) instead of into a new array without gaps
  * @param options.size another size than the rule's, e.g. of a multi-scale draw
+ * @param options.window the part of the resized picture that is wanted; only that is computed. Default: all of it.
  */
 export function prepareImage(
   image: RgbImage,
   preprocess: Preprocess,
-  options: { readonly into?: FloatDestination; readonly size?: NetworkSize } = {},
+  options: { readonly into?: FloatDestination; readonly size?: NetworkSize; readonly window?: PixelWindow } = {},
 ): PreparedImage {
   const size = options.size ?? networkSize(image.width, image.height, preprocess.resize.rule, { ...preprocess.resize });
-  const { width, height, scaleX, scaleY } = size;
+  const { scaleX, scaleY } = size;
+  const { window = wholeWindow(size.width, size.height) } = options;
+  const { width, height } = window;
   const into = options.into ?? { data: new Float32Array(width * height * 3), offset: 0, rowStride: width * 3 };
   const source: readonly [number, number, number] = preprocess.channels === 'rgb' ? [0, 1, 2] : [2, 1, 0];
   const gain = preprocess.std.map((std) => preprocess.valueScale / std) as [number, number, number];
   const bias = preprocess.std.map((std, c) => -preprocess.mean[c]! / std) as [number, number, number];
   switch (preprocess.resize.kernel) {
     case 'torch':
-      resizeTorch(image, width, height, { stepX: size.stepX, stepY: size.stepY, gain, bias, source, into });
+      resizeTorch(image, size.width, size.height, {
+        stepX: size.stepX,
+        stepY: size.stepY,
+        gain,
+        bias,
+        source,
+        into,
+        window,
+      });
       break;
     case 'opencv': {
       const normalise = rowNormaliser(gain, bias, source, into);
-      resizeOpenCvRows(image, width, height, normalise);
+      resizeOpenCvRows(image, size.width, size.height, normalise, window);
       break;
     }
     case 'pil': {
       const normalise = rowNormaliser(gain, bias, source, into);
-      const { data } = resizePil(image, width, height);
+      const { data } = resizePil(image, size.width, size.height, window);
       for (let y = 0; y < height; y++) normalise(y, data.subarray(y * width * 3, (y + 1) * width * 3));
       break;
     }

@@ -1,6 +1,7 @@
 // OpenCV's cv::resize with INTER_LINEAR on uint8, bit for bit: 11-bit fixed-point weights along both axes.
 // The arithmetic is that of OpenCV's resize.cpp (HResizeLinear, VResizeLinear), checked against OpenCV 5.0.
 import type { RgbImage } from './image.js';
+import { type PixelWindow, wholeWindow } from './pixel-window.js';
 
 /** `image` at `width` x `height` as OpenCV's bilinear makes it (no low-pass when shrinking). */
 export function resizeOpenCv(image: RgbImage, width: number, height: number): RgbImage {
@@ -13,22 +14,24 @@ export function resizeOpenCv(image: RgbImage, width: number, height: number): Rg
 /**
  * The same, row by row: `emit` is called with each output row (`width * 3` values, valid during the call only), so that
  * a caller can convert rows without a second picture in memory.
+ * @param window only this part of the output is computed; its rows are numbered from 0
  */
 export function resizeOpenCvRows(
   image: RgbImage,
   width: number,
   height: number,
   emit: (y: number, row: Uint8Array) => void,
+  window: PixelWindow = wholeWindow(width, height),
 ): void {
-  const stride = width * 3;
-  const columns = columnTable(image.width, width);
+  const stride = window.width * 3;
+  const columns = columnTable(image.width, width, window);
   const above = { y: -1, values: new Int32Array(stride) };
   const below = { y: -1, values: new Int32Array(stride) };
   const row = new Uint8Array(stride);
   const last = image.height - 1;
   const scale = image.height / height;
-  for (let y = 0; y < height; y++) {
-    const position = Math.fround((y + 0.5) * scale - 0.5);
+  for (let y = 0; y < window.height; y++) {
+    const position = Math.fround((window.y + y + 0.5) * scale - 0.5);
     const start = Math.floor(position);
     const fraction = Math.fround(position - start);
     const y0 = Math.min(Math.max(start, 0), last);
@@ -57,16 +60,16 @@ interface ColumnTable {
   readonly rightWeight: Int32Array;
 }
 
-function columnTable(from: number, to: number): ColumnTable {
+function columnTable(from: number, to: number, { x: first, width }: PixelWindow): ColumnTable {
   const table: ColumnTable = {
-    left: new Int32Array(to),
-    right: new Int32Array(to),
-    leftWeight: new Int32Array(to),
-    rightWeight: new Int32Array(to),
+    left: new Int32Array(width),
+    right: new Int32Array(width),
+    leftWeight: new Int32Array(width),
+    rightWeight: new Int32Array(width),
   };
   const scale = from / to;
-  for (let x = 0; x < to; x++) {
-    const position = Math.fround((x + 0.5) * scale - 0.5);
+  for (let x = 0; x < width; x++) {
+    const position = Math.fround((first + x + 0.5) * scale - 0.5);
     let start = Math.floor(position);
     let fraction = Math.fround(position - start);
     if (start < 0) {

@@ -1,17 +1,33 @@
 // PIL's Image.resize with BILINEAR on uint8, bit for bit: a triangle filter widened when shrinking (antialiased), one
 // pass along x and one along y, each rounded to uint8. The arithmetic is that of Pillow's Resample.c, checked against 12.3.
 import type { RgbImage } from './image.js';
+import { type PixelWindow, wholeWindow } from './pixel-window.js';
 
 // Resample.c, PRECISION_BITS: 32 - 8 bits of a value - 2 bits of headroom.
 const PRECISION_BITS = 22;
 
-/** `image` at `width` x `height` as PIL's bilinear makes it. */
-export function resizePil(image: RgbImage, width: number, height: number): RgbImage {
-  let data = image.data;
+/**
+ * `image` at `width` x `height` as PIL's bilinear makes it.
+ * @param window only this part of the output is computed and returned
+ */
+export function resizePil(
+  image: RgbImage,
+  width: number,
+  height: number,
+  window: PixelWindow = wholeWindow(width, height),
+): RgbImage {
+  const rows = filterTable(image.height, height, window.y, window.height);
+  const last = rows.start.length - 1;
+  const firstRow = rows.start[0]!;
+  const rowCount = rows.start[last]! + rows.count[last]! - firstRow;
+  let data = image.data.subarray(firstRow * image.width * 3, (firstRow + rowCount) * image.width * 3);
   // A pass that changes nothing is left out, as in PIL.
-  if (width !== image.width) data = resizeColumns(data, image.width, image.height, width);
-  if (height !== image.height) data = resizeRows(data, width, image.height, height);
-  return { width, height, data: data === image.data ? data.slice() : data };
+  if (width !== image.width || window.width !== width)
+    data = resizeColumns(data, image.width, rowCount, filterTable(image.width, width, window.x, window.width));
+  if (height !== image.height) data = resizeRows(data, window.width, firstRow, rows);
+  const length = window.width * window.height * 3;
+  const isOwn = data.buffer !== image.data.buffer && data.length === length;
+  return { width: window.width, height: window.height, data: isOwn ? data : data.slice(0, length) };
 }
 
 interface FilterTable {
@@ -23,14 +39,20 @@ interface FilterTable {
   readonly size: number;
 }
 
-function filterTable(from: number, to: number): FilterTable {
+/** Of `outputs` output positions from `offset` on. */
+function filterTable(from: number, to: number, offset: number, outputs: number): FilterTable {
   const scale = from / to;
   const radius = Math.max(scale, 1);
   const size = Math.ceil(radius) * 2 + 1;
-  const table = { start: new Int32Array(to), count: new Int32Array(to), weights: new Int32Array(to * size), size };
+  const table = {
+    start: new Int32Array(outputs),
+    count: new Int32Array(outputs),
+    weights: new Int32Array(outputs * size),
+    size,
+  };
   const exact = new Float64Array(size);
-  for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale;
+  for (let i = 0; i < outputs; i++) {
+    const centre = (offset + i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - radius + 0.5));
     const end = Math.min(from, Math.trunc(centre + radius + 0.5));
     let sum = 0;
@@ -48,8 +70,9 @@ function filterTable(from: number, to: number): FilterTable {
   return table;
 }
 
-function resizeColumns(data: Uint8Array, from: number, rows: number, to: number): Uint8Array {
-  const { start, count, weights, size } = filterTable(from, to);
+function resizeColumns(data: Uint8Array, from: number, rows: number, columns: FilterTable): Uint8Array {
+  const { start, count, weights, size } = columns;
+  const to = start.length;
   const out = new Uint8Array(rows * to * 3);
   for (let y = 0, o = 0; y < rows; y++) {
     const base = y * from * 3;
@@ -73,8 +96,10 @@ function resizeColumns(data: Uint8Array, from: number, rows: number, to: number)
   return out;
 }
 
-function resizeRows(data: Uint8Array, width: number, from: number, to: number): Uint8Array {
-  const { start, count, weights, size } = filterTable(from, to);
+/** @param firstRow the source row with which `data` begins */
+function resizeRows(data: Uint8Array, width: number, firstRow: number, rows: FilterTable): Uint8Array {
+  const { start, count, weights, size } = rows;
+  const to = start.length;
   const stride = width * 3;
   const out = new Uint8Array(to * stride);
   const sums = new Int32Array(stride);
@@ -82,7 +107,7 @@ function resizeRows(data: Uint8Array, width: number, from: number, to: number): 
     sums.fill(1 << (PRECISION_BITS - 1));
     for (let k = 0; k < count[y]!; k++) {
       const weight = weights[y * size + k]!;
-      const base = (start[y]! + k) * stride;
+      const base = (start[y]! - firstRow + k) * stride;
       for (let i = 0; i < stride; i++) sums[i] = sums[i]! + data[base + i]! * weight;
     }
     const base = y * stride;

@@ -1,6 +1,7 @@
 // Float bilinear resizing as aten::upsample_bilinear2d does it with align_corners=false (no antialias), with a per-channel
 // affine map fused in: interpolation and normalisation are both linear, so one pass over the pixels does both.
 import type { RgbImage } from './image.js';
+import { type PixelWindow, wholeWindow } from './pixel-window.js';
 
 /** Where rows of floats go: row y starts at `offset + y * rowStride`. */
 export interface FloatDestination {
@@ -23,9 +24,11 @@ export interface TorchResizeOptions {
   readonly source?: readonly [number, number, number];
   /** Default: a new array, rows without gaps. */
   readonly into?: FloatDestination;
+  /** Only this part of the output is computed. Default: all of it. */
+  readonly window?: PixelWindow;
 }
 
-/** `image` at `width` x `height` in float32, HWC; values 0..255 unless `gain` and `bias` say otherwise. */
+/** `image` at `width` x `height`, or a window of that, in float32, HWC; 0..255 unless `gain` and `bias` say otherwise. */
 export function resizeTorch(
   image: RgbImage,
   width: number,
@@ -34,13 +37,15 @@ export function resizeTorch(
 ): Float32Array {
   const { stepX = image.width / width, stepY = image.height / height } = options;
   const { gain = [1, 1, 1], bias = [0, 0, 0], source = [0, 1, 2] } = options;
-  const into = options.into ?? { data: new Float32Array(width * height * 3), offset: 0, rowStride: width * 3 };
-  const columns = axisTable(image.width, width, stepX);
-  const rows = axisTable(image.height, height, stepY);
+  const { window = wholeWindow(width, height) } = options;
+  const stride = window.width * 3;
+  const into = options.into ?? { data: new Float32Array(window.height * stride), offset: 0, rowStride: stride };
+  const columns = axisTable(image.width, window.x, window.width, stepX);
+  const rows = axisTable(image.height, window.y, window.height, stepY);
   const map: ChannelMap = { gain, bias, source };
-  const above = { y: -1, values: new Float32Array(width * 3) };
-  const below = { y: -1, values: new Float32Array(width * 3) };
-  for (let y = 0; y < height; y++) {
+  const above = { y: -1, values: new Float32Array(stride) };
+  const below = { y: -1, values: new Float32Array(stride) };
+  for (let y = 0; y < window.height; y++) {
     const y0 = rows.first[y]!;
     const y1 = rows.second[y]!;
     if (above.y !== y0) {
@@ -71,14 +76,14 @@ interface AxisTable {
 }
 
 /**
- * aten's area_pixel_compute_source_index and guard_index_and_lambda. The product and the subtraction round to float32
+ * Of `count` output positions from `start` on. aten's area_pixel_compute_source_index and guard_index_and_lambda. The product and the subtraction round to float32
  * once, together: that is what aten's builds with fused multiply-add give.
  */
-function axisTable(from: number, to: number, step: number): AxisTable {
-  const table = { first: new Int32Array(to), second: new Int32Array(to), fraction: new Float32Array(to) };
+function axisTable(from: number, start: number, count: number, step: number): AxisTable {
+  const table = { first: new Int32Array(count), second: new Int32Array(count), fraction: new Float32Array(count) };
   const scale = Math.fround(step);
-  for (let i = 0; i < to; i++) {
-    const position = Math.max(0, Math.fround(scale * (i + 0.5) - 0.5));
+  for (let i = 0; i < count; i++) {
+    const position = Math.max(0, Math.fround(scale * (start + i + 0.5) - 0.5));
     const first = Math.min(Math.trunc(position), from - 1);
     table.first[i] = first;
     table.second[i] = Math.min(first + 1, from - 1);

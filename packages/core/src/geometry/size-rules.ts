@@ -105,6 +105,17 @@ export function maskrcnnBenchmarkSize(width: number, height: number, { minSize, 
     : toSize(width, height, Math.trunc((target * width) / height), target);
 }
 
+/** As large as fits into `limits` with its sides in proportion: mmcv's imrescale, as {@link mmdetSize} rounds. */
+export function fittedSize(
+  width: number,
+  height: number,
+  limits: { readonly width: number; readonly height: number },
+): NetworkSize {
+  const factor = Math.min(limits.width / width, limits.height / height);
+  const size = toSize(width, height, Math.floor(width * factor + 0.5), Math.floor(height * factor + 0.5));
+  return { ...size, scaleX: factor, scaleY: factor };
+}
+
 /** `size` made a multiple of `multiple` by adding at most multiple - 1 pixels. */
 export function paddedSize(size: number, multiple: number): number {
   return Math.ceil(size / multiple) * multiple;
