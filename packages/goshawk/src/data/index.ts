@@ -3,3 +3,4 @@ export * from './dataset.js';
 export * from './decode-image.js';
 export * from './loader.js';
 export * from './samplers.js';
+export * from './proposals-file.js';
