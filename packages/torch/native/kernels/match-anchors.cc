@@ -71,10 +71,13 @@ at::Tensor box_iou_cpu(const at::Tensor& a, const at::Tensor& b, bool plus_one) 
  * on box_iou in float32, equal IoUs going to the first ground truth. With allow_low_quality each box that reaches a
  * ground truth's best IoU is matched after all, to its own best. As there, a ground truth that no box overlaps has a
  * best IoU of 0, which every box that misses it reaches. An IoU that is not a number counts as 0.
+ *
+ * With last_claims it is mmdetection 1's MaxIoUAssigner: a ground truth takes the boxes that reach its best IoU from
+ * whatever they matched before, the last one wins, and one that no box overlaps takes none.
  */
 at::Tensor match_anchors_cpu(
     const at::Tensor& gt_boxes, const at::Tensor& boxes, double low, double high, bool allow_low_quality,
-    bool plus_one) {
+    bool plus_one, bool last_claims) {
   check_boxes("match_anchors", "gt_boxes", gt_boxes);
   check_boxes("match_anchors", "boxes", boxes);
   TORCH_CHECK(low <= high, "match_anchors: low must be at most high, got ", low, " and ", high);
@@ -153,7 +156,7 @@ at::Tensor match_anchors_cpu(
       BoxColumns<float> columns;
       for (int64_t g = 0; g < gt_count; ++g) {
         const float best = gt_best[static_cast<size_t>(g)];
-        if (block_best[static_cast<size_t>(block * gt_count + g)] != best) {
+        if (block_best[static_cast<size_t>(block * gt_count + g)] != best || (last_claims && best == 0.0f)) {
           continue;
         }
         if (columns.size() == 0) {
@@ -163,7 +166,7 @@ at::Tensor match_anchors_cpu(
         for (int64_t i = 0; i < size; ++i) {
           const float value = overlap[i] > 0.0f ? overlap[i] : 0.0f;
           if (value == best) {
-            match[from + i] = argmax[static_cast<size_t>(from + i)];
+            match[from + i] = last_claims ? static_cast<int32_t>(g) : argmax[static_cast<size_t>(from + i)];
           }
         }
       }

@@ -27,7 +27,9 @@ TORCH_LIBRARY(goshawk, m) {
   m.def("box_iou(Tensor a, Tensor b, bool plus_one=False) -> Tensor");
   m.def(
       "match_anchors(Tensor gt_boxes, Tensor boxes, float low, float high, bool allow_low_quality=False, "
-      "bool plus_one=False) -> Tensor");
+      "bool plus_one=False, bool last_claims=False) -> Tensor");
+
+  m.def("sigmoid_focal_loss(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma) -> Tensor");
 
   m.def(
       "masks_to_rle(Tensor masks, Tensor boxes, int height, int width, float threshold=0.5, bool strict=False, "

@@ -21,6 +21,11 @@ export interface MatchAnchorsOptions {
   readonly allowLowQuality?: boolean;
   /** Boxes are x2 - x1 + 1 wide. Default false. */
   readonly plusOne?: boolean;
+  /**
+   * With allowLowQuality: an object takes the boxes that reach its best IoU for itself, whatever their own best object is;
+   * the last such object wins, and one that no box overlaps takes none. mmdetection 1's rule. Default false.
+   */
+  readonly lastClaims?: boolean;
 }
 
 /**
@@ -33,7 +38,7 @@ export interface MatchAnchorsOptions {
 export function matchAnchors(
   objects: Tensor,
   boxes: Tensor,
-  { low, high, allowLowQuality = false, plusOne = false }: MatchAnchorsOptions,
+  { low, high, allowLowQuality = false, plusOne = false, lastClaims = false }: MatchAnchorsOptions,
 ): Tensor {
-  return callTensorOp('goshawk::match_anchors', objects, boxes, low, high, allowLowQuality, plusOne);
+  return callTensorOp('goshawk::match_anchors', objects, boxes, low, high, allowLowQuality, plusOne, lastClaims);
 }

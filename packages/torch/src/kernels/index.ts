@@ -1,4 +1,5 @@
 export * from './box-overlap.js';
+export * from './focal-loss.js';
 export * from './masks.js';
 export * from './nms.js';
 export * from './roi-align.js';
