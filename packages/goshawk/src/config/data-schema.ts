@@ -107,6 +107,10 @@ export const dataSchema = z
       .default(false)
       .describe('Training of keypoint models leaves out pictures in which no keypoint is labelled.'),
   })
+  .refine(({ aspectCropping, jitter }) => aspectCropping === undefined || jitter === undefined, {
+    path: ['aspectCropping'],
+    message: 'data.jitter crops already: leave out one of them',
+  })
   .prefault({});
 
 export type DataConfig = z.output<typeof dataSchema>;

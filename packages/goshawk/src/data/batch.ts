@@ -1,7 +1,7 @@
 // What the loader hands to training and evaluation: the contract between data and models.
 import type { MaskCrop } from '@goshawk/core';
 
-/** The objects of one picture. All coordinates are network pixels (after resize and flip), continuous. */
+/** The objects of one picture. All coordinates are network pixels (after flip, resize and crop), continuous. */
 export interface Target {
   /** `[n * 4]`, x1, y1, x2, y2 of each object, inside the picture. */
   readonly boxes: Float32Array;
@@ -22,7 +22,7 @@ export interface Target {
 export interface BatchImage {
   readonly imageId: number;
   readonly fileName: string;
-  /** In the network, without padding. */
+  /** In the network, after a crop, without padding. */
   readonly width: number;
   readonly height: number;
   /** Of the picture as shown. */

@@ -140,3 +140,22 @@ test('a folder where a picture is due, a missing folder and a missing file are n
 test('a dataset without a usable picture says so', async () => {
   assert.match(await messageOf(open({ annotations: [] }, { skipEmpty: true })), /no picture with a usable object/);
 });
+
+test('with requireKeypoints, pictures in which no keypoint is labelled are left out', async () => {
+  const categories = [{ id: 1, name: 'person', keypoints: ['nose', 'chin'] }];
+  const annotations = [
+    object(1, { keypoints: [0, 0, 0, 0, 0, 0], num_keypoints: 0 }),
+    object(2, { image_id: 2, keypoints: [0, 0, 0, 5, 5, 1], num_keypoints: 1 }),
+  ];
+  const options = { keypoints: true, requireKeypoints: true };
+  const dataset = await open({ categories, annotations }, options);
+  assert.deepEqual(
+    dataset.samples.map(({ image }) => image.id),
+    [2],
+  );
+  assert.equal(dataset.counts.skippedImages, 1);
+  await assert.rejects(
+    open({ categories, annotations: annotations.slice(0, 1) }, options),
+    /has no picture with a labelled keypoint \(2 images, 1 annotations\)/,
+  );
+});

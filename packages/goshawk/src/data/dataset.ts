@@ -21,6 +21,8 @@ export interface DatasetOptions {
   readonly polygons?: boolean;
   /** Read keypoints into the targets. Needs categories that agree on their keypoints. Default false. */
   readonly keypoints?: boolean;
+  /** Leave out pictures in which no object has a labelled keypoint, as Detectron does. Default false. */
+  readonly requireKeypoints?: boolean;
   /** Leave out pictures without a usable object. Default false: they are background. */
   readonly skipEmpty?: boolean;
   /** Leave out crowd regions. Default true: they are no single objects to learn. */
@@ -136,12 +138,20 @@ export function openDataset(
     const annotations = byImage.get(image.id)!;
     const path = pathOf(image);
     if (annotations.length === 0) emptyImages++;
-    if (annotations.length > 0 || !skipEmpty) samples.push({ image, path, annotations });
+    const hasEnough = options.requireKeypoints
+      ? annotations.some(hasLabelledPoint)
+      : annotations.length > 0 || !skipEmpty;
+    if (hasEnough) samples.push({ image, path, annotations });
   }
   if (samples.length === 0) {
+    const lack = options.requireKeypoints
+      ? 'with a labelled keypoint'
+      : skipEmpty && emptyImages > 0
+        ? 'with a usable object'
+        : 'at all';
     throw new InputError(
       'annotation-invalid',
-      `${files.annotations}: has no picture ${skipEmpty && emptyImages > 0 ? 'with a usable object' : 'at all'} ` +
+      `${files.annotations}: has no picture ${lack} ` +
         `(${dataset.images.length} images, ${dataset.annotations.length} annotations): check the export`,
     );
   }
@@ -189,6 +199,10 @@ function clippedSide(annotation: Annotation, image: ImageRecord): number {
 function hasMask({ segmentation }: Annotation): boolean {
   if (segmentation === undefined) return false;
   return segmentation.kind === 'rle' || segmentation.polygons.length > 0;
+}
+
+function hasLabelledPoint({ keypoints = [] }: Annotation): boolean {
+  return keypoints.some((value, i) => i % 3 === 2 && value > 0);
 }
 
 function keypointNames(categories: readonly Category[], fileName: string): readonly string[] {

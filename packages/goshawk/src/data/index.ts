@@ -2,5 +2,6 @@ export * from './batch.js';
 export * from './dataset.js';
 export * from './decode-image.js';
 export * from './loader.js';
-export * from './samplers.js';
+export type { Augment, Jitter } from './plan-image.js';
 export * from './proposals-file.js';
+export * from './samplers.js';

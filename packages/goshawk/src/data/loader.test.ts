@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { InputError, type Preprocess, torchvisionPreprocess } from '@goshawk/core';
 import sharp from 'sharp';
 import type { Batch } from './batch.js';
@@ -91,6 +91,69 @@ test('a loader that starts at a saved state continues with identical batches, in
   const saved = JSON.parse(JSON.stringify(whole.state()));
   const expected = await digests(whole, 8);
   assert.deepEqual(await digests(training(2, { startAt: saved, prefetch: 4 }), 8), expected);
+});
+
+describe('jittered and cropped pictures', () => {
+  const jitter = { size: [70, 90], minScale: 0.4, maxScale: 2.5 } as const;
+  const cropped = { aspectCropping: { low: 0.8, high: 1.2 } };
+
+  for (const [name, augment] of Object.entries({
+    jitter: { jitter, flip: 0.5 },
+    aspectCropping: { ...cropped, flip: 0.5 },
+  })) {
+    test(`${name}: the same for any number of workers, and from a saved state on`, async () => {
+      const more = { augment, dataset: open({ masks: true, polygons: true }) };
+      const whole = training(0, more);
+      const expected = await digests(whole, 12);
+      assert.equal(new Set(expected).size, 12);
+      assert.deepEqual(await digests(training(3, more), 12), expected);
+      const first = training(1, more);
+      for (let i = 0; i < 5; i++) (await first.next()).value!.release();
+      const saved = JSON.parse(JSON.stringify(first.state()));
+      await first.close();
+      assert.deepEqual(await digests(training(2, { ...more, startAt: saved }), 7), expected.slice(5));
+    });
+  }
+
+  test('jitter: every batch has the size, padded to the multiple; what is no picture is padding', async () => {
+    const loader = training(0, { augment: { jitter }, preprocess: { ...preprocess, padValue: -7 } });
+    for (let i = 0; i < 8; i++) {
+      const { value: batch } = await loader.next();
+      assert.deepEqual([batch!.width, batch!.height], [96, 96]);
+      batch!.images.forEach(({ width, height }, n) => {
+        assert.ok(width <= 90 && height <= 70);
+        const padding = batch!.pixels.subarray(n * 96 * 96 * 3, (n + 1) * 96 * 96 * 3).filter((value) => value === -7);
+        assert.equal(padding.length, (96 * 96 - width * height) * 3);
+      });
+      batch!.release();
+    }
+    await loader.close();
+  });
+
+  test('masks, boxes and polygons of a crop show the same objects', async () => {
+    const loader = training(0, { augment: { jitter, flip: 0.5 }, dataset: open({ masks: true, polygons: true }) });
+    for (let i = 0; i < 10; i++) {
+      const { value: batch } = await loader.next();
+      batch!.targets.forEach(({ boxes, masks, polygons, classes }, n) => {
+        const { width, height } = batch!.images[n]!;
+        assert.deepEqual([masks!.length, polygons!.length, boxes.length / 4], Array(3).fill(classes.length));
+        masks!.forEach((mask, k) => {
+          const [x1, y1, x2, y2] = boxes.subarray(k * 4, k * 4 + 4) as unknown as [number, number, number, number];
+          assert.ok(x1 >= 0 && y1 >= 0 && x2 <= width && y2 <= height && x2 > x1 && y2 > y1);
+          // The objects are rectangles: their masks end where their boxes do, to a pixel of the picture.
+          const pixel = 1 + batch!.images[n]!.scaleX;
+          const ends = [mask.x, mask.y, mask.x + mask.width, mask.y + mask.height];
+          const isNear = [x1, y1, x2, y2].every((end, e) => Math.abs(end - ends[e]!) <= pixel);
+          assert.ok(mask.width === 0 || isNear, `${ends} and ${[x1, y1, x2, y2]}`);
+          const xs = polygons![k]![0]!.filter((_, at) => at % 2 === 0);
+          assert.ok(Math.abs(Math.max(0, Math.min(...xs)) - x1) < 1e-3);
+          assert.ok(Math.abs(Math.min(width, Math.max(...xs)) - x2) < 1e-3);
+        });
+      });
+      batch!.release();
+    }
+    await loader.close();
+  });
 });
 
 test('one pass without shuffling gives every picture once, in file order, and ends', async () => {

@@ -1,21 +1,14 @@
 // Batches ahead of the step that needs them: planned here (order, sizes, mirroring, memory), prepared by workers. What is in a
 // batch depends on the dataset, the seed and the position alone, never on the number of workers or on timing.
-import {
-  createRandom,
-  InputError,
-  type NetworkSize,
-  networkSize,
-  type Preprocess,
-  paddedBatchSize,
-} from '@goshawk/core';
+import { InputError, type Preprocess, paddedBatchSize } from '@goshawk/core';
 import type { Batch, BatchImage, Target } from './batch.js';
 import type { DetectionDataset } from './dataset.js';
 import { PixelPool } from './pixel-pool.js';
+import { type Augment, type ImagePlan, planImage } from './plan-image.js';
 import type { SampleResult } from './prepare-sample.js';
 import { createSampleRunner } from './sample-runner.js';
 import {
   aspectGroup,
-  augmentStream,
   type BatchSampler,
   type Draw,
   type SamplerState,
@@ -33,12 +26,8 @@ export interface LoaderOptions {
   readonly seed?: number;
   /** Threads; 0 prepares on the calling thread. Default 2. The batches are the same for any number. */
   readonly workers?: number;
-  readonly augment?: {
-    /** Share of pictures that are mirrored, 0..1. Default 0. */
-    readonly flip?: number;
-    /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
-    readonly minSizes?: readonly number[];
-  };
+  /** What training varies in each picture. Default: nothing. */
+  readonly augment?: Augment;
   /** Detectron's boxes, which hold their last pixel, and its mirroring; see `PictureView`. Default false. */
   readonly legacyPlusOne?: boolean;
   /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
@@ -94,27 +83,22 @@ export function createLoader(options: LoaderOptions): Loader {
 
   async function prepareBatch(draws: readonly Draw[]): Promise<Batch> {
     const plans = draws.map((draw) => planImage(draw, state.seed, options));
-    const { width, height } = paddedBatchSize(
-      plans.map((plan) => plan.size),
-      options.preprocess.padMultiple,
-    );
+    const { width, height } = paddedBatchSize(shownSizes(plans, options), options.preprocess.padMultiple);
     const floats = width * height * 3;
     const memory = pool.take(floats * plans.length);
     // All must have ended before the memory may be used again, also where one has failed.
     const outcomes = await Promise.allSettled(
-      plans.map(({ sample, size, flip }, i) =>
+      plans.map(({ sample, view }, i) =>
         runner.run({
           image: sample.image,
           path: sample.path,
           annotations: sample.annotations,
           classes: sample.annotations.map((annotation) => dataset.classOf.get(annotation.categoryId)!),
-          size,
-          flip,
+          ...view,
           preprocess: options.preprocess,
           exifOrientation: dataset.exifOrientation,
           masks: dataset.hasMasks,
           polygons: dataset.hasPolygons,
-          legacyPlusOne: options.legacyPlusOne,
           keypointCount: dataset.keypointCount,
           keypointFlipOrder: dataset.keypointFlipOrder,
           slot: { memory, offset: i * floats, rowStride: width * 3, height },
@@ -183,22 +167,14 @@ export function createLoader(options: LoaderOptions): Loader {
   return loader;
 }
 
-interface ImagePlan {
-  readonly sample: DetectionDataset['samples'][number];
-  readonly size: NetworkSize;
-  readonly flip: boolean;
-}
-
-/** What is drawn for one picture: a function of the seed and the picture's position in the order. */
-function planImage(draw: Draw, seed: number, { dataset, preprocess, augment = {} }: LoaderOptions): ImagePlan {
-  const sample = dataset.samples[draw.index]!;
-  const random = createRandom(seed, augmentStream, draw.position);
-  const flip = random.uniform() < (augment.flip ?? 0);
-  const { resize } = preprocess;
-  const minSizes = augment.minSizes?.length ? augment.minSizes : [resize.minSize];
-  const minSize = minSizes[random.integer(minSizes.length)]!;
-  const limits = { minSize, maxSize: resize.maxSize };
-  return { sample, flip, size: networkSize(sample.image.width, sample.image.height, resize.rule, limits) };
+/** What a batch must have room for: with jitter always the same. */
+function shownSizes(
+  plans: readonly ImagePlan[],
+  { augment }: LoaderOptions,
+): readonly Pick<ImagePlan, 'width' | 'height'>[] {
+  if (!augment?.jitter) return plans;
+  const [height, width] = augment.jitter.size;
+  return [{ height, width }];
 }
 
 function createSampler(options: LoaderOptions): BatchSampler {
@@ -210,17 +186,17 @@ function createSampler(options: LoaderOptions): BatchSampler {
   return shuffledBatches({ count, batchSize, seed, groups, startAt });
 }
 
-function batchImageOf({ sample: { image }, size, flip }: ImagePlan): BatchImage {
+function batchImageOf({ sample: { image }, view, width, height }: ImagePlan): BatchImage {
   return {
     imageId: image.id,
     fileName: image.fileName,
-    width: size.width,
-    height: size.height,
+    width,
+    height,
     originalWidth: image.width,
     originalHeight: image.height,
-    scaleX: size.scaleX,
-    scaleY: size.scaleY,
-    flipped: flip,
+    scaleX: view.size.scaleX,
+    scaleY: view.size.scaleY,
+    flipped: view.flip,
   };
 }
 

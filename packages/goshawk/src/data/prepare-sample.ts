@@ -1,4 +1,4 @@
-// One picture's way into a batch: decode, check, mirror, resize and normalise into its slot, make the target. It is a
+// One picture's way into a batch: decode, check, mirror, resize, crop and normalise into its slot, make the target. It is a
 // function of its request alone, so that it gives the same wherever it runs.
 import {
   type Annotation,
@@ -49,8 +49,9 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
     if (request.flip) flipImageInPlace(decoded);
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
-    prepareImage(decoded, request.preprocess, { into, size: request.size });
-    fillPadding(into, request.size, height, request.preprocess.padValue);
+    const { size, window } = request;
+    prepareImage(decoded, request.preprocess, { into, size, window });
+    fillPadding(into, window ?? size, height, request.preprocess.padValue);
     return { target: makeTarget(request.annotations, request.image, request) };
   } catch (error) {
     if (error instanceof InputError) {

@@ -6,7 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
-import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { tinyConfig, tinyDetector, resNetOf } from '../models/tiny-detector.js';
+import type { Rcnn } from '../models/index.js';
 import { checkpointPath, listCheckpoints } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
 import { createProgressLine } from './progress-line.js';
@@ -170,9 +171,9 @@ describe('train', () => {
     const sets = [`model.backbone.weights=${backbone}`, 'train.iterations=1', 'model.backbone.frozenStages=5'];
     const fromBackbone = await run(outputOf('from-backbone'), { sets });
     const fromInit = await run(outputOf('from-init'), { sets, init });
-    const stem = (seed: number): Uint8Array => tinyDetector({ seed }).backbone.body.conv1.weight.toBytes();
-    assert.deepEqual(fromBackbone.model.backbone.body.conv1.weight.toBytes(), stem(5));
-    assert.deepEqual(fromInit.model.backbone.body.conv1.weight.toBytes(), stem(6));
+    const stem = (seed: number): Uint8Array => resNetOf(tinyDetector({ seed })).conv1.weight.toBytes();
+    assert.deepEqual(resNetOf(fromBackbone.model as Rcnn).conv1.weight.toBytes(), stem(5));
+    assert.deepEqual(resNetOf(fromInit.model as Rcnn).conv1.weight.toBytes(), stem(6));
   });
 });
 

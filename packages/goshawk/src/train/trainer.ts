@@ -16,7 +16,7 @@ import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, type Loader } from '../data/index.js';
 import { loadWeights, readWeights } from '../infer/detector-file.js';
 import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
-import { Predictor } from '../infer/predictor.js';
+import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { buildModel, type Detector } from '../models/index.js';
 import {
   checkpointPath,
@@ -114,7 +114,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const resumed = newestCheckpoint(checkpoints, options);
 
   manualSeed(config.train.seed);
-  const model = buildModel(config.model, classCount(config, categories)).to({
+  const model = buildModel(config.model, {
+    classes: classCount(config, categories),
+    keypoints: trainSet.keypointCount || undefined,
+  }).to({
     device: config.runtime.device,
     memoryFormat: 'channels_last',
   });
@@ -154,7 +157,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seed: config.train.seed,
     workers: config.data.workers,
     preprocess: config.preprocess,
-    augment: { flip: config.data.flip, minSizes: config.preprocess.resize.trainMinSizes },
+    augment: {
+      flip: config.data.flip,
+      minSizes: config.preprocess.resize.trainMinSizes,
+      maxSize: config.preprocess.resize.trainMaxSize,
+      aspectCropping: config.data.aspectCropping,
+      jitter: config.data.jitter,
+    },
     aspectGrouping: config.data.aspectGrouping,
     legacyPlusOne: config.model.conventions === 'detectron',
     startAt: progress?.loader,
@@ -297,10 +306,7 @@ class Run {
     const predictor = new Predictor({
       model: this.#model,
       categories: this.#categories,
-      preprocess: config.preprocess,
-      maskThreshold: config.model.type === 'mask_rcnn' ? config.model.maskHead.threshold : 0.5,
-      precision: config.train.precision,
-      device: config.runtime.device,
+      ...predictorOptions(config),
     });
     const { evaluations, seconds } = await evaluateDetector(predictor, {
       dataset: this.#valSet!,

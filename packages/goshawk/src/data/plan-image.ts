@@ -1,0 +1,126 @@
+// What is drawn for one picture of a batch: mirroring, size, crop. It is a function of the seed and the picture's turn
+// alone, so that workers, timing and resuming change nothing.
+import {
+  aspectWindow,
+  createRandom,
+  fittedSize,
+  networkSize,
+  type PixelWindow,
+  type Preprocess,
+  type Random,
+  randomWindow,
+  windowOver,
+} from '@goshawk/core';
+import type { DatasetSample, DetectionDataset } from './dataset.js';
+import { augmentStream, type Draw } from './samplers.js';
+import { boxInView, type PictureView } from './target.js';
+
+/** What training varies. Everything absent is left as it is. */
+export interface Augment {
+  /** Share of pictures that are mirrored, 0..1. Default 0. */
+  readonly flip?: number;
+  /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
+  readonly minSizes?: readonly number[];
+  /** The most that the long side may be. Default: that of `preprocess`. */
+  readonly maxSize?: number;
+  /** Width / height beyond which the resized picture is cropped to the bound, see `aspectWindow`. */
+  readonly aspectCropping?: { readonly low: number; readonly high: number };
+  readonly jitter?: Jitter;
+}
+
+/**
+ * Large-scale jitter, mmdetection's Resize(ratio_range) and RandomCrop: the picture becomes a random multiple of the size
+ * at which it just fits into `size`, in place of any other resizing; of that, a random window of at most `size` is taken
+ * and padded to `size`.
+ */
+export interface Jitter {
+  /** `[height, width]` of every picture, network pixels. */
+  readonly size: readonly [number, number];
+  readonly minScale: number;
+  readonly maxScale: number;
+}
+
+export interface PlanOptions {
+  readonly dataset: DetectionDataset;
+  readonly preprocess: Preprocess;
+  readonly augment?: Augment;
+  readonly legacyPlusOne?: boolean;
+}
+
+export interface ImagePlan {
+  readonly sample: DatasetSample;
+  readonly view: PictureView;
+  /** What the network sees of the picture, pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+// With an object in every second crop, this many misses in a row come once in 2^50 pictures.
+const MOST_DRAWS = 50;
+
+/** Plans the picture that `draw` names; with jitter another one takes its place where a crop would show no object. */
+export function planImage(draw: Draw, seed: number, options: PlanOptions): ImagePlan {
+  const { dataset, augment = {} } = options;
+  const random = createRandom(seed, augmentStream, draw.position);
+  const flip = random.uniform() < (augment.flip ?? 0);
+  const sample = dataset.samples[draw.index]!;
+  if (augment.jitter) return jitteredPlan(sample, flip, augment.jitter, options, random);
+  const view = resizedView(sample, flip, options, random);
+  if (!augment.aspectCropping) return planOf(sample, view);
+  return planOf(sample, {
+    ...view,
+    window: aspectWindow(view.size, boxesOf(sample, view), augment.aspectCropping, random),
+  });
+}
+
+function resizedView(
+  { image }: DatasetSample,
+  flip: boolean,
+  { preprocess: { resize }, augment = {}, legacyPlusOne }: PlanOptions,
+  random: Random,
+): PictureView {
+  const minSizes = augment.minSizes?.length ? augment.minSizes : [resize.minSize];
+  const minSize = minSizes[random.integer(minSizes.length)]!;
+  const maxSize = augment.maxSize ?? resize.maxSize;
+  return { size: networkSize(image.width, image.height, resize.rule, { minSize, maxSize }), flip, legacyPlusOne };
+}
+
+function jitteredPlan(
+  drawn: DatasetSample,
+  flip: boolean,
+  jitter: Jitter,
+  { dataset, legacyPlusOne }: PlanOptions,
+  random: Random,
+): ImagePlan {
+  const [height, width] = jitter.size;
+  let sample = drawn;
+  for (let count = 0; count < MOST_DRAWS; count++) {
+    const view = jitteredView(sample, flip, jitter, random);
+    const window = randomWindow(view.size, { width, height }, random);
+    const seen = { ...view, window, legacyPlusOne };
+    if (sample.annotations.length === 0 || boxesOf(sample, seen).length > 0) return planOf(sample, seen);
+    sample = dataset.samples[random.integer(dataset.samples.length)]!;
+  }
+  const view = { ...jitteredView(drawn, flip, jitter, random), legacyPlusOne };
+  const [box] = boxesOf(drawn, view);
+  const window: PixelWindow = box
+    ? windowOver(view.size, { width, height }, box, random)
+    : randomWindow(view.size, { width, height }, random);
+  return planOf(drawn, { ...view, window });
+}
+
+function jitteredView({ image }: DatasetSample, flip: boolean, jitter: Jitter, random: Random): PictureView {
+  const { minScale, maxScale, size } = jitter;
+  const scale = minScale + (maxScale - minScale) * random.uniform();
+  const [height, width] = size.map((side) => Math.max(1, Math.floor(side * scale))) as [number, number];
+  return { size: fittedSize(image.width, image.height, { width, height }), flip };
+}
+
+function boxesOf({ annotations, image }: DatasetSample, view: PictureView) {
+  return annotations.map((annotation) => boxInView(annotation, image, view)).filter((box) => box !== undefined);
+}
+
+function planOf(sample: DatasetSample, view: PictureView): ImagePlan {
+  const { width, height } = view.window ?? view.size;
+  return { sample, view, width, height };
+}
