@@ -1,4 +1,11 @@
 export type { Curves, MatchingCounts, NumberGrid } from './accumulate.js';
+export {
+  type CityscapesClassResult,
+  type CityscapesEvaluation,
+  type CityscapesEvaluationInput,
+  evaluateCityscapes,
+  formatCityscapesTable,
+} from './cityscapes-ap.js';
 export { type AreaRange, type CocoParams, cocoAreaRanges, type IouType } from './coco-params.js';
 export type { CategoryStats, CocoStatName, CocoStats } from './coco-stats.js';
 export { formatCocoTable } from './coco-table.js';

@@ -161,7 +161,7 @@ function detectionMask(detection: Detection, image: ImageRecord): Rle {
   return boxToRle(bbox ?? boxXywh(0, 0, 0, 0), [image.height, image.width]);
 }
 
-function segmentationToRle(segmentation: Segmentation, image: ImageRecord, where: string): Rle {
+export function segmentationToRle(segmentation: Segmentation, image: ImageRecord, where: string): Rle {
   if (segmentation.kind === 'rle') return segmentation.rle;
   try {
     return polygonsToRle(segmentation.polygons, [image.height, image.width]);

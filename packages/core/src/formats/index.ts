@@ -1,3 +1,6 @@
+export * from './cityscapes.js';
+export { cityscapesCategories } from './cityscapes-labels.js';
+export { drawCityscapesPolygons } from './cityscapes-polygons.js';
 export * from './coco.js';
 export * from './coco-categories.js';
 export * from './coco-results.js';
