@@ -24,7 +24,7 @@ const maximumBytes = 4 * 1024 * 1024;
  * @throws InputError (file-not-found, file-unreadable, config-invalid, usage), one line
  */
 export function loadConfig(file: string, sets: readonly string[] = []): { config: RunConfig; source: ConfigSource } {
-  const text = readText(file);
+  const text = readConfigText(file);
   return { config: parseConfig(text, { file, sets }), source: { file, text, sets } };
 }
 
@@ -84,7 +84,8 @@ function check(value: unknown, origin: ConfigOrigin): RunConfig {
   throw new InputError('config-invalid', describeIssues(result.error.issues, value, origin));
 }
 
-function readText(file: string): string {
+/** A config file as text, of any system. @throws InputError (file-not-found, file-unreadable, config-invalid) */
+export function readConfigText(file: string): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);

@@ -1,0 +1,216 @@
+// A Detectron config's text and its `--set` options as typed values with Detectron's defaults, checked as strictly as
+// the original does (lib/core/config.py, _merge_a_into_b): no unknown key, no value of another type.
+import { InputError } from '@goshawk/core';
+import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { suggestKey } from '../../config/suggest-key.js';
+import { type PythonLiteral, parsePythonLiteral } from '../python-literal.js';
+import { coerce, isKey, type Key, type KeyTree, kindInWords, type ValuesOf } from './key-kinds.js';
+import { modelKeys } from './model-keys.js';
+import { runKeys } from './run-keys.js';
+
+export const detectronKeys = { ...modelKeys, ...runKeys } as const;
+
+export type DetectronValues = ValuesOf<typeof detectronKeys>;
+
+/** One `--set SECTION.KEY VALUE` in Detectron's names. */
+export interface DetectronSet {
+  readonly path: readonly string[];
+  /** As it was typed: read as a Python literal, or as text where it is none. */
+  readonly text: string;
+}
+
+export interface DetectronSettings {
+  readonly file: string;
+  readonly values: DetectronValues;
+  /** The keys that the file or a `--set` gives, such as `TRAIN.SCALES`, with where: `config.yaml:12` or `--set`. */
+  readonly given: ReadonlyMap<string, string>;
+  /** The keys that a `--set` gives. */
+  readonly set: ReadonlySet<string>;
+}
+
+/** @throws InputError (config-invalid, usage) naming the line, the key and the nearest known one */
+export function readDetectronSettings(
+  text: string,
+  options: { readonly file: string; readonly sets: readonly DetectronSet[] },
+): DetectronSettings {
+  const { file } = options;
+  const lines = new LineCounter();
+  const document = parse(text, file, lines);
+  const given = new Map<string, Given>();
+  const root = document.contents;
+  if (isMap(root)) readGroup(root, detectronKeys, '', { file, lines, document, given });
+  for (const set of options.sets) readSet(set, given);
+  return {
+    file,
+    values: valuesOf(detectronKeys, '', given) as DetectronValues,
+    given: new Map([...given].map(([path, { where }]) => [path, where])),
+    set: new Set(options.sets.map(({ path }) => path.join('.'))),
+  };
+}
+
+/** An error about a key, which names the place it was given at. */
+export function keyError({ file, given }: DetectronSettings, path: string, message: string): InputError {
+  return new InputError('config-invalid', `${given.get(path) ?? file}: ${path}: ${message}`);
+}
+
+interface Given {
+  readonly where: string;
+  readonly value: unknown;
+}
+
+interface Reading {
+  readonly file: string;
+  readonly lines: LineCounter;
+  readonly document: Document;
+  readonly given: Map<string, Given>;
+}
+
+function parse(text: string, file: string, lines: LineCounter): Document {
+  try {
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.1' });
+    const error = document.errors[0];
+    if (error === undefined) {
+      // Resolves aliases, so that a bomb of them is refused here.
+      document.toJS();
+      return document;
+    }
+    const outdented = findOutdented(text);
+    if (outdented !== undefined) {
+      const { line, key, group } = outdented;
+      throw new InputError(
+        'config-invalid',
+        `${file}:${line}: not valid YAML: ${key} stands outside ${group}, the group that it belongs to: indent it by two spaces, like the line below it`,
+      );
+    }
+    throw invalidYaml(`${file}:${lines.linePos(error.pos[0]).line}`, error.message);
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw invalidYaml(file, error instanceof RangeError ? 'nested too deeply' : String((error as Error).message));
+  }
+}
+
+function invalidYaml(where: string, reason: string): InputError {
+  const line = reason.split('\n')[0]!;
+  return new InputError(
+    'config-invalid',
+    `${where}: not valid YAML: ${line.charAt(0).toLowerCase()}${line.slice(1)}: check the indentation`,
+  );
+}
+
+/** A key of a group that was not indented under it, as in two of the files that Detectron.pytorch ships. */
+function findOutdented(text: string): { line: number; key: string; group: string } | undefined {
+  let group: string | undefined;
+  for (const [index, content] of text.split('\n').entries()) {
+    const key = /^([A-Z][A-Z0-9_]*):/.exec(content)?.[1];
+    if (key === undefined) continue;
+    const parent = group === undefined ? undefined : childOf(detectronKeys, group);
+    const isChild = parent !== undefined && !isKey(parent) && Object.hasOwn(parent, key);
+    if (isChild && !Object.hasOwn(detectronKeys, key)) return { line: index + 1, key, group: group! };
+    group = key;
+  }
+  return undefined;
+}
+
+function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading): void {
+  for (const { key: keyNode, value } of map.items) {
+    const name = isScalar(keyNode) ? String(keyNode.value) : String(keyNode);
+    const path = `${prefix}${name}`;
+    const offset = isNode(keyNode) ? (keyNode as Node).range?.[0] : undefined;
+    const where = offset === undefined ? reading.file : `${reading.file}:${reading.lines.linePos(offset).line}`;
+    const child = childOf(tree, name);
+    if (child === undefined) throw unknownKey(where, path, tree, prefix);
+    if (isKey(child)) {
+      const plain = isNode(value) ? (value.toJS(reading.document) as PythonLiteral) : null;
+      reading.given.set(path, { where, value: readValue(child, path, decode(plain), where) });
+    } else if (isMap(value)) {
+      readGroup(value, child, `${path}.`, reading);
+    } else if (!isScalar(value) || value.value !== null) {
+      const got = isNode(value) ? show(value.toJS(reading.document)) : 'nothing';
+      throw new InputError(
+        'config-invalid',
+        `${where}: ${path}: got ${got}, expected a group of keys: indent them below`,
+      );
+    }
+  }
+}
+
+function readSet({ path, text }: DetectronSet, given: Map<string, Given>): void {
+  const name = path.join('.');
+  const where = '--set';
+  let tree: KeyTree = detectronKeys;
+  for (const [index, part] of path.entries()) {
+    const child = childOf(tree, part);
+    const prefix = path
+      .slice(0, index)
+      .map((key) => `${key}.`)
+      .join('');
+    if (child === undefined) throw unknownKey(where, `${prefix}${part}`, tree, prefix);
+    if (isKey(child)) {
+      if (index + 1 < path.length)
+        throw new InputError('usage', `${where} ${name}: ${prefix}${part} is a single value, not a group`);
+      given.set(name, { where, value: readValue(child, name, parsePythonLiteral(text) ?? text, where) });
+      return;
+    }
+    tree = child;
+  }
+  throw new InputError(
+    'usage',
+    `${where} ${name}: is a group of keys: name one of them, such as ${name}.${Object.keys(tree)[0]}`,
+  );
+}
+
+/** Texts inside YAML are Python literals where they can be. */
+function decode(value: PythonLiteral): PythonLiteral {
+  return typeof value === 'string' ? (parsePythonLiteral(value) ?? value) : value;
+}
+
+function readValue(key: Key, path: string, value: PythonLiteral, where: string): unknown {
+  const read = coerce(key.kind, value);
+  if (read !== undefined) return read;
+  const remedy = key.kind.endsWith('s') && typeof value === 'number' ? `: write (${value},)` : '';
+  throw new InputError(
+    'config-invalid',
+    `${where}: ${path}: got ${show(value)}, expected ${kindInWords[key.kind]}${remedy}`,
+  );
+}
+
+function unknownKey(where: string, path: string, tree: KeyTree, prefix: string): InputError {
+  const known = Object.keys(tree);
+  const name = path.slice(prefix.length);
+  const suggestion = suggestKey(name, known, allPaths(detectronKeys, ''));
+  const list = known.length <= 24 ? `the keys here are ${known.join(', ')}` : 'Detectron has none of that name';
+  const near = suggestion?.includes('.') ? suggestion : `${prefix}${suggestion}`;
+  const advice = suggestion === undefined ? list : `did you mean ${near}?`;
+  return new InputError('config-invalid', `${where}: ${path}: unknown key: ${advice}`);
+}
+
+function allPaths(tree: KeyTree, prefix: string): string[] {
+  return Object.entries(tree).flatMap(([name, node]) =>
+    isKey(node) ? [`${prefix}${name}`] : allPaths(node, `${prefix}${name}.`),
+  );
+}
+
+function childOf(tree: KeyTree, name: string): Key | KeyTree | undefined {
+  return Object.hasOwn(tree, name) ? tree[name] : undefined;
+}
+
+function valuesOf(tree: KeyTree, prefix: string, given: ReadonlyMap<string, Given>): unknown {
+  return Object.fromEntries(
+    Object.entries(tree).map(([name, node]) => {
+      const path = `${prefix}${name}`;
+      if (!isKey(node)) return [name, valuesOf(node, `${path}.`, given)];
+      const found = given.get(path);
+      return [name, found === undefined ? node.standard : found.value];
+    }),
+  );
+}
+
+/** What stands there, in a few words. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`;
+  if (value === null || value === undefined) return 'nothing';
+  if (value === true) return 'True';
+  if (value === false) return 'False';
+  if (Array.isArray(value)) return value.length <= 6 ? `(${value.map(show).join(', ')})` : `a list of ${value.length}`;
+  return typeof value === 'object' ? 'a group of keys' : String(value);
+}
