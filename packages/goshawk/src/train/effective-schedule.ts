@@ -38,10 +38,10 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
   const warmupIterations = scaled(schedule.warmupIterations, train.scaleWarmup);
 
   const changes = [
-    ...changed('the learning rate', [train.optimizer.lr], [learningRate]),
+    ...changed('learning rate', [train.optimizer.lr], [learningRate]),
     ...(train.epochs === undefined ? changed('iterations', [train.iterations], [iterations]) : []),
     ...(stepUnit === 'iteration' ? changed('steps', schedule.steps, steps) : []),
-    ...changed('the warm-up', [schedule.warmupIterations], [warmupIterations]),
+    ...changed('warm-up', [schedule.warmupIterations], [warmupIterations]),
   ];
   const inEpochs = [
     ...(train.epochs === undefined ? [] : [`${train.epochs} epochs are ${iterations} iterations`]),
@@ -49,7 +49,7 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
   ];
   const sentences = [
     ...(changes.length > 0
-      ? [`scaled from ${reference} images a step to ${imagesPerStep}: ${changes.join('; ')}`]
+      ? [`for ${imagesPerStep} images a step instead of ${reference}: ${changes.join('; ')}`]
       : []),
     ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join('; ')}`] : []),
   ];
@@ -64,5 +64,7 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
 function changed(what: string, from: readonly number[], to: readonly number[]): string[] {
   const isSame = from.every((value, i) => value === to[i]);
   const list = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(', ');
-  return isSame ? [] : [`${what} ${list(from)} becomes ${list(to)} (x ${Number((to[0]! / from[0]!).toPrecision(4))})`];
+  return isSame
+    ? []
+    : [`${what} ${list(to)} instead of ${list(from)} (x ${Number((to[0]! / from[0]!).toPrecision(4))})`];
 }

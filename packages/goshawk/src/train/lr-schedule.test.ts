@@ -34,6 +34,34 @@ describe('the learning rate', () => {
   test("follows torch's ConstantLR and MultiStepLR", () =>
     assertRates(torchConstant, { ...schedule, warmup: 'constant' }));
 
+  // mmcv 0.4.3, runner/hooks/lr_updater.py, by hand: linear lr * (1 - (1 - i / n) * (1 - ratio)), exponential
+  // lr * ratio ** (1 - i / n), for n = 2000 and ratio 0.1 at i = 0, 500, 1000, 1500, 2000.
+  for (const [warmup, factors] of [
+    ['linear', [0.1, 0.325, 0.55, 0.775, 1]],
+    ['exponential', [0.1, 0.1778279410038923, 0.31622776601683794, 0.5623413251903491, 1]],
+  ] as const)
+    test(`follows mmcv's ${warmup} warm-up`, () => {
+      const given = { ...schedule, warmup, warmupIterations: 2000, warmupFactor: 0.1, steps: [] };
+      factors.forEach((factor, i) => {
+        assert.ok(Math.abs(learningRateFactor(i * 500, given) - factor) < 1e-12);
+      });
+    });
+
+  test("follows Detectron's: from a third of the rate over 500 iterations, then steps with decay", () => {
+    // lib/utils: factor * (1 - alpha) + alpha with alpha = i / 500.
+    const given = { ...schedule, warmupIterations: 500, warmupFactor: 1 / 3, steps: [60000, 80000] };
+    const expected = [
+      [0, 1 / 3],
+      [250, 2 / 3],
+      [500, 1],
+      [59999, 1],
+      [60000, 0.1],
+      [80000, 0.01],
+    ] as const;
+    for (const [iteration, factor] of expected)
+      assert.ok(Math.abs(learningRateFactor(iteration, given) - factor) < 1e-12, String(iteration));
+  });
+
   test('is the configured one from the start without a warm-up', () => {
     assert.equal(learningRateFactor(0, { ...schedule, warmupIterations: 0 }), 1);
   });

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { trainSchema } from '../config/train-schema.js';
+import { effectiveSchedule } from './effective-schedule.js';
+
+const scheduleOf = (train: object, imageCount = 1000) => effectiveSchedule(trainSchema.parse(train), imageCount);
+const detectron = {
+  iterations: 90000,
+  optimizer: { lr: 0.02 },
+  schedule: { steps: [60000, 80000], warmupIterations: 500 },
+  referenceBatchSize: 16,
+};
+
+function assertNear(got: number, expected: number): void {
+  assert.ok(Math.abs(got - expected) <= 1e-12 * expected, `${got}, expected ${expected}`);
+}
+
+describe('effectiveSchedule', () => {
+  test('takes the numbers of the config as they are, and has nothing to explain', () => {
+    const found = scheduleOf({ iterations: 70, batchSize: 4, optimizer: { lr: 0.3 }, schedule: { steps: [50] } });
+    assert.deepEqual([found.learningRate, found.iterations, found.schedule.steps], [0.3, 70, [50]]);
+    assert.equal(found.schedule.warmupIterations, 1000);
+    assert.equal(found.explanation, undefined);
+  });
+
+  test('scales as train_net_step.py with --bs 4 --iter_size 2: lr by 4/16, steps by 16/8', () => {
+    const found = scheduleOf({ ...detectron, batchSize: 4, accumulate: 2, gradients: 'sum' });
+    assertNear(found.learningRate, 0.005);
+    assert.deepEqual([found.iterations, found.schedule.steps], [180000, [120000, 160000]]);
+    assert.equal(found.schedule.warmupIterations, 500);
+    assert.equal(
+      found.explanation,
+      'for 8 images a step instead of 16: learning rate 0.005 instead of 0.02 (x 0.25); ' +
+        'iterations 180000 instead of 90000 (x 2); steps 120000, 160000 instead of 60000, 80000 (x 2)',
+    );
+  });
+
+  test('rounds iterations as int(x * scale + 0.5)', () => {
+    // 80000 * 16 / 3 = 426666.67
+    const found = scheduleOf({ ...detectron, batchSize: 3 });
+    assert.deepEqual([found.iterations, found.schedule.steps], [480000, [320000, 426667]]);
+  });
+
+  test('where gradients are averaged, the rate follows all images of a step', () => {
+    assertNear(scheduleOf({ ...detectron, batchSize: 4, accumulate: 2 }).learningRate, 0.01);
+  });
+
+  test('scales the rate alone, and the warm-up, where so told', () => {
+    const rate = scheduleOf({ ...detectron, batchSize: 8, scaleSchedule: false });
+    assert.deepEqual([rate.learningRate, rate.iterations, rate.schedule.steps], [0.01, 90000, [60000, 80000]]);
+    assert.equal(scheduleOf({ ...detectron, batchSize: 8, scaleWarmup: true }).schedule.warmupIterations, 1000);
+  });
+
+  test('counts epochs in iterations, the last of which may show pictures of the next epoch; they are not scaled', () => {
+    const train = { epochs: 12, batchSize: 4, accumulate: 4, referenceBatchSize: 32 };
+    const found = scheduleOf({ ...train, schedule: { steps: [8, 11], stepUnit: 'epoch' } }, 100);
+    // ceil(100 / 16) = 7
+    assert.deepEqual([found.iterations, found.schedule.steps], [84, [56, 77]]);
+    assert.equal('stepUnit' in found.schedule, false);
+    assert.match(found.explanation!, /; an epoch is 7 iterations: 12 epochs are 84 iterations; steps come at 56, 77$/);
+  });
+
+  test('leaves at least one iteration', () => {
+    assert.equal(scheduleOf({ iterations: 1, batchSize: 100, referenceBatchSize: 2 }).iterations, 1);
+  });
+});
