@@ -6,6 +6,8 @@ import type { TensorData } from '@goshawk/torch';
 /** One entry of a case's state.json. */
 export interface StateEntry {
   readonly name: string;
+  /** The name that the values follow from, where several names share a tensor. Default: its own. */
+  readonly seed_name?: string;
   readonly shape: readonly number[];
   readonly dtype: 'float32' | 'int64';
   /** Uniform between these bounds. */
@@ -20,11 +22,11 @@ export function makeParityState(entries: readonly StateEntry[]): Map<string, Ten
   );
 }
 
-function bytesOf({ name, shape, dtype, rule, const: constant = 0 }: StateEntry): Uint8Array {
+function bytesOf({ name, seed_name = name, shape, dtype, rule, const: constant = 0 }: StateEntry): Uint8Array {
   const count = shape.reduce((product, side) => product * side, 1);
   if (dtype === 'int64') return new Uint8Array(new BigInt64Array(count).fill(BigInt(constant)).buffer);
   const values = new Float32Array(count);
-  if (rule) fillUniform(name, rule.lo, rule.hi, values);
+  if (rule) fillUniform(seed_name, rule.lo, rule.hi, values);
   else values.fill(constant);
   return new Uint8Array(values.buffer);
 }

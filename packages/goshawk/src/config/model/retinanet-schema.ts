@@ -1,0 +1,101 @@
+// RetinaNet. The defaults are those of torchvision's retinanet_resnet50_fpn (torchvision/models/detection/retinanet.py).
+import { z } from 'zod';
+import { backboneSchema } from './backbone-schema.js';
+import { classesSchema } from './rcnn-schema.js';
+
+const fraction = () => z.number().min(0).max(1);
+const count = () => z.int().min(1);
+
+const neckSchema = z.strictObject({
+  channels: count().default(256).describe('Channels of every level.'),
+  extraLevelsFrom: z
+    .enum(['p5', 'c5'])
+    .default('p5')
+    .describe("What the level of stride 64 is made from: the pyramid's last level, or the backbone's (version 2)."),
+  reluBeforeP7: z
+    .boolean()
+    .default(true)
+    .describe('Whether the level of stride 128 is made from the positive part of the one before.'),
+});
+
+const anchorsSchema = z
+  .strictObject({
+    octaveBaseScale: z
+      .number()
+      .positive()
+      .default(4)
+      .describe('Length of the smallest anchor of a level over its stride.'),
+    scalesPerOctave: count()
+      .default(3)
+      .describe('So many lengths until the next level, evenly spaced in the logarithm.'),
+    ratios: z.array(z.number().positive()).min(1).default([0.5, 1, 2]).describe('Height / width of the anchors.'),
+  })
+  .prefault({});
+
+const headSchema = z
+  .strictObject({
+    convolutions: count().default(4).describe('3x3 convolutions in front of each of the two outputs.'),
+    channels: count().optional().describe("Outputs of each. Absent: as many as the features'."),
+    norm: z
+      .enum(['none', 'group', 'batch_per_level'])
+      .default('none')
+      .describe('Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms.'),
+    normEps: z.number().positive().default(1e-5).describe('Added to the variance.'),
+    normMomentum: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.1)
+      .describe('Share of the newest batch in the running statistics.'),
+    prior: z.number().gt(0).lt(1).default(0.01).describe('Probability of each class at the start.'),
+    foregroundIou: fraction().default(0.5).describe('An anchor with at least this IoU with an object learns it.'),
+    backgroundIou: fraction().default(0.4).describe('An anchor below this IoU with every object is background.'),
+    focalAlpha: fraction()
+      .default(0.25)
+      .describe('Weight of present classes in the focal loss; absent ones have the rest.'),
+    focalGamma: z.number().min(0).default(2).describe('How fast the loss of well classified anchors vanishes.'),
+    boxLoss: z
+      .enum(['l1', 'smooth_l1', 'giou'])
+      .default('l1')
+      .describe('Of the offsets: l1 or smooth_l1; giou compares the boxes (version 2).'),
+    smoothL1Beta: z.number().positive().default(0.11).describe('Where smooth_l1 turns linear.'),
+    preNmsTopN: count().default(1000).describe('Candidates that a level gives to non-maximum suppression.'),
+    scoreThreshold: fraction().default(0.05).describe('Detections below this score are dropped.'),
+    nmsThreshold: fraction()
+      .default(0.5)
+      .describe('IoU above which the worse of two detections of a class is dropped.'),
+    maxDetections: count().default(300).describe('Detections kept of an image.'),
+  })
+  .refine((head) => head.backgroundIou <= head.foregroundIou, {
+    path: ['backgroundIou'],
+    message: 'is above head.foregroundIou: take at most that',
+  })
+  .refine((head) => head.norm !== 'group' || (head.channels ?? 256) % 32 === 0, {
+    path: ['channels'],
+    message: 'group norm has 32 groups: take a multiple of 32',
+  })
+  .prefault({});
+
+export const retinanetSchema = z
+  .strictObject({
+    type: z.literal('retinanet').describe('The kind of model.'),
+    conventions: z
+      .enum(['torchvision', 'mmdetection'])
+      .default('torchvision')
+      .describe(
+        'Whose rules decide where systems differ: whether a box includes its last pixel, how anchors are rounded and matched, what losses are divided by, which candidates are kept.',
+      ),
+    classes: classesSchema,
+    backbone: backboneSchema.prefault({}),
+    neck: neckSchema.optional().describe('The pyramid on a ResNet. SpineNet is its own: without.'),
+    anchors: anchorsSchema,
+    head: headSchema,
+  })
+  .superRefine(({ backbone, neck }, context) => {
+    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    if (backbone.type === 'spinenet' && neck) issue(['neck'], 'is given, but SpineNet needs none: remove it');
+    if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
+      issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+  });
+
+export type RetinanetConfig = z.output<typeof retinanetSchema>;

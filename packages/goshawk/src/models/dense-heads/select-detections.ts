@@ -1,0 +1,131 @@
+// From RetinaNet's maps to detections: the best anchors of every level, refined, and thinned out class by class.
+import { batchedNms, ops, scope, type Tensor } from '@goshawk/torch';
+import { type BoxWeights, clipBoxes, decodeBoxes } from '../box-coder.js';
+import { indicesWhere } from '../sampling.js';
+import type { Detections, HeightWidth, Scale } from '../structures.js';
+import type { RetinaConventions } from './retina-conventions.js';
+import type { RetinaPrediction } from './retina-head.js';
+
+export interface SelectOptions {
+  readonly conventions: RetinaConventions;
+  readonly classes: number;
+  /** Candidates of each level. */
+  readonly preNmsTopN: number;
+  readonly scoreThreshold: number;
+  readonly nmsThreshold: number;
+  readonly maxDetections: number;
+}
+
+const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
+
+/** Boxes of one level with their classes: [K, 4], [K] float32, [K] int64 labels 1..C. */
+interface Candidates {
+  readonly boxes: Tensor;
+  readonly scores: Tensor;
+  readonly labels: Tensor;
+}
+
+/** The detections of image `image` of a batch. */
+export function selectRetinaDetections(
+  { logits, offsets }: RetinaPrediction,
+  anchors: readonly Tensor[],
+  image: { readonly index: number; readonly size: HeightWidth; readonly scale: Scale },
+  options: SelectOptions,
+): Detections {
+  const { conventions, nmsThreshold, maxDetections } = options;
+  return scope(() => {
+    const levels = anchors.map((own, level) =>
+      scope(() => {
+        const map = ops.select(ops.permute(logits[level]!, [0, 2, 3, 1]), 0, image.index);
+        const deltas = ops.select(ops.permute(offsets[level]!, [0, 2, 3, 1]), 0, image.index);
+        const select = conventions.candidates === 'pairs' ? bestPairs : bestAnchors;
+        return select(map, ops.reshape(deltas, [-1, 4]), own, image.size, options);
+      }),
+    );
+    const inclusive = conventions.boxes === 'inclusive';
+    let boxes = ops.cat(levels.map((level) => level.boxes));
+    if (conventions.suppression === 'image') {
+      const { x, y } = image.scale;
+      boxes = ops.div(boxes, ops.cat([ops.new_full(boxes, [1], x), ops.new_full(boxes, [1], y)]).repeat([2]));
+    }
+    const scores = ops.cat(levels.map((level) => level.scores));
+    const labels = ops.cat(levels.map((level) => level.labels));
+    const order = batchedNms(boxes, scores, labels, nmsThreshold, { plusOne: inclusive, suppressEqual: inclusive });
+    const kept = ops.narrow(order, 0, 0, Math.min(order.size(0), maxDetections));
+    return {
+      pixels: conventions.suppression,
+      boxes: ops.index_select(boxes, 0, kept),
+      scores: ops.index_select(scores, 0, kept),
+      labels: ops.index_select(labels, 0, kept),
+    };
+  });
+}
+
+/** The best pairs of an anchor and a class above the threshold: torchvision's way. */
+function bestPairs(
+  map: Tensor,
+  deltas: Tensor,
+  anchors: Tensor,
+  size: HeightWidth,
+  { conventions, classes, scoreThreshold, preNmsTopN }: SelectOptions,
+): Candidates {
+  const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
+  const flat = ops.reshape(map, [-1]);
+  // A sigmoid is above the threshold where its logit is above the threshold's: no pass over all of them for the sigmoid.
+  const passing = indicesWhere(ops.gt(flat, Math.log(scoreThreshold / (1 - scoreThreshold))));
+  const scores = ops.sigmoid(ops.index_select(flat, 0, passing).to('float32'));
+  const [top, at] = ops.topk(scores, Math.min(preNmsTopN, scores.size(0)), { dim: 0 });
+  const pairs = ops.index_select(passing, 0, at);
+  const chosen = ops.div(pairs, columns, { rounding_mode: 'floor' });
+  const boxes = refine(deltas, anchors, chosen, size, conventions);
+  const column = ops.remainder(pairs, columns);
+  if (!conventions.hasBackgroundLogit) return { boxes, scores: top, labels: ops.add(column, 1) };
+  // The first logit stands for no class; training drives it down, an untrained model may still choose it.
+  const real = indicesWhere(ops.gt(column, 0));
+  return {
+    boxes: ops.index_select(boxes, 0, real),
+    scores: ops.index_select(top, 0, real),
+    labels: ops.index_select(column, 0, real),
+  };
+}
+
+/** All classes above the threshold of the anchors whose best class is best: mmdetection's way. */
+function bestAnchors(
+  map: Tensor,
+  deltas: Tensor,
+  anchors: Tensor,
+  size: HeightWidth,
+  { conventions, classes, scoreThreshold, preNmsTopN }: SelectOptions,
+): Candidates {
+  const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
+  const all = ops.reshape(map, [-1, columns]);
+  const [, best] = ops.topk(ops.amax(all, { dim: 1 }), Math.min(preNmsTopN, all.size(0)), { dim: 0 });
+  const scores = ops.sigmoid(ops.index_select(all, 0, best).to('float32'));
+  const passing = ops.nonzero(ops.gt(scores, scoreThreshold));
+  const [row, column] = ops.unbind(passing, { dim: 1 }) as [Tensor, Tensor];
+  const boxes = ops.index_select(refine(deltas, anchors, best, size, conventions), 0, row);
+  const own = ops.index(scores, [row, column]);
+  if (!conventions.hasBackgroundLogit) return { boxes, scores: own, labels: ops.add(column, 1) };
+  const real = indicesWhere(ops.gt(column, 0));
+  return {
+    boxes: ops.index_select(boxes, 0, real),
+    scores: ops.index_select(own, 0, real),
+    labels: ops.index_select(column, 0, real),
+  };
+}
+
+function refine(
+  deltas: Tensor,
+  anchors: Tensor,
+  chosen: Tensor,
+  size: HeightWidth,
+  { boxes: convention, boundsShrinking }: RetinaConventions,
+): Tensor {
+  const decoded = decodeBoxes(
+    ops.index_select(deltas, 0, chosen).to('float32'),
+    ops.index_select(anchors, 0, chosen),
+    UNIT_WEIGHTS,
+    { convention, boundsShrinking },
+  );
+  return clipBoxes(ops.select(decoded, 1, 0), size, convention);
+}

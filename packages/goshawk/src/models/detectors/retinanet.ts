@@ -1,0 +1,134 @@
+// RetinaNet (Lin et al., Focal Loss for Dense Object Detection, 2017) on a ResNet with a pyramid (torchvision) or on a
+// SpineNet (SpineNet-Pytorch).
+import { Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import type { BackboneConfig, RetinanetConfig } from '../../config/index.js';
+import { AnchorGenerator } from '../anchors.js';
+import { ResNet, type ResNetOptions } from '../backbones/resnet.js';
+import { makeSpineNet } from '../backbones/spinenet.js';
+import {
+  RETINA_CONVENTIONS,
+  type RetinaConventions,
+  RetinaHead,
+  retinaLosses,
+  selectRetinaDetections,
+} from '../dense-heads/index.js';
+import { Detector } from '../detector.js';
+import type { FeatureExtractor } from '../feature-extractor.js';
+import { RetinaFpn } from '../necks/retina-fpn.js';
+import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
+
+export type RetinaNetOptions = Omit<RetinanetConfig, 'type' | 'classes'> & {
+  /** Without the background. */
+  readonly classes: number;
+};
+
+class ResNetRetinaFpn extends Module implements FeatureExtractor {
+  readonly body: ResNet;
+  readonly fpn: RetinaFpn;
+  readonly channels: number;
+  readonly strides = [8, 16, 32, 64, 128] as const;
+  // C3 to C5: the added levels are for the dense head alone.
+  readonly roiLevels = 3;
+
+  constructor(options: ResNetOptions, neck: NonNullable<RetinanetConfig['neck']>) {
+    super();
+    this.channels = neck.channels;
+    this.body = new ResNet(options);
+    this.fpn = new RetinaFpn({ ...neck, inChannels: this.body.outChannels.slice(1) });
+  }
+
+  forward(pixels: Tensor): Features {
+    // P2 has too many anchors (section 4): C2 is left out.
+    return scope(() => this.fpn.forward(this.body.forward(pixels).slice(1)));
+  }
+}
+
+const DEFAULT_NECK = { channels: 256, extraLevelsFrom: 'p5', reluBeforeP7: true } as const;
+
+function makePyramid(backbone: BackboneConfig, neck: RetinanetConfig['neck']): FeatureExtractor {
+  switch (backbone.type) {
+    case 'resnet':
+      return new ResNetRetinaFpn(backbone, neck ?? DEFAULT_NECK);
+    case 'spinenet':
+      return makeSpineNet(backbone);
+  }
+}
+
+export class RetinaNet extends Detector {
+  readonly backbone: FeatureExtractor;
+  readonly head: RetinaHead;
+  readonly #options: RetinaNetOptions;
+  readonly #conventions: RetinaConventions;
+  readonly #anchors: AnchorGenerator;
+
+  constructor(options: RetinaNetOptions) {
+    super();
+    this.#options = options;
+    const { anchors, backbone, classes, head, neck } = options;
+    const conventions = RETINA_CONVENTIONS[options.conventions];
+    this.#conventions = conventions;
+    this.backbone = makePyramid(backbone, neck);
+    const { channels, strides } = this.backbone;
+    this.#anchors = new AnchorGenerator({
+      sizes: strides.map((stride) =>
+        octaveSizes(stride * anchors.octaveBaseScale, anchors.scalesPerOctave, conventions),
+      ),
+      ratios: anchors.ratios,
+      cells: conventions.anchorCells,
+      ...(conventions.strides === 'level' ? { strides } : {}),
+    });
+    this.head = new RetinaHead({
+      ...head,
+      inChannels: channels,
+      channels: head.channels ?? channels,
+      levels: strides.length,
+      anchorsPerCell: this.#anchors.perCell,
+      classes: classes + (conventions.hasBackgroundLogit ? 1 : 0),
+    });
+  }
+
+  override loss(batch: ImageBatch, targets: readonly Targets[]): Losses {
+    return scope(() => {
+      const prediction = this.head.forward(this.backbone.forward(batch.pixels));
+      const anchors = ops.cat(this.#anchorsFor(batch, prediction.logits));
+      const { classes, head } = this.#options;
+      return retinaLosses(prediction, anchors, targets, { ...head, classes, conventions: this.#conventions });
+    });
+  }
+
+  override predict(batch: ImageBatch): Detections[] {
+    return noGrad(() => {
+      const prediction = this.head.forward(this.backbone.forward(batch.pixels));
+      const anchors = this.#anchorsFor(batch, prediction.logits);
+      const { classes, head } = this.#options;
+      return batch.sizes.map((size, index) =>
+        selectRetinaDetections(
+          prediction,
+          anchors,
+          { index, size, scale: batch.scales[index]! },
+          { ...head, classes, conventions: this.#conventions },
+        ),
+      );
+    });
+  }
+
+  override runLayers(pixels: Tensor): void {
+    scope(() => {
+      this.head.forward(this.backbone.forward(pixels));
+    });
+  }
+
+  /** Anchors of each level, in the order of its logits. */
+  #anchorsFor(batch: ImageBatch, maps: readonly Tensor[]): Tensor[] {
+    const grids = maps.map((map) => [map.size(2), map.size(3)] as const);
+    return this.#anchors.forGrids(grids, [batch.pixels.size(2), batch.pixels.size(3)], batch.pixels.device);
+  }
+}
+
+/** Lengths of a level's square anchors: `count` steps from `base` to its double, which is the next level's. */
+function octaveSizes(base: number, count: number, { wholeAnchorSizes }: RetinaConventions): number[] {
+  return Array.from({ length: count }, (_, step) => {
+    const size = base * 2 ** (step / count);
+    return wholeAnchorSizes ? Math.trunc(size) : size;
+  });
+}
