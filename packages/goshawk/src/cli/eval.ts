@@ -1,11 +1,11 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
 import { join } from 'node:path';
 import { formatCocoResults, InputError } from '@goshawk/core';
-import { loadConfig } from '../config/index.js';
 import { evaluateDetector, evaluationTypes, formatEvaluations, openDetector } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { openSplit } from '../train/training-data.js';
+import { openCommandConfig } from './open-command-config.js';
 
 export interface EvalCommandOptions {
   readonly weights: string;
@@ -16,7 +16,7 @@ export interface EvalCommandOptions {
 }
 
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
-  const { config } = loadConfig(configFile, options.set);
+  const { config } = openCommandConfig(configFile, options.set);
   const name = splitName(options.split ?? 'val');
   const dataset = openSplit(config, name, { purpose: 'evaluation' });
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);

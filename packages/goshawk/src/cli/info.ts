@@ -1,8 +1,9 @@
 // goshawk info: how large the model of a config is, and how much it computes.
 import { InputError, paddedBatchSize } from '@goshawk/core';
 import { manualSeed } from '@goshawk/torch';
-import { loadConfig, type ModelConfig, type RunConfig } from '../config/index.js';
+import type { ModelConfig, RunConfig } from '../config/index.js';
 import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
+import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 import { formatTable } from './text-table.js';
 
@@ -16,16 +17,18 @@ export interface InfoCommandOptions {
 
 /** COCO's, where neither the config nor an option says how many there are. */
 const ASSUMED_CLASSES = 80;
+/** COCO's with keypoints: persons. */
+const ASSUMED_KEYPOINT_CLASSES = 1;
 
 export function runInfo(configFile: string, options: InfoCommandOptions): void {
-  const { config } = loadConfig(configFile, options.set);
+  const { config } = openCommandConfig(configFile, options.set);
   const size = options.shape === undefined ? defaultShape(config) : parseShape(options.shape);
   const depth = wholeNumber('--depth', options.depth, 0, 9);
   const { classes, note } = classCount(config.model, options.classes);
   const { height, width } = paddedBatchSize([{ height: size[0], width: size[1] }], config.preprocess.padMultiple);
   manualSeed(0);
-  const model = buildModel(config.model, classes).to({ memoryFormat: 'channels_last' });
-  const total = modelComplexity(model, config.model, [height, width]);
+  const model = buildModel(config.model, { classes }).to({ memoryFormat: 'channels_last' });
+  const total = modelComplexity(model, [height, width]);
   if (options.json) {
     const facts = { config: configFile, model: config.model.type, classes, shape: size, padded: [height, width] };
     console.log(JSON.stringify({ ...facts, rois: COUNTED_ROIS, ...total }, undefined, 2));
@@ -69,7 +72,8 @@ const MAX_SIDE = 4096;
 function classCount(model: ModelConfig, option: string | undefined): { classes: number; note: string } {
   if (option !== undefined) return { classes: wholeNumber('--classes', option, 1, 100_000), note: '' };
   if (model.classes !== 'from-data') return { classes: model.classes, note: '' };
-  return { classes: ASSUMED_CLASSES, note: " (the data decide; these are COCO's: --classes sets another number)" };
+  const classes = model.type === 'keypoint_rcnn' ? ASSUMED_KEYPOINT_CLASSES : ASSUMED_CLASSES;
+  return { classes, note: " (the data decide; these are COCO's: --classes sets another number)" };
 }
 
 function moduleTable(total: ModuleComplexity, depth: number): string {

@@ -3,11 +3,13 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
-import { loadConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine } from '../train/progress-line.js';
+import { ContactSheet } from './contact-sheet.js';
+import { openCommandConfig } from './open-command-config.js';
+import { PicturePdf } from './picture-pdf.js';
 
 export interface PredictCommandOptions {
   readonly weights: string;
@@ -15,6 +17,10 @@ export interface PredictCommandOptions {
   readonly output?: string;
   readonly scoreThreshold?: string;
   readonly maxDetections?: string;
+  /** Also all drawn pictures in one PDF. */
+  readonly pdf?: boolean;
+  /** Also all drawn pictures, small, in one PNG. */
+  readonly contactSheet?: boolean;
 }
 
 export async function runPredict(
@@ -22,7 +28,7 @@ export async function runPredict(
   paths: readonly string[],
   options: PredictCommandOptions,
 ): Promise<void> {
-  const { config } = loadConfig(configFile, options.set);
+  const { config } = openCommandConfig(configFile, options.set);
   const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const output = options.output ?? 'predictions';
@@ -38,28 +44,47 @@ export async function runPredict(
   const taken = new Set<string>();
   const all: Detection[] = [];
   const started = performance.now();
-  for (const [index, { path, fileName }] of images.entries()) {
-    const image = await decodeImageFile(path);
-    const [found = []] = predictor.predict([image]);
-    const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
-    records.push({ id: index + 1, fileName, width: image.width, height: image.height });
-    all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
-    const drawn = drawDetections(image, kept, { categories });
-    const target = join(output, drawnName({ path, fileName }, taken));
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileAtomic(
-      target,
-      await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } })
-        .png()
-        .toBuffer(),
-    );
-    const rate = (index + 1) / ((performance.now() - started) / 1000);
-    line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${fileName}: ${kept.length} objects`);
+  const pdfFile = join(output, 'pictures.pdf');
+  const pdf = options.pdf ? new PicturePdf(pdfFile, `${images.length} pictures`) : undefined;
+  const sheet = options.contactSheet ? new ContactSheet() : undefined;
+  try {
+    for (const [index, { path, fileName }] of images.entries()) {
+      const image = await decodeImageFile(path);
+      const [found = []] = predictor.predict([image]);
+      const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+      records.push({ id: index + 1, fileName, width: image.width, height: image.height });
+      all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
+      const drawn = drawDetections(image, kept, { categories });
+      const target = join(output, drawnName({ path, fileName }, taken));
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileAtomic(
+        target,
+        await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } })
+          .png()
+          .toBuffer(),
+      );
+      await pdf?.add(drawn, fileName);
+      await sheet?.add(drawn, fileName);
+      const rate = (index + 1) / ((performance.now() - started) / 1000);
+      line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${fileName}: ${kept.length} objects`);
+    }
+    await pdf?.finish();
+  } catch (error) {
+    pdf?.abandon();
+    throw error;
   }
   line.done();
+  const extra = pdf ? [`${pdfFile} has them as pages`] : [];
+  if (sheet) {
+    const sheetFile = join(output, 'contact-sheet.png');
+    writeFileAtomic(sheetFile, await sheet.encode());
+    extra.push(`${sheetFile} shows ${sheet.count}`);
+  }
   const file = join(output, 'detections.json');
   writeFileAtomic(file, formatCocoResults(all, { images: records, annotations: [], categories }));
-  console.log(`${all.length} objects in ${images.length} pictures: ${file}, drawn beside it`);
+  console.log(
+    `${all.length} objects in ${images.length} pictures: ${file}, ${['drawn beside it', ...extra].join('; ')}`,
+  );
 }
 
 /** A folder's a/b.jpg -> a/b.png, a file named by itself -> its last part; a number behind what is taken already. */

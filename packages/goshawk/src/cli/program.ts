@@ -70,6 +70,8 @@ export function buildProgram(): Command {
     .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
+    .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
+    .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
     .action(async (config, paths, options) => (await import('./predict.js')).runPredict(config, paths, options));
 
   command(
@@ -201,7 +203,7 @@ function addRemedy(fullName: string): (error: CommanderError) => never {
 }
 
 function setOption(): Option {
-  return new Option('--set <key=value>', 'change one value of the config; may be given more than once').argParser(
+  return new Option('--set <key=value>', "change one value of the config, as in train.batchSize=4 or, for Detectron's files, TEST.NMS 0.4; may be given more than once").argParser(
     (text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text],
   );
 }

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { configToYaml, loadConfig } from '../config/index.js';
+import { configToYaml } from '../config/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { listCheckpoints, RunLog, train } from '../train/index.js';
+import { openCommandConfig } from './open-command-config.js';
 
 export interface TrainCommandOptions {
   readonly set?: readonly string[];
@@ -16,7 +17,7 @@ export interface TrainCommandOptions {
 }
 
 export async function runTrain(configFile: string, options: TrainCommandOptions): Promise<void> {
-  const { config } = loadConfig(configFile, options.set);
+  const { config } = openCommandConfig(configFile, options.set);
   const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
   const { save = true } = options;
   if (save && !options.resume && listCheckpoints(join(output, 'checkpoints')).length > 0) {

@@ -23,12 +23,14 @@ export {
   type NeckConfig,
   type RcnnConfig,
   type RcnnConventions,
+  type RetinanetConfig,
   type ResnetConfig,
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SpinenetConfig,
 } from './model/index.js';
-export { type ConfigSource, loadConfig, parseConfig, validateConfig } from './read-config.js';
+export { type ConfigSource, loadConfig, parseConfig, readConfigText, validateConfig } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export type { DataSplitConfig } from './split-schema.js';

@@ -23,6 +23,7 @@ describe('a config', () => {
   test("of two words is torchvision's Mask R-CNN", () => {
     const { model, preprocess } = parseConfig(minimal, { file: 'config.yaml' });
     assert.ok(model.type === 'mask_rcnn');
+    assert.ok(model.backbone.type === 'resnet');
     assert.equal(model.backbone.depth, 50);
     assert.equal(model.backbone.frozenStages, 2);
     assert.deepEqual(model.anchors.sizes, [[32], [64], [128], [256], [512]]);
@@ -188,6 +189,7 @@ describe('--set', () => {
     assert.equal(train.optimizer.lr, 0.001);
     assert.deepEqual(train.schedule.steps, [10, 30]);
     assert.deepEqual(data.val, { annotations: 'val.json', images: 'photos' });
+    assert.ok(model.type === 'mask_rcnn');
     assert.equal(model.boxHead.scoreThreshold, 0);
   });
 

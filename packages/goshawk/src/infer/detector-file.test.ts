@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { type TensorData, writePth, writeSafetensors } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
-import { FASTER_RCNN, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
 import { classesOf, describeDetector, loadWeights, readDescription, readWeights } from './detector-file.js';
 import { openDetector } from './open-detector.js';
 
@@ -145,7 +145,7 @@ describe('model files', () => {
   });
 
   test('of a bare ResNet start the backbone', () => {
-    const source = tinyDetector({ seed: 1 }).backbone.body;
+    const source = resNetOf(tinyDetector({ seed: 1 }));
     const weights = new Map<string, TensorData>(
       [...source.stateDict()].map(([name, tensor]) => [
         name,
@@ -157,7 +157,7 @@ describe('model files', () => {
     const report = loadWeights(model, weights, 'resnet18.pth', { partial: true });
     assert.equal(report.loaded.length, source.stateDict().size);
     assert.deepEqual(report.unexpected, ['backbone.body.fc.weight']);
-    assert.deepEqual(model.backbone.body.conv1.weight.toBytes(), source.conv1.weight.toBytes());
+    assert.deepEqual(resNetOf(model).conv1.weight.toBytes(), source.conv1.weight.toBytes());
   });
 
   test('open as detectors, with the categories inside or the ones at hand', () => {

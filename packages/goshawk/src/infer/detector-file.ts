@@ -82,6 +82,11 @@ export function classesOf(weights: ReadonlyMap<string, TensorData>): number | un
   return weights.get('roi_heads.box_predictor.cls_score.weight')?.shape[0];
 }
 
+/** How many keypoints of an object these weights find; undefined without a keypoint head. */
+export function keypointsOf(weights: ReadonlyMap<string, TensorData>): number | undefined {
+  return weights.get('roi_heads.keypoint_predictor.upsample.bias')?.shape[0];
+}
+
 /**
  * Puts weights into a model.
  * @param partial accept a file that fills a part of the model (other classes, a backbone alone)

@@ -1,6 +1,6 @@
 // A detector's figures on a data set: its detections in every image, compared as COCO does.
 import { type CocoEvaluation, type Detection, evaluateCoco, formatCocoTable, type IouType } from '@goshawk/core';
-import type { PreprocessConfig } from '../config/index.js';
+import type { ModelConfig, PreprocessConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset } from '../data/index.js';
 import type { Predictor } from './predictor.js';
 
@@ -31,8 +31,15 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
 }
 
 /** What the model can be measured by. */
-export function evaluationTypes(model: { readonly type: 'faster_rcnn' | 'mask_rcnn' }): IouType[] {
-  return model.type === 'mask_rcnn' ? ['bbox', 'segm'] : ['bbox'];
+export function evaluationTypes({ type }: Pick<ModelConfig, 'type'>): IouType[] {
+  switch (type) {
+    case 'mask_rcnn':
+      return ['bbox', 'segm'];
+    case 'keypoint_rcnn':
+      return ['bbox', 'keypoints'];
+    default:
+      return ['bbox'];
+  }
 }
 
 /** The standard tables, one under the other. */

@@ -3,8 +3,8 @@ import { type Category, cocoCategories, InputError } from '@goshawk/core';
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector } from '../models/index.js';
-import { classesOf, loadWeights, readDescription, readWeights } from './detector-file.js';
-import { Predictor } from './predictor.js';
+import { classesOf, keypointsOf, loadWeights, readDescription, readWeights } from './detector-file.js';
+import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
   readonly model: Detector;
@@ -31,17 +31,10 @@ export function openDetector({ config, weights: path, categories: known }: OpenD
       `${path}: has no box predictor (roi_heads.box_predictor.cls_score): it is not the checkpoint of a ${config.model.type}`,
     );
   const categories = readDescription(path)?.categories ?? namesFor(classes - 1, known, path);
-  const model = buildModel(config.model, classes - 1);
+  const model = buildModel(config.model, { classes: classes - 1, keypoints: keypointsOf(weights) });
   loadWeights(model, weights, path);
   model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
-  const predictor = new Predictor({
-    model,
-    categories,
-    preprocess: config.preprocess,
-    maskThreshold: config.model.type === 'mask_rcnn' ? config.model.maskHead.threshold : 0.5,
-    precision: config.train.precision,
-    device: config.runtime.device,
-  });
+  const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { model, predictor, preprocess: config.preprocess, categories };
 }
 

@@ -10,6 +10,7 @@ const half: ImageSizes = { imageId: 5, width: 100, height: 50, originalWidth: 20
 
 function found(boxes: readonly (readonly number[])[], labels: readonly number[], masks?: Tensor) {
   return {
+    pixels: 'network' as const,
     boxes: tensor(boxes.flat(), { shape: [boxes.length, 4] }),
     scores: tensor(
       labels.map((_, i) => 1 / 2 ** (i + 1)),

@@ -1,7 +1,7 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
 import { boxXywh, type Detection, type Rle } from '@goshawk/core';
-import { masksToRle, ops, scope, tensor } from '@goshawk/torch';
-import type { Detections } from '../models/index.js';
+import { masksToRle, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import type { Detections, Scale } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
 export interface ImageSizes {
@@ -18,6 +18,8 @@ export interface PostProcessOptions {
   readonly categoryIds: readonly number[];
   /** Probability from which a cell belongs to the object. */
   readonly maskThreshold: number;
+  /** Whether a pixel of exactly that probability belongs to it. Default inclusive. */
+  readonly maskThresholdRule?: 'inclusive' | 'exclusive';
 }
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
@@ -25,15 +27,21 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
   return scope(() => {
     const scaleX = Math.fround(image.originalWidth / image.width);
     const scaleY = Math.fround(image.originalHeight / image.height);
-    const boxes = ops.mul(found.boxes, tensor([scaleX, scaleY, scaleX, scaleY], { device: found.boxes.device }));
+    const boxes =
+      found.pixels === 'image'
+        ? found.boxes
+        : ops.mul(found.boxes, tensor([scaleX, scaleY, scaleX, scaleY], { device: found.boxes.device }));
     const corners = boxes.toFloat32Array();
     const scores = found.scores.toFloat32Array();
     const labels = found.labels.toNumbers();
+    const toImage: Scale = found.pixels === 'image' ? { x: 1, y: 1 } : { x: scaleX, y: scaleY };
+    const keypoints = found.keypoints && keypointsOf(found.keypoints, toImage);
     const masks = found.masks
       ? masksToRle(found.masks, boxes, {
           height: image.originalHeight,
           width: image.originalWidth,
           threshold: options.maskThreshold,
+          strict: options.maskThresholdRule === 'exclusive',
         })
       : undefined;
     return labels.map((label, index) => {
@@ -50,7 +58,20 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
         score: scores[index]!,
         bbox: boxXywh(x1, y1, x2 - x1, y2 - y1),
         ...(rle ? { segmentation: { kind: 'rle' as const, rle } } : {}),
+        ...(keypoints ? { keypoints: keypoints[index]! } : {}),
       };
     });
   });
+}
+
+/** COCO's lists x, y, v of [D, K, 4] keypoints; v is 1 for all, as Detectron writes results. */
+function keypointsOf(keypoints: Tensor, { x, y }: Scale): number[][] {
+  const [detections = 0, count = 0] = keypoints.shape;
+  const values = keypoints.toFloat32Array();
+  return Array.from({ length: detections }, (_, detection) =>
+    Array.from({ length: count }, (__, point) => {
+      const at = (detection * count + point) * 4;
+      return [values[at]! * x, values[at + 1]! * y, 1];
+    }).flat(),
+  );
 }

@@ -1,8 +1,9 @@
 // A trained detector that takes pictures: prepare, network, post-process.
 import type { Category, Detection, Preprocess, RgbImage } from '@goshawk/core';
 import { autocast, type Device, scope } from '@goshawk/torch';
+import type { RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
-import type { Detector } from '../models/index.js';
+import { CONVENTIONS, type Detector } from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
 import { postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
@@ -13,9 +14,25 @@ export interface PredictorOptions {
   readonly categories: readonly Category[];
   readonly preprocess: Preprocess;
   readonly maskThreshold: number;
+  /** Whether a pixel of exactly that probability belongs to a mask. Default inclusive. */
+  readonly maskThresholdRule?: 'inclusive' | 'exclusive';
   readonly precision: 'fp32' | 'bf16';
   /** Where the model is. Default 'cpu'. */
   readonly device?: Device;
+}
+
+/** What of a config decides about predictions. */
+export function predictorOptions(
+  config: RunConfig,
+): Pick<PredictorOptions, 'preprocess' | 'maskThreshold' | 'maskThresholdRule' | 'precision' | 'device'> {
+  const { model } = config;
+  return {
+    preprocess: config.preprocess,
+    maskThreshold: model.type === 'mask_rcnn' ? model.maskHead.threshold : 0.5,
+    maskThresholdRule: model.type === 'mask_rcnn' ? CONVENTIONS[model.conventions].maskThreshold : 'inclusive',
+    precision: config.train.precision,
+    device: config.runtime.device,
+  };
 }
 
 export class Predictor {
@@ -40,12 +57,12 @@ export class Predictor {
 
   /** The same for a loader's batch. */
   predictBatch(batch: PredictableBatch): Detection[][] {
-    const { model, maskThreshold, precision, device } = this.#options;
+    const { model, maskThreshold, maskThresholdRule, precision, device } = this.#options;
     model.eval();
     return scope(() => {
       const found = inPrecision(precision, device, () => model.predict(imageBatchOf(batch, device)));
       return found.map((own, index) =>
-        postProcess(own, batch.images[index]!, { categoryIds: this.#categoryIds, maskThreshold }),
+        postProcess(own, batch.images[index]!, { categoryIds: this.#categoryIds, maskThreshold, maskThresholdRule }),
       );
     });
   }
@@ -54,7 +71,7 @@ export class Predictor {
 export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'width'> {
   readonly images: readonly Pick<
     Batch['images'][number],
-    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight'
+    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY'
   >[];
 }
 

@@ -12,6 +12,9 @@ export interface PreparedBatch {
     readonly height: number;
     readonly originalWidth: number;
     readonly originalHeight: number;
+    /** Network pixels an image pixel. */
+    readonly scaleX: number;
+    readonly scaleY: number;
   }[];
 }
 
@@ -35,6 +38,8 @@ export function prepareBatch(images: readonly RgbImage[], preprocess: Preprocess
       height: sizes[index]!.height,
       originalWidth: image.width,
       originalHeight: image.height,
+      scaleX: sizes[index]!.scaleX,
+      scaleY: sizes[index]!.scaleY,
     })),
   };
 }

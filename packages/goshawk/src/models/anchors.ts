@@ -6,6 +6,10 @@ export interface AnchorOptions {
   readonly sizes: readonly (readonly number[])[];
   /** Height over width. */
   readonly ratios: readonly number[];
+  /** How the boxes of a cell are rounded and centred. Default torchvision. */
+  readonly cells?: 'torchvision' | 'detectron' | 'mmdetection';
+  /** Network pixels from one cell to the next, a level. Absent: the padded size over the grid's, as torchvision. */
+  readonly strides?: readonly number[];
 }
 
 // Batches come in many shapes; so many grids are worth keeping (about 10 shapes of 5 levels), all of them are not.
@@ -28,7 +32,7 @@ export class AnchorGenerator {
    * One [H * W * perCell, 4] float32 xyxy tensor a level, in network pixels. They belong to the generator and live at
    * least until its next call.
    * @param grids `[height, width]` of each feature map
-   * @param padded `[height, width]` of the padded batch; the stride is its whole-numbered ratio to the grid
+   * @param padded `[height, width]` of the padded batch; without `strides` the stride is its whole-numbered ratio to the grid
    */
   forGrids(
     grids: readonly (readonly [number, number])[],
@@ -37,12 +41,14 @@ export class AnchorGenerator {
   ): Tensor[] {
     if (this.#grids.size + grids.length > KEPT_GRIDS) this.#forget();
     return grids.map(([height, width], level) => {
-      const strideY = Math.floor(padded[0] / height);
-      const strideX = Math.floor(padded[1] / width);
+      const { sizes, ratios, cells, strides } = this.#options;
+      const strideY = strides?.[level] ?? Math.floor(padded[0] / height);
+      const strideX = strides?.[level] ?? Math.floor(padded[1] / width);
       const key = `${level} ${height} ${width} ${strideY} ${strideX} ${device}`;
       let grid = this.#grids.get(key);
       if (!grid) {
-        const cell = cellAnchors(this.#options.sizes[level] ?? [], this.#options.ratios);
+        const own = sizes[level] ?? [];
+        const cell = cellOf(cells, own, ratios, strideX);
         const anchors = gridAnchors(cell, height, width, strideY, strideX);
         grid = keep(tensor(anchors, { shape: [anchors.length / 4, 4], device }));
         this.#grids.set(key, grid);
@@ -57,6 +63,22 @@ export class AnchorGenerator {
   }
 }
 
+function cellOf(
+  cells: AnchorOptions['cells'],
+  sizes: readonly number[],
+  ratios: readonly number[],
+  stride: number,
+): Float32Array {
+  switch (cells) {
+    case 'detectron':
+      return detectronCell(sizes, ratios, stride);
+    case 'mmdetection':
+      return mmdetectionCell(sizes, ratios, stride);
+    default:
+      return cellAnchors(sizes, ratios);
+  }
+}
+
 /** Boxes around the origin, rounded to whole pixels (half to even) as torchvision does; [ratios * sizes, 4]. */
 export function cellAnchors(sizes: readonly number[], ratios: readonly number[]): Float32Array {
   const anchors = new Float32Array(sizes.length * ratios.length * 4);
@@ -68,6 +90,47 @@ export function cellAnchors(sizes: readonly number[], ratios: readonly number[])
       const halfWidth = Math.fround(widthScale * size) / 2;
       const halfHeight = Math.fround(heightScale * size) / 2;
       for (const side of [-halfWidth, -halfHeight, halfWidth, halfHeight]) anchors[at++] = roundHalfToEven(side);
+    }
+  }
+  return anchors;
+}
+
+/**
+ * Inclusive boxes around the middle of the first cell, [ratios * sizes, 4], as Detectron's generate_anchors makes them: a
+ * square of the stride takes each ratio, rounded to whole pixels, and is then scaled to each size.
+ */
+export function detectronCell(sizes: readonly number[], ratios: readonly number[], stride: number): Float32Array {
+  const anchors = new Float32Array(sizes.length * ratios.length * 4);
+  const centre = (stride - 1) / 2;
+  let at = 0;
+  for (const ratio of ratios) {
+    const width = roundHalfToEven(Math.sqrt((stride * stride) / ratio));
+    const height = roundHalfToEven(width * ratio);
+    for (const size of sizes) {
+      const halfWidth = (width * (size / stride) - 1) / 2;
+      const halfHeight = (height * (size / stride) - 1) / 2;
+      for (const corner of [-halfWidth, -halfHeight, halfWidth, halfHeight]) anchors[at++] = centre + corner;
+    }
+  }
+  return anchors;
+}
+
+/**
+ * Inclusive boxes around the middle of the first cell, [ratios * sizes, 4], as mmdetection 1's AnchorGenerator makes them
+ * (mmdet/core/anchor/anchor_generator.py): corners rounded to whole pixels, half to even.
+ */
+export function mmdetectionCell(sizes: readonly number[], ratios: readonly number[], stride: number): Float32Array {
+  const anchors = new Float32Array(sizes.length * ratios.length * 4);
+  const centre = (stride - 1) / 2;
+  let at = 0;
+  for (const ratio of ratios) {
+    const heightScale = Math.fround(Math.sqrt(ratio));
+    const widthScale = Math.fround(1 / heightScale);
+    for (const size of sizes) {
+      const halfWidth = (Math.fround(widthScale * size) - 1) / 2;
+      const halfHeight = (Math.fround(heightScale * size) - 1) / 2;
+      for (const corner of [-halfWidth, -halfHeight, halfWidth, halfHeight])
+        anchors[at++] = roundHalfToEven(Math.fround(centre + corner));
     }
   }
   return anchors;

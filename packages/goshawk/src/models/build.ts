@@ -1,19 +1,34 @@
 // From the model part of a config to a model.
 import type { ModelConfig } from '../config/index.js';
+import type { Detector } from './detector.js';
 import { Rcnn } from './detectors/rcnn.js';
+import { RetinaNet } from './detectors/retinanet.js';
+import type { Draws } from './sampling.js';
 
-/** Every kind of detector. */
-export type Detector = Rcnn;
+export interface BuildOptions {
+  /** Number of categories, the background not counted. */
+  readonly classes: number;
+  /** Of an object; for models with a keypoint head. Default COCO's 17. */
+  readonly keypoints?: number;
+  /** How samples are drawn in training. Default: by the engine's generator. */
+  readonly draws?: Draws;
+}
 
-/**
- * A model with fresh weights, drawn from the engine's generator.
- * @param classes number of categories, the background not counted
- */
-export function buildModel(config: ModelConfig, classes: number): Detector {
+const COCO_KEYPOINTS = 17;
+
+/** A model with fresh weights, drawn from the engine's generator. */
+export function buildModel(
+  config: ModelConfig,
+  { classes, keypoints = COCO_KEYPOINTS, draws }: BuildOptions,
+): Detector {
   switch (config.type) {
+    case 'rpn':
+      return new Rcnn({ ...config, proposals: 'rpn', classes, draws });
     case 'faster_rcnn':
-      return new Rcnn({ ...config, maskHead: undefined, classes });
     case 'mask_rcnn':
-      return new Rcnn({ ...config, classes });
+    case 'keypoint_rcnn':
+      return new Rcnn({ ...config, classes, keypoints, draws });
+    case 'retinanet':
+      return new RetinaNet({ ...config, classes });
   }
 }

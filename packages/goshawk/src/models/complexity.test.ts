@@ -11,7 +11,7 @@ function complexityOf(name: string, sets: readonly string[], classes: number, si
   const file = fileURLToPath(new URL(`../../../../configs/torchvision/${name}.yaml`, import.meta.url));
   const { config } = loadConfig(file, sets);
   manualSeed(0);
-  return modelComplexity(buildModel(config.model, classes), config.model, size);
+  return modelComplexity(buildModel(config.model, { classes }), size);
 }
 
 function part(module: ModuleComplexity, ...path: readonly string[]): ModuleComplexity {
@@ -58,8 +58,8 @@ test('a norm that is folded into its convolution changes no count', () => {
 test('counting leaves the model as it was', () => {
   const file = fileURLToPath(new URL('../../../../configs/torchvision/faster_rcnn_r50_fpn.yaml', import.meta.url));
   const { config } = loadConfig(file, ['model.backbone.depth=18', 'model.backbone.width=8', 'model.neck.channels=16']);
-  const model = buildModel(config.model, 3).train();
-  const first = modelComplexity(model, config.model, [64, 64]);
+  const model = buildModel(config.model, { classes: 3 }).train();
+  const first = modelComplexity(model, [64, 64]);
   assert.ok(model.modules().every((module) => module.training && !Object.hasOwn(module, 'convolve')));
-  assert.deepEqual(modelComplexity(model, config.model, [64, 64]), first);
+  assert.deepEqual(modelComplexity(model, [64, 64]), first);
 });

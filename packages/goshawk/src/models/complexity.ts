@@ -1,8 +1,7 @@
 // How large a model is and how much it computes: parameters, and multiply-accumulates of convolutions and linear layers,
 // counted from the shapes that really pass through them.
-import { Conv2d, ConvTranspose2d, Linear, type Module, noGrad, scope, type Tensor, zeros } from '@goshawk/torch';
-import type { ModelConfig } from '../config/index.js';
-import type { Detector } from './build.js';
+import { Conv2d, ConvTranspose2d, Linear, type Module, noGrad, scope, zeros } from '@goshawk/torch';
+import type { Detector } from './detector.js';
 import type { HeightWidth } from './structures.js';
 
 /** A module with everything below it. */
@@ -27,7 +26,7 @@ export const COUNTED_ROIS = { box: 1000, mask: 100 } as const;
  * Runs the model once on an empty image of `size` (padded, network pixels) and counts.
  * The mask predictor computes one class a RoI; counted is its convolution to all classes, as the literature does.
  */
-export function modelComplexity(model: Detector, config: ModelConfig, size: HeightWidth): ModuleComplexity {
+export function modelComplexity(model: Detector, [height, width]: HeightWidth): ModuleComplexity {
   const macs = new Map<Module, number>();
   const add = (layer: Module, count: number): void => {
     macs.set(layer, (macs.get(layer) ?? 0) + count);
@@ -36,30 +35,14 @@ export function modelComplexity(model: Detector, config: ModelConfig, size: Heig
   const restore = countCalls(model, add);
   model.eval();
   try {
-    runOnce(model, config, size);
+    noGrad(() =>
+      scope(() => model.runLayers(zeros([1, 3, height, width]).to({ memoryFormat: 'channels_last' }), COUNTED_ROIS)),
+    );
   } finally {
     restore();
     model.train(wasTraining);
   }
   return summarise('', model, macs);
-}
-
-function runOnce(model: Detector, config: ModelConfig, [height, width]: HeightWidth): void {
-  const { backbone, rpn, roiHeads } = model;
-  noGrad(() =>
-    scope(() => {
-      const pixels = zeros([1, 3, height, width]).to({ memoryFormat: 'channels_last' });
-      const features = backbone.forward(pixels);
-      rpn.head.forward(features);
-      const channels = features[0]!.size(1);
-      const rois = (count: number, cells: number): Tensor => zeros([count, channels, cells, cells]);
-      roiHeads.boxPredictor.forward(roiHeads.boxHead.forward(rois(COUNTED_ROIS.box, config.boxHead.poolSize)));
-      const { maskHead, maskPredictor } = roiHeads;
-      if (config.type !== 'mask_rcnn' || !maskHead || !maskPredictor) return;
-      const hidden = maskHead.call(rois(COUNTED_ROIS.mask, config.maskHead.poolSize));
-      maskPredictor.maskFcnLogits.forward(maskPredictor.conv5Mask.forward(hidden));
-    }),
-  );
 }
 
 /** Lets the layers below `model` report their multiply-accumulates; the returned function ends it. */

@@ -1,5 +1,6 @@
 // Which anchors and proposals are compared with which objects, and which of them a step learns from.
-import { matchAnchors, ops, randperm, type Tensor } from '@goshawk/torch';
+import { matchAnchors, ops, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
+import type { BoxConvention } from './conventions.js';
 
 export interface MatchOptions {
   /** At least this IoU: positive. */
@@ -8,6 +9,8 @@ export interface MatchOptions {
   readonly backgroundIou: number;
   /** Every object's best boxes are positive, however low their IoU. */
   readonly allowLowQuality: boolean;
+  /** Default continuous. */
+  readonly convention?: BoxConvention;
 }
 
 /** Match of a box with no object: background. */
@@ -21,6 +24,7 @@ export function matchBoxes(objects: Tensor, boxes: Tensor, options: MatchOptions
     low: options.backgroundIou,
     high: options.foregroundIou,
     allowLowQuality: options.allowLowQuality,
+    plusOne: options.convention === 'inclusive',
   });
 }
 
@@ -36,24 +40,47 @@ export interface Sample {
   readonly negative: Tensor;
 }
 
+/** How samples are drawn; each gives [count] int64 places below `total`. */
+export interface Draws {
+  distinct(total: number, count: number): Tensor;
+  withRepeats(total: number, count: number): Tensor;
+}
+
+/** By the engine's generator. */
+export const randomDraws: Draws = {
+  distinct: (total, count) => ops.narrow(randperm(total), 0, 0, count),
+  withRepeats: (total, count) => randint(0, total, [count]),
+};
+
+/** Evenly spaced, for comparing numbers with those of another implementation that draws so. */
+export const evenDraws: Draws = { distinct: evenPlaces, withRepeats: evenPlaces };
+
+function evenPlaces(total: number, count: number): Tensor {
+  return tensor(BigInt64Array.from({ length: count }, (_, i) => BigInt(Math.floor((i * total) / count))));
+}
+
 /** Draws at most `count` boxes, at most `positiveFraction` of them positive, from the [A] matches (Fast R-CNN, 2015, section 2.3). */
-export function drawSample(matches: Tensor, { count, positiveFraction }: SampleOptions): Sample {
+export function drawSample(
+  matches: Tensor,
+  { count, positiveFraction }: SampleOptions,
+  draws: Draws = randomDraws,
+): Sample {
   const positive = indicesWhere(ops.ge(matches, 0));
   const negative = indicesWhere(ops.eq(matches, BACKGROUND));
   const positives = Math.min(Math.trunc(count * positiveFraction), positive.size(0));
   return {
-    positive: drawFrom(positive, positives),
-    negative: drawFrom(negative, Math.min(count - positives, negative.size(0))),
+    positive: drawFrom(positive, positives, draws),
+    negative: drawFrom(negative, Math.min(count - positives, negative.size(0)), draws),
   };
+}
+
+/** `count` of the [N] int64 indices, without repeats. */
+export function drawFrom(indices: Tensor, count: number, draws: Draws): Tensor {
+  if (count === indices.size(0)) return indices;
+  return ops.index_select(indices, 0, draws.distinct(indices.size(0), count).to({ device: indices.device }));
 }
 
 /** The indices of the true elements of an [A] bool tensor, int64. */
 export function indicesWhere(mask: Tensor): Tensor {
   return ops.squeeze(ops.nonzero(mask), 1);
-}
-
-function drawFrom(indices: Tensor, count: number): Tensor {
-  if (count === indices.size(0)) return indices;
-  const order = ops.narrow(randperm(indices.size(0)), 0, 0, count);
-  return ops.index_select(indices, 0, order.to({ device: indices.device }));
 }

@@ -10,6 +10,23 @@ export interface ImageBatch {
   readonly pixels: Tensor;
   /** Each image's size inside the padding. */
   readonly sizes: readonly HeightWidth[];
+  /** Each image's own size, in image pixels. */
+  readonly originals: readonly HeightWidth[];
+  /** Network pixels an image pixel. */
+  readonly scales: readonly Scale[];
+  /** [P, 4] float32 xyxy an image, network pixels: for models whose proposals are stored. */
+  readonly proposals?: readonly Tensor[];
+}
+
+/** A batch of pictures that are given in network pixels: nothing is scaled. */
+export function unscaledBatch(pixels: Tensor, sizes: readonly HeightWidth[]): ImageBatch {
+  return { pixels, sizes, originals: sizes, scales: sizes.map(() => ({ x: 1, y: 1 })) };
+}
+
+/** Factors along x and y. */
+export interface Scale {
+  readonly x: number;
+  readonly y: number;
 }
 
 /** Ground truth of one image, in network pixels. */
@@ -19,6 +36,10 @@ export interface Targets {
   /** [G] int64, 1..C. */
   readonly labels: Tensor;
   readonly masks?: MaskTargets;
+  /** [G, K, 3] float32: x, y in network pixels and the visibility 0, 1 or 2. */
+  readonly keypoints?: Tensor;
+  /** Polygons of each object in network pixels, x and y by turns; for conventions that rasterise inside of boxes. */
+  readonly polygons?: readonly (readonly Float64Array[])[];
 }
 
 /** Binary masks of one image, each cut to a box around it: 0 outside of it. */
@@ -29,8 +50,10 @@ export interface MaskTargets {
   readonly crops: Tensor;
 }
 
-/** Detections of one image in network pixels, best first. */
+/** Detections of one image, best first. */
 export interface Detections {
+  /** What boxes and keypoints are measured in: pixels of the network's input, or of the image as it was given. */
+  readonly pixels: 'network' | 'image';
   /** [D, 4] float32 xyxy. */
   readonly boxes: Tensor;
   /** [D] float32. */
@@ -39,6 +62,8 @@ export interface Detections {
   readonly labels: Tensor;
   /** [D, M, M] float32: probability of the object in each cell of its box. */
   readonly masks?: Tensor;
+  /** [D, K, 4] float32: x, y, the logit of the heatmap there, and its probability among all places of the box. */
+  readonly keypoints?: Tensor;
 }
 
 /** Feature maps by level, finest first, [N, C, H, W] each. */

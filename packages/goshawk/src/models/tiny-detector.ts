@@ -1,7 +1,10 @@
 // Detectors small enough for tests: every part is there, and a step takes milliseconds.
 import { manualSeed } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
-import { buildModel, type Detector } from './build.js';
+import type { ResNet } from './backbones/resnet.js';
+import { buildModel } from './build.js';
+import type { Rcnn } from './detectors/rcnn.js';
+import { ResNetFpn } from './feature-extractor.js';
 
 const TINY = `
 model:
@@ -25,9 +28,15 @@ export function tinyConfig(sets: readonly string[] = []): RunConfig {
 export const FASTER_RCNN = ['model.type=faster_rcnn', 'model.maskHead=null'];
 
 /** Fresh weights, the same for the same seed. */
-export function tinyDetector({ classes = 2, seed = 0, sets = [] }: TinyOptions = {}): Detector {
+export function tinyDetector({ classes = 2, seed = 0, sets = [] }: TinyOptions = {}): Rcnn {
   manualSeed(seed);
-  return buildModel(tinyConfig(sets).model, classes);
+  return buildModel(tinyConfig(sets).model, { classes }) as Rcnn;
+}
+
+/** The ResNet of a detector on one with an FPN. */
+export function resNetOf({ backbone }: Rcnn): ResNet {
+  if (backbone instanceof ResNetFpn) return backbone.body;
+  throw new Error('internal: not a ResNet-FPN');
 }
 
 interface TinyOptions {

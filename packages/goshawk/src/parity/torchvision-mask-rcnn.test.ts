@@ -19,7 +19,7 @@ import { decodeImageFile } from '../data/index.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
 import { Predictor } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, type Detector, totalLoss } from '../models/index.js';
+import { buildModel, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
 import { makeParityState, type StateEntry } from './parity-weights.js';
 
 interface ParityCase {
@@ -50,7 +50,7 @@ const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, na
 
 describe('maskrcnn_resnet50_fpn of torchvision', () => {
   let expected: SafetensorsFile;
-  let model: Detector;
+  let model: Rcnn;
   let images: [RgbImage, RgbImage];
   const numbers = (name: string): Float32Array => {
     const { data } = expected.read(name);
@@ -64,7 +64,7 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
     setThreads(2);
     expected = openSafetensors(`${folder}expected.safetensors`);
     manualSeed(0);
-    model = buildModel(config.model, 90).to({ memoryFormat: 'channels_last' });
+    model = (buildModel(config.model, { classes: 90 }) as Rcnn).to({ memoryFormat: 'channels_last' });
     model.loadStateDict(makeParityState(JSON.parse(readFileSync(`${folder}state.json`, 'utf8')) as StateEntry[]));
     images = [await decodeImageFile(`${folder}input.png`), await decodeImageFile(`${folder}input2.png`)];
   });
@@ -86,9 +86,11 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
     model.eval();
     noGrad(() => {
       const input = tensor(numbers('network_input'), { shape: expected.info('network_input').shape });
-      const body = model.backbone.body.forward(input);
-      const features = model.backbone.fpn.forward(body);
-      const { logits, offsets } = model.rpn.head.forward(features);
+      const { backbone, rpn } = model;
+      assert.ok(backbone instanceof ResNetFpn && rpn);
+      const body = backbone.body.forward(input);
+      const features = backbone.fpn.forward(body);
+      const { logits, offsets } = rpn.head.forward(features);
       const levels = ['0', '1', '2', '3', 'pool'];
       for (const [level, map] of body.entries()) checkSample(`sample/body_${level}`, map);
       for (const [level, map] of features.entries()) checkSample(`sample/feature_${levels[level]}`, map);

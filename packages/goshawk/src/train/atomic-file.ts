@@ -1,7 +1,9 @@
-// Files and folders that appear whole or not at all: made beside their place, flushed to the disk, renamed.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+// Files and folders that appear whole or not at all: made beside their place, flushed to the disk, renamed. How a single
+// file is written is torch's (checkpoint/atomic-file.ts); here are its errors in words, and folders.
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
+import { CheckpointError, flushFolder, writeFileAtomically } from '@goshawk/torch';
 
 /**
  * Writes a file, replacing the one that is there; its folder is made when missing.
@@ -10,24 +12,10 @@ import { InputError } from '@goshawk/core';
  */
 export function writeFileAtomic(file: string, content: string | Uint8Array): void {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  const folder = path.dirname(file);
-  const partial = `${file}.partial-${process.pid}`;
-  let isOpened = false;
   try {
-    mkdirSync(folder, { recursive: true });
-    const handle = openSync(partial, 'w');
-    isOpened = true;
-    try {
-      // One call writes at most 2 GiB.
-      for (let at = 0; at < bytes.length; ) at += writeSync(handle, bytes, at);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(partial, file);
-    flushFolder(folder);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileAtomically(file, (write) => write(bytes));
   } catch (error) {
-    if (isOpened) rmSync(partial, { force: true });
     throw describeWriteError(file, error);
   }
 }
@@ -68,19 +56,6 @@ function refuseExisting(folder: string, target: string): void {
   if (existsSync(target)) throw new InputError('usage', `${folder}: is there already: name a new folder or remove it`);
 }
 
-/** Makes renames in the folder survive a power cut. */
-function flushFolder(folder: string): void {
-  let handle: number | undefined;
-  try {
-    handle = openSync(folder, 'r');
-    fsyncSync(handle);
-  } catch {
-    // Not every file system lets folders be flushed; the rename itself has happened.
-  } finally {
-    if (handle !== undefined) closeSync(handle);
-  }
-}
-
 const reasons: Readonly<Record<string, string>> = {
   EACCES: 'may not be written: choose another place or change its permissions',
   EPERM: 'may not be written: choose another place or change its permissions',
@@ -93,6 +68,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function describeWriteError(file: string, error: unknown): unknown {
-  const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];
+  const first = error instanceof CheckpointError ? error.cause : error;
+  const reason = reasons[(first as NodeJS.ErrnoException).code ?? ''];
   return reason === undefined ? error : new InputError('file-unreadable', `${file}: ${reason}`, { cause: error });
 }

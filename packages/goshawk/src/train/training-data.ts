@@ -1,7 +1,7 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { type Category, InputError } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
-import { type DetectionDataset, openCocoDataset } from '../data/index.js';
+import { type DetectionDataset, openSplitDataset } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
@@ -16,7 +16,9 @@ export function openSplit(
       'config-invalid',
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
     );
-  return openCocoDataset(split, {
+  return openSplitDataset(split, {
+    name: `data.${name}`,
+    train: config.data.train,
     purpose,
     limit: split.limit,
     masks: purpose === 'training' && config.model.type === 'mask_rcnn',

@@ -10,9 +10,9 @@ import type { Tensor } from '../tensor/tensor.js';
 import { assertClose } from '../testing/assert-close.js';
 import { gradientCheck } from '../testing/gradient-check.js';
 import { wave } from '../testing/wave.js';
-import { BatchNorm2d, Conv2d, convFrozenNorm, dropFolded, FrozenBatchNorm2d } from './index.js';
+import { AffineChannel2d, BatchNorm2d, Conv2d, convFrozenNorm, dropFolded, FrozenBatchNorm2d } from './index.js';
 
-type Norm = FrozenBatchNorm2d | BatchNorm2d;
+type Norm = AffineChannel2d | FrozenBatchNorm2d | BatchNorm2d;
 const tight = { absolute: 1e-12, relative: 1e-12 };
 
 function pair<N extends Norm>(norm: N, bias = false): { conv: Conv2d; norm: N } {
@@ -21,6 +21,7 @@ function pair<N extends Norm>(norm: N, bias = false): { conv: Conv2d; norm: N } 
   norm.to({ dtype: 'float64' });
   norm.weight.assign(wave([3], 1));
   norm.bias.assign(wave([3], 2));
+  if (norm instanceof AffineChannel2d) return { conv, norm };
   norm.runningMean.assign(wave([3], 3));
   norm.runningVar.assign(callTensorOp('aten::abs', wave([3], 4)));
   return { conv, norm };
@@ -32,13 +33,14 @@ for (const bias of [false, true]) {
   for (const [name, make] of [
     ['a frozen norm', () => new FrozenBatchNorm2d(3)],
     ['a batch norm in eval mode', () => new BatchNorm2d(3).eval()],
+    ['a fixed factor and offset', () => new AffineChannel2d(3)],
   ] as const) {
     test(`${name} ${bias ? 'behind a convolution with a bias ' : ''}folds to the same values and gradients`, () => {
       scope(() => {
         const { conv, norm } = pair<Norm>(make(), bias);
         const input = wave([2, 2, 4, 3], 0.5);
         input.requiresGrad = true;
-        const wanted = [input, ...conv.parameters(), ...norm.parameters()];
+        const wanted = [input, ...conv.parameters(), ...norm.parameters()].filter((tensor) => tensor.requiresGrad);
         const [folded, composed] = [convFrozenNorm(input, conv, norm), apart(input, conv, norm)];
         assertClose(folded, composed, tight);
         const weights = wave(folded.shape, 0.9);

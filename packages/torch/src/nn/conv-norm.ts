@@ -6,8 +6,11 @@ import { callTensorOp } from '../tensor/dispatch.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Conv2d } from './conv.js';
-import { BatchNorm2d, type FrozenBatchNorm2d } from './norm.js';
+import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d } from './norm.js';
 import type { StateTensor } from './parameter.js';
+
+/** Norms that are, at least in evaluation, a constant factor and offset a channel. */
+export type FoldableNorm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d;
 
 interface Folded {
   readonly weight: Tensor;
@@ -16,23 +19,25 @@ interface Folded {
 
 /** A folding kept for the next call, with what it was made from. */
 interface Kept extends Folded {
-  readonly norm: FrozenBatchNorm2d | BatchNorm2d;
   readonly versions: readonly number[];
   readonly dtype: string | undefined;
 }
 
-const folds = new WeakMap<Conv2d, Kept>();
+/** By norm: heads that share a convolution among levels have one for each level. */
+const folds = new WeakMap<Conv2d, Map<FoldableNorm, Kept>>();
 
 /**
- * norm(conv(input)) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps) its weight is
+ * norm(conv(input)) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or norm.weight
+ * where there are no statistics, its weight is
  * weight * scale, its bias norm.bias + (conv.bias - mean) * scale. Gradients reach conv.weight (and the parameters of a
  * batch norm in eval mode) through that product. Where none is wanted the folded weight is kept until one of the
  * tensors it was made from changes. A batch norm in training mode has no constant scale and runs as itself.
  */
-export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FrozenBatchNorm2d | BatchNorm2d): Tensor {
+export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm): Tensor {
   return scope(() => {
     if (norm instanceof BatchNorm2d && norm.training) return norm.forward(conv.forward(input));
-    const sources = [conv.weight, norm.runningVar, norm.runningMean, norm.weight, norm.bias];
+    const sources = [conv.weight, norm.weight, norm.bias];
+    if (!(norm instanceof AffineChannel2d)) sources.push(norm.runningVar, norm.runningMean);
     if (conv.bias) sources.push(conv.bias);
     const isLearned = isGradEnabled() && sources.some((tensor) => tensor.requiresGrad);
     const { weight, bias } = isLearned ? fold(conv, norm) : foldOnce(conv, norm, sources);
@@ -40,31 +45,38 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FrozenBatchNor
   });
 }
 
-/** Forgets the kept folded weight and frees its memory. */
+/** Forgets the kept folded weights and frees their memory. */
 export function dropFolded(conv: Conv2d): void {
-  const kept = folds.get(conv);
-  kept?.weight.dispose();
-  kept?.bias.dispose();
+  for (const kept of folds.get(conv)?.values() ?? []) free(kept);
   folds.delete(conv);
 }
 
-function foldOnce(conv: Conv2d, norm: FrozenBatchNorm2d | BatchNorm2d, sources: readonly StateTensor[]): Folded {
+function foldOnce(conv: Conv2d, norm: FoldableNorm, sources: readonly StateTensor[]): Folded {
   const dtype = autocastDType(conv.weight.device);
   const versions = sources.map((tensor) => tensor.version);
-  const kept = folds.get(conv);
-  const isCurrent = kept?.norm === norm && kept.dtype === dtype && versions.every((v, i) => v === kept.versions[i]);
-  if (isCurrent) return kept;
-  dropFolded(conv);
+  const ofConv = folds.get(conv) ?? new Map<FoldableNorm, Kept>();
+  const kept = ofConv.get(norm);
+  if (kept && kept.dtype === dtype && versions.every((v, i) => v === kept.versions[i])) return kept;
+  if (kept) free(kept);
   const made = noGrad(() => {
     const { weight, bias } = fold(conv, norm);
     // Autocasting would cast both again at every call.
     return keep(dtype ? { weight: weight.to(dtype), bias: bias.to(dtype) } : { weight, bias });
   });
-  folds.set(conv, { ...made, norm, dtype, versions });
+  folds.set(conv, ofConv.set(norm, { ...made, versions, dtype }));
   return made;
 }
 
-function fold(conv: Conv2d, norm: FrozenBatchNorm2d | BatchNorm2d): Folded {
+function free({ weight, bias }: Folded): void {
+  weight.dispose();
+  bias.dispose();
+}
+
+function fold(conv: Conv2d, norm: FoldableNorm): Folded {
+  if (norm instanceof AffineChannel2d) {
+    const weight = callTensorOp('aten::mul.Tensor', conv.weight, callTensorOp('aten::view', norm.weight, [-1, 1, 1, 1]));
+    return { weight, bias: conv.bias ? callTensorOp('aten::addcmul', norm.bias, conv.bias, norm.weight) : callTensorOp('aten::alias', norm.bias) };
+  }
   const inverse = callTensorOp('aten::rsqrt', callTensorOp('aten::add.Scalar', norm.runningVar, norm.eps));
   const scale = callTensorOp('aten::mul.Tensor', norm.weight, inverse);
   const weight = callTensorOp('aten::mul.Tensor', conv.weight, callTensorOp('aten::view', scale, [-1, 1, 1, 1]));

@@ -1,11 +1,11 @@
 export * from './activation.js';
 export * from './attention.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, type Pair } from './conv.js';
-export { convFrozenNorm, dropFolded } from './conv-norm.js';
+export { convFrozenNorm, dropFolded, type FoldableNorm } from './conv-norm.js';
 export * as init from './init.js';
 export * from './linear.js';
 export * from './module.js';
-export { BatchNorm2d, FrozenBatchNorm2d, GroupNorm, LayerNorm } from './norm.js';
+export { AffineChannel2d, BatchNorm2d, FrozenBatchNorm2d, GroupNorm, LayerNorm } from './norm.js';
 export { Buffer, Parameter, type Placement, StateTensor } from './parameter.js';
 export * from './pooling.js';
 export * from './sequential.js';

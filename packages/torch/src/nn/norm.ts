@@ -70,6 +70,26 @@ export class FrozenBatchNorm2d extends Layer {
   }
 }
 
+/**
+ * A fixed factor and offset a channel: what is left of a batch norm merged with its statistics, as in Caffe's and
+ * Detectron's ResNets (AffineChannel). Both are parameters that do not learn; convFrozenNorm() folds them.
+ */
+export class AffineChannel2d extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+
+  constructor(channels: number) {
+    super();
+    this.weight = new Parameter(ones([channels]), { requiresGrad: false });
+    this.bias = new Parameter(zeros([channels]), { requiresGrad: false });
+  }
+
+  override forward(input: Tensor): Tensor {
+    const perChannel = (values: Tensor): Tensor => callTensorOp('aten::view', values, [-1, 1, 1]);
+    return callTensorOp('aten::addcmul', perChannel(this.bias), input, perChannel(this.weight));
+  }
+}
+
 /** Per image and group of channels of [N, C, ...]. As torch.nn.GroupNorm (Wu and He 2018). */
 export class GroupNorm extends Layer {
   readonly weight: Parameter;

@@ -107,6 +107,11 @@ export function randperm(count: number): Tensor {
   return callTensorOp('aten::randperm', count, 'int64');
 }
 
+/** Whole numbers from `low` to below `high`, each drawn on its own, int64, from the engine's generator. */
+export function randint(low: number, high: number, shape: readonly number[]): Tensor {
+  return callTensorOp('aten::randint.low', low, high, shape, 'int64');
+}
+
 function dtypeOf(array: TypedArray): DType {
   if (array instanceof Float32Array) return 'float32';
   if (array instanceof Float64Array) return 'float64';

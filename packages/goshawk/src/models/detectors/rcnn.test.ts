@@ -15,9 +15,10 @@ import {
   tensor,
 } from '@goshawk/torch';
 import { parseConfig } from '../../config/index.js';
-import { buildModel, type Detector } from '../build.js';
-import type { Detections, ImageBatch, Losses, Targets } from '../structures.js';
+import { buildModel } from '../build.js';
+import { type Detections, type ImageBatch, type Losses, type Targets, unscaledBatch } from '../structures.js';
 import { FASTER_RCNN, tinyDetector } from '../tiny-detector.js';
+import type { Rcnn } from './rcnn.js';
 import { totalLoss } from './rcnn.js';
 
 // More threads only wait for one another on models this small.
@@ -65,10 +66,10 @@ function batchOf(objects: readonly (readonly (readonly number[])[])[], seed = 1)
       ops.add_(ops.select(square, 0, object % 3), tensor(2));
     });
   });
-  return {
-    pixels: pixels.to({ memoryFormat: 'channels_last' }),
-    sizes: objects.map(() => [HEIGHT, WIDTH] as const),
-  };
+  return unscaledBatch(
+    pixels.to({ memoryFormat: 'channels_last' }),
+    objects.map(() => [HEIGHT, WIDTH] as const),
+  );
 }
 
 const values = (losses: Losses): Record<string, number> =>
@@ -84,9 +85,9 @@ function plain({ boxes, scores, labels, masks }: Detections) {
 }
 
 describe('Mask R-CNN and Faster R-CNN with ResNet-50-FPN', () => {
-  const build = (type: string): Detector =>
-    buildModel(parseConfig(`model: { type: ${type} }`, { file: type }).model, 90);
-  const countOf = (model: Detector): number => model.parameters().reduce((sum, { length }) => sum + length, 0);
+  const build = (type: string): Rcnn =>
+    buildModel(parseConfig(`model: { type: ${type} }`, { file: type }).model, { classes: 90 }) as Rcnn;
+  const countOf = (model: Rcnn): number => model.parameters().reduce((sum, { length }) => sum + length, 0);
 
   test("have torchvision's number of parameters for COCO's 91 classes, and its state dict", () => {
     const faster = build('faster_rcnn');
@@ -182,7 +183,7 @@ describe('Rcnn.loss', () => {
 
 describe('Rcnn.predict', () => {
   /** Has seen the squares, so that its scores are not all alike. */
-  let trained: Detector;
+  let trained: Rcnn;
   before(() => {
     trained = tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.02'] });
     const optimizer = new SGD(trained.namedParameters(), { lr: 0.02, momentum: 0.9 });
@@ -215,7 +216,7 @@ describe('Rcnn.predict', () => {
       const together = trained.predict(all).map(plain);
       const alone = objects.map((_, image) => {
         const one: Tensor = ops.narrow(all.pixels, 0, image, 1);
-        return plain(trained.predict({ pixels: one, sizes: [all.sizes[image]!] })[0]!);
+        return plain(trained.predict(unscaledBatch(one, [all.sizes[image]!]))[0]!);
       });
       assert.ok(together[0]!.labels.length > 0);
       for (const [image, found] of together.entries()) {

@@ -1,5 +1,5 @@
 // Feature Pyramid Network (Lin et al. 2017), with torchvision's names.
-import { Conv2d, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { Conv2d, GroupNorm, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
 
 export interface FpnOptions {
@@ -7,6 +7,12 @@ export interface FpnOptions {
   readonly channels: number;
   /** Whether a level of half the coarsest one's resolution is added. */
   readonly extraLevel: boolean;
+  /** Behind each convolution, which then has no bias. Default none. */
+  readonly norm?: 'none' | 'group';
+  /** Whether only the finest level is made. Default false. */
+  readonly finestOnly?: boolean;
+  /** Whether the lateral convolutions, but for the coarsest, start at zero. Default false. */
+  readonly zeroInitLateral?: boolean;
 }
 
 /** Lateral 1x1 convolutions, a top-down sum, a 3x3 convolution a level, and one coarser level by subsampling. */
@@ -14,14 +20,19 @@ export class Fpn extends Module {
   readonly innerBlocks: Sequential[];
   readonly layerBlocks: Sequential[];
 
-  readonly #extraLevel: boolean;
+  readonly #options: FpnOptions;
 
-  constructor({ inChannels, channels, extraLevel }: FpnOptions) {
+  constructor(options: FpnOptions) {
     super();
-    this.#extraLevel = extraLevel;
-    this.innerBlocks = inChannels.map((count) => new Sequential(initialised(new Conv2d(count, channels, 1))));
-    this.layerBlocks = inChannels.map(
-      () => new Sequential(initialised(new Conv2d(channels, channels, 3, { padding: 1 }))),
+    this.#options = options;
+    const { inChannels, channels, norm = 'none', finestOnly, zeroInitLateral } = options;
+    this.innerBlocks = inChannels.map((count, level) => {
+      const lateral = block(count, channels, 1, norm);
+      if (zeroInitLateral && level < inChannels.length - 1) for (const part of lateral) zero(part);
+      return new Sequential(...lateral);
+    });
+    this.layerBlocks = (finestOnly ? inChannels.slice(0, 1) : inChannels).map(
+      () => new Sequential(...block(channels, channels, 3, norm)),
     );
   }
 
@@ -34,18 +45,29 @@ export class Fpn extends Module {
       const merged: Tensor = above
         ? ops.add_(lateral, ops.upsample_nearest2d(above, [lateral.size(2), lateral.size(3)]))
         : lateral;
-      outputs.unshift(this.layerBlocks[level]!.forward(merged));
+      const output = this.layerBlocks[level];
+      if (output) outputs.unshift(output.forward(merged));
       above = merged;
     }
     // P6 exists for the anchors of its stride alone: every second cell of P5.
-    if (this.#extraLevel) outputs.push(ops.max_pool2d(outputs[outputs.length - 1]!, [1, 1], { stride: [2, 2] }));
+    if (this.#options.extraLevel && !this.#options.finestOnly)
+      outputs.push(ops.max_pool2d(outputs[outputs.length - 1]!, [1, 1], { stride: [2, 2] }));
     return outputs;
   }
 }
 
-function initialised(conv: Conv2d): Conv2d {
+// Detectron's and the group norm paper's number.
+const NORM_GROUPS = 32;
+
+function block(inChannels: number, channels: number, kernel: number, norm: 'none' | 'group'): (Conv2d | GroupNorm)[] {
+  const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias: norm === 'none' });
   // a = 1: torchvision's FeaturePyramidNetwork, which keeps the variance of linear layers.
   init.kaimingUniform(conv.weight, { a: 1 });
   if (conv.bias) init.constant(conv.bias, 0);
-  return conv;
+  return norm === 'group' ? [conv, new GroupNorm(NORM_GROUPS, channels)] : [conv];
+}
+
+function zero(part: Conv2d | GroupNorm): void {
+  init.constant(part.weight, 0);
+  if (part.bias) init.constant(part.bias, 0);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { init, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
-import type { Features, ImageBatch, Targets } from '../structures.js';
+import { type Features, type ImageBatch, type Targets, unscaledBatch } from '../structures.js';
 import { RegionProposalNetwork, type RpnOptions } from './region-proposal-network.js';
 
 const OPTIONS: RpnOptions = {
@@ -39,10 +39,8 @@ function featuresOf(cells: readonly (readonly [level: number, cell: number, logi
   });
 }
 
-const batchOf = (count: number, size: readonly [number, number] = [32, 32]): ImageBatch => ({
-  pixels: ops.zeros([count, 3, 32, 32]),
-  sizes: new Array(count).fill(size),
-});
+const batchOf = (count: number, size: readonly [number, number] = [32, 32]): ImageBatch =>
+  unscaledBatch(ops.zeros([count, 3, 32, 32]), new Array(count).fill(size));
 
 function proposalsOf(rpn: RegionProposalNetwork, features: Features, batch = batchOf(1)): number[][][] {
   return rpn.forward(batch, features).boxes.map((boxes) => {

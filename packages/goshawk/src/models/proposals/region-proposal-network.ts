@@ -1,25 +1,37 @@
-// Region Proposal Network (Faster R-CNN, Ren et al. 2015) over the levels of a feature pyramid, as in torchvision.
-import { batchedNms, Conv2d, init, Module, noGrad, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
+// Region Proposal Network (Faster R-CNN, Ren et al. 2015) over one or several levels of features.
+import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { AnchorGenerator, type AnchorOptions } from '../anchors.js';
 import { atLeast, type BoxWeights, clipBoxes, decodeBoxes, encodeBoxes } from '../box-coder.js';
-import { binaryCrossEntropyMean, smoothL1Sum, zeroLoss } from '../losses.js';
-import { drawSample, indicesWhere, matchBoxes } from '../sampling.js';
-import type { Features, ImageBatch, Losses, Targets } from '../structures.js';
+import { CONVENTIONS, type Conventions } from '../conventions.js';
+import { binaryCrossEntropyMean, crossEntropyMean, smoothL1Sum, zeroLoss } from '../losses.js';
+import { type Draws, indicesWhere, randomDraws } from '../sampling.js';
+import type { Features, HeightWidth, ImageBatch, Losses, Targets } from '../structures.js';
+import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
+import { RpnHead } from './rpn-head.js';
 
-export interface RpnOptions {
+export interface RpnOptions extends DrawAnchorsOptions {
   readonly anchors: AnchorOptions;
   /** Anchors kept a level before non-maximum suppression. */
   readonly preNmsTopN: { readonly train: number; readonly test: number };
-  /** Proposals kept an image after it. */
+  /** Proposals kept a level and an image after it. */
   readonly postNmsTopN: { readonly train: number; readonly test: number };
+  /**
+   * 0: every image keeps its own best proposals. Above 0: in training the best of the whole batch are kept, postNmsTopN
+   * for every so many images (Detectron's CollectAndDistributeFpnRpnProposals). Default 0.
+   */
+  readonly collectImages?: number;
   readonly nmsThreshold: number;
   readonly scoreThreshold: number;
-  /** Network pixels. */
+  /** Network pixels; with inclusive boxes image pixels. */
   readonly minSize: number;
-  readonly foregroundIou: number;
-  readonly backgroundIou: number;
-  readonly batchSizePerImage: number;
-  readonly positiveFraction: number;
+  /** Of the head's 3x3 convolution. Default: as many as come in. */
+  readonly hiddenChannels?: number;
+  /** Default sigmoid. */
+  readonly activation?: 'sigmoid' | 'softmax';
+  /** Default torchvision's. */
+  readonly conventions?: Conventions;
+  /** Default randomDraws. */
+  readonly draws?: Draws;
 }
 
 const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
@@ -27,56 +39,44 @@ const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 // Faster R-CNN's regression loss turns linear at 1/9: Detectron's choice, kept by torchvision.
 const SMOOTH_L1_BETA = 1 / 9;
 
-/** A 3x3 convolution, then for every anchor an objectness logit and four offsets. */
-export class RpnHead extends Module {
-  readonly conv: Sequential[];
-  readonly clsLogits: Conv2d;
-  readonly bboxPred: Conv2d;
-
-  constructor(channels: number, anchorsPerCell: number) {
-    super();
-    const initialised = (conv: Conv2d): Conv2d => {
-      init.normal(conv.weight, { std: 0.01 });
-      if (conv.bias) init.constant(conv.bias, 0);
-      return conv;
-    };
-    this.conv = [new Sequential(initialised(new Conv2d(channels, channels, 3, { padding: 1 })))];
-    this.clsLogits = initialised(new Conv2d(channels, anchorsPerCell, 1));
-    this.bboxPred = initialised(new Conv2d(channels, anchorsPerCell * 4, 1));
-  }
-
-  /** Logits [N, A, H, W] and offsets [N, A * 4, H, W] of each level. */
-  forward(features: Features): { logits: Tensor[]; offsets: Tensor[] } {
-    const logits: Tensor[] = [];
-    const offsets: Tensor[] = [];
-    for (const feature of features) {
-      const [level, delta] = scope(() => {
-        const hidden = ops.relu_(this.conv[0]!.forward(feature));
-        return [this.clsLogits.forward(hidden), this.bboxPred.forward(hidden)] as const;
-      });
-      logits.push(level);
-      offsets.push(delta);
-    }
-    return { logits, offsets };
-  }
-}
-
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
   readonly boxes: Tensor[];
+  /** [P] float32 objectness of each, 0 to 1. */
+  readonly scores: Tensor[];
   readonly losses: Losses;
+}
+
+interface ScoredBoxes {
+  readonly boxes: Tensor;
+  readonly scores: Tensor;
+}
+
+/** What the losses of a batch are computed from; indices count over images, then levels, then cells, then anchors. */
+interface AnchorSample {
+  readonly positive: Tensor;
+  readonly all: Tensor;
+  /** [all] float32, 1 for positives. */
+  readonly labels: Tensor;
+  /** [positive, 4] offsets to the objects. */
+  readonly goals: Tensor | undefined;
+  /** [positive] float32: 1 / number of anchors drawn in the same image. */
+  readonly shares: Tensor;
 }
 
 export class RegionProposalNetwork extends Module {
   readonly head: RpnHead;
   readonly #options: RpnOptions;
+  readonly #conventions: Conventions;
   readonly #anchors: AnchorGenerator;
 
-  constructor(channels: number, options: RpnOptions) {
+  constructor(inChannels: number, options: RpnOptions) {
     super();
     this.#options = options;
-    this.#anchors = new AnchorGenerator(options.anchors);
-    this.head = new RpnHead(channels, this.#anchors.perCell);
+    this.#conventions = options.conventions ?? CONVENTIONS.torchvision;
+    this.#anchors = new AnchorGenerator({ ...options.anchors, cells: this.#conventions.anchorCells });
+    const { hiddenChannels, activation } = options;
+    this.head = new RpnHead({ inChannels, hiddenChannels, activation, anchorsPerCell: this.#anchors.perCell });
   }
 
   /** Proposals of each image; with targets also the losses. */
@@ -86,92 +86,181 @@ export class RegionProposalNetwork extends Module {
     const padded = [batch.pixels.size(2), batch.pixels.size(3)] as const;
     const levels = this.#anchors.forGrids(grids, padded, batch.pixels.device);
     // [N, A * K, H, W] -> [N, H * W * A, K], the anchors' order.
-    const flatLogits = logits.map((level) => anchorsLast(level, 1));
+    const flatLogits = logits.map((level) => this.#logitsByAnchor(level));
     const flatOffsets = offsets.map((level) => anchorsLast(level, 4));
-    const boxes = noGrad(() =>
-      batch.sizes.map((size, image) => scope(() => this.#select(image, size, flatLogits, flatOffsets, levels))),
-    );
-    if (!targets) return { boxes, losses: {} };
-    return { boxes, losses: this.#loss(flatLogits, flatOffsets, ops.cat(levels), targets) };
+    const found = noGrad(() => {
+      const own = batch.sizes.map((size, image) =>
+        scope(() => {
+          const border = this.training || this.#conventions.proposalBorder === 'image' ? size : padded;
+          return this.#select(image, border, batch.scales[image]!.x, flatLogits, flatOffsets, levels);
+        }),
+      );
+      return this.training && this.#options.collectImages ? scope(() => this.#collect(own)) : own;
+    });
+    const boxes = found.map((own) => own.boxes);
+    const scores = found.map((own) => own.scores);
+    if (!targets) return { boxes, scores, losses: {} };
+    return { boxes, scores, losses: this.#loss(flatLogits, flatOffsets, levels, batch.sizes, targets) };
+  }
+
+  /** [N, A, H, W] -> [N, H * W * A, 1]; for a softmax [N, 2 * A, H, W] -> [N, H * W * A, 2], background first. */
+  #logitsByAnchor(level: Tensor): Tensor {
+    if (this.#options.activation !== 'softmax') return anchorsLast(level, 1);
+    const [images = 0, channels = 0, height = 0, width = 0] = level.shape;
+    const split = ops.view(level.contiguous(), [images, 2, channels / 2, height, width]);
+    return ops.reshape(ops.permute(split, [0, 3, 4, 2, 1]), [images, (height * width * channels) / 2, 2]);
+  }
+
+  /** [A, 1] or [A, 2] logits -> [A] scores in the order of the objectness. */
+  #objectness(logits: Tensor): Tensor {
+    const values = logits.to('float32');
+    // Of two classes the softmax is the sigmoid of the difference.
+    return logits.size(1) === 1 ? ops.squeeze(values, 1) : ops.sub(ops.select(values, 1, 1), ops.select(values, 1, 0));
   }
 
   /** The best anchors of every level, refined, clipped, and thinned out level by level. */
   #select(
     image: number,
-    size: readonly [number, number],
+    size: HeightWidth,
+    scale: number,
     logits: readonly Tensor[],
     offsets: readonly Tensor[],
     levels: readonly Tensor[],
-  ): Tensor {
+  ): ScoredBoxes {
     const mode = this.training ? 'train' : 'test';
+    const convention = this.#conventions.boxes;
     const boxes: Tensor[] = [];
     const scores: Tensor[] = [];
     const groups: Tensor[] = [];
     for (let level = 0; level < levels.length; level++) {
-      const objectness = ops.squeeze(ops.select(logits[level]!, 0, image), 1).to('float32');
+      const objectness = this.#objectness(ops.select(logits[level]!, 0, image));
       const count = Math.min(this.#options.preNmsTopN[mode], objectness.size(0));
       const [top, index] = ops.topk(objectness, count, { dim: 0 });
       const chosenOffsets = ops.index_select(ops.select(offsets[level]!, 0, image), 0, index).to('float32');
       const chosenAnchors = ops.index_select(levels[level]!, 0, index);
-      boxes.push(ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS), 1, 0));
+      boxes.push(ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS, { convention }), 1, 0));
       scores.push(ops.sigmoid(top));
       groups.push(ops.full_like(index, level));
     }
-    const clipped = clipBoxes(ops.cat(boxes), size);
+    const clipped = clipBoxes(ops.cat(boxes), size, convention);
     const score = ops.cat(scores);
     const valid = indicesWhere(
-      ops.logical_and(atLeast(clipped, this.#options.minSize), ops.ge(score, this.#options.scoreThreshold)),
+      ops.logical_and(this.#isLargeEnough(clipped, size, scale), ops.ge(score, this.#options.scoreThreshold)),
     );
     const validBoxes = ops.index_select(clipped, 0, valid);
+    const validScores = ops.index_select(score, 0, valid);
+    const inclusive = convention === 'inclusive';
     const kept = batchedNms(
       validBoxes,
-      ops.index_select(score, 0, valid),
+      validScores,
       ops.index_select(ops.cat(groups), 0, valid),
       this.#options.nmsThreshold,
+      { plusOne: inclusive, suppressEqual: inclusive },
     );
     const limit = Math.min(kept.size(0), this.#options.postNmsTopN[mode]);
-    return ops.index_select(validBoxes, 0, ops.narrow(kept, 0, 0, limit));
+    const best = ops.narrow(kept, 0, 0, limit);
+    return { boxes: ops.index_select(validBoxes, 0, best), scores: ops.index_select(validScores, 0, best) };
   }
 
-  #loss(logits: readonly Tensor[], offsets: readonly Tensor[], anchors: Tensor, targets: readonly Targets[]): Losses {
-    const { foregroundIou, backgroundIou, batchSizePerImage, positiveFraction } = this.#options;
-    const total = anchors.size(0);
-    const sample = noGrad(() => {
-      const positives: Tensor[] = [];
-      const sampled: Tensor[] = [];
-      const goals: Tensor[] = [];
-      targets.forEach((target, image) => {
-        const matches = matchBoxes(target.boxes, anchors, { foregroundIou, backgroundIou, allowLowQuality: true });
-        const drawn = drawSample(matches, { count: batchSizePerImage, positiveFraction });
-        positives.push(ops.add(drawn.positive, image * total));
-        sampled.push(ops.add(ops.cat([drawn.positive, drawn.negative]), image * total));
-        if (drawn.positive.size(0) > 0) {
-          const objects = ops.index_select(target.boxes, 0, ops.index_select(matches, 0, drawn.positive));
-          goals.push(encodeBoxes(objects, ops.index_select(anchors, 0, drawn.positive), UNIT_WEIGHTS));
-        }
-      });
-      const positive = ops.cat(positives);
-      const all = ops.cat(sampled);
-      const labels = ops.new_zeros(anchors, [targets.length * total]);
-      ops.index_fill_(labels, 0, positive, 1);
-      return {
-        positive,
-        all,
-        goals: goals.length > 0 ? ops.cat(goals) : undefined,
-        labels: ops.index_select(labels, 0, all),
-      };
+  #isLargeEnough(boxes: Tensor, [height, width]: HeightWidth, scale: number): Tensor {
+    const { minSize } = this.#options;
+    if (this.#conventions.boxes === 'continuous') return atLeast(boxes, minSize);
+    // Detectron's filter: the size is meant in image pixels, and the centre lies inside.
+    const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
+    const middle = (from: Tensor, to: Tensor): Tensor => ops.add(from, ops.div(ops.add(ops.sub(to, from), 1), 2));
+    const centred = ops.logical_and(ops.lt(middle(x1, x2), width), ops.lt(middle(y1, y2), height));
+    return ops.logical_and(atLeast(boxes, minSize * scale, 'inclusive'), centred);
+  }
+
+  /** The best of the whole batch, each back at its image. */
+  #collect(found: readonly ScoredBoxes[]): ScoredBoxes[] {
+    const { postNmsTopN, collectImages = 0 } = this.#options;
+    const limit = Math.floor((postNmsTopN.train * found.length) / collectImages);
+    const scores = ops.cat(found.map((own) => own.scores));
+    if (scores.size(0) <= limit) return [...found];
+    const [, best] = ops.topk(scores, limit, { dim: 0 });
+    const kept = ops.new_zeros(scores, [scores.size(0)]);
+    ops.index_fill_(kept, 0, best, 1);
+    let start = 0;
+    return found.map(({ boxes, scores: own }) => {
+      const mine = indicesWhere(ops.eq(ops.narrow(kept, 0, start, own.size(0)), 1));
+      start += own.size(0);
+      return { boxes: ops.index_select(boxes, 0, mine), scores: ops.index_select(own, 0, mine) };
     });
+  }
+
+  #loss(
+    logits: readonly Tensor[],
+    offsets: readonly Tensor[],
+    levels: readonly Tensor[],
+    sizes: readonly HeightWidth[],
+    targets: readonly Targets[],
+  ): Losses {
+    const anchors = ops.cat([...levels]);
+    const sample = noGrad(() => scope(() => this.#sample(anchors, sizes, targets)));
     return scope(() => {
-      const flatLogits = ops.flatten(ops.cat([...logits], { dim: 1 }));
+      const perAnchor = logits[0]!.size(2);
+      const flatLogits = ops.reshape(ops.cat([...logits], { dim: 1 }), [-1, perAnchor]);
       const flatOffsets = ops.reshape(ops.cat([...offsets], { dim: 1 }), [-1, 4]);
       const objectness = ops.index_select(flatLogits, 0, sample.all).to('float32');
       const regression = ops.index_select(flatOffsets, 0, sample.positive).to('float32');
-      const boxLoss = sample.goals ? smoothL1Sum(regression, sample.goals, SMOOTH_L1_BETA) : zeroLoss(flatOffsets);
+      // The engine's mean is not the capacity's: it is scaled by what was drawn over what could be.
+      const drawn = sample.all.size(0);
+      const byCapacity =
+        this.#conventions.anchorLoss === 'capacity' && levels.length > 1 && perAnchor === 1
+          ? drawn / (this.#options.batchSizePerImage * targets.length)
+          : 1;
+      const classLoss =
+        perAnchor === 1
+          ? binaryCrossEntropyMean(ops.squeeze(objectness, 1), sample.labels)
+          : crossEntropyMean(objectness, sample.labels.to('int64'));
       return {
-        loss_objectness: binaryCrossEntropyMean(objectness, sample.labels),
-        loss_rpn_box_reg: ops.div(boxLoss, Math.max(1, sample.all.size(0))),
+        loss_objectness: byCapacity === 1 ? classLoss : ops.mul(classLoss, byCapacity),
+        loss_rpn_box_reg: sample.goals
+          ? this.#boxLoss(regression, sample.goals, sample.shares, drawn, targets.length)
+          : zeroLoss(flatOffsets),
       };
     });
+  }
+
+  #boxLoss(regression: Tensor, goals: Tensor, shares: Tensor, drawn: number, images: number): Tensor {
+    if (this.#conventions.anchorLoss === 'sampled')
+      return ops.div(smoothL1Sum(regression, goals, SMOOTH_L1_BETA), Math.max(1, drawn));
+    // Each image's sum over its own number of drawn anchors, then the mean over the images.
+    const perCoordinate = ops.smooth_l1_loss(regression, goals, { reduction: 0, beta: SMOOTH_L1_BETA });
+    const weighted = ops.mul(perCoordinate, ops.unsqueeze(shares, 1));
+    return ops.div(ops.sum(weighted), images);
+  }
+
+  #sample(anchors: Tensor, sizes: readonly HeightWidth[], targets: readonly Targets[]): AnchorSample {
+    const { draws = randomDraws } = this.#options;
+    const total = anchors.size(0);
+    const positives: Tensor[] = [];
+    const sampled: Tensor[] = [];
+    const goals: Tensor[] = [];
+    const shares: Tensor[] = [];
+    targets.forEach((target, image) => {
+      const drawn = drawAnchors(target.boxes, anchors, sizes[image]!, this.#options, this.#conventions, draws);
+      const count = drawn.positive.size(0) + drawn.negative.size(0);
+      positives.push(ops.add(drawn.positive, image * total));
+      sampled.push(ops.add(ops.cat([drawn.positive, drawn.negative]), image * total));
+      shares.push(ops.new_full(anchors, [drawn.positive.size(0)], 1 / Math.max(1, count)));
+      if (drawn.positive.size(0) === 0) return;
+      const objects = ops.index_select(target.boxes, 0, drawn.objects);
+      const chosen = ops.index_select(anchors, 0, drawn.positive);
+      goals.push(encodeBoxes(objects, chosen, UNIT_WEIGHTS, this.#conventions.boxes));
+    });
+    const positive = ops.cat(positives);
+    const all = ops.cat(sampled);
+    const labels = ops.new_zeros(anchors, [targets.length * total]);
+    ops.index_fill_(labels, 0, positive, 1);
+    return {
+      positive,
+      all,
+      goals: goals.length > 0 ? ops.cat(goals) : undefined,
+      labels: ops.index_select(labels, 0, all),
+      shares: ops.cat(shares),
+    };
   }
 }
 

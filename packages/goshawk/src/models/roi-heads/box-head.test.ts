@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
+import { CONVENTIONS } from '../conventions.js';
 import type { Detections } from '../structures.js';
-import { BoxPredictor, boxLosses, selectDetections, TwoLayerBoxHead } from './box-head.js';
+import { type BoxPrediction, BoxPredictor, TwoLayerBoxHead } from './box-head.js';
+import { boxLosses } from './box-loss.js';
+import { candidatesOf, selectDetections } from './select-detections.js';
 
 const matrix = (rows: readonly (readonly number[])[], columns: number): Tensor =>
   tensor(rows.flat(), { shape: [rows.length, columns] });
@@ -13,8 +16,8 @@ const options = {
   scoreThreshold: 0.1,
   nmsThreshold: 0.5,
   maxDetections: 100,
-  regressionWeights: [10, 10, 5, 5],
-} as const;
+  regressionWeights: [10, 10, 5, 5] as [number, number, number, number],
+};
 
 /** Logits whose softmax is the given probabilities (background, then classes). */
 const logitsOf = (rows: readonly (readonly number[])[]): Tensor =>
@@ -23,6 +26,12 @@ const logitsOf = (rows: readonly (readonly number[])[]): Tensor =>
     rows[0]?.length ?? 3,
   );
 
+/** Detections in an image of 100 x 100 pixels. */
+function select(prediction: BoxPrediction, proposals: Tensor, settings: typeof options): Detections {
+  const candidates = candidatesOf(prediction, proposals, [100, 100], settings, CONVENTIONS.torchvision);
+  return selectDetections(candidates, settings, CONVENTIONS.torchvision);
+}
+
 /** Detections in an image of 100 x 100 pixels of proposals that are not moved. */
 function detect(
   proposals: readonly (readonly number[])[],
@@ -30,11 +39,9 @@ function detect(
   overrides: Partial<typeof options> | { maxDetections: number } = {},
 ): { boxes: number[][]; scores: number[]; labels: number[] } {
   return scope(() => {
-    const found: Detections = selectDetections(
-      logitsOf(probabilities),
-      ops.zeros([proposals.length, 3 * 4]),
+    const found = select(
+      { logits: logitsOf(probabilities), offsets: ops.zeros([proposals.length, 3 * 4]) },
       matrix(proposals, 4),
-      [100, 100],
       { ...options, ...overrides },
     );
     const corners = found.boxes.toNumbers();
@@ -120,13 +127,13 @@ describe('selectDetections', () => {
     scope(() => {
       // Class 2 moves the box by half its width: 10 * 0.5.
       const offsets = matrix([[0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0]], 12);
-      const found = selectDetections(logitsOf([[0.1, 0.4, 0.5]]), offsets, matrix([left], 4), [100, 100], options);
+      const found = select({ logits: logitsOf([[0.1, 0.4, 0.5]]), offsets }, matrix([left], 4), options);
       assertClose(found.boxes, [10, 0, 30, 20, 0, 0, 20, 20]);
     }));
 
   test('finds nothing in an image without proposals', () =>
     scope(() => {
-      const found = selectDetections(ops.zeros([0, 3]), ops.zeros([0, 12]), ops.zeros([0, 4]), [100, 100], options);
+      const found = select({ logits: ops.zeros([0, 3]), offsets: ops.zeros([0, 12]) }, ops.zeros([0, 4]), options);
       assert.deepEqual([found.boxes.shape, found.scores.shape, found.labels.shape], [[0, 4], [0], [0]]);
       assert.equal(found.labels.dtype, 'int64');
     }));
@@ -153,14 +160,19 @@ describe('boxLosses', () => {
         ],
         4,
       );
-      const losses = boxLosses({ logits, offsets }, int64([2, 0]), goals);
+      const losses = boxLosses({ logits, offsets }, int64([2, 0]), goals, 1 / 9);
       assertClose([losses.loss_classifier!.item()], [-(Math.log(0.5) + Math.log(0.6)) / 2]);
       assertClose([losses.loss_box_reg!.item()], [(1 - 1 / 18 + 2 - 1 / 18) / 2]);
     }));
 
   test('is 0 for no proposals and only background', () =>
     scope(() => {
-      const none = boxLosses({ logits: ops.zeros([0, 3]), offsets: ops.zeros([0, 12]) }, int64([]), ops.zeros([0, 4]));
+      const none = boxLosses(
+        { logits: ops.zeros([0, 3]), offsets: ops.zeros([0, 12]) },
+        int64([]),
+        ops.zeros([0, 4]),
+        1 / 9,
+      );
       assert.deepEqual(
         Object.values(none).map((loss) => loss.item()),
         [0, 0],
@@ -169,6 +181,7 @@ describe('boxLosses', () => {
         { logits: ops.zeros([2, 3]), offsets: ops.ones([2, 12]) },
         int64([0, 0]),
         ops.zeros([2, 4]),
+        1 / 9,
       );
       assert.equal(background.loss_box_reg!.item(), 0);
       assertClose([background.loss_classifier!.item()], [Math.log(3)]);

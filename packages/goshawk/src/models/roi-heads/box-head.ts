@@ -1,12 +1,27 @@
-// The second stage of Faster R-CNN: two fully connected layers, then a class and a refined box for each proposal.
-import { batchedNms, Linear, Module, ops, type Tensor } from '@goshawk/torch';
-import { atLeast, type BoxWeights, clipBoxes, decodeBoxes } from '../box-coder.js';
-import { crossEntropyMean, smoothL1Sum } from '../losses.js';
-import { indicesWhere } from '../sampling.js';
-import type { Detections, HeightWidth, Losses } from '../structures.js';
+// The networks of the second stage: from pooled features to a vector, and from it to a class and a refined box.
+import {
+  BatchNorm2d,
+  Conv2d,
+  GroupNorm,
+  init,
+  type Layer,
+  Linear,
+  Module,
+  ops,
+  Sequential,
+  type Tensor,
+} from '@goshawk/torch';
+import type { BoxHeadConfig } from '../../config/index.js';
+import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
 
-/** [K, C, S, S] pooled features -> [K, hidden]. */
-export class TwoLayerBoxHead extends Module {
+/** What every box head is: [K, C, S, S] pooled features -> [K, outFeatures]. */
+export interface BoxHead extends Module {
+  readonly outFeatures: number;
+  forward(pooled: Tensor): Tensor;
+}
+
+/** Two fully connected layers (Feature Pyramid Networks, Lin et al. 2017). */
+export class TwoLayerBoxHead extends Module implements BoxHead {
   readonly fc6: Linear;
   readonly fc7: Linear;
 
@@ -16,16 +31,124 @@ export class TwoLayerBoxHead extends Module {
     this.fc7 = new Linear(hiddenSize, hiddenSize);
   }
 
+  get outFeatures(): number {
+    return this.fc7.weight.size(0);
+  }
+
   forward(pooled: Tensor): Tensor {
     const hidden = ops.relu_(this.fc6.forward(ops.flatten(pooled, { start_dim: 1 })));
     return ops.relu_(this.fc7.forward(hidden));
   }
 }
 
+// The group norm paper's (Wu and He 2018), as everywhere in Detectron.
+const NORM_GROUPS = 32;
+
+/** A 3x3 convolution without change of size, its norm, and a ReLU; with a norm the convolution has no bias. */
+export function convBlock(
+  inChannels: number,
+  channels: number,
+  {
+    norm = 'none',
+    dilation = 1,
+    kernelSize = 3,
+  }: { norm?: 'none' | 'batch' | 'group'; dilation?: number; kernelSize?: number },
+): Sequential {
+  const padding = (dilation * (kernelSize - 1)) / 2;
+  const conv = new Conv2d(inChannels, channels, kernelSize, { padding, dilation, bias: norm === 'none' });
+  init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
+  if (conv.bias) init.constant(conv.bias, 0);
+  switch (norm) {
+    case 'none':
+      return new ConvRelu(conv);
+    case 'batch':
+      return new ConvRelu(conv, new BatchNorm2d(channels));
+    case 'group':
+      return new ConvRelu(conv, new GroupNorm(NORM_GROUPS, channels));
+  }
+}
+
+class ConvRelu extends Sequential {
+  override forward(input: Tensor): Tensor {
+    return ops.relu_(super.forward(input));
+  }
+}
+
+/** 3x3 convolutions and one fully connected layer (Detectron's Xconv1fc). */
+export class ConvolutionsBoxHead extends Module implements BoxHead {
+  readonly convs: Layer[];
+  readonly fc6: Linear;
+
+  constructor(inChannels: number, config: Pick<BoxHeadConfig, 'convolutions' | 'norm' | 'poolSize' | 'hiddenSize'>) {
+    super();
+    const { count, channels } = config.convolutions;
+    this.convs = Array.from({ length: count }, (_, index) =>
+      convBlock(index === 0 ? inChannels : channels, channels, { norm: config.norm }),
+    );
+    this.fc6 = new Linear(channels * config.poolSize ** 2, config.hiddenSize);
+  }
+
+  get outFeatures(): number {
+    return this.fc6.weight.size(0);
+  }
+
+  forward(pooled: Tensor): Tensor {
+    const hidden = this.convs.reduce((features, conv) => conv.call(features), pooled);
+    return ops.relu_(this.fc6.forward(ops.flatten(hidden, { start_dim: 1 })));
+  }
+}
+
+/** The last stage of a ResNet and a mean over its cells (C4 models, He et al. 2016). */
+export class Stage5BoxHead extends Module implements BoxHead {
+  readonly layer4: Sequential;
+  readonly #outFeatures: number;
+
+  constructor(backbone: ResNetOptions) {
+    super();
+    this.layer4 = resNetStage(backbone, 5);
+    this.#outFeatures = stageChannels(backbone, 5);
+  }
+
+  get outFeatures(): number {
+    return this.#outFeatures;
+  }
+
+  /** [K, C, S, S] -> [K, C', S / 2, S / 2]: also what a mask head that shares the stage reads. */
+  features(pooled: Tensor): Tensor {
+    return this.layer4.call(pooled);
+  }
+
+  forward(pooled: Tensor): Tensor {
+    return meanOverCells(this.features(pooled));
+  }
+}
+
+/** [K, C, S, S] -> [K, C]. */
+export function meanOverCells(features: Tensor): Tensor {
+  return ops.mean(features, [2, 3]);
+}
+
+export function makeBoxHead(config: BoxHeadConfig, inChannels: number, backbone: ResNetOptions | undefined): BoxHead {
+  switch (config.kind) {
+    case 'two_layer':
+      return new TwoLayerBoxHead(inChannels * config.poolSize ** 2, config.hiddenSize);
+    case 'convolutions':
+      return new ConvolutionsBoxHead(inChannels, config);
+    case 'stage5':
+      return new Stage5BoxHead(requireResNet(backbone));
+  }
+}
+
+/** The schema lets heads have a stage of the backbone with ResNets alone. */
+export function requireResNet(backbone: ResNetOptions | undefined): ResNetOptions {
+  if (!backbone) throw new Error('internal: a head of stage 5 without a ResNet');
+  return backbone;
+}
+
 export interface BoxPrediction {
   /** [K, classes] logits, background first. */
   readonly logits: Tensor;
-  /** [K, classes * 4] offsets from the proposals. */
+  /** [K, classes * 4] offsets from the proposals; [K, 2 * 4], background and object, where classes share a box. */
   readonly offsets: Tensor;
 }
 
@@ -33,73 +156,14 @@ export class BoxPredictor extends Module {
   readonly clsScore: Linear;
   readonly bboxPred: Linear;
 
-  constructor(hiddenSize: number, classes: number) {
+  /** @param classes background included */
+  constructor(inFeatures: number, classes: number, { classAgnostic = false } = {}) {
     super();
-    this.clsScore = new Linear(hiddenSize, classes);
-    this.bboxPred = new Linear(hiddenSize, classes * 4);
+    this.clsScore = new Linear(inFeatures, classes);
+    this.bboxPred = new Linear(inFeatures, (classAgnostic ? 2 : classes) * 4);
   }
 
   forward(hidden: Tensor): BoxPrediction {
     return { logits: this.clsScore.forward(hidden), offsets: this.bboxPred.forward(hidden) };
   }
-}
-
-// Where the box regression loss turns linear in torchvision's Fast R-CNN loss.
-const SMOOTH_L1_BETA = 1 / 9;
-
-/**
- * @param labels [K] int64, 0 for background
- * @param goals [K, 4] offsets that lead from the proposals to their objects; read for labels above 0 alone
- */
-export function boxLosses({ logits, offsets }: BoxPrediction, labels: Tensor, goals: Tensor): Losses {
-  const positive = indicesWhere(ops.gt(labels, 0));
-  const count = labels.size(0);
-  const perClass = ops.view(offsets.to('float32'), [count, logits.size(1), 4]);
-  const chosen = ops.index(perClass, [positive, ops.index_select(labels, 0, positive)]);
-  const regression = smoothL1Sum(chosen, ops.index_select(goals, 0, positive), SMOOTH_L1_BETA);
-  return {
-    loss_classifier: crossEntropyMean(logits.to('float32'), labels),
-    loss_box_reg: ops.div(regression, Math.max(1, count)),
-  };
-}
-
-export interface DetectionOptions {
-  readonly scoreThreshold: number;
-  readonly nmsThreshold: number;
-  readonly maxDetections: number;
-  readonly regressionWeights: BoxWeights;
-}
-
-// Refined boxes thinner than this many pixels are dropped: torchvision's value.
-const MIN_BOX_SIZE = 1e-2;
-
-/** The detections of one image out of its proposals' logits [P, classes] and offsets [P, classes * 4]. */
-export function selectDetections(
-  logits: Tensor,
-  offsets: Tensor,
-  proposals: Tensor,
-  size: HeightWidth,
-  options: DetectionOptions,
-): Detections {
-  const classes = logits.size(1);
-  const count = proposals.size(0);
-  const classIndices = ops.arange(1, classes, { dtype: 'int64', device: proposals.device });
-  const decoded = clipBoxes(decodeBoxes(offsets.to('float32'), proposals, options.regressionWeights), size);
-  const probabilities = ops.softmax(logits.to('float32'), -1);
-  const boxes = ops.reshape(ops.narrow(decoded, 1, 1, classes - 1), [-1, 4]);
-  const scores = ops.reshape(ops.narrow(probabilities, 1, 1, classes - 1), [-1]);
-  const labels = ops.reshape(ops.expand(classIndices, [count, classes - 1]), [-1]);
-  const scored = indicesWhere(ops.gt(scores, options.scoreThreshold));
-  const scoredBoxes = ops.index_select(boxes, 0, scored);
-  const valid = ops.index_select(scored, 0, indicesWhere(atLeast(scoredBoxes, MIN_BOX_SIZE)));
-  const validBoxes = ops.index_select(boxes, 0, valid);
-  const validScores = ops.index_select(scores, 0, valid);
-  const validLabels = ops.index_select(labels, 0, valid);
-  const order = batchedNms(validBoxes, validScores, validLabels, options.nmsThreshold);
-  const kept = ops.narrow(order, 0, 0, Math.min(order.size(0), options.maxDetections));
-  return {
-    boxes: ops.index_select(validBoxes, 0, kept),
-    scores: ops.index_select(validScores, 0, kept),
-    labels: ops.index_select(validLabels, 0, kept),
-  };
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
-import { MaskHead, MaskPredictor, maskLoss } from './mask-head.js';
+import { MaskHead, MaskPredictor } from './mask-head.js';
+import { croppedMasks, maskLoss } from './mask-loss.js';
 
 const int64 = (values: readonly number[]): Tensor =>
   tensor(BigInt64Array.from(values, BigInt), { shape: [values.length] });
@@ -49,7 +50,7 @@ describe('MaskPredictor', () => {
 describe('MaskHead', () => {
   test('keeps the resolution and has no negative outputs, also of an empty batch', () =>
     scope(() => {
-      const head = new MaskHead(6, [8, 5]);
+      const head = new MaskHead(6, { channels: [8, 5] });
       const hidden = head.call(randn([2, 6, 4, 4]));
       assert.deepEqual(hidden.shape, [2, 5, 4, 4]);
       assert.ok(hidden.toNumbers().every((value) => value >= 0));
@@ -58,7 +59,7 @@ describe('MaskHead', () => {
 
   test("names its tensors as torchvision's", () => {
     assert.deepEqual(
-      [...new MaskHead(6, [8, 5]).stateDict().keys()],
+      [...new MaskHead(6, { channels: [8, 5] }).stateDict().keys()],
       ['0.0.weight', '0.0.bias', '1.0.weight', '1.0.bias'],
     );
     assert.deepEqual(
@@ -83,7 +84,7 @@ describe('maskLoss', () => {
 
   test('is log 2 for logits of 0', () =>
     scope(() => {
-      assertClose([maskLoss(ops.zeros([1, 4, 4]), [sample([0, 0, 32, 32])]).item()], [Math.LN2]);
+      assertClose([maskLoss(ops.zeros([1, 4, 4]), croppedMasks([sample([0, 0, 32, 32])], 4)).item()], [Math.LN2]);
     }));
 
   test('wants the part of the mask that lies in the proposal', () =>
@@ -91,7 +92,7 @@ describe('maskLoss', () => {
       // The proposal's right half covers the object's left half. At logit 0 the gradient is (1/2 - target) / 16 cells.
       const logits = ops.zeros([1, 4, 4]);
       logits.requiresGrad = true;
-      maskLoss(logits, [sample([0, 8, 16, 24])]).backward();
+      maskLoss(logits, croppedMasks([sample([0, 8, 16, 24])], 4)).backward();
       const targets = logits.grad!.toNumbers().map((gradient) => 0.5 - 16 * gradient);
       // Legacy RoIAlign, as torchvision's: 4 samples a cell without a half-pixel shift, so that at the borders one of 4
       // lies half way to the next pixel: 1/8 before the object's left side, 7/8 at its lower side.
@@ -105,7 +106,7 @@ describe('maskLoss', () => {
   test('averages over the cells of all images', () =>
     scope(() => {
       const logits = ops.cat([ops.full([1, 4, 4], 20), ops.zeros([1, 4, 4])]);
-      const loss = maskLoss(logits, [sample([10, 10, 20, 20]), sample([10, 10, 20, 20])]);
+      const loss = maskLoss(logits, croppedMasks([sample([10, 10, 20, 20]), sample([10, 10, 20, 20])], 4));
       assertClose([loss.item()], [Math.LN2 / 2]);
     }));
 
@@ -113,7 +114,7 @@ describe('maskLoss', () => {
     scope(() => {
       const logits = ops.zeros([0, 4, 4]);
       logits.requiresGrad = true;
-      const loss = maskLoss(logits, []);
+      const loss = maskLoss(logits, ops.zeros([0, 4, 4]));
       loss.backward();
       assert.equal(loss.item(), 0);
       assert.deepEqual(logits.grad!.shape, [0, 4, 4]);

@@ -1,7 +1,9 @@
 // The mask branch of Mask R-CNN (He et al. 2017): convolutions on pooled features, an upsampling, a mask a class.
-import { Conv2d, ConvTranspose2d, cropMaskTargets, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
-import { binaryCrossEntropyMean, zeroLoss } from '../losses.js';
-import type { HeightWidth, MaskTargets } from '../structures.js';
+import { Conv2d, ConvTranspose2d, init, type Layer, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import type { MaskHeadConfig } from '../../config/index.js';
+import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
+import { BilinearUpsample } from './bilinear-upsample.js';
+import { convBlock, requireResNet } from './box-head.js';
 
 function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
   init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
@@ -9,21 +11,50 @@ function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
   return conv;
 }
 
-class ConvRelu extends Sequential {
-  override forward(input: Tensor): Tensor {
-    return ops.relu_(super.forward(input));
+/** [K, C, S, S] -> [K, last of channels, S, S] by 3x3 convolutions with ReLU. */
+export class MaskHead extends Sequential {
+  constructor(
+    inChannels: number,
+    {
+      channels,
+      dilation = 1,
+      norm = 'none',
+    }: Pick<MaskHeadConfig, 'channels'> & Partial<Pick<MaskHeadConfig, 'dilation' | 'norm'>>,
+  ) {
+    super(...channels.map((count, index) => convBlock(channels[index - 1] ?? inChannels, count, { dilation, norm })));
   }
 }
 
-/** [K, C, S, S] -> [K, last of channels, S, S] by 3x3 convolutions with ReLU. */
-export class MaskHead extends Sequential {
-  constructor(inChannels: number, channels: readonly number[]) {
-    super(
-      ...channels.map(
-        (count, index) =>
-          new ConvRelu(initialised(new Conv2d(channels[index - 1] ?? inChannels, count, 3, { padding: 1 }))),
-      ),
-    );
+/** [K, C, S, S] -> [K, C', S / 2, S / 2]: the backbone's last stage, of the mask head's own weights. */
+export class Stage5MaskHead extends Module {
+  readonly layer4: Sequential;
+
+  constructor(backbone: ResNetOptions, { poolSize, dilation }: Pick<MaskHeadConfig, 'poolSize' | 'dilation'>) {
+    super();
+    // As the box head's stage it reads 14 cells a side and gives 7; with 7 it keeps them.
+    this.layer4 = resNetStage(backbone, 5, { stride: poolSize >= 14 ? 2 : 1, dilation });
+  }
+
+  call(pooled: Tensor): Tensor {
+    return this.layer4.call(pooled);
+  }
+}
+
+/** What comes before the predictor, and how many channels it gives; nothing where the box head's stage is shared. */
+export function makeMaskHead(
+  config: MaskHeadConfig,
+  inChannels: number,
+  backbone: ResNetOptions | undefined,
+): { head?: Layer | Stage5MaskHead; channels: number } {
+  switch (config.kind) {
+    case 'convolutions':
+      return { head: new MaskHead(inChannels, config), channels: config.channels.at(-1) ?? inChannels };
+    case 'stage5': {
+      const resNet = requireResNet(backbone);
+      return { head: new Stage5MaskHead(resNet, config), channels: stageChannels(resNet, 5) };
+    }
+    case 'stage5_shared':
+      return { channels: stageChannels(requireResNet(backbone), 5) };
   }
 }
 
@@ -31,16 +62,18 @@ export class MaskHead extends Sequential {
 export class MaskPredictor extends Module {
   readonly conv5Mask: ConvTranspose2d;
   readonly maskFcnLogits: Conv2d;
+  readonly upsample?: BilinearUpsample;
 
-  constructor(inChannels: number, channels: number, classes: number) {
+  constructor(inChannels: number, channels: number, classes: number, { upsampleRatio = 1 } = {}) {
     super();
     this.conv5Mask = initialised(new ConvTranspose2d(inChannels, channels, 2, { stride: 2 }));
     this.maskFcnLogits = initialised(new Conv2d(channels, classes, 1));
+    if (upsampleRatio > 1) this.upsample = new BilinearUpsample(1, upsampleRatio);
   }
 
   /**
-   * The mask of one class for each RoI: [K, C, S, S] and [K] int64 classes -> [K, 2 * S, 2 * S] logits.
-   * Only the wanted class's map is computed; the others would get no gradient and no reader.
+   * The mask of one class for each RoI: [K, C, S, S] and [K] int64 classes -> [K, 2 * S, 2 * S] logits (times the
+   * upsampling). Only the wanted class's map is computed; the others would get no gradient and no reader.
    */
   forward(hidden: Tensor, labels: Tensor): Tensor {
     const upsampled = ops.relu_(this.conv5Mask.forward(hidden));
@@ -51,30 +84,7 @@ export class MaskPredictor extends Module {
     const bias = this.maskFcnLogits.bias
       ? ops.unsqueeze(ops.index_select(this.maskFcnLogits.bias, 0, labels), 1)
       : undefined;
-    return ops.view(bias ? ops.add(logits, bias) : logits, [count, height, width]);
+    const maps = ops.view(bias ? ops.add(logits, bias) : logits, [count, height, width]);
+    return this.upsample ? ops.squeeze(this.upsample.forward(ops.unsqueeze(maps, 1)), 1) : maps;
   }
-}
-
-export interface MaskSample {
-  /** [P, 4] xyxy proposals. */
-  readonly proposals: Tensor;
-  /** [P] int64: each one's object. */
-  readonly objects: Tensor;
-  readonly masks: MaskTargets;
-  /** Of the image without padding, at whose border the masks end. */
-  readonly size: HeightWidth;
-}
-
-/** Mean binary cross entropy between [sum of P, M, M] logits and the objects' masks inside the proposals. */
-export function maskLoss(logits: Tensor, samples: readonly MaskSample[]): Tensor {
-  if (logits.length === 0) return zeroLoss(logits);
-  const resolution = logits.size(1);
-  const goals = samples.map(({ proposals, objects, masks, size }) =>
-    cropMaskTargets(masks.pixels, masks.crops, proposals, objects, {
-      imageHeight: size[0],
-      imageWidth: size[1],
-      resolution,
-    }),
-  );
-  return binaryCrossEntropyMean(logits.to('float32'), ops.cat(goals));
 }

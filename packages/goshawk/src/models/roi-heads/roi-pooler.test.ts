@@ -51,13 +51,14 @@ describe('roisOf', () => {
 });
 
 describe('poolRois', () => {
-  const options = { outputSize: 2, samplingRatio: 2 };
+  const options = { poolSize: 2, pooling: 'align', samplingRatio: 2 } as const;
+  const STRIDES = [4, 8, 16, 32];
 
   test('reads each box from its level, in the order of the boxes', () =>
     scope(() => {
       // Every level is filled with its own stride; strides 4..32 of a batch of 1024 pixels.
       const features = [4, 8, 16, 32].map((stride) => full([1, 1, 1024 / stride, 1024 / stride], stride));
-      const pooled = poolRois(features, [squares([500, 30, 224, 130])], 1024, options);
+      const pooled = poolRois(features, [squares([500, 30, 224, 130])], STRIDES, options);
       assert.deepEqual(pooled.shape, [4, 1, 2, 2]);
       assertClose(
         pooled,
@@ -70,7 +71,11 @@ describe('poolRois', () => {
       const feature = tensor([...new Array<number>(64).fill(1), ...new Array<number>(64).fill(2)], {
         shape: [2, 1, 8, 8],
       });
-      const pooled = poolRois([feature], [squares([16]), squares([16, 20])], 32, { outputSize: 1, samplingRatio: 0 });
+      const pooled = poolRois([feature], [squares([16]), squares([16, 20])], [4], {
+        ...options,
+        poolSize: 1,
+        samplingRatio: 0,
+      });
       assertClose(pooled, [1, 2, 2]);
     }));
 
@@ -81,14 +86,14 @@ describe('poolRois', () => {
         Array.from({ length: 256 }, (_, i) => (i % 16) + 100 * Math.floor(i / 16)),
         { shape: [1, 1, 16, 16] },
       );
-      const pooled = poolRois([ramp], [boxes([[8, 16, 40, 32]])], 64, options);
+      const pooled = poolRois([ramp], [boxes([[8, 16, 40, 32]])], [4], options);
       const expected = [5, 7].flatMap((y) => [4, 8].map((x) => x + 100 * y));
       assertClose(pooled, expected);
     }));
 
   test('gives an empty batch for no boxes', () =>
     scope(() => {
-      const pooled = poolRois([ops.ones([1, 3, 8, 8])], [tensor([], { shape: [0, 4] })], 32, options);
+      const pooled = poolRois([ops.ones([1, 3, 8, 8])], [tensor([], { shape: [0, 4] })], [4], options);
       assert.deepEqual(pooled.shape, [0, 3, 2, 2]);
     }));
 });

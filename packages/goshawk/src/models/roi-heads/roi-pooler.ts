@@ -1,11 +1,14 @@
-// RoIAlign over the levels of a feature pyramid; a box's level follows from its size.
-import { ops, roiAlignMultilevel, type Tensor } from '@goshawk/torch';
+// Features of boxes, cut out of one map or of the level of a feature pyramid that a box's size asks for.
+import { ops, roiAlignMultilevel, roiPool, type Tensor } from '@goshawk/torch';
+import { CONVENTIONS, type Conventions } from '../conventions.js';
 import type { Features } from '../structures.js';
+import { roiCrop } from './roi-crop.js';
 
 export interface RoiPoolerOptions {
   /** Cells on each side of the output. */
-  readonly outputSize: number;
-  /** Samples along each side of a cell; 0: as many as the box has pixels there. */
+  readonly poolSize: number;
+  readonly pooling: 'align' | 'pool' | 'crop';
+  /** Samples along each side of a cell of RoIAlign; 0: as many as the box has pixels there. */
   readonly samplingRatio: number;
 }
 
@@ -16,12 +19,23 @@ const CANONICAL_LEVEL = 4;
 const LEVEL_EPSILON = 1e-6;
 
 /** Index into the levels (finest first) of each [K, 4] xyxy box, int64. */
-export function assignLevels(boxes: Tensor, finestLevel: number, levelCount: number): Tensor {
+export function assignLevels(
+  boxes: Tensor,
+  finestLevel: number,
+  levelCount: number,
+  { boxes: convention, levelEpsilon }: Pick<Conventions, 'boxes' | 'levelEpsilon'> = CONVENTIONS.torchvision,
+): Tensor {
   const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: 1 }) as [Tensor, Tensor, Tensor, Tensor];
-  const size = ops.sqrt(ops.mul(ops.sub(x2, x1), ops.sub(y2, y1)));
-  const level = ops.floor(ops.add(ops.add(ops.log2(ops.div(size, CANONICAL_SIZE)), CANONICAL_LEVEL), LEVEL_EPSILON));
-  const last = finestLevel + levelCount - 1;
-  return ops.sub(ops.clamp(level, { min: finestLevel, max: last }), finestLevel).to('int64');
+  const last = convention === 'inclusive' ? 1 : 0;
+  const size = ops.sqrt(ops.mul(ops.add(ops.sub(x2, x1), last), ops.add(ops.sub(y2, y1), last)));
+  const relative = ops.div(size, CANONICAL_SIZE);
+  const logarithm =
+    levelEpsilon === 'size'
+      ? ops.add(ops.log2(ops.add(relative, LEVEL_EPSILON)), CANONICAL_LEVEL)
+      : ops.add(ops.add(ops.log2(relative), CANONICAL_LEVEL), LEVEL_EPSILON);
+  const level = ops.floor(logarithm);
+  const coarsest = finestLevel + levelCount - 1;
+  return ops.sub(ops.clamp(level, { min: finestLevel, max: coarsest }), finestLevel).to('int64');
 }
 
 /** [K, 5] rows (image index, x1, y1, x2, y2) of the boxes of all images. */
@@ -30,24 +44,47 @@ export function roisOf(boxes: readonly Tensor[]): Tensor {
 }
 
 /**
- * @param features pyramid levels, finest first
+ * @param features levels, finest first
  * @param boxes [K_i, 4] xyxy in network pixels, a tensor an image
- * @param paddedHeight height of the padded batch, from which the strides follow
- * @returns [sum of K_i, C, outputSize, outputSize]
+ * @param strides network pixels a cell of each level
+ * @returns [sum of K_i, C, poolSize, poolSize]
  */
 export function poolRois(
   features: Features,
   boxes: readonly Tensor[],
-  paddedHeight: number,
-  options: RoiPoolerOptions,
+  strides: readonly number[],
+  { poolSize, pooling, samplingRatio }: RoiPoolerOptions,
+  conventions: Pick<Conventions, 'boxes' | 'levelEpsilon'> = CONVENTIONS.torchvision,
 ): Tensor {
-  const scales = features.map((feature) => 2 ** Math.round(Math.log2(feature.size(2) / paddedHeight)));
   const rois = roisOf(boxes);
-  const levels = assignLevels(ops.narrow(rois, 1, 1, 4), Math.round(-Math.log2(scales[0] ?? 1)), features.length);
-  return roiAlignMultilevel(features, rois, levels, {
-    spatialScales: scales,
-    outputSize: options.outputSize,
-    samplingRatio: options.samplingRatio,
-    aligned: false,
+  const scales = strides.map((stride) => 1 / stride);
+  const corners = ops.narrow(rois, 1, 1, 4);
+  const levels =
+    features.length === 1
+      ? ops.new_zeros(rois, [rois.size(0)]).to('int64')
+      : assignLevels(corners, Math.round(Math.log2(strides[0] ?? 1)), features.length, conventions);
+  if (pooling === 'align') {
+    return roiAlignMultilevel(features, rois, levels, {
+      spatialScales: scales,
+      outputSize: poolSize,
+      samplingRatio,
+      aligned: false,
+    });
+  }
+  const poolOne = (feature: Tensor, own: Tensor, spatialScale: number): Tensor =>
+    pooling === 'pool'
+      ? roiPool(feature, own, { spatialScale, outputSize: poolSize })
+      : roiCrop(feature, own, { spatialScale, outputSize: poolSize });
+  if (features.length === 1) return poolOne(features[0]!, rois, scales[0]!);
+  // Level by level; then back into the order of the boxes.
+  const pooled: Tensor[] = [];
+  const places: Tensor[] = [];
+  features.forEach((feature, level) => {
+    const own = ops.squeeze(ops.nonzero(ops.eq(levels, level)), 1);
+    if (own.size(0) === 0) return;
+    pooled.push(poolOne(feature, ops.index_select(rois, 0, own), scales[level]!));
+    places.push(own);
   });
+  if (pooled.length === 0) return ops.new_zeros(features[0]!, [0, features[0]!.size(1), poolSize, poolSize]);
+  return ops.index_select(ops.cat(pooled), 0, ops.argsort(ops.cat(places)));
 }

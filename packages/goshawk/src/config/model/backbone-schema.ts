@@ -1,0 +1,60 @@
+// Backbones: what turns pixels into feature maps.
+import { z } from 'zod';
+import { spinenetSchema } from './spinenet-schema.js';
+
+const count = () => z.int().min(1);
+
+export const resnetSchema = z
+  .strictObject({
+    type: z.literal('resnet').default('resnet').describe('The kind of backbone.'),
+    depth: z
+      .literal([18, 34, 50, 101, 152])
+      .default(50)
+      .describe('Number of layers; 18 and 34 have basic blocks, the others bottlenecks.'),
+    width: z
+      .int()
+      .min(4)
+      .max(512)
+      .default(64)
+      .describe('Channels of the first layer; every later layer scales with it.'),
+    groups: count().default(1).describe('Groups of the 3x3 convolutions; 32 or 64 in ResNeXt.'),
+    widthPerGroup: count()
+      .optional()
+      .describe('Channels of a group in the first stage; 8 in ResNeXt 32x8d. Absent: width.'),
+    strideIn1x1: z
+      .boolean()
+      .default(false)
+      .describe("Where a bottleneck halves the resolution: in its first 1x1 convolution (Caffe's ResNets) or the 3x3."),
+    lastStageDilation: z
+      .int()
+      .min(1)
+      .max(4)
+      .default(1)
+      .describe('Dilation of the last stage; above 1 it keeps the resolution of the one before.'),
+    norm: z
+      .enum(['frozen_batch', 'batch', 'group', 'affine'])
+      .default('frozen_batch')
+      .describe(
+        'Normalisation: batch norm with fixed statistics, batch norm that learns, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
+      ),
+    frozenStages: z
+      .int()
+      .min(0)
+      .max(5)
+      .default(2)
+      .describe('How many of the stem and the four stages do not learn; torchvision calls 5 - this trainable_layers.'),
+    weights: z.string().optional().describe('A checkpoint file that the backbone starts from.'),
+  })
+  .refine((backbone) => backbone.norm !== 'group' || backbone.width % 32 === 0, {
+    path: ['width'],
+    message: 'group norm has 32 groups: take a width that is a multiple of 32',
+  })
+  .refine((backbone) => backbone.groups === 1 || backbone.depth >= 50, {
+    path: ['groups'],
+    message: 'only bottlenecks have groups: take a depth of 50 or more',
+  });
+
+export const backboneSchema = z.discriminatedUnion('type', [resnetSchema, spinenetSchema]);
+
+export type BackboneConfig = z.output<typeof backboneSchema>;
+export type ResnetConfig = z.output<typeof resnetSchema>;

@@ -1,0 +1,38 @@
+// The mask head of Mask R-CNN.
+import { z } from 'zod';
+import { roiFeatureKeys } from './box-head-schema.js';
+
+const count = () => z.int().min(1);
+
+export const maskHeadSchema = z
+  .strictObject({
+    kind: z
+      .enum(['convolutions', 'stage5', 'stage5_shared'])
+      .default('convolutions')
+      .describe("3x3 convolutions; the backbone's last stage once more; or the very one of the box head (C4 models)."),
+    ...roiFeatureKeys(14),
+    channels: z
+      .array(count())
+      .default([256, 256, 256, 256])
+      .describe('Channels of the 3x3 convolutions; the upsampling layer has as many as the last.'),
+    upsampleChannels: count().optional().describe('Channels of the upsampling layer, where they differ from the last.'),
+    dilation: z.int().min(1).max(8).default(1).describe('Dilation of the convolutions.'),
+    norm: z.enum(['none', 'batch', 'group']).default('none').describe('Normalisation behind each convolution.'),
+    classAgnostic: z.boolean().default(false).describe('One mask for all classes instead of one for each.'),
+    upsampleRatio: z
+      .int()
+      .min(1)
+      .max(8)
+      .default(1)
+      .describe('The logits are enlarged by this, bilinearly, before they are compared and drawn.'),
+    lossWeight: z.number().positive().default(1).describe('Factor of the loss.'),
+    threshold: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe('A pixel with at least this probability belongs to the object.'),
+  })
+  .prefault({});
+
+export type MaskHeadConfig = z.output<typeof maskHeadSchema>;

@@ -1,0 +1,8 @@
+// The model part of a config: one of the kinds of detectors.
+import { z } from 'zod';
+import { rcnnSchemas } from './rcnn-schema.js';
+import { retinanetSchema } from './retinanet-schema.js';
+
+export const modelSchema = z.discriminatedUnion('type', [...rcnnSchemas, retinanetSchema]);
+
+export type ModelConfig = z.output<typeof modelSchema>;

@@ -1,0 +1,33 @@
+// Necks: from a backbone's feature maps to the levels that the heads read.
+import { z } from 'zod';
+
+const fpnSchema = z.strictObject({
+  type: z.literal('fpn').default('fpn').describe('The kind of neck.'),
+  channels: z.int().min(1).default(256).describe('Channels of every level.'),
+  extraLevel: z
+    .enum(['pool', 'none'])
+    .default('pool')
+    .describe('pool adds a level of half the resolution of the last one, for large anchors.'),
+  norm: z.enum(['none', 'group']).default('none').describe('Normalisation behind each convolution.'),
+  finestOnly: z.boolean().default(false).describe('Give the finest level alone (Detectron calls it P2only).'),
+  zeroInitLateral: z.boolean().default(false).describe('Lateral convolutions start at zero.'),
+});
+
+const noNeckSchema = z.strictObject({
+  type: z.literal('none').describe('The heads read one stage of the backbone.'),
+  stage: z
+    .literal([4, 5])
+    .default(4)
+    .describe('Which: 4 is of stride 16 (C4, the last stage belongs to the box head), 5 of stride 32.'),
+});
+
+export const neckSchema = z.discriminatedUnion('type', [fpnSchema, noNeckSchema]);
+
+export type NeckConfig = z.output<typeof neckSchema>;
+export type FpnConfig = z.output<typeof fpnSchema>;
+
+/** How many levels of features a neck gives. */
+export function levelCount(neck: NeckConfig): number {
+  if (neck.type === 'none' || neck.finestOnly) return 1;
+  return neck.extraLevel === 'none' ? 4 : 5;
+}

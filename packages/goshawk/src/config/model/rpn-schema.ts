@@ -1,0 +1,61 @@
+// Anchors and the region proposal network.
+import { z } from 'zod';
+
+const fraction = () => z.number().min(0).max(1);
+const count = () => z.int().min(1);
+
+export const anchorsSchema = z.strictObject({
+  sizes: z
+    .array(z.array(z.number().positive()).min(1))
+    .min(1)
+    .default([[32], [64], [128], [256], [512]])
+    .describe("Side lengths of the anchors in network pixels: one list a level, the finest level's first."),
+  ratios: z
+    .array(z.number().positive())
+    .min(1)
+    .default([0.5, 1, 2])
+    .describe('Height / width of the anchors; each size comes in each ratio.'),
+});
+
+const keepCount = (train: number, test: number, what: string) =>
+  z.strictObject({
+    train: count().default(train).describe(`${what}, in training.`),
+    test: count().default(test).describe(`${what}, in evaluation and prediction.`),
+  });
+
+export const rpnSchema = z
+  .strictObject({
+    preNmsTopN: keepCount(
+      2000,
+      1000,
+      'Proposals of the best scores that a level gives to non-maximum suppression',
+    ).prefault({}),
+    postNmsTopN: keepCount(2000, 1000, 'Proposals kept of an image after non-maximum suppression').prefault({}),
+    nmsThreshold: fraction().default(0.7).describe('IoU above which the worse of two proposals is dropped.'),
+    scoreThreshold: fraction().default(0).describe('Proposals below this score are dropped.'),
+    foregroundIou: fraction().default(0.7).describe('An anchor with at least this IoU with an object is a positive.'),
+    backgroundIou: fraction().default(0.3).describe('An anchor below this IoU with every object is a negative.'),
+    batchSizePerImage: count().default(256).describe('Anchors drawn of an image for the loss.'),
+    positiveFraction: fraction().default(0.5).describe('The largest share of positives among them.'),
+    minSize: z.number().min(0).default(1e-3).describe('Proposals with a shorter side, in network pixels, are dropped.'),
+    straddle: z
+      .number()
+      .min(0)
+      .optional()
+      .describe(
+        'Anchors that reach further than this beyond the image, in pixels, are left out of the loss. Absent: none is.',
+      ),
+    hiddenChannels: count().optional().describe("Outputs of the 3x3 convolution. Absent: as many as the features'."),
+    activation: z
+      .enum(['sigmoid', 'softmax'])
+      .default('sigmoid')
+      .describe('softmax has two logits an anchor, all of the background first.'),
+  })
+  .refine((rpn) => rpn.backgroundIou <= rpn.foregroundIou, {
+    path: ['backgroundIou'],
+    message: 'is above rpn.foregroundIou: take at most that',
+  })
+  .prefault({});
+
+export type AnchorsConfig = z.output<typeof anchorsSchema>;
+export type RpnConfig = z.output<typeof rpnSchema>;

@@ -1,0 +1,36 @@
+// One data set of a config: where its annotations and pictures are.
+import { z } from 'zod';
+
+export const splitSchema = z.strictObject({
+  annotations: z
+    .string()
+    .min(1)
+    .describe('COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/).'),
+  images: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes.'),
+  format: z
+    .enum(['coco', 'voc', 'cityscapes'])
+    .optional()
+    .describe('What annotations is; absent: told by what is there.'),
+  set: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('VOC: the list in ImageSets/Main, such as train; Cityscapes: the folder of gtFine. COCO has none.'),
+  classes: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe("VOC: class names in order; absent: data.train's, which are VOC's 20 or the names found there, sorted."),
+  proposals: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File of stored proposals, for models whose proposals are stored.'),
+  limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
+});
+
+export type DataSplitConfig = z.output<typeof splitSchema>;

@@ -1,0 +1,47 @@
+// The network of a region proposal network: for every anchor of every cell an objectness and four offsets.
+import { Conv2d, init, Module, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
+import type { Features } from '../structures.js';
+
+export interface RpnHeadOptions {
+  readonly inChannels: number;
+  /** Of the 3x3 convolution. Default inChannels. */
+  readonly hiddenChannels?: number;
+  readonly anchorsPerCell: number;
+  /** softmax has two logits an anchor, those of the background first. Default sigmoid. */
+  readonly activation?: 'sigmoid' | 'softmax';
+}
+
+/** A 3x3 convolution, then for every anchor an objectness logit and four offsets. */
+export class RpnHead extends Module {
+  readonly conv: Sequential[];
+  readonly clsLogits: Conv2d;
+  readonly bboxPred: Conv2d;
+
+  constructor({ inChannels, hiddenChannels = inChannels, anchorsPerCell, activation = 'sigmoid' }: RpnHeadOptions) {
+    super();
+    const initialised = (conv: Conv2d): Conv2d => {
+      init.normal(conv.weight, { std: 0.01 });
+      if (conv.bias) init.constant(conv.bias, 0);
+      return conv;
+    };
+    const logits = activation === 'softmax' ? 2 * anchorsPerCell : anchorsPerCell;
+    this.conv = [new Sequential(initialised(new Conv2d(inChannels, hiddenChannels, 3, { padding: 1 })))];
+    this.clsLogits = initialised(new Conv2d(hiddenChannels, logits, 1));
+    this.bboxPred = initialised(new Conv2d(hiddenChannels, anchorsPerCell * 4, 1));
+  }
+
+  /** Logits [N, A, H, W] (softmax: [N, 2 * A, H, W]) and offsets [N, A * 4, H, W] of each level. */
+  forward(features: Features): { logits: Tensor[]; offsets: Tensor[] } {
+    const logits: Tensor[] = [];
+    const offsets: Tensor[] = [];
+    for (const feature of features) {
+      const [level, delta] = scope(() => {
+        const hidden = ops.relu_(this.conv[0]!.forward(feature));
+        return [this.clsLogits.forward(hidden), this.bboxPred.forward(hidden)] as const;
+      });
+      logits.push(level);
+      offsets.push(delta);
+    }
+    return { logits, offsets };
+  }
+}

@@ -1,0 +1,49 @@
+// The keypoint branch of Mask R-CNN (He et al. 2017, section 5): a heatmap for each keypoint of each RoI.
+import { Conv2d, ConvTranspose2d, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import type { KeypointHeadConfig } from '../../config/index.js';
+import { BilinearUpsample } from './bilinear-upsample.js';
+import { convBlock } from './box-head.js';
+
+/** [K, C, S, S] -> [K, last of channels, S, S] by convolutions with ReLU (Detectron's roi_pose_head_v1convX). */
+export class KeypointHead extends Sequential {
+  constructor(inChannels: number, { channels, kernelSize }: Pick<KeypointHeadConfig, 'channels' | 'kernelSize'>) {
+    super(...channels.map((count, index) => convBlock(channels[index - 1] ?? inChannels, count, { kernelSize })));
+  }
+}
+
+/** [K, C, S, S] -> [K, keypoints, H, H] logits: doubled by a deconvolution, then enlarged bilinearly. */
+export class KeypointPredictor extends Module {
+  readonly kpsDeconv?: ConvTranspose2d;
+  readonly kpsScoreLowres: Conv2d | ConvTranspose2d;
+  readonly upsample?: BilinearUpsample;
+
+  constructor(
+    inChannels: number,
+    keypoints: number,
+    { output, hiddenChannels, upsampleRatio }: Pick<KeypointHeadConfig, 'output' | 'hiddenChannels' | 'upsampleRatio'>,
+  ) {
+    super();
+    const deconvolution = (from: number, to: number): ConvTranspose2d =>
+      initialised(new ConvTranspose2d(from, to, 4, { stride: 2, padding: 1 }));
+    const isHidden = output === 'deconvolution_convolution';
+    if (isHidden) this.kpsDeconv = deconvolution(inChannels, hiddenChannels);
+    this.kpsScoreLowres =
+      output === 'deconvolution'
+        ? deconvolution(inChannels, keypoints)
+        : initialised(new Conv2d(isHidden ? hiddenChannels : inChannels, keypoints, 1));
+    if (upsampleRatio > 1) this.upsample = new BilinearUpsample(keypoints, upsampleRatio);
+  }
+
+  forward(hidden: Tensor): Tensor {
+    const raised = this.kpsDeconv ? ops.relu_(this.kpsDeconv.forward(hidden)) : hidden;
+    const heatmaps = this.kpsScoreLowres.forward(raised);
+    return this.upsample ? this.upsample.forward(heatmaps) : heatmaps;
+  }
+}
+
+function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
+  // torchvision's and Detectron's MSRAFill.
+  init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
+  if (conv.bias) init.constant(conv.bias, 0);
+  return conv;
+}

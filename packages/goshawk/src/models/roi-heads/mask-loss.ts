@@ -1,0 +1,47 @@
+// What the mask head learns: each object's mask inside the proposals that found it.
+
+import { cropMaskTargets, ops, type Tensor, tensor } from '@goshawk/torch';
+import { binaryCrossEntropyMean, zeroLoss } from '../losses.js';
+import type { HeightWidth, MaskTargets } from '../structures.js';
+import { maskPolygons } from './mask-polygons.js';
+
+export interface MaskSample {
+  /** [P, 4] xyxy proposals, network pixels. */
+  readonly proposals: Tensor;
+  /** [P] int64: each one's object. */
+  readonly objects: Tensor;
+  readonly masks: MaskTargets;
+  /** Of the image without padding, at whose border the masks end. */
+  readonly size: HeightWidth;
+}
+
+/** Mean binary cross entropy between [sum of P, M, M] logits and as many goals of 0 and 1. */
+export function maskLoss(logits: Tensor, goals: Tensor): Tensor {
+  if (logits.length === 0) return zeroLoss(logits);
+  return binaryCrossEntropyMean(logits.to('float32'), goals);
+}
+
+/** [sum of P, M, M] float32: the objects' masks cut to the proposals (torchvision's rule). */
+export function croppedMasks(samples: readonly MaskSample[], resolution: number): Tensor {
+  const goals = samples.map(({ proposals, objects, masks, size }) =>
+    cropMaskTargets(masks.pixels, masks.crops, proposals, objects, {
+      imageHeight: size[0],
+      imageWidth: size[1],
+      resolution,
+    }),
+  );
+  return ops.cat(goals);
+}
+
+/** One object's polygons, x and y by turns. */
+export type Polygons = readonly Float64Array[];
+
+/**
+ * [P, M, M] float32 for [P, 4] xyxy boxes: the polygons of the object whose outline's bounding box overlaps the box most,
+ * drawn inside it by COCO's rasteriser (Detectron's add_mask_rcnn_blobs and polys_to_mask_wrt_box).
+ */
+export function drawnMasks(boxes: Tensor, objects: readonly Polygons[], resolution: number): Tensor {
+  const corners = boxes.toFloat32Array();
+  const pixels = maskPolygons(corners, objects, resolution);
+  return tensor(pixels, { shape: [corners.length / 4, resolution, resolution], device: boxes.device });
+}
