@@ -51,7 +51,8 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   while (done < bytes.byteLength) done += writeSync(fd, bytes, done, Math.min(bytes.byteLength - done, chunkBytes));
 }
 
-function flushFolder(folder: string): void {
+/** Makes renames in `folder` survive a power cut, where the system can do that. */
+export function flushFolder(folder: string): void {
   // The rename itself is already visible; not every system can flush a folder (Windows cannot).
   try {
     const fd = openSync(folder, 'r');

@@ -25,8 +25,14 @@ export class CheckpointError extends Error {
   readonly file: string;
   readonly offset: number | undefined;
 
-  constructor(code: CheckpointErrorCode, file: string, offset: number | undefined, what: string) {
-    super(`${file}: ${offset === undefined ? '' : `byte ${offset}: `}${what}`);
+  constructor(
+    code: CheckpointErrorCode,
+    file: string,
+    offset: number | undefined,
+    what: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(`${file}: ${offset === undefined ? '' : `byte ${offset}: `}${what}`, options);
     this.code = code;
     this.file = file;
     this.offset = offset;
@@ -44,7 +50,8 @@ export function fileError(error: unknown, file: string, doing: 'read' | 'write')
   if (error instanceof CheckpointError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error);
-  if (doing === 'write') return new CheckpointError('write-failed', file, undefined, `cannot be written: ${reason}`);
+  if (doing === 'write')
+    return new CheckpointError('write-failed', file, undefined, `cannot be written: ${reason}`, { cause: error });
   if (code === 'ENOENT') {
     return new CheckpointError('file-not-found', file, undefined, 'no such file: check the path');
   }

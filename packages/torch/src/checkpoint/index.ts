@@ -1,4 +1,4 @@
-export { removeTemporaryFiles, writeFileAtomically } from './atomic-file.js';
+export { flushFolder, removeTemporaryFiles, writeFileAtomically } from './atomic-file.js';
 export { CheckpointError, type CheckpointErrorCode } from './checkpoint-error.js';
 export { NumpyArray } from './numpy-values.js';
 export { OpaqueObject, PickledBytes, PickleGlobal, type PickleValue } from './pickle-values.js';
