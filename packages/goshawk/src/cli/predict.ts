@@ -9,7 +9,6 @@ import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine } from '../train/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { openCommandConfig } from './open-command-config.js';
-import { PicturePdf } from './picture-pdf.js';
 
 export interface PredictCommandOptions {
   readonly weights: string;
@@ -45,7 +44,9 @@ export async function runPredict(
   const all: Detection[] = [];
   const started = performance.now();
   const pdfFile = join(output, 'pictures.pdf');
-  const pdf = options.pdf ? new PicturePdf(pdfFile, `${images.length} pictures`) : undefined;
+  const pdf = options.pdf
+    ? new (await import('./picture-pdf.js')).PicturePdf(pdfFile, `${images.length} pictures`)
+    : undefined;
   const sheet = options.contactSheet ? new ContactSheet() : undefined;
   try {
     for (const [index, { path, fileName }] of images.entries()) {
