@@ -31,6 +31,13 @@ export const rpnSchema = z
       'Proposals of the best scores that a level gives to non-maximum suppression',
     ).prefault({}),
     postNmsTopN: keepCount(2000, 1000, 'Proposals kept of an image after non-maximum suppression').prefault({}),
+    collectImages: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe(
+        '0: every image keeps its own postNmsTopN. Above 0: training keeps the best of the whole batch, postNmsTopN for every so many images.',
+      ),
     nmsThreshold: fraction().default(0.7).describe('IoU above which the worse of two proposals is dropped.'),
     scoreThreshold: fraction().default(0).describe('Proposals below this score are dropped.'),
     foregroundIou: fraction().default(0.7).describe('An anchor with at least this IoU with an object is a positive.'),

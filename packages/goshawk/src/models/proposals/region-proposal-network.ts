@@ -157,8 +157,9 @@ export class RegionProposalNetwork extends Module {
       this.#options.nmsThreshold,
       { plusOne: inclusive, suppressEqual: inclusive },
     );
-    const limit = Math.min(kept.size(0), this.#options.postNmsTopN[mode]);
-    const best = ops.narrow(kept, 0, 0, limit);
+    // Where the batch is thinned out as a whole, an image may give more than its own share.
+    const share = this.training && this.#options.collectImages ? kept.size(0) : this.#options.postNmsTopN[mode];
+    const best = ops.narrow(kept, 0, 0, Math.min(kept.size(0), share));
     return { boxes: ops.index_select(validBoxes, 0, best), scores: ops.index_select(validScores, 0, best) };
   }
 
