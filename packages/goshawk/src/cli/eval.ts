@@ -1,7 +1,13 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
 import { join } from 'node:path';
 import { formatCocoResults, InputError } from '@goshawk/core';
-import { evaluateDetector, evaluationTypes, formatEvaluations, openDetector } from '../infer/index.js';
+import {
+  evaluateAsChallenge,
+  evaluateDetector,
+  evaluationTypes,
+  formatEvaluations,
+  openDetector,
+} from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { openSplit } from '../train/training-data.js';
@@ -48,12 +54,17 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     },
   });
   line.done();
-  const metrics = Object.fromEntries([...result.evaluations].map(([type, evaluation]) => [type, evaluation.stats]));
+  const challenge = evaluateAsChallenge(dataset, result.detections);
+  const metrics = {
+    ...Object.fromEntries([...result.evaluations].map(([type, evaluation]) => [type, evaluation.stats])),
+    ...challenge?.metrics,
+  };
   if (options.output) {
     writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
     writeFileAtomic(join(options.output, 'detections.json'), formatCocoResults(result.detections, dataset.annotations));
   }
-  console.log(options.json ? JSON.stringify(metrics) : formatEvaluations(result.evaluations));
+  const tables = [formatEvaluations(result.evaluations), ...(challenge === undefined ? [] : [challenge.table])];
+  console.log(options.json ? JSON.stringify(metrics) : tables.join('\n\n'));
 }
 
 function splitName(name: string): 'train' | 'val' | 'test' {

@@ -10,8 +10,14 @@ describe('joinSetWords', () => {
   });
 
   test('joins a key in capitals with the next word, as often as they come', () => {
-    assert.equal(joined('train c.yaml --set TEST.NMS 0.4 DEBUG True'), 'train c.yaml --set TEST.NMS=0.4 --set DEBUG=True');
-    assert.equal(joined('train --set TEST.NMS=0.4 a.b=c TRAIN.SCALES (400,) c.yaml'), 'train --set TEST.NMS=0.4 --set a.b=c --set TRAIN.SCALES=(400,) c.yaml');
+    assert.equal(
+      joined('train c.yaml --set TEST.NMS 0.4 DEBUG True'),
+      'train c.yaml --set TEST.NMS=0.4 --set DEBUG=True',
+    );
+    assert.equal(
+      joined('train --set TEST.NMS=0.4 a.b=c TRAIN.SCALES (400,) c.yaml'),
+      'train --set TEST.NMS=0.4 --set a.b=c --set TRAIN.SCALES=(400,) c.yaml',
+    );
   });
 
   test('takes a negative number as a value and an option as none', () => {

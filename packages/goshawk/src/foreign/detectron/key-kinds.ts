@@ -14,6 +14,8 @@ export interface Key<T = unknown> {
   readonly kind: KeyKind;
   readonly standard: T;
   readonly effect: KeyEffect;
+  /** The texts that are known, of kind text. */
+  readonly choices?: readonly string[];
 }
 
 /** Groups of keys by their name, as deep as Detectron nests them. */
@@ -30,6 +32,11 @@ export const flag = (standard: boolean): Key<boolean> => ({ kind: 'flag', standa
 export const int = (standard: number): Key<number> => ({ kind: 'int', standard, effect: 'used' });
 export const float = (standard: number): Key<number> => ({ kind: 'float', standard, effect: 'used' });
 export const text = (standard: string): Key<string> => ({ kind: 'text', standard, effect: 'used' });
+/** A text out of a few; the first is the default. */
+export const choice = (standard: string, ...others: string[]): Key<string> => ({
+  ...text(standard),
+  choices: [standard, ...others],
+});
 export const ints = (...standard: number[]): Key<readonly number[]> => ({ kind: 'ints', standard, effect: 'used' });
 export const floats = (...standard: number[]): Key<readonly number[]> => ({ kind: 'floats', standard, effect: 'used' });
 export const texts = (): Key<readonly string[]> => ({ kind: 'texts', standard: [], effect: 'used' });

@@ -1,10 +1,11 @@
 // The keys of Detectron.pytorch's lib/core/config.py that describe the network, with its defaults, and those of
 // Detectron's own detectron/core/config.py that this repository left out.
-import { any, fixed, flag, float, floats, int, ints, text, unused } from './key-kinds.js';
+import { any, choice, fixed, flag, float, floats, int, ints, text, unused } from './key-kinds.js';
 
 export const modelKeys = {
   MODEL: {
-    TYPE: text(''),
+    // Besides generalized_rcnn the names that Detectron keeps for old configs; the other keys say the same.
+    TYPE: choice('', 'generalized_rcnn', 'fast_rcnn', 'faster_rcnn', 'mask_rcnn', 'keypoint_rcnn', 'rpn'),
     CONV_BODY: text(''),
     NUM_CLASSES: int(-1),
     CLS_AGNOSTIC_BBOX_REG: flag(false),
@@ -54,7 +55,7 @@ export const modelKeys = {
     RPN_ON: unused(flag(false)),
     OUT_DIM_AS_IN_DIM: flag(true),
     OUT_DIM: int(512),
-    CLS_ACTIVATION: text('sigmoid'),
+    CLS_ACTIVATION: choice('sigmoid', 'softmax'),
     SIZES: ints(64, 128, 256, 512),
     // The original takes the stride of the features instead.
     STRIDE: unused(int(16)),
@@ -65,21 +66,21 @@ export const modelKeys = {
     MLP_HEAD_DIM: int(1024),
     CONV_HEAD_DIM: int(256),
     NUM_STACKED_CONVS: int(4),
-    ROI_XFORM_METHOD: text('RoIPoolF'),
+    ROI_XFORM_METHOD: choice('RoIPoolF', 'RoIAlign', 'RoICrop'),
     ROI_XFORM_SAMPLING_RATIO: int(0),
     ROI_XFORM_RESOLUTION: int(14),
   },
   MRCNN: {
     ROI_MASK_HEAD: text(''),
     RESOLUTION: int(14),
-    ROI_XFORM_METHOD: text('RoIAlign'),
+    ROI_XFORM_METHOD: choice('RoIAlign', 'RoIPoolF', 'RoICrop'),
     ROI_XFORM_RESOLUTION: int(7),
     ROI_XFORM_SAMPLING_RATIO: int(0),
     DIM_REDUCED: int(256),
     DILATION: int(2),
     UPSAMPLE_RATIO: int(1),
     USE_FC_OUTPUT: fixed(flag(false)),
-    CONV_INIT: text('GaussianFill'),
+    CONV_INIT: choice('GaussianFill', 'MSRAFill'),
     CLS_SPECIFIC_MASK: flag(true),
     WEIGHT_LOSS_MASK: float(1),
     THRESH_BINARIZE: float(0.5),
@@ -98,10 +99,10 @@ export const modelKeys = {
     NUM_STACKED_CONVS: int(8),
     CONV_HEAD_DIM: int(256),
     CONV_HEAD_KERNEL: int(3),
-    CONV_INIT: text('GaussianFill'),
+    CONV_INIT: choice('GaussianFill', 'MSRAFill'),
     NMS_OKS: flag(false),
-    KEYPOINT_CONFIDENCE: text('bbox'),
-    ROI_XFORM_METHOD: text('RoIAlign'),
+    KEYPOINT_CONFIDENCE: choice('bbox', 'logit', 'prob'),
+    ROI_XFORM_METHOD: choice('RoIAlign', 'RoIPoolF', 'RoICrop'),
     ROI_XFORM_RESOLUTION: int(7),
     ROI_XFORM_SAMPLING_RATIO: int(0),
     // Computed and ignored by the original as well.

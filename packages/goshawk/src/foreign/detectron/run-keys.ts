@@ -1,6 +1,6 @@
 // The keys of Detectron.pytorch's lib/core/config.py about training, testing and the machine, with its defaults, and
 // those of Detectron's own that this repository left out.
-import { any, fixed, flag, float, floats, int, ints, text, texts, unused } from './key-kinds.js';
+import { any, choice, fixed, flag, float, floats, int, ints, text, texts, unused } from './key-kinds.js';
 
 const augmentation = {
   ENABLED: flag(false),
@@ -77,27 +77,27 @@ export const runKeys = {
     COMPETITION_MODE: unused(flag(true)),
     FORCE_JSON_DATASET_EVAL: unused(flag(false)),
     PRECOMPUTED_PROPOSALS: unused(flag(true)),
-    SOFT_NMS: { ENABLED: flag(false), METHOD: text('linear'), SIGMA: float(0.5) },
+    SOFT_NMS: { ENABLED: flag(false), METHOD: choice('linear', 'gaussian', 'hard'), SIGMA: float(0.5) },
     BBOX_VOTE: {
       ENABLED: flag(false),
       VOTE_TH: float(0.8),
-      SCORING_METHOD: text('ID'),
+      SCORING_METHOD: choice('ID', 'TEMP_AVG', 'AVG', 'IOU_AVG', 'GENERALIZED_AVG', 'QUASI_SUM'),
       SCORING_METHOD_BETA: float(1),
     },
     BBOX_AUG: {
       ...augmentation,
-      SCORE_HEUR: text('UNION'),
-      COORD_HEUR: text('UNION'),
+      SCORE_HEUR: choice('UNION', 'AVG', 'ID'),
+      COORD_HEUR: choice('UNION', 'AVG', 'ID'),
       AREA_TH_LO: float(50 ** 2),
       AREA_TH_HI: float(180 ** 2),
     },
-    MASK_AUG: { ...augmentation, HEUR: text('SOFT_AVG'), AREA_TH: float(180 ** 2) },
-    KPS_AUG: { ...augmentation, HEUR: text('HM_AVG'), AREA_TH: float(180 ** 2) },
+    MASK_AUG: { ...augmentation, HEUR: choice('SOFT_AVG', 'SOFT_MAX', 'LOGIT_AVG'), AREA_TH: float(180 ** 2) },
+    KPS_AUG: { ...augmentation, HEUR: choice('HM_AVG', 'HM_MAX'), AREA_TH: float(180 ** 2) },
   },
   SOLVER: {
-    TYPE: text('SGD'),
+    TYPE: choice('SGD', 'Adam'),
     BASE_LR: float(0.001),
-    LR_POLICY: text('step'),
+    LR_POLICY: choice('step', 'steps_with_decay'),
     GAMMA: float(0.1),
     STEP_SIZE: int(30000),
     MAX_ITER: int(40000),
@@ -108,7 +108,7 @@ export const runKeys = {
     BIAS_WEIGHT_DECAY: flag(false),
     WARM_UP_ITERS: int(500),
     WARM_UP_FACTOR: float(1 / 3),
-    WARM_UP_METHOD: text('linear'),
+    WARM_UP_METHOD: choice('linear', 'gaussian', 'hard'),
     SCALE_MOMENTUM: flag(true),
     SCALE_MOMENTUM_THRESHOLD: fixed(float(1.1)),
     LOG_LR_CHANGE_THRESHOLD: unused(float(1.1)),

@@ -50,7 +50,7 @@ export function readDetectronSettings(
 
 /** An error about a key, which names the place it was given at. */
 export function keyError({ file, given }: DetectronSettings, path: string, message: string): InputError {
-  return new InputError('config-invalid', `${given.get(path) ?? file}: ${path}: ${message}`);
+  return new InputError('config-invalid', `${placeOf(given.get(path) ?? file, path)}: ${message}`);
 }
 
 interface Given {
@@ -111,6 +111,11 @@ function findOutdented(text: string): { line: number; key: string; group: string
   return undefined;
 }
 
+/** `config.yaml:12: TRAIN.SCALES`, or `--set TRAIN.SCALES`. */
+function placeOf(where: string, path: string): string {
+  return where === '--set' ? `--set ${path}` : `${where}: ${path}`;
+}
+
 function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading): void {
   for (const { key: keyNode, value } of map.items) {
     const name = isScalar(keyNode) ? String(keyNode.value) : String(keyNode);
@@ -128,7 +133,7 @@ function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading
       const got = isNode(value) ? show(value.toJS(reading.document)) : 'nothing';
       throw new InputError(
         'config-invalid',
-        `${where}: ${path}: got ${got}, expected a group of keys: indent them below`,
+        `${placeOf(where, path)}: got ${got}, expected a group of keys: indent them below`,
       );
     }
   }
@@ -166,11 +171,17 @@ function decode(value: PythonLiteral): PythonLiteral {
 
 function readValue(key: Key, path: string, value: PythonLiteral, where: string): unknown {
   const read = coerce(key.kind, value);
+  if (key.choices !== undefined && typeof read === 'string' && !key.choices.includes(read)) {
+    const known = key.choices.filter((name) => name !== '');
+    const suggestion = suggestKey(read, known);
+    const advice = suggestion === undefined ? `expected ${known.join(', ')}` : `did you mean ${suggestion}?`;
+    throw new InputError('config-invalid', `${placeOf(where, path)}: '${read}' is not supported: ${advice}`);
+  }
   if (read !== undefined) return read;
   const remedy = key.kind.endsWith('s') && typeof value === 'number' ? `: write (${value},)` : '';
   throw new InputError(
     'config-invalid',
-    `${where}: ${path}: got ${show(value)}, expected ${kindInWords[key.kind]}${remedy}`,
+    `${placeOf(where, path)}: got ${show(value)}, expected ${kindInWords[key.kind]}${remedy}`,
   );
 }
 
@@ -181,7 +192,7 @@ function unknownKey(where: string, path: string, tree: KeyTree, prefix: string):
   const list = known.length <= 24 ? `the keys here are ${known.join(', ')}` : 'Detectron has none of that name';
   const near = suggestion?.includes('.') ? suggestion : `${prefix}${suggestion}`;
   const advice = suggestion === undefined ? list : `did you mean ${near}?`;
-  return new InputError('config-invalid', `${where}: ${path}: unknown key: ${advice}`);
+  return new InputError('config-invalid', `${placeOf(where, path)}: unknown key: ${advice}`);
 }
 
 function allPaths(tree: KeyTree, prefix: string): string[] {

@@ -9,7 +9,6 @@ export type ModelPart = Readonly<Record<string, unknown>>;
 /** @param notices gets a line for what a reader should know */
 export function translateModel(settings: DetectronSettings, notices: string[]): ModelPart {
   const { MODEL, FPN } = settings.values;
-  checkType(settings);
   const body = readBody(settings);
   if (FPN.FPN_ON !== body.isFpn) {
     const needed = body.isFpn
@@ -43,22 +42,6 @@ export function translateModel(settings: DetectronSettings, notices: string[]): 
   if (MODEL.MASK_ON) return { type: 'mask_rcnn', ...stageTwo, maskHead: translateMaskHead(settings) };
   if (MODEL.KEYPOINTS_ON) return { type: 'keypoint_rcnn', ...stageTwo, keypointHead: translateKeypointHead(settings) };
   return { type: 'faster_rcnn', ...stageTwo };
-}
-
-// Besides generalized_rcnn the names that Detectron kept for old configs; the other keys say the same.
-const types: ReadonlySet<string> = new Set([
-  '',
-  'generalized_rcnn',
-  'fast_rcnn',
-  'faster_rcnn',
-  'mask_rcnn',
-  'keypoint_rcnn',
-  'rpn',
-]);
-
-function checkType(settings: DetectronSettings): void {
-  const { TYPE } = settings.values.MODEL;
-  if (!types.has(TYPE)) throw keyError(settings, 'MODEL.TYPE', `'${TYPE}' is not supported: expected generalized_rcnn`);
 }
 
 function checkLevels(settings: DetectronSettings, body: Body): void {
@@ -260,14 +243,6 @@ function translateKeypointHead(settings: DetectronSettings): ModelPart {
       KRCNN.ROI_XFORM_RESOLUTION * 2 ** deconvolutions * upsampleRatio,
     );
   }
-  const score = confidences[KRCNN.KEYPOINT_CONFIDENCE];
-  if (score === undefined) {
-    throw keyError(
-      settings,
-      'KRCNN.KEYPOINT_CONFIDENCE',
-      `'${KRCNN.KEYPOINT_CONFIDENCE}' is unknown: expected bbox, logit or prob`,
-    );
-  }
   return {
     ...translatePooling(settings, 'KRCNN'),
     channels: Array.from({ length: KRCNN.NUM_STACKED_CONVS }, () => KRCNN.CONV_HEAD_DIM),
@@ -278,7 +253,7 @@ function translateKeypointHead(settings: DetectronSettings): ModelPart {
     lossWeight: KRCNN.LOSS_WEIGHT,
     normalize: KRCNN.NORMALIZE_BY_VISIBLE_KEYPOINTS ? 'visible' : 'batch',
     minSize: KRCNN.INFERENCE_MIN_SIZE,
-    score,
+    score: confidences[KRCNN.KEYPOINT_CONFIDENCE],
     ...(KRCNN.NMS_OKS ? { nmsOks: NMS_OKS_THRESHOLD } : {}),
   };
 }
@@ -299,21 +274,16 @@ function keypointOutput(settings: DetectronSettings): string {
 const poolings: Readonly<Record<string, string>> = {
   RoIAlign: 'align',
   RoIPoolF: 'pool',
-  RoIPool: 'pool',
   RoICrop: 'crop',
 };
 
 function translatePooling(settings: DetectronSettings, group: 'FAST_RCNN' | 'MRCNN' | 'KRCNN'): ModelPart {
   const keys = settings.values[group];
-  const pooling = poolings[keys.ROI_XFORM_METHOD];
-  if (pooling === undefined) {
-    throw keyError(
-      settings,
-      `${group}.ROI_XFORM_METHOD`,
-      `'${keys.ROI_XFORM_METHOD}' is unknown: expected RoIAlign, RoIPoolF or RoICrop`,
-    );
-  }
-  return { poolSize: keys.ROI_XFORM_RESOLUTION, pooling, samplingRatio: keys.ROI_XFORM_SAMPLING_RATIO };
+  return {
+    poolSize: keys.ROI_XFORM_RESOLUTION,
+    pooling: poolings[keys.ROI_XFORM_METHOD],
+    samplingRatio: keys.ROI_XFORM_SAMPLING_RATIO,
+  };
 }
 
 function checkResolution(settings: DetectronSettings, key: string, given: number, made: number): void {

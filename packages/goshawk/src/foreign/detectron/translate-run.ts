@@ -108,9 +108,6 @@ export function translateTrain(settings: DetectronSettings): RunPart {
 function translateOptimizer(settings: DetectronSettings): RunPart {
   const { SOLVER } = settings.values;
   const type = SOLVER.TYPE.toLowerCase();
-  if (type !== 'sgd' && type !== 'adam') {
-    throw keyError(settings, 'SOLVER.TYPE', `'${SOLVER.TYPE}' is unknown: expected SGD or Adam`);
-  }
   return {
     type,
     lr: SOLVER.BASE_LR,
@@ -125,32 +122,16 @@ function translateOptimizer(settings: DetectronSettings): RunPart {
 /** The iterations after which the rate falls. Detectron's list begins with 0, where the first rate begins. */
 function translateSteps(settings: DetectronSettings): readonly number[] {
   const { LR_POLICY, STEPS, STEP_SIZE, MAX_ITER } = settings.values.SOLVER;
-  switch (LR_POLICY) {
-    case 'steps_with_decay':
-      if (STEPS[0] !== undefined && STEPS[0] !== 0) {
-        throw keyError(
-          settings,
-          'SOLVER.STEPS',
-          `is ${show(STEPS)}, expected it to begin with 0: write (0, ${STEPS.join(', ')})`,
-        );
-      }
-      return STEPS.slice(1);
-    case 'step': {
-      const { SOLVER } = settings.values;
-      if (STEP_SIZE < 1)
-        throw keyError(settings, 'SOLVER.STEP_SIZE', `is ${STEP_SIZE}, expected at least 1: correct it`);
-      return Array.from(
-        { length: Math.max(0, Math.ceil(MAX_ITER / STEP_SIZE) - 1) },
-        (_, i) => (i + 1) * SOLVER.STEP_SIZE,
-      );
-    }
-    default:
-      throw keyError(
-        settings,
-        'SOLVER.LR_POLICY',
-        `'${LR_POLICY}' is not supported: expected steps_with_decay or step`,
-      );
+  if (LR_POLICY === 'step') {
+    if (STEP_SIZE < 1) throw keyError(settings, 'SOLVER.STEP_SIZE', `is ${STEP_SIZE}, expected at least 1: correct it`);
+    const count = Math.max(0, Math.ceil(MAX_ITER / STEP_SIZE) - 1);
+    return Array.from({ length: count }, (_, index) => (index + 1) * STEP_SIZE);
   }
+  if (STEPS[0] !== undefined && STEPS[0] !== 0) {
+    const message = `is ${show(STEPS)}, expected it to begin with 0: write (0, ${STEPS.join(', ')})`;
+    throw keyError(settings, 'SOLVER.STEPS', message);
+  }
+  return STEPS.slice(1);
 }
 
 export function translateInference({ values: { TEST } }: DetectronSettings): RunPart {
