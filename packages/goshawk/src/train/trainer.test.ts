@@ -141,6 +141,46 @@ describe('train', () => {
     assert.deepEqual(new Set(alive.slice(1)).size, 1, alive.join(' '));
   });
 
+  test('writes nothing where asked, not even a folder, and evaluates nevertheless', async () => {
+    const output = outputOf('unsaved');
+    const log = new RunLog(undefined, createProgressLine({ stream: { write: () => true } }));
+    const result = await train({ config: configOf(), output, save: false, observer: log });
+    log.close();
+    assert.equal(existsSync(output), false);
+    assert.deepEqual([result.iteration, result.weights], [6, undefined]);
+    assert.deepEqual([...result.evaluations!.keys()], ['bbox', 'segm']);
+  });
+
+  test('sums the gradients of its passes where asked: half the rate then does what their mean does', async () => {
+    const common = ['train.accumulate=2', 'train.batchSize=1', 'train.optimizer.weightDecay=0', 'train.iterations=3'];
+    const mean = await run(outputOf('mean'), { sets: common });
+    const summed = await run(outputOf('sum'), {
+      sets: [...common, 'train.gradients=sum', 'train.optimizer.lr=0.005'],
+    });
+    const [a, b] = [mean, summed].map(({ model }) => model.parameters().flatMap((value) => value.toNumbers())) as [
+      number[],
+      number[],
+    ];
+    const worst = a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
+    assert.ok(worst < 1e-5, String(worst));
+  });
+
+  test('counts epochs: a started batch belongs to its epoch', async () => {
+    const steps: [number, number][] = [];
+    const sets = ['train.epochs=3', 'train.schedule.stepUnit=epoch', 'train.schedule.steps=[1,2]'];
+    const result = await run(outputOf('epochs'), {
+      sets: [...sets, 'train.schedule.warmupIterations=0'],
+      observer: { onStep: ({ iteration, learningRate }) => steps.push([iteration, learningRate]) },
+    });
+    // Two iterations show all three pictures.
+    assert.equal(result.iteration, 6);
+    const rates = [0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001];
+    assert.ok(
+      steps.every(([iteration, rate]) => Math.abs(rate - rates[iteration - 1]!) < 1e-12),
+      String(steps),
+    );
+  });
+
   test('takes pictures without objects where asked', async () => {
     const seen: number[] = [];
     await run(outputOf('empty'), {
@@ -190,6 +230,23 @@ describe('a training that is interrupted and resumed', () => {
         'train.clipGradNorm=1',
         'model.backbone.norm=batch',
       ],
+    ],
+    [
+      'with jitter, rules for biases and norms, and corrected momentum',
+      [
+        'data.jitter.size=[64,64]',
+        'train.optimizer.biasLrFactor=2',
+        'train.optimizer.biasWeightDecay=0',
+        'train.optimizer.normWeightDecay=0',
+        'train.momentumCorrection=true',
+        'train.schedule.steps=[3,5]',
+        'model.backbone.norm=batch',
+        'data.workers=1',
+      ],
+    ],
+    [
+      "with Detectron's Adam and cropped pictures",
+      ['train.optimizer.type=adam', 'train.optimizer.biasLrFactor=2', 'data.aspectCropping={low: 0.9, high: 1.1}'],
     ],
   ];
   for (const [index, [what, sets]] of cases.entries()) {

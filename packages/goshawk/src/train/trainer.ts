@@ -17,7 +17,7 @@ import { createLoader, type DetectionDataset, type Loader } from '../data/index.
 import { loadWeights, readWeights } from '../infer/detector-file.js';
 import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
-import { buildModel, type Detector } from '../models/index.js';
+import { buildModel, CONVENTIONS, type Detector } from '../models/index.js';
 import {
   checkpointPath,
   listCheckpoints,
@@ -165,7 +165,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       jitter: config.data.jitter,
     },
     aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: config.model.conventions === 'detectron',
+    legacyPlusOne: CONVENTIONS[config.model.conventions].boxes === 'inclusive',
     startAt: progress?.loader,
   });
   try {

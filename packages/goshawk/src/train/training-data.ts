@@ -1,8 +1,9 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { type Category, InputError } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
-import { type DetectionDataset, openSplitDataset } from '../data/index.js';
+import { type DatasetOptions, type DetectionDataset, openSplitDataset } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
+import { CONVENTIONS } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
 export function openSplit(
@@ -21,9 +22,22 @@ export function openSplit(
     train: config.data.train,
     purpose,
     limit: split.limit,
-    masks: purpose === 'training' && config.model.type === 'mask_rcnn',
-    skipEmpty: purpose === 'training' && config.data.skipEmpty,
+    ...(purpose === 'training' && whatToLearn(config)),
   });
+}
+
+/** What of the annotations the model learns from, and which pictures it needs none of. */
+function whatToLearn({ model, data }: RunConfig): DatasetOptions {
+  const hasMasks = model.type === 'mask_rcnn';
+  const hasKeypoints = model.type === 'keypoint_rcnn';
+  const drawsPolygons = CONVENTIONS[model.conventions].maskTargets === 'polygons';
+  return {
+    masks: hasMasks && !drawsPolygons,
+    polygons: hasMasks && drawsPolygons,
+    keypoints: hasKeypoints,
+    requireKeypoints: hasKeypoints && data.requireKeypoints,
+    skipEmpty: data.skipEmpty,
+  };
 }
 
 /** @throws InputError where the config asks for another number of classes than the data has */
