@@ -7,6 +7,7 @@ export * from './coco-results.js';
 export { type DataIssue, type DataIssueCode, DataIssueList } from './data-issue.js';
 export * from './dataset.js';
 export * from './format-coco.js';
+export * from './format-voc.js';
 export * from './image-path.js';
 export * from './segmentation-from-mask.js';
 export * from './voc.js';

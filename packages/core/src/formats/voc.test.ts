@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { InputError } from '../errors/index.js';
+import { formatVocAnnotation } from './format-voc.js';
 import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
 import { vocBoxToXywh, xywhToVocBox } from './voc-box.js';
 import { vocClassList, vocClassNames } from './voc-classes.js';
@@ -143,6 +144,17 @@ describe('what is read', () => {
       dataset.annotations.map((one) => one.categoryId),
       [2, 1],
     );
+  });
+
+  test('what is written is read back, fractions, marks and odd names included', () => {
+    const text = annotation(
+      object(`<name>a &amp; &lt;b&gt;</name><difficult>1</difficult>${box(2, 3, 30, 40)}`) +
+        object(`<name>c</name>${box(1.5, 1.25, 64, 48)}`),
+    );
+    const { dataset } = parse(text);
+    const [image] = dataset.images;
+    const written = formatVocAnnotation(image!, dataset.annotations, dataset.categories);
+    assert.deepEqual(parse(written).dataset, dataset);
   });
 
   test('all faults of all files are counted', () => {

@@ -1,11 +1,11 @@
 // goshawk data check: everything that is wrong with an annotation file and, when asked, with its pictures.
 import path from 'node:path';
-import { checkCoco, type DataIssue, type ImageRecord, InputError, imagePathProblem, parseCoco } from '@goshawk/core';
+import { type DataIssue, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
+import { checkAnnotations } from '../data/annotation-files.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
-import { readJsonFile } from './read-annotations.js';
+import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 
-export interface DataCheckCommandOptions {
-  readonly images?: string;
+export interface DataCheckCommandOptions extends AnnotationCommandOptions {
   readonly masks?: boolean;
   readonly json?: boolean;
 }
@@ -15,14 +15,12 @@ type Issue = DataIssue | { severity: 'error' | 'warning'; code: ImageIssueCode; 
 
 /** Prints the issues; sets the exit code 1 when an error is among them. */
 export async function runDataCheck(file: string, options: DataCheckCommandOptions): Promise<void> {
-  const bytes = readJsonFile(file);
-  const reading = { fileName: file, forMasks: options.masks === true };
-  const issues: Issue[] = checkCoco(bytes, reading);
-  const isReadable = issues.every((issue) => issue.severity !== 'error');
+  const checkedFile = checkAnnotations(annotationSource(file, options), { forMasks: options.masks === true });
+  const issues: Issue[] = [...checkedFile.issues];
   let counts = '';
   let pictures = 0;
-  if (isReadable) {
-    const { dataset } = parseCoco(bytes, reading);
+  if (checkedFile.read !== undefined) {
+    const { dataset } = checkedFile.read;
     counts = `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`;
     if (options.images !== undefined) {
       issues.push(...(await checkImages(file, options.images, dataset.images)));
@@ -39,7 +37,9 @@ export async function runDataCheck(file: string, options: DataCheckCommandOption
   for (const { severity, code, message } of issues) console.log(`${severity} [${code}] ${message}`);
   const checked = pictures > 0 ? `, ${pictures} pictures decoded` : '';
   const skipped =
-    !isReadable && options.images !== undefined ? '; the pictures were not looked at: mend the errors first' : '';
+    checkedFile.read === undefined && options.images !== undefined
+      ? '; the pictures were not looked at: mend the errors first'
+      : '';
   const found = issues.length === 0 ? 'nothing wrong' : `${plural(errors, 'error')}, ${plural(warnings, 'warning')}`;
   console.log(`${file}: ${found}${counts === '' ? '' : ` (${counts}${checked})`}${skipped}`);
 }

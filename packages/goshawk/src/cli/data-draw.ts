@@ -1,23 +1,16 @@
 // goshawk data draw: annotations drawn on their pictures, so that a person can look at them.
 import path from 'node:path';
-import {
-  type Annotation,
-  drawDetections,
-  type ImageRecord,
-  InputError,
-  imagePathProblem,
-  parseCoco,
-} from '@goshawk/core';
+import { type Annotation, drawDetections, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
 import sharp from 'sharp';
+import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { ContactSheet } from './contact-sheet.js';
 import { wholeNumber } from './parse-option.js';
-import { readJsonFile } from './read-annotations.js';
 
-export interface DataDrawCommandOptions {
-  readonly images: string;
+export interface DataDrawCommandOptions extends AnnotationCommandOptions {
   readonly output: string;
   readonly limit: string;
 }
@@ -26,7 +19,9 @@ const sheetLimit = 36;
 
 export async function runDataDraw(file: string, options: DataDrawCommandOptions): Promise<void> {
   const limit = wholeNumber('--limit', options.limit, 0, Number.MAX_SAFE_INTEGER);
-  const { dataset } = parseCoco(readJsonFile(file), { fileName: file });
+  const { dataset, images: folder } = readAnnotations(annotationSource(file, options));
+  if (folder === undefined)
+    throw new InputError('usage', `${file}: --images is missing: name the folder that its file names start from`);
   const { categories } = dataset;
   const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
   for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
@@ -37,7 +32,7 @@ export async function runDataDraw(file: string, options: DataDrawCommandOptions)
   for (const [index, record] of images.entries()) {
     const problem = imagePathProblem(record.fileName);
     if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: ${record.fileName} ${problem}`);
-    const picture = await decodeImageFile(path.join(options.images, record.fileName));
+    const picture = await decodeImageFile(path.join(folder, record.fileName));
     const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();

@@ -1,14 +1,15 @@
 // goshawk data stats: what an annotation file holds, in numbers.
-import { type Annotation, type Dataset, parseCoco } from '@goshawk/core';
-import { readJsonFile } from './read-annotations.js';
+import type { Annotation, Dataset } from '@goshawk/core';
+import { readAnnotations } from '../data/annotation-files.js';
+import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { formatTable } from './text-table.js';
 
-export interface DataStatsCommandOptions {
+export interface DataStatsCommandOptions extends AnnotationCommandOptions {
   readonly json?: boolean;
 }
 
 export function runDataStats(file: string, options: DataStatsCommandOptions): void {
-  const { dataset, warnings } = parseCoco(readJsonFile(file), { fileName: file });
+  const { dataset, warnings } = readAnnotations(annotationSource(file, options));
   const stats = datasetStats(dataset);
   if (options.json) {
     console.log(JSON.stringify({ file, warnings: warnings.length, ...stats }, undefined, 2));

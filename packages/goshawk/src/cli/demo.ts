@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
-import { type DetectionDataset, openCocoDataset } from '../data/index.js';
+import type { DetectionDataset } from '../data/index.js';
 import {
   type DetectorEvaluation,
   evaluateDetector,
@@ -15,6 +15,7 @@ import {
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { RunLog, train } from '../train/index.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { openSplit } from '../train/training-data.js';
 import { drawComparisons } from './draw-comparisons.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
 
@@ -53,7 +54,7 @@ export async function runDemo(options: DemoCommandOptions): Promise<void> {
   const weights = await trainWithoutMeasuring(config, join(output, 'training'));
 
   console.log(`3/4 measuring on ${valScenes} scenes that were not trained on`);
-  const dataset = openCocoDataset(config.data.val!);
+  const dataset = openSplit(config, 'val', { purpose: 'evaluation' });
   const { detections, evaluations } = await measure(config, weights, dataset);
   const metrics = Object.fromEntries([...evaluations].map(([type, { stats }]) => [type, stats]));
   writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
@@ -61,7 +62,7 @@ export async function runDemo(options: DemoCommandOptions): Promise<void> {
 
   console.log('4/4 drawing');
   const pictures = join(output, 'pictures');
-  const images = config.data.val!.images;
+  const images = join(output, 'scenes', 'images');
   const sheet = await drawComparisons({
     dataset: dataset.annotations,
     images,

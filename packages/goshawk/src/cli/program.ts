@@ -94,12 +94,18 @@ export function buildProgram(): Command {
   command(
     program,
     'evaluate',
-    'compare a results file with annotations, as COCO does',
+    'compare a results file with annotations, as COCO, PASCAL VOC or Cityscapes do',
     'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',
   )
-    .requiredOption('--ground-truth <file>', 'COCO annotation file')
+    .requiredOption('--ground-truth <path>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+    .option('--image-set <name>', 'PASCAL VOC or Cityscapes: the set that was measured')
+    .option('--classes <names>', 'PASCAL VOC: class names in order, separated by commas')
     .requiredOption('--detections <file>', 'COCO results file, such as detections.json')
-    .addOption(new Option('--type <type>', 'what is compared').choices(['bbox', 'segm', 'keypoints']).default('bbox'))
+    .addOption(
+      new Option('--type <type>', 'what is compared')
+        .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
+        .default('bbox'),
+    )
     .option('--per-category', 'also print AP and AR of each category')
     .option('--json', 'print one JSON object')
     .action(async (options) => (await import('./evaluate.js')).runEvaluate(options));
@@ -112,20 +118,18 @@ export function buildProgram(): Command {
 function addDataCommands(program: Command): void {
   const data = group(program, 'data', 'look at, check and make annotation files');
 
-  command(
+  annotated(
     data,
     'check',
-    'list what is wrong with a COCO annotation file',
+    'list what is wrong with annotations of COCO, PASCAL VOC or Cityscapes',
     'goshawk data check train.json --images photos/',
   )
-    .argument('<annotations>', 'COCO annotation file')
     .option('--images <folder>', 'also decode every picture and compare its size')
     .option('--masks', 'objects without a mask are errors')
     .option('--json', 'print one JSON object')
     .action(async (file, options) => (await import('./data-check.js')).runDataCheck(file, options));
 
-  command(data, 'stats', 'count pictures, objects and sizes', 'goshawk data stats train.json')
-    .argument('<annotations>', 'COCO annotation file')
+  annotated(data, 'stats', 'count pictures, objects and sizes', 'goshawk data stats train.json')
     .option('--json', 'print one JSON object')
     .action(async (file, options) => (await import('./data-stats.js')).runDataStats(file, options));
 
@@ -143,17 +147,36 @@ function addDataCommands(program: Command): void {
     .option('--split <names>', 'names of the splits, or with numbers: train=80,val=20', 'train,val')
     .action(async (options) => (await import('./data-synth.js')).runDataSynth(options));
 
-  command(
+  annotated(
     data,
     'draw',
     'draw annotations on their pictures',
     'goshawk data draw train.json --images photos/ --output drawn',
   )
-    .argument('<annotations>', 'COCO annotation file')
-    .requiredOption('--images <folder>', 'folder that the file names start from')
+    .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'drawn')
     .option('--limit <count>', 'draw so many pictures, evenly from all; 0 draws all', '36')
     .action(async (file, options) => (await import('./data-draw.js')).runDataDraw(file, options));
+
+  annotated(
+    data,
+    'convert',
+    'write annotations of PASCAL VOC or Cityscapes as a COCO file, or any as PASCAL VOC',
+    'goshawk data convert VOC2007 --image-set train --output train.json',
+  )
+    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC')
+    .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
+}
+
+/** A command on annotations of any format. */
+function annotated(parent: Command, name: string, description: string, example: string): Command {
+  return command(parent, name, description, example)
+    .argument('<annotations>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+    .option(
+      '--image-set <name>',
+      'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
+    )
+    .option('--classes <names>', 'PASCAL VOC: class names in order, separated by commas');
 }
 
 function addWeightsCommands(program: Command): void {
@@ -203,9 +226,10 @@ function addRemedy(fullName: string): (error: CommanderError) => never {
 }
 
 function setOption(): Option {
-  return new Option('--set <key=value>', "change one value of the config, as in train.batchSize=4 or, for Detectron's files, TEST.NMS 0.4; may be given more than once").argParser(
-    (text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text],
-  );
+  return new Option(
+    '--set <key=value>',
+    "change one value of the config, as in train.batchSize=4 or, for Detectron's files, TEST.NMS 0.4; may be given more than once",
+  ).argParser((text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
 }
 
 function version(): string {

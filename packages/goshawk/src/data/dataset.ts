@@ -27,6 +27,8 @@ export interface DatasetOptions {
   readonly skipEmpty?: boolean;
   /** Leave out crowd regions. Default true: they are no single objects to learn. */
   readonly dropCrowds?: boolean;
+  /** Leave out objects marked difficult, as Detectron and maskrcnn-benchmark do in training. Default true. */
+  readonly dropDifficult?: boolean;
   /** Leave out objects whose box, clipped to the picture, has a side of at most this many pixels. Default 0. */
   readonly minBoxSize?: number;
   /** `evaluation` keeps every box as the file has it, as pycocotools takes it; `training` (the default) clips and skips. */
@@ -52,13 +54,15 @@ export interface DatasetCounts {
   readonly skippedImages: number;
   readonly annotations: number;
   readonly droppedCrowds: number;
+  readonly droppedDifficult: number;
   readonly droppedSmall: number;
   readonly droppedWithoutMask: number;
 }
 
 export interface DetectionDataset {
-  /** The annotation file. */
+  /** The annotation file or folder. */
   readonly fileName: string;
+  readonly format: 'coco' | 'voc' | 'cityscapes';
   /** In order of their ids; class c (1..C) is `categories[c - 1]`. */
   readonly categories: readonly Category[];
   /** Category id to class 1..C. */
@@ -103,23 +107,33 @@ export function openCocoDataset(
   return openDataset(firstImages(dataset, options.limit), { ...files, warnings: messages }, options);
 }
 
+/** Where a data set came from. */
+export interface DatasetFiles {
+  /** The annotation file or folder, for messages. */
+  readonly annotations: string;
+  /** Folder that file names start from. */
+  readonly images: string;
+  /** Default coco. */
+  readonly format?: 'coco' | 'voc' | 'cityscapes';
+  /** What reading passed over. */
+  readonly warnings?: readonly string[];
+}
+
 /** The same for annotations that are already read, from any format. */
-export function openDataset(
-  dataset: Dataset,
-  files: { readonly annotations: string; readonly images: string; readonly warnings?: readonly string[] },
-  options: DatasetOptions = {},
-): DetectionDataset {
-  const { skipEmpty = false, dropCrowds = true, minBoxSize = 0 } = options;
+export function openDataset(dataset: Dataset, files: DatasetFiles, options: DatasetOptions = {}): DetectionDataset {
+  const { skipEmpty = false, dropCrowds = true, dropDifficult = true, minBoxSize = 0 } = options;
   const warnings = [...(files.warnings ?? [])];
   const categories = [...dataset.categories].sort((a, b) => a.id - b.id);
   const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
   const sizeOf = new Map(dataset.images.map((image) => [image.id, image]));
   let droppedCrowds = 0;
+  let droppedDifficult = 0;
   let droppedSmall = 0;
   const withoutMask: number[] = [];
   for (const annotation of dataset.annotations) {
     const image = sizeOf.get(annotation.imageId)!;
     if (annotation.isCrowd && dropCrowds) droppedCrowds++;
+    else if (annotation.isDifficult && dropDifficult) droppedDifficult++;
     else if (clippedSide(annotation, image) <= minBoxSize) droppedSmall++;
     else if ((options.masks || options.polygons) && !hasMask(annotation)) withoutMask.push(annotation.id);
     else byImage.get(annotation.imageId)!.push(annotation);
@@ -158,6 +172,7 @@ export function openDataset(
   const names = options.keypoints ? keypointNames(categories, files.annotations) : [];
   return {
     fileName: files.annotations,
+    format: files.format ?? 'coco',
     categories,
     classOf: new Map(categories.map((category, i) => [category.id, i + 1])),
     keypointCount: names.length,
@@ -173,6 +188,7 @@ export function openDataset(
       skippedImages: dataset.images.length - samples.length,
       annotations: samples.reduce((sum, sample) => sum + sample.annotations.length, 0),
       droppedCrowds,
+      droppedDifficult,
       droppedSmall,
       droppedWithoutMask: withoutMask.length,
     },
@@ -180,7 +196,8 @@ export function openDataset(
   };
 }
 
-function firstImages(dataset: Dataset, limit: number | undefined): Dataset {
+/** The first so many pictures, with their objects; all of them where `limit` is undefined. */
+export function firstImages(dataset: Dataset, limit: number | undefined): Dataset {
   if (limit === undefined) return dataset;
   const images = dataset.images.slice(0, limit);
   const ids = new Set(images.map((image) => image.id));

@@ -1,0 +1,141 @@
+// Annotations of any format, told apart by what is there: a COCO file, a folder of PASCAL VOC or one of Cityscapes.
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  checkCoco,
+  checkVoc,
+  cityscapesDataset,
+  type DataIssue,
+  type Dataset,
+  InputError,
+  parseCoco,
+  parseVoc,
+  vocClassList,
+  vocNames,
+} from '@goshawk/core';
+import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
+import { fileError } from './read-file.js';
+import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
+
+export type AnnotationFormat = 'coco' | 'voc' | 'cityscapes';
+
+/** Where annotations are; what a config says of a split. */
+export interface AnnotationSource {
+  /** A COCO file, a VOC folder (or folder of XML files, or one), or the root of Cityscapes. */
+  readonly annotations: string;
+  /** Folder of the pictures; default: where the format has them. */
+  readonly images?: string;
+  /** Default: told by what `annotations` is. */
+  readonly format?: AnnotationFormat;
+  /** VOC: a list of ImageSets; Cityscapes: a folder of gtFine. */
+  readonly set?: string;
+  /** VOC: the class names in the order of their ids. */
+  readonly classes?: readonly string[];
+}
+
+export interface AnnotationOptions {
+  readonly purpose?: 'training' | 'evaluation';
+  /** COCO: an annotation without a mask is skipped (training) or an error (evaluation). */
+  readonly forMasks?: boolean;
+  /** COCO: every picture needs its file name and size. Default: for training. */
+  readonly requireFiles?: boolean;
+}
+
+export interface ReadAnnotations {
+  readonly format: AnnotationFormat;
+  readonly dataset: Dataset;
+  /** Folder that file names start from; undefined where neither the source nor the format names one. */
+  readonly images: string | undefined;
+  readonly warnings: readonly DataIssue[];
+}
+
+/** @throws InputError naming the file and what is wrong */
+export function readAnnotations(source: AnnotationSource, options: AnnotationOptions = {}): ReadAnnotations {
+  const { annotations } = source;
+  const format = annotationFormat(source);
+  switch (format) {
+    case 'coco': {
+      const { dataset, warnings } = parseCoco(readBytes(annotations), { fileName: annotations, ...options });
+      return { format, dataset, images: source.images, warnings };
+    }
+    case 'voc': {
+      const { files, images } = openVocFolder(annotations, source.set);
+      const { purpose } = options;
+      const { dataset, warnings } = parseVoc(files, { classes: source.classes, purpose, name: annotations });
+      return { format, dataset, images: source.images ?? images, warnings };
+    }
+    case 'cityscapes': {
+      const dataset = cityscapesDataset(openCityscapesFolder(annotations, cityscapesSet(source)));
+      return { format, dataset, images: source.images ?? join(annotations, 'leftImg8bit'), warnings: [] };
+    }
+  }
+}
+
+export interface CheckedAnnotations {
+  readonly format: AnnotationFormat;
+  readonly issues: readonly DataIssue[];
+  /** Undefined where an issue is an error. */
+  readonly read: ReadAnnotations | undefined;
+}
+
+/**
+ * Every problem of the annotations, in file order.
+ * @throws InputError where files are missing, and for the first fault of Cityscapes labels
+ */
+export function checkAnnotations(source: AnnotationSource, options: AnnotationOptions = {}): CheckedAnnotations {
+  const { annotations } = source;
+  const format = annotationFormat(source);
+  const issues =
+    format === 'coco'
+      ? checkCoco(readBytes(annotations), { fileName: annotations, ...options })
+      : format === 'voc'
+        ? checkVoc(openVocFolder(annotations, source.set).files, { classes: source.classes, ...options })
+        : [];
+  const isUsable = issues.every(({ severity }) => severity !== 'error');
+  return { format, issues, read: isUsable ? readAnnotations(source, options) : undefined };
+}
+
+/** The class list of a VOC set: VOC's 20 where all names are among them, else the names, sorted. */
+export function vocClassesOf(source: AnnotationSource): readonly string[] {
+  return source.classes ?? vocClassList(vocNames(openVocFolder(source.annotations, source.set).files));
+}
+
+/** Names of the sets among which `set` chooses; none for COCO. */
+export function annotationSets(source: AnnotationSource): string[] {
+  const format = annotationFormat(source);
+  return format === 'coco' ? [] : format === 'voc' ? vocSets(source.annotations) : cityscapesSets(source.annotations);
+}
+
+/** @throws InputError where there is nothing, or a folder of none of the formats */
+export function annotationFormat({ annotations, format }: AnnotationSource): AnnotationFormat {
+  if (format !== undefined) return format;
+  let isFolder: boolean;
+  try {
+    isFolder = statSync(annotations).isDirectory();
+  } catch (error) {
+    throw fileError(error, annotations);
+  }
+  if (!isFolder) return /\.xml$/i.test(annotations) ? 'voc' : 'coco';
+  if (existsSync(join(annotations, 'gtFine'))) return 'cityscapes';
+  if (isVocFolder(annotations)) return 'voc';
+  throw new InputError(
+    'file-unreadable',
+    `${annotations}: is a folder of no known format (expected Annotations/ as PASCAL VOC or gtFine/ as Cityscapes): name a COCO .json file, or the folder that holds them`,
+  );
+}
+
+function cityscapesSet(source: AnnotationSource): string {
+  if (source.set !== undefined) return source.set;
+  throw new InputError(
+    'usage',
+    `${source.annotations}: Cityscapes needs the set: name one of ${cityscapesSets(source.annotations).join(', ')}`,
+  );
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}

@@ -1,0 +1,75 @@
+// The data set of a split, whatever its format, as training and evaluation take it.
+import { InputError } from '@goshawk/core';
+import {
+  type AnnotationSource,
+  annotationFormat,
+  annotationSets,
+  readAnnotations,
+  vocClassesOf,
+} from './annotation-files.js';
+import { type DatasetOptions, type DetectionDataset, firstImages, openDataset } from './dataset.js';
+
+export interface SplitOptions extends DatasetOptions {
+  /** How messages name the split, such as data.val. */
+  readonly name: string;
+  /** The split that training learns from: VOC's class numbers are its. */
+  readonly train?: AnnotationSource;
+}
+
+/**
+ * Opens the annotations and pictures of a split.
+ *
+ * VOC files name classes and do not number them. The numbers are those of `classes` in the split, else of `classes` in
+ * `train`, else of the names found in `train` (VOC's 20 where all are among them, otherwise sorted): so every split of a
+ * config has one list, and a name that the training set lacks is an error that tells the file.
+ * @throws InputError naming the split, file and field
+ */
+export function openSplitDataset(split: AnnotationSource, options: SplitOptions): DetectionDataset {
+  const { name, train } = options;
+  const format = annotationFormat(split);
+  if (format !== 'voc' && split.classes !== undefined) {
+    throw new InputError(
+      'config-invalid',
+      `${name}.classes: is for PASCAL VOC, whose files do not number their classes (${split.annotations} is ${format}): remove it`,
+    );
+  }
+  if (format === 'coco' && split.set !== undefined) {
+    throw new InputError(
+      'config-invalid',
+      `${name}.set: is for folders of PASCAL VOC and Cityscapes (${split.annotations} is COCO): remove it and name the file of the set`,
+    );
+  }
+  if (format !== 'coco' && split.set === undefined) {
+    const sets = annotationSets(split);
+    if (sets.length > 1 || format === 'cityscapes') {
+      throw new InputError(
+        'config-invalid',
+        `${name}.set: missing: set it to one of ${sets.join(', ')}, the sets of ${split.annotations}`,
+      );
+    }
+  }
+  const classes = format === 'voc' ? classesFor(split, train) : undefined;
+  const read = readAnnotations(
+    { ...split, format, ...(classes === undefined ? {} : { classes }) },
+    { purpose: options.purpose, requireFiles: true },
+  );
+  if (read.images === undefined) {
+    throw new InputError(
+      'config-invalid',
+      `${name}.images: missing: name the folder that the file names of ${split.annotations} start from`,
+    );
+  }
+  const files = {
+    annotations: split.annotations,
+    images: read.images,
+    format,
+    warnings: read.warnings.map(({ message }) => message),
+  };
+  return openDataset(firstImages(read.dataset, options.limit), files, options);
+}
+
+function classesFor(split: AnnotationSource, train: AnnotationSource | undefined): readonly string[] {
+  if (split.classes !== undefined) return split.classes;
+  const source = train !== undefined && annotationFormat(train) === 'voc' ? train : split;
+  return vocClassesOf(source);
+}

@@ -1,0 +1,136 @@
+// A folder as the PASCAL VOC devkit lays it out: Annotations/ID.xml, JPEGImages/ID.jpg and ImageSets/Main/SET.txt, whose
+// lines begin with an ID. Also a folder of XML files alone, or one file.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
+import { fileError } from './read-file.js';
+
+/** The files of one set; reading them is left to the iteration. */
+export interface VocFolder {
+  readonly files: Iterable<VocFile>;
+  /** Where the pictures are, if the folder has a place for them. */
+  readonly images: string | undefined;
+}
+
+/**
+ * @param set name of a list in ImageSets/Main (or of a file in ImageSets); undefined: every file, by name
+ * @throws InputError where the folder, set or a file that it names is missing
+ */
+export function openVocFolder(path: string, set?: string): VocFolder {
+  if (/\.xml$/i.test(path)) return { files: vocFiles([path], undefined), images: undefined };
+  const inside = join(path, 'Annotations');
+  const folder = existsSync(inside) ? inside : path;
+  const images = folder === inside ? join(path, 'JPEGImages') : undefined;
+  const ids = set === undefined ? undefined : readImageSet(path, set);
+  const names = ids?.map(({ id }) => `${id}.xml`) ?? listXml(folder);
+  if (names.length === 0) {
+    throw new InputError(
+      'annotation-invalid',
+      `${folder}: has no XML files (expected PASCAL VOC annotations): name the folder that holds Annotations, or correct the set`,
+    );
+  }
+  for (const { id, where } of ids ?? []) {
+    if (!existsSync(join(folder, `${id}.xml`))) {
+      throw new InputError(
+        'file-not-found',
+        `${where}: names ${id}, but ${join(folder, `${id}.xml`)} is not there: correct the list or add the file`,
+      );
+    }
+  }
+  return {
+    files: vocFiles(
+      names.map((name) => join(folder, name)),
+      images,
+    ),
+    images,
+  };
+}
+
+/** Names of the lists in ImageSets/Main, without those of single classes (aeroplane_train). */
+export function vocSets(path: string): string[] {
+  const names = listFolder(join(path, 'ImageSets', 'Main')) ?? listFolder(join(path, 'ImageSets')) ?? [];
+  return names
+    .filter((name) => name.endsWith('.txt') && !name.includes('_'))
+    .map((name) => name.slice(0, -'.txt'.length))
+    .sort();
+}
+
+function readImageSet(path: string, set: string): { id: string; where: string }[] {
+  const refuse = (problem: string, code: 'file-not-found' | 'annotation-invalid'): InputError => {
+    const known = vocSets(path);
+    const remedy = known.length === 0 ? 'leave set out to take every file' : `the sets here are ${known.join(', ')}`;
+    return new InputError(code, `${join(path, 'ImageSets', 'Main', `${set}.txt`)}: ${problem}: ${remedy}`);
+  };
+  if (imagePathProblem(set) !== undefined) throw refuse('is no name of a set', 'annotation-invalid');
+  const file = [join(path, 'ImageSets', 'Main', `${set}.txt`), join(path, 'ImageSets', `${set}.txt`)].find(existsSync);
+  if (file === undefined) throw refuse('not found', 'file-not-found');
+  const ids: { id: string; where: string }[] = [];
+  for (const [i, line] of readText(file).split(/\r?\n/).entries()) {
+    // The lists of single classes say behind each ID whether the class is there; here the objects themselves say it.
+    const id = line.trim().replace(/\s+(-1|0|1)$/, '');
+    if (id === '') continue;
+    const problem = imagePathProblem(id);
+    if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: line ${i + 1} ${problem}`);
+    ids.push({ id, where: `${file}: line ${i + 1}` });
+  }
+  if (ids.length === 0) throw refuse('names no picture', 'annotation-invalid');
+  return ids;
+}
+
+function* vocFiles(paths: readonly string[], images: string | undefined): Generator<VocFile> {
+  const pictures = picturesByName(images);
+  for (const path of paths) {
+    const own = pictures.get(basename(path).replace(/\.xml$/i, ''));
+    // Two pictures of one name: the XML's filename decides, as for one that is missing.
+    const image = own?.length === 1 ? own[0] : undefined;
+    yield { fileName: path, content: readBytes(path), ...(image === undefined ? {} : { image }) };
+  }
+}
+
+function picturesByName(folder: string | undefined): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const name of (folder === undefined ? undefined : listFolder(folder)) ?? []) {
+    const base = name.replace(/\.[^.]*$/, '');
+    const own = names.get(base);
+    if (own === undefined) names.set(base, [name]);
+    else own.push(name);
+  }
+  return names;
+}
+
+function listXml(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => /\.xml$/i.test(name))
+      .sort();
+  } catch (error) {
+    throw fileError(error, folder);
+  }
+}
+
+function listFolder(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    // Refused unread: an annotation file has kilobytes.
+    if (statSync(path).size > 2 ** 26) throw new Error('larger than 64 MiB');
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+function readText(path: string): string {
+  return new TextDecoder().decode(readBytes(path));
+}
+
+/** Whether a folder is laid out as the devkit's. */
+export function isVocFolder(path: string): boolean {
+  return existsSync(join(path, 'Annotations')) || (listFolder(path) ?? []).some((name) => /\.xml$/i.test(name));
+}
