@@ -16,6 +16,8 @@ export interface TinyDatasetOptions {
   readonly categories?: readonly { readonly id: number; readonly name: string }[];
   /** File name of the annotations. Default train.json. */
   readonly name?: string;
+  /** Names three points of each rectangle: its upper corners, and its middle, which is hidden. Default false. */
+  readonly keypoints?: boolean;
 }
 
 type Rectangle = readonly [x: number, y: number, width: number, height: number];
@@ -23,7 +25,7 @@ type Rectangle = readonly [x: number, y: number, width: number, height: number];
 /** Pictures of 96 x 64 and 64 x 96 pixels on grey: a red and a blue rectangle; the last one has none. */
 export async function writeTinyDataset(
   folder: string,
-  { categories = CATEGORIES, name = 'train.json' }: TinyDatasetOptions = {},
+  { categories = CATEGORIES, name = 'train.json', keypoints = false }: TinyDatasetOptions = {},
 ): Promise<TinyDataset> {
   const images = join(folder, 'images');
   mkdirSync(images, { recursive: true });
@@ -43,6 +45,7 @@ export async function writeTinyDataset(
         area: w * h,
         iscrowd: 0,
         segmentation: [[x, y, x + w, y, x + w, y + h, x, y + h]],
+        ...(keypoints && { keypoints: [x, y, 2, x + w - 1, y, 2, x + w / 2, y + h / 2, 1], num_keypoints: 3 }),
       });
     });
     await sharp(pixels, { raw: { width, height, channels: 3 } })
@@ -50,11 +53,17 @@ export async function writeTinyDataset(
       .toFile(join(images, fileName));
     records.push({ id: index + 1, file_name: fileName, width, height });
   }
+  const named = categories.map((category) => ({
+    ...category,
+    ...(keypoints && { keypoints: KEYPOINTS, skeleton: [] }),
+  }));
   const file = join(folder, name);
-  writeFileSync(file, JSON.stringify({ images: records, annotations, categories }));
+  writeFileSync(file, JSON.stringify({ images: records, annotations, categories: named }));
   const split = (of: string) => [`data.${of}.annotations=${file}`, `data.${of}.images=${images}`];
   return { annotations: file, images, sets: [...split('train'), ...split('val')] };
 }
+
+const KEYPOINTS = ['left_corner', 'right_corner', 'middle'];
 
 const CATEGORIES = [
   { id: 2, name: 'red' },

@@ -181,6 +181,29 @@ describe('train', () => {
     );
   });
 
+  test("learns from polygons and boxes that hold their last pixel with Detectron's conventions", async () => {
+    const losses: Record<string, number>[] = [];
+    await run(outputOf('detectron'), {
+      sets: ['model.conventions=detectron', 'train.iterations=4'],
+      observer: { onStep: (step) => losses.push({ ...step.losses }) },
+    });
+    assert.ok(losses.every((terms) => terms.loss_mask! > 0 && Object.values(terms).every(Number.isFinite)));
+  });
+
+  for (const conventions of ['torchvision', 'detectron'])
+    test(`learns keypoints with ${conventions}'s conventions`, async () => {
+      const people = await writeTinyDataset(folder, { name: 'keypoints.json', keypoints: true });
+      const losses: Record<string, number>[] = [];
+      const head = ['model.keypointHead.channels=[16]', 'model.keypointHead.hiddenChannels=16'];
+      const sets = ['model.type=keypoint_rcnn', 'model.maskHead=null', ...head, 'data.requireKeypoints=true'];
+      await run(outputOf(`keypoints-${conventions}`), {
+        sets: [...people.sets, 'data.val=null', ...sets, `model.conventions=${conventions}`, 'train.iterations=4'],
+        observer: { onStep: (step) => losses.push({ ...step.losses }) },
+      });
+      assert.ok(losses.some((terms) => terms.loss_keypoint! > 0));
+      assert.ok(losses.every((terms) => Object.values(terms).every(Number.isFinite)));
+    });
+
   test('takes pictures without objects where asked', async () => {
     const seen: number[] = [];
     await run(outputOf('empty'), {
