@@ -13,6 +13,8 @@ const OLD_NAMES: readonly (readonly [string, string])[] = [
   ['rpn.head.conv.bias', 'rpn.head.conv.0.0.bias'],
   ['roi_heads.mask_head.mask_fcn1.weight', 'roi_heads.mask_head.0.0.weight'],
   ['roi_heads.mask_head.mask_fcn4.bias', 'roi_heads.mask_head.3.0.bias'],
+  ['head.classification_head.conv.0.weight', 'head.classification_head.conv.0.0.weight'],
+  ['head.regression_head.conv.6.bias', 'head.regression_head.conv.3.0.bias'],
 ];
 
 describe('torchvisionState', () => {
@@ -27,6 +29,9 @@ describe('torchvisionState', () => {
       ...OLD_NAMES.map(([, to]) => to),
       'backbone.body.layer1.0.bn1.running_mean',
       'rpn.head.cls_logits.weight',
+      'head.classification_head.conv.2.1.weight',
+      'head.classification_head.cls_logits.bias',
+      'backbone.fpn.extra_blocks.p6.weight',
       'roi_heads.mask_predictor.conv5_mask.bias',
       'fc.weight',
       'my.rpn.head.conv.weight',

@@ -1,6 +1,7 @@
 // torchvision's own renamings between its releases: its published detection checkpoints carry the older names.
 // Rules from the _load_from_state_dict methods of torchvision/ops/feature_pyramid_network.py (version 2),
-// models/detection/rpn.py (RPNHead, version 2) and models/detection/mask_rcnn.py (MaskRCNNHeads, version 2).
+// models/detection/rpn.py (RPNHead, version 2), models/detection/mask_rcnn.py (MaskRCNNHeads, version 2) and
+// models/detection/retinanet.py (the two heads, version 2).
 
 interface Renaming {
   readonly from: RegExp;
@@ -16,6 +17,11 @@ const RENAMINGS: readonly Renaming[] = [
   {
     from: /^roi_heads\.mask_head\.mask_fcn(\d+)\.(weight|bias)$/,
     to: ([, number, leaf]) => `roi_heads.mask_head.${Number(number) - 1}.0.${leaf}`,
+  },
+  {
+    // Once the activations between the convolutions had numbers too.
+    from: /^head\.(classification|regression)_head\.conv\.([0246])\.(weight|bias)$/,
+    to: ([, head, place, leaf]) => `head.${head}_head.conv.${Number(place) / 2}.0.${leaf}`,
   },
 ];
 
