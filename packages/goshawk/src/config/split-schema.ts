@@ -24,12 +24,10 @@ export const splitSchema = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .optional()
-    .describe("VOC: class names in order; absent: data.train's, which are VOC's 20 or the names found there, sorted."),
-  proposals: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('File of stored proposals, for models whose proposals are stored.'),
+    .describe(
+      "VOC: class names in order; absent: data.train's, which are VOC's 20 or the names in its folder, sorted.",
+    ),
+  proposals: z.string().min(1).optional().describe('File of stored proposals, for models whose proposals are stored.'),
   limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
 });
 

@@ -61,7 +61,8 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
     case 'voc': {
       const { files, images } = openVocFolder(annotations, source.set);
       const { purpose } = options;
-      const { dataset, warnings } = parseVoc(files, { classes: source.classes, purpose, name: annotations });
+      const classes = vocClassesOf(source);
+      const { dataset, warnings } = parseVoc(files, { classes, purpose, name: annotations });
       return { format, dataset, images: source.images ?? images, warnings };
     }
     case 'cityscapes': {
@@ -95,9 +96,12 @@ export function checkAnnotations(source: AnnotationSource, options: AnnotationOp
   return { format, issues, read: isUsable ? readAnnotations(source, options) : undefined };
 }
 
-/** The class list of a VOC set: VOC's 20 where all names are among them, else the names, sorted. */
+/**
+ * The class list of a VOC folder where none is given: VOC's 20 where all names in its files are among them, else the names,
+ * sorted. Of all its files and not of one set's, so that the sets of a folder number their classes alike.
+ */
 export function vocClassesOf(source: AnnotationSource): readonly string[] {
-  return source.classes ?? vocClassList(vocNames(openVocFolder(source.annotations, source.set).files));
+  return source.classes ?? vocClassList(vocNames(openVocFolder(source.annotations).files));
 }
 
 /** Names of the sets among which `set` chooses; none for COCO. */

@@ -20,8 +20,8 @@ export interface SplitOptions extends DatasetOptions {
  * Opens the annotations and pictures of a split.
  *
  * VOC files name classes and do not number them. The numbers are those of `classes` in the split, else of `classes` in
- * `train`, else of the names found in `train` (VOC's 20 where all are among them, otherwise sorted): so every split of a
- * config has one list, and a name that the training set lacks is an error that tells the file.
+ * `train`, else of the names in the files of `train`'s folder (VOC's 20 where all are among them, otherwise sorted): so
+ * every split of a config has one list, and a name that the list lacks is an error that tells the file.
  * @throws InputError naming the split, file and field
  */
 export function openSplitDataset(split: AnnotationSource, options: SplitOptions): DetectionDataset {
