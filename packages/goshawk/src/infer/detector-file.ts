@@ -1,10 +1,19 @@
 // Model files: weights of any supported system into a model, and our own checkpoints, which describe themselves.
 import { type Category, InputError } from '@goshawk/core';
-import { type LazyTensor, type LoadReport, openSafetensors, readStateDict, type TensorData } from '@goshawk/torch';
+import {
+  AffineChannel2d,
+  GroupNorm,
+  type LazyTensor,
+  type LoadReport,
+  openSafetensors,
+  readStateDict,
+  type TensorData,
+} from '@goshawk/torch';
 import { z } from 'zod';
-import { type RunConfig, validateConfig } from '../config/index.js';
-import { torchvisionState } from '../foreign/torchvision-names.js';
-import type { Detector } from '../models/index.js';
+import { type ModelConfig, type RunConfig, validateConfig } from '../config/index.js';
+import { fitState } from '../foreign/fit-state.js';
+import { recogniseState } from '../foreign/weights.js';
+import { type Detector, retinaClasses } from '../models/index.js';
 
 /** What a checkpoint of ours says about itself in its metadata. */
 export interface DetectorDescription {
@@ -65,30 +74,43 @@ function damaged(path: string, key: string): InputError {
   );
 }
 
-/** The weights in any supported file, under this project's (torchvision's) names. */
+/** The weights in any supported file, under the file's names. */
 export function readWeights(path: string): Map<string, TensorData> {
   const file = readStateDict(path);
   try {
     const weights = new Map<string, TensorData>();
     for (const [name, lazy] of file.tensors) if (!name.includes(STATE_SEPARATOR)) weights.set(name, lazy.materialize());
-    return torchvisionState(weights);
+    return weights;
   } finally {
     file.close();
   }
 }
 
-/** How many classes, the background included, the box predictor of these weights tells apart. */
-export function classesOf(weights: ReadonlyMap<string, TensorData>): number | undefined {
-  return weights.get('roi_heads.box_predictor.cls_score.weight')?.shape[0];
+/** How many classes, the background included, these weights of a `model` (default: a two-stage one) tell apart. */
+export function classesOf(weights: ReadonlyMap<string, TensorData>, model?: ModelConfig): number | undefined {
+  const { state } = recogniseState(weights);
+  if (model?.type !== 'retinanet') return state.get('roi_heads.box_predictor.cls_score.weight')?.shape[0];
+  const logits = state.get('head.classification_head.cls_logits.bias')?.shape[0];
+  return logits === undefined ? undefined : retinaClasses(model, logits);
 }
 
 /** How many keypoints of an object these weights find; undefined without a keypoint head. */
 export function keypointsOf(weights: ReadonlyMap<string, TensorData>): number | undefined {
-  return weights.get('roi_heads.keypoint_predictor.upsample.bias')?.shape[0];
+  return recogniseState(weights).state.get('roi_heads.keypoint_predictor.kps_score_lowres.bias')?.shape[0];
+}
+
+/** What became of the tensors of a file, and of those of the model. */
+export interface WeightsReport extends LoadReport {
+  readonly path: string;
+  /** The system whose names the file has. */
+  readonly dialect: string;
+  /** Names in the file of what belongs to no model: momentum, an ImageNet classifier. */
+  readonly orphans: readonly string[];
 }
 
 /**
  * Puts weights into a model.
+ * @param weights under our names or those of any supported system
  * @param partial accept a file that fills a part of the model (other classes, a backbone alone)
  * @throws InputError naming the file and the first tensors that do not fit
  */
@@ -97,9 +119,11 @@ export function loadWeights(
   weights: ReadonlyMap<string, TensorData | LazyTensor>,
   path: string,
   { partial = false } = {},
-): LoadReport {
-  const state = partial ? withBackbonePrefix(weights) : weights;
-  const report = model.loadStateDict(state, { strict: false });
+): WeightsReport {
+  const { dialect, state, orphans, norm } = recogniseState(weights);
+  const expected = new Set(model.stateDict().keys());
+  const fitting = fitState(state, { expected, modelNorm: backboneNorm(model), stateNorm: norm, path });
+  const report = model.loadStateDict(fitting, { strict: false });
   const problems = [
     ...report.mismatched.map(
       ({ name, expected, got }) => `${name} is [${got.join(', ')}], the model's [${expected.join(', ')}]`,
@@ -119,11 +143,15 @@ export function loadWeights(
       `${path}: ${problems.length} of its and the model's tensors do not fit: ${problems.slice(0, 3).join('; ')}${problems.length > 3 ? '; ...' : ''}: choose the config it was trained with, or start training from it with --init`,
     );
   }
-  return report;
+  return { ...report, path, dialect, orphans };
 }
 
-/** A file of a bare ResNet (ImageNet weights) names its tensors from the stem on: they belong to backbone.body. */
-function withBackbonePrefix<T>(weights: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  if (!weights.has('conv1.weight')) return weights;
-  return new Map([...weights].map(([name, value]) => [`backbone.body.${name}`, value]));
+/** How a ResNet in the model is normalised: that of its stem. */
+function backboneNorm(model: Detector): 'affine' | 'group' | 'batch' | undefined {
+  for (const [name, module] of model.namedModules()) {
+    if (name !== 'backbone.body.bn1') continue;
+    if (module instanceof AffineChannel2d) return 'affine';
+    return module instanceof GroupNorm ? 'group' : 'batch';
+  }
+  return undefined;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { CocoEvaluation, IouType } from '@goshawk/core';
 import { formatEvaluations } from '../infer/evaluate-detector.js';
+import { formatWeightsReport } from '../infer/weights-report.js';
 import { MetricsLog } from './metrics-log.js';
 import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from './progress-line.js';
 import { TensorBoardWriter } from './tensorboard-events.js';
@@ -45,12 +46,7 @@ export class RunLog implements TrainObserver {
     for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);
     const hidden = start.warnings.length - SHOWN_WARNINGS;
     if (hidden > 0) this.#line.note(`and ${hidden} more warnings: goshawk data check lists them`);
-    if (start.initialised) {
-      const { loaded, missing, unexpected, mismatched } = start.initialised;
-      this.#line.note(
-        `started from ${loaded.length} tensors; ${mismatched.length} of another shape, ${missing.length} not in the file, ${unexpected.length} not in the model`,
-      );
-    }
+    for (const report of start.initialised) for (const line of formatWeightsReport(report)) this.#line.note(line);
     if (start.iteration > 0) this.#line.note(`resumed after iteration ${start.iteration}`);
   }
 

@@ -1,12 +1,11 @@
 // Training from a config: data, model, steps, evaluations, checkpoints. Resuming continues bit for bit.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Category, type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import {
   clipGradNorm,
   getThreads,
   keepFreedMemory,
-  type LoadReport,
   manualSeed,
   removeTemporaryFiles,
   scope,
@@ -14,7 +13,7 @@ import {
 } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, type Loader } from '../data/index.js';
-import { loadWeights, readWeights } from '../infer/detector-file.js';
+import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { buildModel, CONVENTIONS, type Detector } from '../models/index.js';
@@ -69,7 +68,8 @@ export interface TrainStart {
   readonly warnings: readonly string[];
   /** Steps done before, when resuming. */
   readonly iteration: number;
-  readonly initialised?: LoadReport;
+  /** Of each file that the weights come from, in the order in which they were loaded. */
+  readonly initialised: readonly WeightsReport[];
 }
 
 export interface StepRecord {
@@ -121,7 +121,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     device: config.runtime.device,
     memoryFormat: 'channels_last',
   });
-  const initialised = resumed === undefined ? startingWeights(options, model) : undefined;
+  const initialised = resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
   if (save) {
     mkdirSync(checkpoints, { recursive: true });
@@ -188,11 +188,18 @@ function newestCheckpoint(folder: string, { output, resume, save = true }: Train
 }
 
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
-function startingWeights({ config, init }: TrainOptions, model: Detector): LoadReport | undefined {
-  const load = (path: string): LoadReport => loadWeights(model, readWeights(path), path, { partial: true });
+function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
-  const ofBackbone = weights === undefined ? undefined : load(weights);
-  return init === undefined ? ofBackbone : load(init);
+  // A whole model brings its backbone: a config's pretrained file, which need not be at hand then, adds nothing.
+  const ofBackbone = weights !== undefined && (init === undefined || existsSync(weights)) ? [weights] : [];
+  if (ofBackbone[0] !== undefined && !existsSync(ofBackbone[0])) {
+    throw new InputError(
+      'file-not-found',
+      `model.backbone.weights: ${weights}: no such file: put pretrained weights there, start from others with --init, or from random ones with --set model.backbone.weights=null`,
+    );
+  }
+  const files = init === undefined ? ofBackbone : [...ofBackbone, init];
+  return files.map((path) => loadWeights(model, readWeights(path), path, { partial: true }));
 }
 
 interface RunParts {
