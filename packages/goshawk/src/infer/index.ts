@@ -7,3 +7,4 @@ export * from './open-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
+export * from './weights-report.js';
