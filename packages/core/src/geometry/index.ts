@@ -2,6 +2,7 @@ export * from './flip.js';
 export * from './image.js';
 export * from './mask-crop.js';
 export * from './pixel-window.js';
+export * from './polygon-in-window.js';
 export * from './prepare-image.js';
 export * from './resize-opencv.js';
 export * from './resize-pil.js';

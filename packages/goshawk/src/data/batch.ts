@@ -9,7 +9,7 @@ export interface Target {
   readonly classes: Int32Array;
   /** `n` masks, where the dataset was opened with masks. */
   readonly masks?: readonly MaskCrop[];
-  /** Each object's outlines, x and y by turns, where the dataset was opened with polygons; none for a run-length mask. */
+  /** Each object's outlines, x and y by turns, where the dataset was opened with polygons. */
   readonly polygons?: readonly (readonly Float64Array[])[];
   /** `[n * K * 3]`, x, y, visibility, where the dataset was opened with keypoints; zeros where an object has none. */
   readonly keypoints?: Float32Array;

@@ -49,7 +49,7 @@ test('a run-length mask is taken as it is; an object without keypoints has zeros
   assert.deepEqual([...target.keypoints!], [0, 0, 0]);
 });
 
-test('polygons are mirrored and scaled; a run-length mask has none', () => {
+test('polygons are mirrored and scaled; those of a run-length mask go around its pixels', () => {
   const options = { ...base, flip: true, polygons: true, classes: [3, 3] };
   const rle = { size: [10, 20] as const, counts: Uint32Array.of(10, 10, 180) };
   const polygons = [
@@ -64,7 +64,11 @@ test('polygons are mirrored and scaled; a run-length mask has none', () => {
     image,
     options,
   );
-  assert.deepEqual(found, [[Float64Array.of(40, 2, 32, 2, 32, 10)], []]);
+  assert.deepEqual(found![0], [Float64Array.of(40, 2, 32, 2, 32, 10)]);
+  // The mask is column 1, rows 0 to 9: x from 1 to 2, mirrored 18 to 19, twice as large.
+  const [outline] = found![1]!;
+  const corners = Array.from({ length: 4 }, (_, i) => `${outline![i * 2]} ${outline![i * 2 + 1]}`);
+  assert.deepEqual([outline!.length, corners.toSorted()], [8, ['36 0', '36 20', '38 0', '38 20']]);
 });
 
 describe("with Detectron's conventions", () => {
@@ -104,6 +108,13 @@ describe("with Detectron's conventions", () => {
   });
 });
 
+const polygonsOf = (...polygons: number[][]): Annotation['segmentation'] => ({ kind: 'polygons', polygons });
+
+function boundsOf(polygons: readonly Float64Array[]): number[] {
+  const [xs, ys] = [0, 1].map((axis) => polygons.flatMap((points) => [...points].filter((_, i) => i % 2 === axis)));
+  return [Math.min(...xs!), Math.min(...ys!), Math.max(...xs!), Math.max(...ys!)];
+}
+
 describe('in a window', () => {
   const window = { x: 4, y: 2, width: 10, height: 12 };
   const options = { ...base, window, masks: true, polygons: true, keypointCount: 3, keypointFlipOrder: [1, 0, 2] };
@@ -113,8 +124,14 @@ describe('in a window', () => {
     assert.deepEqual([...target.boxes], [0, 0, 4, 8]);
     const [mask] = target.masks!;
     assert.deepEqual([mask!.x, mask!.y, mask!.width, mask!.height], [0, 0, 4, 8]);
-    assert.deepEqual(target.polygons, [[Float64Array.of(-4, 0, 4, 0, 4, 8, -4, 8)]]);
+    assert.deepEqual(boundsOf(target.polygons![0]!), [0, 0, 4, 8]);
     assert.deepEqual([...target.keypoints!], [0, 0, 0, 2, 6, 1, 0, 0, 0]);
+  });
+
+  test('an object whose box reaches into it, but no polygon, is left out with polygons alone', () => {
+    const corner = { ...annotation, bbox: boxXywh(0, 0, 9, 9), segmentation: polygonsOf([0, 0, 1, 0, 1, 9, 0, 9]) };
+    assert.deepEqual(makeTarget([corner], image, options).annotationIds, []);
+    assert.deepEqual(makeTarget([corner], image, { ...options, polygons: false }).annotationIds, [7]);
   });
 
   test('an object outside of it is left out', () => {

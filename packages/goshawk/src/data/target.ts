@@ -5,6 +5,7 @@ import {
   type BoxXyxy,
   boxXyxy,
   clipBox,
+  decodeMask,
   flipBoxHorizontally,
   flipKeypoints,
   flipPolygon,
@@ -14,9 +15,12 @@ import {
   type NetworkSize,
   nearestMaskCrop,
   type PixelWindow,
+  type Polygon,
+  polygonInWindow,
   polygonsToRle,
   type Rle,
   scaleBox,
+  traceContours,
   xywhToXyxy,
 } from '@goshawk/core';
 import type { Target } from './batch.js';
@@ -46,16 +50,20 @@ export interface TargetOptions extends PictureView {
 }
 
 /**
- * The objects of a picture as `options` views it. Boxes are clipped to the view; with a window or `legacyPlusOne`, objects
- * of which nothing is left are left out. Masks follow torchvision's rule ({@link nearestMaskCrop}); polygons may
- * reach out of the window; keypoints outside of it count as not labelled.
+ * The objects of a picture as `options` views it. Boxes are clipped to the view; with a window, `legacyPlusOne` or
+ * `polygons`, objects of which nothing is left are left out. Masks follow torchvision's rule ({@link nearestMaskCrop}); a
+ * run-length mask has the polygons of its outlines, its holes filled; keypoints outside of a window are not labelled.
  * @throws InputError naming the annotation whose mask cannot be read
  */
 export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
   const { size, window } = options;
   const objects = annotations.flatMap((annotation, i) => {
     const box = boxInView(annotation, image, options);
-    return box === undefined ? [] : [{ annotation, box, objectClass: options.classes[i]! }];
+    if (box === undefined) return [];
+    const polygons = options.polygons ? polygonsOf(annotation, image, options) : [];
+    // Detectron's mask targets look for the object by its outline.
+    if (options.polygons && polygons.length === 0) return [];
+    return [{ annotation, box, polygons, objectClass: options.classes[i]! }];
   });
   const kept = objects.map(({ annotation }) => annotation);
   return {
@@ -69,7 +77,7 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
         return window === undefined ? mask : maskInWindow(mask, window);
       }),
     }),
-    ...(options.polygons && { polygons: kept.map((annotation) => polygonsOf(annotation, image, options)) }),
+    ...(options.polygons && { polygons: objects.map(({ polygons }) => polygons) }),
     ...(options.keypointCount > 0 && { keypoints: keypointsOf(kept, image, options) }),
   };
 }
@@ -104,18 +112,26 @@ function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
   return polygonsToRle(segmentation.polygons, [image.height, image.width]);
 }
 
-/** None for a run-length mask. */
-function polygonsOf({ segmentation }: Annotation, image: ImageRecord, options: TargetOptions): Float64Array[] {
-  if (segmentation?.kind !== 'polygons') return [];
+function polygonsOf(annotation: Annotation, image: ImageRecord, options: TargetOptions): Float64Array[] {
   const { size, flip, window, legacyPlusOne } = options;
-  // Three corners make a polygon.
-  const polygons = segmentation.polygons.filter((polygon) => polygon.length >= 6);
-  return polygons.map((polygon) => {
+  return outlinesOf(annotation).flatMap((polygon) => {
     const points = flip ? flipPolygon(polygon, image.width, { pixelCentres: legacyPlusOne }) : polygon;
-    return Float64Array.from(points, (value, i) =>
-      i % 2 === 0 ? value * size.scaleX - (window?.x ?? 0) : value * size.scaleY - (window?.y ?? 0),
-    );
+    const scaled = Float64Array.from(points, (value, i) => value * (i % 2 === 0 ? size.scaleX : size.scaleY));
+    if (window === undefined) return [scaled];
+    const inside = polygonInWindow(scaled, window);
+    return inside.length > 0 ? [Float64Array.from(inside)] : [];
   });
+}
+
+/** In image pixels. */
+function outlinesOf({ segmentation }: Annotation): readonly Polygon[] {
+  if (segmentation === undefined) return [];
+  if (segmentation.kind === 'rle') {
+    const contours = traceContours(decodeMask(segmentation.rle), segmentation.rle.size);
+    return contours.filter(({ isHole }) => !isHole).map(({ points }) => points);
+  }
+  // Three corners make a polygon.
+  return segmentation.polygons.filter((polygon) => polygon.length >= 6);
 }
 
 function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
