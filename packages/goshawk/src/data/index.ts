@@ -5,5 +5,6 @@ export * from './decode-image.js';
 export * from './loader.js';
 export * from './open-split-dataset.js';
 export type { Augment, Jitter } from './plan-image.js';
+export { decodeSample } from './prepare-sample.js';
 export * from './proposals-file.js';
 export * from './samplers.js';

@@ -44,8 +44,7 @@ export type SampleResult =
 /** Never rejects: what goes wrong is in the result. */
 export async function prepareSample(request: SampleRequest): Promise<SampleResult> {
   try {
-    const decoded = await decodeImageFile(request.path, { exifOrientation: request.exifOrientation });
-    await requireDeclaredSize(decoded, request);
+    const decoded = await decodeSample(request, request.exifOrientation);
     if (request.flip) flipImageInPlace(decoded);
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
@@ -63,9 +62,13 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
   }
 }
 
-async function requireDeclaredSize(decoded: RgbImage, request: SampleRequest): Promise<void> {
-  const { image, path, exifOrientation } = request;
-  if (decoded.width === image.width && decoded.height === image.height) return;
+/** A data set's picture. @throws InputError also where its size is not the one that its annotations are meant for */
+export async function decodeSample(
+  { path, image }: Pick<SampleRequest, 'path' | 'image'>,
+  exifOrientation: SampleRequest['exifOrientation'],
+): Promise<RgbImage> {
+  const decoded = await decodeImageFile(path, { exifOrientation });
+  if (decoded.width === image.width && decoded.height === image.height) return decoded;
   const { orientation } = await readImageHeader(path);
   const isTurned = orientation >= 5 && decoded.width === image.height && decoded.height === image.width;
   const remedy = isTurned

@@ -1,7 +1,15 @@
 // A detector's figures on a data set: its detections in every image, compared as COCO does.
-import { type CocoEvaluation, type Detection, evaluateCoco, formatCocoTable, type IouType } from '@goshawk/core';
+import {
+  type CocoEvaluation,
+  type Detection,
+  evaluateCoco,
+  formatCocoTable,
+  type IouType,
+  oksSigmas,
+} from '@goshawk/core';
 import type { ModelConfig, PreprocessConfig } from '../config/index.js';
-import { createLoader, type DetectionDataset } from '../data/index.js';
+import type { DetectionDataset } from '../data/index.js';
+import { detectEach } from './detect-each.js';
 import type { Predictor } from './predictor.js';
 
 export interface EvaluateOptions {
@@ -10,7 +18,7 @@ export interface EvaluateOptions {
   readonly batchSize: number;
   readonly workers: number;
   readonly types: readonly IouType[];
-  /** Called after every batch. */
+  /** Called after every picture. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -24,8 +32,10 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
   const started = performance.now();
   const detections = await detectAll(predictor, options);
   const groundTruth = options.dataset.annotations;
+  const keypoints = groundTruth.categories.find((category) => category.keypoints)?.keypoints?.length;
+  const sigmas = keypoints === undefined ? {} : { oksSigmas: oksSigmas(keypoints) };
   const evaluations = new Map(
-    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]),
+    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType, ...sigmas })]),
   );
   return { detections, evaluations, seconds: (performance.now() - started) / 1000 };
 }
@@ -47,22 +57,13 @@ export function formatEvaluations(evaluations: ReadonlyMap<IouType, CocoEvaluati
   return [...evaluations.values()].map(formatCocoTable).join('\n');
 }
 
-async function detectAll(
-  predictor: Predictor,
-  { dataset, preprocess, batchSize, workers, onProgress }: EvaluateOptions,
-): Promise<Detection[]> {
-  const loader = createLoader({ dataset, batchSize, workers, preprocess });
+async function detectAll(predictor: Predictor, options: EvaluateOptions): Promise<Detection[]> {
   const detections: Detection[] = [];
   let done = 0;
-  try {
-    for await (const batch of loader) {
-      for (const found of predictor.predictBatch(batch)) detections.push(...found);
-      done += batch.images.length;
-      batch.release();
-      onProgress?.(done, dataset.samples.length);
-    }
-  } finally {
-    await loader.close();
+  for await (const found of detectEach(predictor, options)) {
+    detections.push(...found);
+    done += 1;
+    options.onProgress?.(done, options.dataset.samples.length);
   }
   return detections;
 }

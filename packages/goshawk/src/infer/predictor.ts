@@ -1,12 +1,18 @@
 // A trained detector that takes pictures: prepare, network, post-process.
-import type { Category, Detection, Preprocess, RgbImage } from '@goshawk/core';
+import { type Category, type Detection, keypointFlipOrder, type Preprocess, type RgbImage } from '@goshawk/core';
 import { autocast, type Device, scope } from '@goshawk/torch';
-import type { RunConfig } from '../config/index.js';
+import type { AugmentConfig, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
-import { CONVENTIONS, type Detector } from '../models/index.js';
+import { CONVENTIONS, type Conventions, type Detections, type Detector } from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
-import { postProcess } from './post-process.js';
+import { type ImageSizes, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
+import {
+  type AugmentationOptions,
+  detectAugmented,
+  isAugmented,
+  requireAugmentable,
+} from './test-time-augmentation.js';
 
 export interface PredictorOptions {
   readonly model: Detector;
@@ -14,24 +20,28 @@ export interface PredictorOptions {
   readonly categories: readonly Category[];
   readonly preprocess: Preprocess;
   readonly maskThreshold: number;
-  /** Whether a pixel of exactly that probability belongs to a mask. Default inclusive. */
-  readonly maskThresholdRule?: 'inclusive' | 'exclusive';
+  /** How masks become pixels. Default torchvision's. */
+  readonly maskRule?: MaskRule;
   readonly precision: 'fp32' | 'bf16';
   /** Where the model is. Default 'cpu'. */
   readonly device?: Device;
+  /** What `predict` shows to the model beyond the pictures as they are. Default nothing. */
+  readonly augment?: AugmentConfig;
+  /** Where boxes end. Default continuous. */
+  readonly boxes?: Conventions['boxes'];
 }
 
 /** What of a config decides about predictions. */
-export function predictorOptions(
-  config: RunConfig,
-): Pick<PredictorOptions, 'preprocess' | 'maskThreshold' | 'maskThresholdRule' | 'precision' | 'device'> {
+export function predictorOptions(config: RunConfig): Omit<PredictorOptions, 'model' | 'categories'> {
   const { model } = config;
   return {
     preprocess: config.preprocess,
     maskThreshold: model.type === 'mask_rcnn' ? model.maskHead.threshold : 0.5,
-    maskThresholdRule: model.type === 'mask_rcnn' ? CONVENTIONS[model.conventions].maskThreshold : 'inclusive',
+    maskRule: model.type === 'mask_rcnn' ? CONVENTIONS[model.conventions] : undefined,
     precision: config.train.precision,
     device: config.runtime.device,
+    augment: config.inference.augment,
+    boxes: CONVENTIONS[model.conventions].boxes,
   };
 }
 
@@ -39,17 +49,28 @@ export class Predictor {
   readonly categories: readonly Category[];
   readonly #options: PredictorOptions;
   readonly #categoryIds: readonly number[];
+  readonly #augmentation: AugmentationOptions | undefined;
 
-  /** Puts the model into evaluation mode. */
+  /**
+   * Puts the model into evaluation mode.
+   * @throws InputError where it cannot be augmented as asked
+   */
   constructor(options: PredictorOptions) {
     this.#options = options;
     this.categories = options.categories;
     this.#categoryIds = options.categories.map((category) => category.id);
+    this.#augmentation = augmentationOf(options);
     options.model.eval();
+  }
+
+  /** Whether `predict` shows the model more than the pictures as they are; `predictBatch` never does. */
+  get isAugmented(): boolean {
+    return this.#augmentation !== undefined;
   }
 
   /** Detections in each picture's own pixels, best first. Pictures of one call share a padded batch. */
   predict(images: readonly RgbImage[]): Detection[][] {
+    if (this.#augmentation) return images.map((image, index) => this.#predictAugmented(image, index));
     const prepared = prepareBatch(images, this.#options.preprocess);
     const described = prepared.images.map((size, index) => ({ ...size, imageId: index }));
     return this.predictBatch({ ...prepared, images: described });
@@ -57,15 +78,38 @@ export class Predictor {
 
   /** The same for a loader's batch. */
   predictBatch(batch: PredictableBatch): Detection[][] {
-    const { model, maskThreshold, maskThresholdRule, precision, device } = this.#options;
+    const { model, precision, device } = this.#options;
     model.eval();
     return scope(() => {
       const found = inPrecision(precision, device, () => model.predict(imageBatchOf(batch, device)));
-      return found.map((own, index) =>
-        postProcess(own, batch.images[index]!, { categoryIds: this.#categoryIds, maskThreshold, maskThresholdRule }),
-      );
+      return found.map((own, index) => this.#postProcess(own, batch.images[index]!));
     });
   }
+
+  #predictAugmented(image: RgbImage, imageId: number): Detection[] {
+    const { model, precision, device } = this.#options;
+    const { width, height } = image;
+    model.eval();
+    return scope(() => {
+      const found = inPrecision(precision, device, () => detectAugmented(model, image, this.#augmentation!));
+      return this.#postProcess(found, { imageId, width, height, originalWidth: width, originalHeight: height });
+    });
+  }
+
+  #postProcess(found: Detections, image: ImageSizes): Detection[] {
+    const { maskThreshold, maskRule } = this.#options;
+    return postProcess(found, image, { categoryIds: this.#categoryIds, maskThreshold, maskRule });
+  }
+}
+
+function augmentationOf(options: PredictorOptions): AugmentationOptions | undefined {
+  const { augment, boxes = 'continuous', preprocess, device, categories, model } = options;
+  if (augment === undefined || !isAugmented(augment)) return undefined;
+  const names = categories.find((category) => (category.keypoints?.length ?? 0) > 0)?.keypoints;
+  const flipOrder = names ? { keypointFlipOrder: keypointFlipOrder(names) } : {};
+  const augmentation: AugmentationOptions = { augment, preprocess, boxes, device, ...flipOrder };
+  requireAugmentable(model, augmentation);
+  return augmentation;
 }
 
 export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'width'> {

@@ -1,0 +1,230 @@
+// Test-time augmentation (Detectron's BBOX_AUG, MASK_AUG and KPS_AUG): a two-stage detector sees several views of a picture,
+// and what it says about them is put together before detections are chosen.
+import { InputError, type Preprocess, type RgbImage } from '@goshawk/core';
+import { type Device, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import type { AugmentConfig, BoxAugmentConfig } from '../config/index.js';
+import {
+  type Candidates,
+  type Conventions,
+  type Detections,
+  type Detector,
+  type Features,
+  Rcnn,
+} from '../models/index.js';
+import { combineHeatmaps, combineMasks, unflipHeatmaps, unflipMasks, type ViewMaps } from './combine-maps.js';
+import { furtherViews, identityView, type OpenView, openView, type View } from './image-views.js';
+
+export interface AugmentationOptions {
+  readonly augment: AugmentConfig;
+  readonly preprocess: Preprocess;
+  readonly boxes: Conventions['boxes'];
+  /** For each keypoint the one that it becomes in a mirrored picture; needed where keypoints are mirrored. */
+  readonly keypointFlipOrder?: readonly number[];
+  readonly device?: Device;
+}
+
+/** Whether anything beyond the picture as it is takes part. */
+export function isAugmented({ boxes, masks, keypoints }: AugmentConfig): boolean {
+  return boxes.enabled || masks.enabled || keypoints.enabled;
+}
+
+/** @throws InputError where a detector cannot be augmented as the options say */
+export function requireAugmentable(model: Detector, options: AugmentationOptions): asserts model is Rcnn {
+  const refuse = (message: string) => new InputError('config-invalid', `inference.augment${message}`);
+  const { augment, preprocess, keypointFlipOrder } = options;
+  if (!(model instanceof Rcnn) || !model.roiHeads)
+    throw refuse(': is for Faster, Mask and Keypoint R-CNN: disable boxes, masks and keypoints for this model');
+  if (augment.boxes.scores !== 'union' && model.rpn)
+    throw refuse(
+      `.boxes.scores: is ${augment.boxes.scores}, but a region proposal network gives every view boxes of its own: set scores and coordinates to union`,
+    );
+  for (const [name, { enabled, scales }] of Object.entries(augment)) {
+    if (enabled && scales.length > 0 && preprocess.resize.rule === 'none')
+      throw refuse(
+        `.${name}.scales: has no effect with preprocess.resize.rule none: leave scales out, or choose a rule`,
+      );
+  }
+  const { keypoints } = augment;
+  const isMirrored = keypoints.flip || keypoints.scaleFlip || keypoints.aspectRatioFlip;
+  if (keypoints.enabled && isMirrored && model.roiHeads.keypointPredictor && !keypointFlipOrder)
+    throw refuse(
+      '.keypoints.flip: the categories do not name their keypoints, so left and right are unknown: set flip, scaleFlip and aspectRatioFlip to false',
+    );
+}
+
+/** Detections in one picture, in its own pixels, best first. The model is in evaluation mode. */
+export function detectAugmented(model: Detector, image: RgbImage, options: AugmentationOptions): Detections {
+  requireAugmentable(model, options);
+  return noGrad(() =>
+    scope(() => {
+      const { boxes, masks, keypoints } = options.augment;
+      const identity = openView(image, identityView(options.preprocess.resize), options);
+      const features = scope(() => model.features(identity.batch));
+      const own = toPicture(model.candidates(identity.batch, features)[0]!, identity);
+      const candidates = boxes.enabled ? augmentCandidates(model, image, own, options) : own;
+      const found = model.select(candidates);
+      const isEmpty = found.boxes.size(0) === 0;
+      const hasMasks = model.roiHeads?.maskPredictor !== undefined;
+      const hasKeypoints = model.roiHeads?.keypointPredictor !== undefined;
+      const maskViews = masks.enabled && hasMasks && !isEmpty ? furtherViews(masks, options.preprocess.resize) : [];
+      const keypointViews =
+        keypoints.enabled && hasKeypoints && !isEmpty ? furtherViews(keypoints, options.preprocess.resize) : [];
+      const maps = new MapCollector(model, found, options);
+      maps.add(identity, features, identityView(options.preprocess.resize), {
+        masks: hasMasks,
+        keypoints: hasKeypoints,
+      });
+      for (const view of distinct([...maskViews, ...keypointViews])) {
+        const opened = openView(image, view, options);
+        const wanted = { masks: includes(maskViews, view), keypoints: includes(keypointViews, view) };
+        maps.add(
+          opened,
+          scope(() => model.features(opened.batch)),
+          view,
+          wanted,
+        );
+      }
+      return model.withMaps(found, ...maps.combined());
+    }),
+  );
+}
+
+/** Candidates of all views in the picture's pixels, the picture itself last. */
+function augmentCandidates(model: Rcnn, image: RgbImage, own: Candidates, options: AugmentationOptions): Candidates {
+  const { boxes: config } = options.augment;
+  const { resize } = options.preprocess;
+  const further = furtherViews(config, resize).map((view) =>
+    scope(() => {
+      const opened = openView(image, view, options);
+      const [found] = model.candidates(
+        opened.batch,
+        scope(() => model.features(opened.batch)),
+      );
+      const candidates = toPicture(found!, opened);
+      return config.sizeDependent ? withoutUnfit(candidates, view, resize, config, options.boxes) : candidates;
+    }),
+  );
+  const all = [...further, own];
+  return {
+    pixels: 'image',
+    boxes: combineCandidates(
+      all.map(({ boxes }) => boxes),
+      config.coordinates,
+    ),
+    scores: combineCandidates(
+      all.map(({ scores }) => scores),
+      config.scores,
+    ),
+  };
+}
+
+/** The last is that of the picture itself. */
+function combineCandidates(values: readonly Tensor[], heuristic: BoxAugmentConfig['scores']): Tensor {
+  switch (heuristic) {
+    case 'union':
+      return ops.cat(values);
+    case 'average':
+      return ops.mean(ops.stack(values), [0]);
+    case 'identity':
+      return values.at(-1)!;
+  }
+}
+
+function toPicture(candidates: Candidates, view: OpenView): Candidates {
+  return { ...candidates, pixels: 'image', boxes: view.toPicture(candidates.boxes, candidates.pixels) };
+}
+
+/** Scores of 0 for small boxes of a smaller view and for large ones of a larger one. */
+function withoutUnfit(
+  candidates: Candidates,
+  view: View,
+  { minSize }: Preprocess['resize'],
+  { smallArea, largeArea }: BoxAugmentConfig,
+  convention: Conventions['boxes'],
+): Candidates {
+  if (view.minSize === minSize) return candidates;
+  const areas = areasOf(candidates.boxes, convention);
+  const unfit = view.minSize < minSize ? ops.lt(areas, smallArea) : ops.ge(areas, largeArea);
+  return { ...candidates, scores: ops.masked_fill(candidates.scores, unfit, 0) };
+}
+
+/** [...] of boxes [..., 4]. */
+function areasOf(boxes: Tensor, convention: Conventions['boxes']): Tensor {
+  const edge = convention === 'inclusive' ? 1 : 0;
+  const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
+  return ops.mul(ops.add(ops.sub(x2, x1), edge), ops.add(ops.sub(y2, y1), edge));
+}
+
+/** Gathers the masks and heatmaps of the same detections in several views. */
+class MapCollector {
+  readonly #model: Rcnn;
+  readonly #found: Detections;
+  readonly #options: AugmentationOptions;
+  readonly #areas: readonly number[];
+  readonly #masks: ViewMaps[] = [];
+  readonly #heatmaps: ViewMaps[] = [];
+
+  constructor(model: Rcnn, found: Detections, options: AugmentationOptions) {
+    this.#model = model;
+    this.#found = found;
+    this.#options = options;
+    this.#areas = areasOf(found.boxes, options.boxes).toNumbers();
+  }
+
+  add(
+    { batch, toNetwork }: OpenView,
+    features: Features,
+    view: View,
+    wanted: { readonly masks: boolean; readonly keypoints: boolean },
+  ): void {
+    const { augment, keypointFlipOrder } = this.#options;
+    const inView = [{ ...this.#found, pixels: 'network' as const, boxes: toNetwork(this.#found.boxes) }];
+    const masks = wanted.masks ? this.#model.masks(batch, features, inView)?.[0] : undefined;
+    if (masks) {
+      const maps = view.flip ? unflipMasks(masks) : masks;
+      this.#masks.push({ maps, counts: this.#counts(view, augment.masks) });
+    }
+    const heatmaps = wanted.keypoints ? this.#model.heatmaps(batch, features, inView)?.[0] : undefined;
+    if (heatmaps) {
+      const maps = view.flip ? unflipHeatmaps(heatmaps, keypointFlipOrder!) : heatmaps;
+      this.#heatmaps.push({ maps, counts: this.#counts(view, augment.keypoints) });
+    }
+  }
+
+  /** Masks and heatmaps, where the model has them. */
+  combined(): [Tensor | undefined, Tensor | undefined] {
+    const { masks, keypoints } = this.#options.augment;
+    return [
+      combineIfSeveral(this.#masks, (views) => combineMasks(views, masks.heuristic)),
+      combineIfSeveral(this.#heatmaps, (views) => combineHeatmaps(views, keypoints.heuristic)),
+    ];
+  }
+
+  #counts(
+    view: View,
+    { sizeDependent, largeArea }: { readonly sizeDependent: boolean; readonly largeArea: number },
+  ): boolean[] | undefined {
+    const { minSize } = this.#options.preprocess.resize;
+    if (!sizeDependent || view.minSize === minSize) return undefined;
+    return this.#areas.map((area) => (view.minSize < minSize ? area >= largeArea : area < largeArea));
+  }
+}
+
+function combineIfSeveral(
+  views: readonly ViewMaps[],
+  combine: (views: readonly ViewMaps[]) => Tensor,
+): Tensor | undefined {
+  return views.length > 1 ? combine(views) : views[0]?.maps;
+}
+
+function distinct(views: readonly View[]): View[] {
+  return views.filter((view, index) => views.findIndex((other) => isSame(other, view)) === index);
+}
+
+function includes(views: readonly View[], view: View): boolean {
+  return views.some((other) => isSame(other, view));
+}
+
+function isSame(a: View, b: View): boolean {
+  return a.flip === b.flip && a.aspectRatio === b.aspectRatio && a.minSize === b.minSize && a.maxSize === b.maxSize;
+}
