@@ -48,3 +48,13 @@ export const cocoPersonSkeleton: readonly (readonly [number, number])[] = [
 export const cocoPersonSigmas: readonly number[] = [
   0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
 ];
+
+/**
+ * Standard deviations for objects of `count` keypoints: COCO's for its person's 17; for others, of which nobody measured how
+ * far annotators differ, the mean of COCO's for each.
+ */
+export function oksSigmas(count: number): readonly number[] {
+  if (count === cocoPersonSigmas.length) return cocoPersonSigmas;
+  const mean = cocoPersonSigmas.reduce((sum, sigma) => sum + sigma, 0) / cocoPersonSigmas.length;
+  return new Array<number>(count).fill(mean);
+}

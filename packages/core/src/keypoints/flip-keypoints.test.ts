@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { InputError } from '../errors/index.js';
-import { cocoPersonKeypoints, cocoPersonSigmas, cocoPersonSkeleton } from './coco-person.js';
+import { cocoPersonKeypoints, cocoPersonSigmas, cocoPersonSkeleton, oksSigmas } from './coco-person.js';
 import { flipKeypoints, keypointFlipOrder, keypointFlipPairs } from './flip-keypoints.js';
 
 describe('COCO person', () => {
@@ -11,6 +11,12 @@ describe('COCO person', () => {
     assert.equal(cocoPersonSkeleton.length, 19);
     assert.ok(cocoPersonSkeleton.flat().every((point) => point >= 1 && point <= 17));
   });
+  test('other numbers of keypoints have the mean of its sigmas', () => {
+    assert.deepEqual(oksSigmas(17), cocoPersonSigmas);
+    // (0.026 + 2 * (0.025 + 0.035 + 0.079 + 0.072 + 0.062 + 0.107 + 0.087 + 0.089)) / 17
+    for (const sigma of oksSigmas(5)) assert.ok(Math.abs(sigma - 1.138 / 17) < 1e-12);
+  });
+
   test('left and right share a sigma', () => {
     for (const [a, b] of keypointFlipPairs(cocoPersonKeypoints)) assert.equal(cocoPersonSigmas[a], cocoPersonSigmas[b]);
   });

@@ -1,5 +1,5 @@
 // goshawk data synth: makes a data set of annotated scenes.
-import { InputError } from '@goshawk/core';
+import { InputError, type ShapeName, shapeNames } from '@goshawk/core';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { wholeNumber } from './parse-option.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
@@ -11,6 +11,7 @@ export interface DataSynthCommandOptions {
   readonly size: string;
   readonly difficulty: 'demo' | 'hard';
   readonly split: string;
+  readonly shapes?: string;
 }
 
 export async function runDataSynth(options: DataSynthCommandOptions): Promise<void> {
@@ -29,6 +30,7 @@ export async function runDataSynth(options: DataSynthCommandOptions): Promise<vo
     width: Number(size[1]),
     height: Number(size[2]),
     difficulty: options.difficulty,
+    categories: options.shapes === undefined ? undefined : parseShapes(options.shapes),
     onProgress: (done, total) => {
       const rate = done / ((performance.now() - started) / 1000);
       line.update(
@@ -39,6 +41,15 @@ export async function runDataSynth(options: DataSynthCommandOptions): Promise<vo
   line.done();
   const made = splits.map((split) => `${split.name}.json (${split.images} pictures)`).join(', ');
   console.log(`${options.output}: ${made}, pictures in images/`);
+}
+
+/** `circle,figure` */
+function parseShapes(text: string): ShapeName[] {
+  return text.split(',').map((part) => {
+    const name = shapeNames.find((known) => known === part.trim());
+    if (name !== undefined) return name;
+    throw new InputError('usage', `--shapes ${text}: ${part.trim()} is no shape (expected ${shapeNames.join(', ')})`);
+  });
 }
 
 /** `train,val`: every split after the first gets a fifth of the pictures; `train=80,val=20` says the numbers. */

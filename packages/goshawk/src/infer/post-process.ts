@@ -1,7 +1,7 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
 import { boxXywh, type Detection, type Rle } from '@goshawk/core';
 import { masksToRle, ops, scope, type Tensor, tensor } from '@goshawk/torch';
-import type { Detections, Scale } from '../models/index.js';
+import { CONVENTIONS, type Conventions, type Detections, type Scale } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
 export interface ImageSizes {
@@ -13,17 +13,21 @@ export interface ImageSizes {
   readonly originalHeight: number;
 }
 
+/** What the systems' ways of drawing a mask differ in. */
+export type MaskRule = Pick<Conventions, 'maskThreshold' | 'maskPadding'>;
+
 export interface PostProcessOptions {
   /** Category ids by class index - 1. */
   readonly categoryIds: readonly number[];
   /** Probability from which a cell belongs to the object. */
   readonly maskThreshold: number;
-  /** Whether a pixel of exactly that probability belongs to it. Default inclusive. */
-  readonly maskThresholdRule?: 'inclusive' | 'exclusive';
+  /** How masks become pixels. Default torchvision's. */
+  readonly maskRule?: MaskRule;
 }
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {
+  const { maskRule = CONVENTIONS.torchvision } = options;
   return scope(() => {
     const scaleX = Math.fround(image.originalWidth / image.width);
     const scaleY = Math.fround(image.originalHeight / image.height);
@@ -41,7 +45,8 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
           height: image.originalHeight,
           width: image.originalWidth,
           threshold: options.maskThreshold,
-          strict: options.maskThresholdRule === 'exclusive',
+          strict: maskRule.maskThreshold === 'exclusive',
+          padding: maskRule.maskPadding,
         })
       : undefined;
     return labels.map((label, index) => {

@@ -1,7 +1,21 @@
-// How large a model is and how much it computes: parameters, and multiply-accumulates of convolutions and linear layers,
-// counted from the shapes that really pass through them.
-import { Conv2d, ConvTranspose2d, Linear, type Module, noGrad, scope, zeros } from '@goshawk/torch';
+// How large a model is and how much it computes: parameters, multiply-accumulates of convolutions and linear layers, and
+// FLOPs as mmdetection counts them, from the shapes that pass through the layers. Nothing is computed.
+import {
+  AffineChannel2d,
+  BatchNorm2d,
+  Conv2d,
+  ConvTranspose2d,
+  FrozenBatchNorm2d,
+  GroupNorm,
+  Linear,
+  type Module,
+  noGrad,
+  scope,
+  type Tensor,
+  zeros,
+} from '@goshawk/torch';
 import type { Detector } from './detector.js';
+import { withShapesAlone } from './shapes-alone.js';
 import type { HeightWidth } from './structures.js';
 
 /** A module with everything below it. */
@@ -13,6 +27,12 @@ export interface ModuleComplexity {
   readonly learningParameters: number;
   /** Multiply-accumulates of one image; norms, activations, pooling and RoIAlign are not counted. */
   readonly macs: number;
+  /**
+   * What mmdetection 1.x calls FLOPs (tools/get_flops.py): multiply-accumulates and biases, 2 for every element of a batch
+   * norm, 1 for every one of a ReLU or maximum (they count for the layer before them); transposed convolutions are taken
+   * at the output's positions, so that one of stride 2 counts four times.
+   */
+  readonly flops: number;
   readonly children: readonly ModuleComplexity[];
 }
 
@@ -22,70 +42,92 @@ export interface ModuleComplexity {
  */
 export const COUNTED_ROIS = { box: 1000, mask: 100 } as const;
 
-/**
- * Runs the model once on an empty image of `size` (padded, network pixels) and counts.
- * The mask predictor computes one class a RoI; counted is its convolution to all classes, as the literature does.
- */
-export function modelComplexity(model: Detector, [height, width]: HeightWidth): ModuleComplexity {
-  const macs = new Map<Module, number>();
-  const add = (layer: Module, count: number): void => {
-    macs.set(layer, (macs.get(layer) ?? 0) + count);
-  };
-  const wasTraining = model.training;
-  const restore = countCalls(model, add);
-  model.eval();
-  try {
-    noGrad(() =>
-      scope(() => model.runLayers(zeros([1, 3, height, width]).to({ memoryFormat: 'channels_last' }), COUNTED_ROIS)),
-    );
-  } finally {
-    restore();
-    model.train(wasTraining);
-  }
-  return summarise('', model, macs);
+interface Count {
+  macs: number;
+  flops: number;
 }
 
-/** Lets the layers below `model` report their multiply-accumulates; the returned function ends it. */
-function countCalls(model: Module, add: (layer: Module, macs: number) => void): () => void {
-  const counted: Module[] = [];
+/**
+ * Counts a model for one image of `size` (padded, network pixels).
+ * @param build makes the model; it has shapes alone and ends with this call
+ * The mask predictor computes one class a RoI; counted is its convolution to all classes, as the literature does.
+ */
+export function modelComplexity(build: () => Detector, [height, width]: HeightWidth): ModuleComplexity {
+  const counts = new Map<Module, Count>();
+  let latest: Module | undefined;
+  const add = (layer: Module, macs: number, flops: number): void => {
+    const count = counts.get(layer) ?? { macs: 0, flops: 0 };
+    counts.set(layer, { macs: count.macs + macs, flops: count.flops + flops });
+    latest = layer;
+  };
+  const observe = (name: string, elements: () => number): void => {
+    if (latest && ELEMENTWISE.has(name)) add(latest, 0, elements());
+  };
+  return withShapesAlone(
+    () =>
+      scope(() => {
+        const model = build();
+        countCalls(model, add);
+        noGrad(() => model.runLayers(zeros([1, 3, height, width]), COUNTED_ROIS));
+        return summarise('', model, counts);
+      }),
+    (name, args) => observe(name, () => (args[0] as Tensor).length),
+  );
+}
+
+const ELEMENTWISE: ReadonlySet<string> = new Set(['aten::relu', 'aten::relu_', 'aten::max_pool2d']);
+
+/** Lets the layers below `model` report what they compute. */
+function countCalls(model: Module, add: (layer: Module, macs: number, flops: number) => void): void {
   for (const layer of model.modules()) {
     if (layer instanceof Conv2d) {
-      // Not forward(): a convolution with a frozen norm folded in is called by convolve() alone.
+      // Not forward(): a convolution with a fixed norm folded in is called by convolve() alone.
       layer.convolve = (input, weight, bias) => {
         const output = Conv2d.prototype.convolve.call(layer, input, weight, bias);
-        add(layer, output.length * (weight.length / weight.size(0)));
+        const macs = output.length * (weight.length / weight.size(0));
+        const norm = weight === layer.weight ? 0 : 2 * output.length;
+        add(layer, macs, macs + (layer.bias ? output.length : 0) + norm);
         return output;
       };
     } else if (layer instanceof ConvTranspose2d) {
       layer.forward = (input) => {
-        add(layer, input.length * (layer.weight.length / layer.weight.size(0)));
-        return ConvTranspose2d.prototype.forward.call(layer, input);
+        const output = ConvTranspose2d.prototype.forward.call(layer, input);
+        const ofPosition = layer.weight.length / layer.weight.size(0);
+        const positions = output.length / output.size(1);
+        add(layer, input.length * ofPosition, positions * layer.weight.length + (layer.bias ? output.length : 0));
+        return output;
       };
     } else if (layer instanceof Linear) {
       layer.forward = (input) => {
-        add(layer, input.length * layer.weight.size(0));
+        const macs = input.length * layer.weight.size(0);
+        add(layer, macs, macs);
         return Linear.prototype.forward.call(layer, input);
       };
-    } else continue;
-    counted.push(layer);
-  }
-  return () => {
-    // The own properties go; the class's methods show again.
-    for (const layer of counted) {
-      Reflect.deleteProperty(layer, 'convolve');
-      if (!(layer instanceof Conv2d)) Reflect.deleteProperty(layer, 'forward');
+    } else if (
+      layer instanceof BatchNorm2d ||
+      layer instanceof FrozenBatchNorm2d ||
+      layer instanceof AffineChannel2d ||
+      layer instanceof GroupNorm
+    ) {
+      const forward = layer.forward.bind(layer);
+      layer.forward = (input: Tensor) => {
+        add(layer, 0, 2 * input.length);
+        return forward(input);
+      };
     }
-  };
+  }
 }
 
-function summarise(name: string, module: Module, macs: ReadonlyMap<Module, number>): ModuleComplexity {
+function summarise(name: string, module: Module, counts: ReadonlyMap<Module, Count>): ModuleComplexity {
   const parameters = module.parameters();
   const lengths = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
+  const own = module.modules().flatMap((part) => counts.get(part) ?? []);
   return {
     name,
     parameters: lengths(parameters),
     learningParameters: lengths(parameters.filter((parameter) => parameter.requiresGrad)),
-    macs: module.modules().reduce((sum, part) => sum + (macs.get(part) ?? 0), 0),
-    children: Array.from(module.namedChildren(), ([child, part]) => summarise(child, part, macs)),
+    macs: own.reduce((sum, { macs }) => sum + macs, 0),
+    flops: own.reduce((sum, { flops }) => sum + flops, 0),
+    children: Array.from(module.namedChildren(), ([child, part]) => summarise(child, part, counts)),
   };
 }

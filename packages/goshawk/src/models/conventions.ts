@@ -1,4 +1,5 @@
-// Where the systems that detectors come from differ beyond their options: each difference has a name here and nowhere else.
+// Where the systems that two-stage detectors come from differ beyond their options: each difference has a name here and
+// nowhere else.
 
 /** `continuous`: a box is x2 - x1 wide. `inclusive`: x2 is its last pixel, it is x2 - x1 + 1 wide. */
 export type BoxConvention = 'continuous' | 'inclusive';
@@ -6,10 +7,14 @@ export type BoxConvention = 'continuous' | 'inclusive';
 export interface Conventions {
   /** Of every width, area, IoU, offset and border. Inclusive boxes also suppress at an IoU equal to the threshold. */
   readonly boxes: BoxConvention;
+  /** Whether a refined box also shrinks to no less than 16 / 1000 of its reference. */
+  readonly boundsShrinking: boolean;
   /** How the anchors of a cell are rounded and centred. */
-  readonly anchorCells: 'torchvision' | 'detectron';
+  readonly anchorCells: 'torchvision' | 'detectron' | 'mmdetection';
   /** How anchors are drawn for the loss: without repeats, or Detectron's way (see drawAnchors). */
   readonly anchorDraw: 'distinct' | 'detectron';
+  /** Of the boxes that reach an object's best IoU: they keep their own best object, or the object claims them. */
+  readonly bestAnchors: 'own_object' | 'claimed';
   /**
    * What the first stage's losses are divided by. `sampled`: the anchors drawn in the batch. `capacity`: with several
    * levels, the anchors that could be drawn (classes), and the anchors drawn in each image (boxes).
@@ -17,43 +22,99 @@ export interface Conventions {
   readonly anchorLoss: 'sampled' | 'capacity';
   /** Where proposals end in evaluation: at the image, or at the padded batch. In training always at the image. */
   readonly proposalBorder: 'image' | 'batch';
-  /** In whose pixels proposals meet objects, boxes are refined and overlaps of detections are measured. */
+  /** Whether a proposal's centre must lie inside, and its smallest size is meant in image pixels. */
+  readonly proposalSize: 'network' | 'image';
+  /** In whose pixels proposals meet objects and boxes are refined. */
   readonly secondStage: 'network' | 'image';
-  /** Where 1e-6 is added when a box's level follows from its size: to the size's logarithm, or to the size. */
-  readonly levelEpsilon: 'logarithm' | 'size';
+  /** In whose pixels overlaps of detections are measured. */
+  readonly suppression: 'network' | 'image';
+  /** How a box finds its level of the pyramid. */
+  readonly roiLevels: RoiLevelRule;
+  /**
+   * Where RoIAlign's region ends: at the box's corner, at least one cell from its start; or one pixel behind the corner,
+   * however near that is (mmdetection 1's RoIAlign).
+   */
+  readonly roiEnd: 'corner' | 'next_pixel';
   /** Detections beyond the limit: the best are kept in order, or all that reach the score of the last. */
   readonly detectionLimit: 'count' | 'score';
-  /** What a mask learns: the image's mask cut to the box by RoIAlign, or the polygons drawn inside the box. */
-  readonly maskTargets: 'cropped' | 'polygons';
+  /**
+   * What a mask learns: the image's mask cut to the box by RoIAlign; the polygons drawn inside the box; or the mask's
+   * whole pixels inside the box, resized as OpenCV resizes bytes.
+   */
+  readonly maskTargets: 'cropped' | 'polygons' | 'resized';
   /** Whether a pixel of exactly the threshold's probability belongs to a mask. */
   readonly maskThreshold: 'inclusive' | 'exclusive';
+  /** Cells of zeros around a mask before it is enlarged to its box. */
+  readonly maskPadding: 0 | 1;
+}
+
+/** Level = floor(log2(size / 224) + 4), Feature Pyramid Networks' equation 1, kept from falling short by an epsilon. */
+export interface RoiLevelRule {
+  /** What the epsilon is added to: the logarithm, or size / 224. */
+  readonly epsilonTo: 'logarithm' | 'size';
+  readonly epsilon: number;
+  /** The number of the finest level: that of its stride, or 2 whatever it is. */
+  readonly finest: 'stride' | 'two';
 }
 
 const torchvision: Conventions = {
   boxes: 'continuous',
+  boundsShrinking: false,
   anchorCells: 'torchvision',
   anchorDraw: 'distinct',
+  bestAnchors: 'own_object',
   anchorLoss: 'sampled',
   proposalBorder: 'image',
+  proposalSize: 'network',
   secondStage: 'network',
-  levelEpsilon: 'logarithm',
+  suppression: 'network',
+  roiLevels: { epsilonTo: 'logarithm', epsilon: 1e-6, finest: 'stride' },
+  roiEnd: 'corner',
   detectionLimit: 'count',
   maskTargets: 'cropped',
   maskThreshold: 'inclusive',
+  maskPadding: 1,
 };
 
 // Read off Detectron.pytorch, which follows Facebook's Detectron.
 const detectron: Conventions = {
   boxes: 'inclusive',
+  boundsShrinking: false,
   anchorCells: 'detectron',
   anchorDraw: 'detectron',
+  bestAnchors: 'own_object',
   anchorLoss: 'capacity',
   proposalBorder: 'batch',
+  proposalSize: 'image',
   secondStage: 'image',
-  levelEpsilon: 'size',
+  suppression: 'image',
+  roiLevels: { epsilonTo: 'size', epsilon: 1e-6, finest: 'stride' },
+  roiEnd: 'corner',
   detectionLimit: 'score',
   maskTargets: 'polygons',
   maskThreshold: 'exclusive',
+  maskPadding: 1,
 };
 
-export const CONVENTIONS = { torchvision, detectron } as const;
+// mmdetection 1.1: anchor_head.py, max_iou_assigner.py, single_level.py, bbox_nms.py, mask_target.py, fcn_mask_head.py.
+const mmdetection: Conventions = {
+  boxes: 'inclusive',
+  boundsShrinking: true,
+  anchorCells: 'mmdetection',
+  anchorDraw: 'distinct',
+  bestAnchors: 'claimed',
+  anchorLoss: 'sampled',
+  proposalBorder: 'image',
+  proposalSize: 'network',
+  secondStage: 'network',
+  suppression: 'image',
+  // There the size is divided by 56, a quarter of 224, before 1e-6 is added.
+  roiLevels: { epsilonTo: 'size', epsilon: 1e-6 / 4, finest: 'two' },
+  roiEnd: 'next_pixel',
+  detectionLimit: 'count',
+  maskTargets: 'resized',
+  maskThreshold: 'exclusive',
+  maskPadding: 0,
+};
+
+export const CONVENTIONS = { torchvision, detectron, mmdetection } as const;

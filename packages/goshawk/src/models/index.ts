@@ -4,7 +4,7 @@ export * from './complexity.js';
 export { CONVENTIONS, type Conventions } from './conventions.js';
 export * from './detector.js';
 export * from './detectors/rcnn.js';
-export { RetinaNet, type RetinaNetOptions } from './detectors/retinanet.js';
+export { RetinaNet, type RetinaNetOptions, retinaClasses } from './detectors/retinanet.js';
 export { type FeatureExtractor, ResNetFpn } from './feature-extractor.js';
 export type { Candidates } from './roi-heads/select-detections.js';
 export { type Draws, evenDraws, randomDraws } from './sampling.js';

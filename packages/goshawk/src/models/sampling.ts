@@ -1,5 +1,5 @@
 // Which anchors and proposals are compared with which objects, and which of them a step learns from.
-import { matchAnchors, ops, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
+import { boxIou, matchAnchors, ops, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
 import type { BoxConvention } from './conventions.js';
 
 export interface MatchOptions {
@@ -11,6 +11,10 @@ export interface MatchOptions {
   readonly allowLowQuality: boolean;
   /** Default continuous. */
   readonly convention?: BoxConvention;
+  /** Whether an object takes its best boxes from objects that they overlap more (mmdetection). Default false. */
+  readonly lastClaims?: boolean;
+  /** With allowLowQuality: only objects whose best IoU reaches this have best boxes. Default 0. */
+  readonly lowestBestIou?: number;
 }
 
 /** Match of a box with no object: background. */
@@ -20,12 +24,15 @@ export const IGNORED = -2;
 
 /** For each of the [A, 4] boxes the index of its object among the [G, 4] ones, or BACKGROUND, or IGNORED; [A] int64. */
 export function matchBoxes(objects: Tensor, boxes: Tensor, options: MatchOptions): Tensor {
-  return matchAnchors(objects, boxes, {
-    low: options.backgroundIou,
-    high: options.foregroundIou,
-    allowLowQuality: options.allowLowQuality,
-    plusOne: options.convention === 'inclusive',
-  });
+  const { allowLowQuality, lastClaims, lowestBestIou = 0 } = options;
+  const plusOne = options.convention === 'inclusive';
+  const thresholds = { low: options.backgroundIou, high: options.foregroundIou, plusOne };
+  const matches = matchAnchors(objects, boxes, { ...thresholds, allowLowQuality, lastClaims });
+  if (!allowLowQuality || lowestBestIou === 0 || objects.size(0) === 0 || boxes.size(0) === 0) return matches;
+  const best = ops.amax(boxIou(objects, boxes, { plusOne }), { dim: 1 });
+  const isPoor = ops.lt(ops.index_select(best, 0, ops.clamp(matches, { min: 0 })), lowestBestIou);
+  const plain = matchAnchors(objects, boxes, thresholds);
+  return ops.where(ops.logical_and(isPoor, ops.ge(matches, 0)), plain, matches);
 }
 
 export interface SampleOptions {

@@ -42,6 +42,9 @@ export const rpnSchema = z
     scoreThreshold: fraction().default(0).describe('Proposals below this score are dropped.'),
     foregroundIou: fraction().default(0.7).describe('An anchor with at least this IoU with an object is a positive.'),
     backgroundIou: fraction().default(0.3).describe('An anchor below this IoU with every object is a negative.'),
+    lowestBestIou: fraction()
+      .default(0)
+      .describe("An object's best anchors are positives from this IoU on, also below foregroundIou."),
     batchSizePerImage: count().default(256).describe('Anchors drawn of an image for the loss.'),
     positiveFraction: fraction().default(0.5).describe('The largest share of positives among them.'),
     minSize: z.number().min(0).default(1e-3).describe('Proposals with a shorter side, in network pixels, are dropped.'),

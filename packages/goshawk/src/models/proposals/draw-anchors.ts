@@ -9,6 +9,8 @@ export interface DrawAnchorsOptions {
   readonly backgroundIou: number;
   readonly batchSizePerImage: number;
   readonly positiveFraction: number;
+  /** An object's best anchors are positive from this IoU on. Default 0. */
+  readonly lowestBestIou?: number;
   /** Anchors that reach further beyond the image, in pixels, take no part. Absent: all take part. */
   readonly straddle?: number;
 }
@@ -40,6 +42,8 @@ export function drawAnchors(
     ...thresholds,
     allowLowQuality: true,
     convention: conventions.boxes,
+    lastClaims: conventions.bestAnchors === 'claimed',
+    lowestBestIou: options.lowestBestIou,
   });
   const sample =
     conventions.anchorDraw === 'distinct'

@@ -22,7 +22,7 @@ export interface RpnOptions extends DrawAnchorsOptions {
   readonly collectImages?: number;
   readonly nmsThreshold: number;
   readonly scoreThreshold: number;
-  /** Network pixels; with inclusive boxes image pixels. */
+  /** Network pixels, or image pixels where the conventions say so. */
   readonly minSize: number;
   /** Of the head's 3x3 convolution. Default: as many as come in. */
   readonly hiddenChannels?: number;
@@ -128,7 +128,7 @@ export class RegionProposalNetwork extends Module {
     levels: readonly Tensor[],
   ): ScoredBoxes {
     const mode = this.training ? 'train' : 'test';
-    const convention = this.#conventions.boxes;
+    const { boxes: convention, boundsShrinking } = this.#conventions;
     const boxes: Tensor[] = [];
     const scores: Tensor[] = [];
     const groups: Tensor[] = [];
@@ -138,7 +138,9 @@ export class RegionProposalNetwork extends Module {
       const [top, index] = ops.topk(objectness, count, { dim: 0 });
       const chosenOffsets = ops.index_select(ops.select(offsets[level]!, 0, image), 0, index).to('float32');
       const chosenAnchors = ops.index_select(levels[level]!, 0, index);
-      boxes.push(ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS, { convention }), 1, 0));
+      boxes.push(
+        ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS, { convention, boundsShrinking }), 1, 0),
+      );
       scores.push(ops.sigmoid(top));
       groups.push(ops.full_like(index, level));
     }
@@ -165,7 +167,7 @@ export class RegionProposalNetwork extends Module {
 
   #isLargeEnough(boxes: Tensor, [height, width]: HeightWidth, scale: number): Tensor {
     const { minSize } = this.#options;
-    if (this.#conventions.boxes === 'continuous') return atLeast(boxes, minSize);
+    if (this.#conventions.proposalSize === 'network') return atLeast(boxes, minSize, this.#conventions.boxes);
     // Detectron's filter: the size is meant in image pixels, and the centre lies inside.
     const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: -1 }) as [Tensor, Tensor, Tensor, Tensor];
     const middle = (from: Tensor, to: Tensor): Tensor => ops.add(from, ops.div(ops.add(ops.sub(to, from), 1), 2));

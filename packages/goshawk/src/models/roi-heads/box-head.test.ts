@@ -28,7 +28,7 @@ const logitsOf = (rows: readonly (readonly number[])[]): Tensor =>
 
 /** Detections in an image of 100 x 100 pixels. */
 function select(prediction: BoxPrediction, proposals: Tensor, settings: typeof options): Detections {
-  const candidates = candidatesOf(prediction, proposals, [100, 100], settings, CONVENTIONS.torchvision);
+  const candidates = candidatesOf(prediction, proposals, [100, 100], { x: 1, y: 1 }, settings, CONVENTIONS.torchvision);
   return selectDetections(candidates, settings, CONVENTIONS.torchvision);
 }
 

@@ -4,6 +4,7 @@ import { cropMaskTargets, ops, type Tensor, tensor } from '@goshawk/torch';
 import { binaryCrossEntropyMean, zeroLoss } from '../losses.js';
 import type { HeightWidth, MaskTargets } from '../structures.js';
 import { maskPolygons } from './mask-polygons.js';
+import { resizeMasksInside } from './mask-resize.js';
 
 export interface MaskSample {
   /** [P, 4] xyxy proposals, network pixels. */
@@ -44,4 +45,22 @@ export function drawnMasks(boxes: Tensor, objects: readonly Polygons[], resoluti
   const corners = boxes.toFloat32Array();
   const pixels = maskPolygons(corners, objects, resolution);
   return tensor(pixels, { shape: [corners.length / 4, resolution, resolution], device: boxes.device });
+}
+
+/**
+ * [sum of P, M, M] float32: the whole pixels of the objects' masks inside the proposals, resized as OpenCV resizes bytes, so
+ * that a cell is 0 or 1 (mmdetection 1's mask_target.py).
+ */
+export function resizedMasks(samples: readonly MaskSample[], resolution: number): Tensor {
+  const goals = samples.map(({ proposals, objects, masks }) => {
+    const goal = resizeMasksInside(
+      proposals.toFloat32Array(),
+      objects.toNumbers(),
+      masks.pixels.toTypedArray() as Uint8Array,
+      masks.crops.toNumbers(),
+      resolution,
+    );
+    return tensor(goal, { shape: [proposals.size(0), resolution, resolution], device: proposals.device });
+  });
+  return ops.cat(goals);
 }

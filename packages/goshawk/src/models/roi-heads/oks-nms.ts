@@ -1,8 +1,5 @@
 // Non-maximum suppression of persons by the similarity of their keypoints (Detectron's nms_oks).
-import { cocoPersonSigmas } from '@goshawk/core';
-
-// Of keypoint sets other than COCO's person: a middling one of those.
-const OTHER_SIGMA = 0.05;
+import { oksSigmas } from '@goshawk/core';
 
 /**
  * Keeps a person unless a better one, by the mean logit of its keypoints, is more similar than `threshold`.
@@ -15,6 +12,7 @@ export function suppressSimilarPersons(keypoints: Float32Array, boxes: Float32Ar
   const count = persons === 0 ? 0 : keypoints.length / persons / 4;
   const value = (person: number, point: number, column: number): number =>
     keypoints[(person * count + point) * 4 + column]!;
+  const sigmas = oksSigmas(count);
   const points = Array.from({ length: count }, (_, point) => point);
   const means = Array.from({ length: persons }, (_, person) =>
     points.reduce((sum, point) => sum + value(person, point, 2) / count, 0),
@@ -23,7 +21,7 @@ export function suppressSimilarPersons(keypoints: Float32Array, boxes: Float32Ar
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = boxes.subarray(person * 4, person * 4 + 4);
     const area = (x2 - x1 + 1) * (y2 - y1 + 1);
     const sum = points.reduce((total, point) => {
-      const sigma = 2 * (count === cocoPersonSigmas.length ? cocoPersonSigmas[point]! : OTHER_SIGMA);
+      const sigma = 2 * sigmas[point]!;
       const dx = value(other, point, 0) - value(person, point, 0);
       const dy = value(other, point, 1) - value(person, point, 1);
       return total + Math.exp(-(dx * dx + dy * dy) / (sigma * sigma) / (area + Number.EPSILON) / 2);

@@ -10,7 +10,7 @@ import { boxLosses } from './box-loss.js';
 import { KeypointHead, KeypointPredictor } from './keypoint-head.js';
 import { hasKeypointInside, keypointCells, keypointLoss } from './keypoint-loss.js';
 import { MaskPredictor, makeMaskHead, type Stage5MaskHead } from './mask-head.js';
-import { croppedMasks, drawnMasks, maskLoss } from './mask-loss.js';
+import { croppedMasks, drawnMasks, maskLoss, resizedMasks } from './mask-loss.js';
 import { poolRois, type RoiPoolerOptions } from './roi-pooler.js';
 import { type RoiSample, sampleProposals, toNetwork, toSecondStage } from './sample-proposals.js';
 import { type Candidates, candidatesOf } from './select-detections.js';
@@ -96,7 +96,7 @@ export class RoiHeads extends Module {
         };
         const size = (conventions.secondStage === 'image' ? batch.originals : batch.sizes)[image]!;
         const measured = toSecondStage(boxes, batch.scales[image]!, conventions);
-        return candidatesOf(prediction, measured, size, box, conventions);
+        return candidatesOf(prediction, measured, size, batch.scales[image]!, box, conventions);
       });
       start += count;
       return own;
@@ -147,7 +147,7 @@ export class RoiHeads extends Module {
 
   #networkBoxes(batch: ImageBatch, found: readonly Detections[]): Tensor[] {
     return found.map((own, image) =>
-      own.pixels === 'network' ? own.boxes : toNetwork(own.boxes, batch.scales[image]!, this.#options.conventions),
+      own.pixels === 'network' ? own.boxes : toNetwork(own.boxes, batch.scales[image]!),
     );
   }
 
@@ -173,28 +173,34 @@ export class RoiHeads extends Module {
           labels,
         );
     const resolution = logits.size(1);
-    const { mask, conventions } = this.#options;
-    const goals = noGrad(() =>
-      scope(() =>
-        conventions.maskTargets === 'polygons'
-          ? ops.cat(
-              positive.map((own, image) =>
-                drawnMasks(own.boxes, polygonsOf(targets[image]!, image, batch, conventions), resolution),
-              ),
-            )
-          : croppedMasks(
-              positive.map((own, image) => ({
-                proposals: own.rois,
-                objects: own.objects,
-                masks: required(targets[image]!.masks, image, 'masks'),
-                size: batch.sizes[image]!,
-              })),
-              resolution,
-            ),
-      ),
-    );
+    const { mask } = this.#options;
+    const goals = noGrad(() => scope(() => this.#maskGoals(batch, positive, targets, resolution)));
     const loss = maskLoss(logits, goals);
     return mask!.lossWeight === 1 ? loss : ops.mul(loss, mask!.lossWeight);
+  }
+
+  #maskGoals(
+    batch: ImageBatch,
+    positive: readonly { readonly rois: Tensor; readonly boxes: Tensor; readonly objects: Tensor }[],
+    targets: readonly Targets[],
+    resolution: number,
+  ): Tensor {
+    const { conventions } = this.#options;
+    if (conventions.maskTargets === 'polygons')
+      return ops.cat(
+        positive.map((own, image) =>
+          drawnMasks(own.boxes, polygonsOf(targets[image]!, image, batch, conventions), resolution),
+        ),
+      );
+    const samples = positive.map((own, image) => ({
+      proposals: own.rois,
+      objects: own.objects,
+      masks: required(targets[image]!.masks, image, 'masks'),
+      size: batch.sizes[image]!,
+    }));
+    return conventions.maskTargets === 'cropped'
+      ? croppedMasks(samples, resolution)
+      : resizedMasks(samples, resolution);
   }
 
   /**

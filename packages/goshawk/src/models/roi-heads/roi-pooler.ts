@@ -1,5 +1,5 @@
 // Features of boxes, cut out of one map or of the level of a feature pyramid that a box's size asks for.
-import { ops, roiAlignMultilevel, roiPool, type Tensor } from '@goshawk/torch';
+import { ops, roiAlignMultilevel, roiPool, type Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import type { Features } from '../structures.js';
 import { roiCrop } from './roi-crop.js';
@@ -15,24 +15,25 @@ export interface RoiPoolerOptions {
 // Feature Pyramid Networks, equation 1: a box of 224 pixels, ImageNet's size, belongs to level 4.
 const CANONICAL_SIZE = 224;
 const CANONICAL_LEVEL = 4;
-// Keeps sizes that are exact powers of two on their level in spite of rounding; torchvision's value.
-const LEVEL_EPSILON = 1e-6;
 
 /** Index into the levels (finest first) of each [K, 4] xyxy box, int64. */
 export function assignLevels(
   boxes: Tensor,
   finestLevel: number,
   levelCount: number,
-  { boxes: convention, levelEpsilon }: Pick<Conventions, 'boxes' | 'levelEpsilon'> = CONVENTIONS.torchvision,
+  {
+    boxes: convention,
+    roiLevels: { epsilonTo, epsilon },
+  }: Pick<Conventions, 'boxes' | 'roiLevels'> = CONVENTIONS.torchvision,
 ): Tensor {
   const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: 1 }) as [Tensor, Tensor, Tensor, Tensor];
   const last = convention === 'inclusive' ? 1 : 0;
   const size = ops.sqrt(ops.mul(ops.add(ops.sub(x2, x1), last), ops.add(ops.sub(y2, y1), last)));
   const relative = ops.div(size, CANONICAL_SIZE);
   const logarithm =
-    levelEpsilon === 'size'
-      ? ops.add(ops.log2(ops.add(relative, LEVEL_EPSILON)), CANONICAL_LEVEL)
-      : ops.add(ops.add(ops.log2(relative), CANONICAL_LEVEL), LEVEL_EPSILON);
+    epsilonTo === 'size'
+      ? ops.add(ops.log2(ops.add(relative, epsilon)), CANONICAL_LEVEL)
+      : ops.add(ops.add(ops.log2(relative), CANONICAL_LEVEL), epsilon);
   const level = ops.floor(logarithm);
   const coarsest = finestLevel + levelCount - 1;
   return ops.sub(ops.clamp(level, { min: finestLevel, max: coarsest }), finestLevel).to('int64');
@@ -54,21 +55,23 @@ export function poolRois(
   boxes: readonly Tensor[],
   strides: readonly number[],
   { poolSize, pooling, samplingRatio }: RoiPoolerOptions,
-  conventions: Pick<Conventions, 'boxes' | 'levelEpsilon'> = CONVENTIONS.torchvision,
+  conventions: Pick<Conventions, 'boxes' | 'roiLevels' | 'roiEnd'> = CONVENTIONS.torchvision,
 ): Tensor {
   const rois = roisOf(boxes);
   const scales = strides.map((stride) => 1 / stride);
   const corners = ops.narrow(rois, 1, 1, 4);
+  const finest = conventions.roiLevels.finest === 'two' ? 2 : Math.round(Math.log2(strides[0] ?? 1));
   const levels =
     features.length === 1
       ? ops.new_zeros(rois, [rois.size(0)]).to('int64')
-      : assignLevels(corners, Math.round(Math.log2(strides[0] ?? 1)), features.length, conventions);
+      : assignLevels(corners, finest, features.length, conventions);
   if (pooling === 'align') {
-    return roiAlignMultilevel(features, rois, levels, {
+    const isCorner = conventions.roiEnd === 'corner';
+    return roiAlignMultilevel(features, isCorner ? rois : toNextPixel(rois, levels, strides), levels, {
       spatialScales: scales,
       outputSize: poolSize,
       samplingRatio,
-      aligned: false,
+      aligned: !isCorner,
     });
   }
   const poolOne = (feature: Tensor, own: Tensor, spatialScale: number): Tensor =>
@@ -87,4 +90,19 @@ export function poolRois(
   });
   if (pooled.length === 0) return ops.new_zeros(features[0]!, [0, features[0]!.size(1), poolSize, poolSize]);
   return ops.index_select(ops.cat(pooled), 0, ops.argsort(ops.cat(places)));
+}
+
+/**
+ * RoIs that end one pixel behind their corner. The kernel's aligned form sets no smallest size, but moves RoIs by half a
+ * cell: they are moved back before.
+ */
+function toNextPixel(rois: Tensor, levels: Tensor, strides: readonly number[]): Tensor {
+  const halfCells = tensor(
+    strides.map((stride) => stride / 2),
+    { device: rois.device },
+  );
+  const moved = ops.unsqueeze(ops.index_select(halfCells, 0, levels), 1);
+  const ends = tensor([0, 0, 1, 1], { device: rois.device });
+  const corners = ops.add(ops.add(ops.narrow(rois, 1, 1, 4), ends), moved);
+  return ops.cat([ops.narrow(rois, 1, 0, 1), corners], { dim: 1 });
 }

@@ -22,14 +22,19 @@ export interface RoiSample {
   readonly positives: number;
 }
 
-/** Boxes [N, 4] of network pixels in those of the second stage. */
-export function toSecondStage(boxes: Tensor, scale: Scale, conventions: Conventions): Tensor {
-  return conventions.secondStage === 'network' ? boxes : ops.div(boxes, scaleRow(boxes, scale));
+/** Boxes [..., 4] of network pixels in image pixels. */
+export function toImage(boxes: Tensor, scale: Scale): Tensor {
+  return ops.div(boxes, scaleRow(boxes, scale));
 }
 
-/** And back. */
-export function toNetwork(boxes: Tensor, scale: Scale, conventions: Conventions): Tensor {
-  return conventions.secondStage === 'network' ? boxes : ops.mul(boxes, scaleRow(boxes, scale));
+/** Boxes [..., 4] of image pixels in network pixels. */
+export function toNetwork(boxes: Tensor, scale: Scale): Tensor {
+  return ops.mul(boxes, scaleRow(boxes, scale));
+}
+
+/** Boxes [N, 4] of network pixels in those that the conventions measure the second stage in. */
+export function toSecondStage(boxes: Tensor, scale: Scale, conventions: Conventions): Tensor {
+  return conventions.secondStage === 'network' ? boxes : toImage(boxes, scale);
 }
 
 function scaleRow(boxes: Tensor, { x, y }: Scale): Tensor {

@@ -4,8 +4,9 @@ import type { BoxHeadConfig } from '../../config/index.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { indicesWhere } from '../sampling.js';
-import type { Detections, HeightWidth } from '../structures.js';
+import type { Detections, HeightWidth, Scale } from '../structures.js';
 import type { BoxPrediction } from './box-head.js';
+import { toImage } from './sample-proposals.js';
 import { suppressDetections } from './suppress-detections.js';
 
 /** Every class of every proposal of one image. */
@@ -21,20 +22,27 @@ export interface Candidates {
 /**
  * @param proposals [P, 4] xyxy in the pixels that the conventions measure the second stage in
  * @param size of the image in these pixels
+ * @param scale network pixels an image pixel
  */
 export function candidatesOf(
   { logits, offsets }: BoxPrediction,
   proposals: Tensor,
   size: HeightWidth,
+  scale: Scale,
   config: Pick<BoxHeadConfig, 'regressionWeights'>,
   conventions: Conventions,
 ): Candidates {
   const convention = conventions.boxes;
-  const decoded = decodeBoxes(offsets.to('float32'), proposals, config.regressionWeights, { convention });
+  const decoded = decodeBoxes(offsets.to('float32'), proposals, config.regressionWeights, {
+    convention,
+    boundsShrinking: conventions.boundsShrinking,
+  });
   const foreground = (values: Tensor): Tensor => ops.narrow(values, 1, 1, values.size(1) - 1);
+  const clipped = foreground(clipBoxes(decoded, size, convention));
+  const isUnscaled = conventions.secondStage === 'network' && conventions.suppression === 'image';
   return {
-    pixels: conventions.secondStage,
-    boxes: foreground(clipBoxes(decoded, size, convention)),
+    pixels: conventions.suppression,
+    boxes: isUnscaled ? toImage(clipped, scale) : clipped,
     scores: foreground(ops.softmax(logits.to('float32'), -1)),
   };
 }
