@@ -5,7 +5,7 @@ import type { AugmentConfig, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import { CONVENTIONS, type Conventions, type Detections, type Detector } from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
-import { type ImageSizes, postProcess } from './post-process.js';
+import { type ImageSizes, type MaskRule, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
 import {
   type AugmentationOptions,
