@@ -101,16 +101,16 @@ describe('goshawk', () => {
     assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");
     assertRefused(
       ['evaluate', '--detections', 'x'],
-      "required option '--ground-truth <file>' not specified: see goshawk evaluate --help",
+      "required option '--ground-truth <path>' not specified: see goshawk evaluate --help",
     );
-    assertRefused(['data', 'stats', 'no.json'], 'no.json: no such file: check the path');
+    assertRefused(['data', 'stats', 'no.json'], 'no.json: not found: check the path');
     assertRefused(['weights', 'show', 'no.pth'], 'no.pth: no such file: check the path');
   });
 
   test('shows the stack of an error only with --debug', () => {
     const { code, err } = goshawk(['data', 'stats', 'no.json', '--debug']);
     assert.equal(code, 2);
-    assert.match(err, /^goshawk: no\.json: no such file: check the path\n.*\n {4}at /);
+    assert.match(err, /^goshawk: no\.json: not found: check the path\n.*\n {4}at /);
   });
 
   test('works on annotations and weights without libtorch', () => {

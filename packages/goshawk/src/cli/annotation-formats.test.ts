@@ -1,0 +1,172 @@
+// The commands on folders of PASCAL VOC and Cityscapes, run as a person runs them.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+
+const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
+let folder = '';
+
+function goshawk(...args: string[]): { code: number | null; out: string; err: string } {
+  const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
+  return { code: status, out: stdout, err: stderr };
+}
+
+function write(file: string, data: string | Uint8Array): void {
+  mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+  writeFileSync(path.join(folder, file), data);
+}
+
+const xml = (objects: string) => `<annotation><size><width>40</width><height>30</height></size>${objects}</annotation>`;
+const object = (name: string, corners: readonly number[], difficult = 0) =>
+  `<object><name>${name}</name><difficult>${difficult}</difficult><bndbox>${['xmin', 'ymin', 'xmax', 'ymax']
+    .map((key, i) => `<${key}>${corners[i]}</${key}>`)
+    .join('')}</bndbox></object>`;
+const grey = (width: number, height: number) =>
+  sharp({ create: { width, height, channels: 3, background: '#808080' } })
+    .png()
+    .toBuffer();
+
+before(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'goshawk-formats-'));
+  write('voc/Annotations/a.xml', xml(object('cup', [1, 1, 10, 10]) + object('fork', [11, 11, 30, 20], 1)));
+  write('voc/Annotations/b.xml', xml(object('cup', [21, 6, 40, 25])));
+  write('voc/ImageSets/Main/val.txt', 'a\nb\n');
+  for (const name of ['a', 'b']) write(`voc/JPEGImages/${name}.png`, await grey(40, 30));
+  // Ids of Cityscapes: a car of 12 x 12, a group of persons, void, road.
+  const square = (x: number, y: number, width: number, height: number) => [
+    [x, y],
+    [x + width, y],
+    [x + width, y + height],
+    [x, y + height],
+  ];
+  write(
+    'city/gtFine/val/ulm/ulm_1_gtFine_polygons.json',
+    JSON.stringify({
+      imgHeight: 30,
+      imgWidth: 40,
+      objects: [
+        { label: 'road', polygon: square(0, 0, 40, 30) },
+        { label: 'car', polygon: square(2, 2, 12, 12) },
+        { label: 'persongroup', polygon: square(20, 2, 10, 10) },
+        { label: 'static', polygon: square(20, 15, 10, 10) },
+      ],
+    }),
+  );
+  write('city/leftImg8bit/val/ulm/ulm_1_leftImg8bit.png', await grey(40, 30));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+describe('PASCAL VOC', () => {
+  test('check reads the folder, its set and its pictures', () => {
+    const { code, out } = goshawk('data', 'check', 'voc', '--image-set', 'val', '--images', 'voc/JPEGImages');
+    assert.equal(code, 0);
+    assert.equal(out, 'voc: nothing wrong (2 images, 3 annotations, 2 categories, 2 pictures decoded)\n');
+    assert.match(goshawk('data', 'stats', 'voc').out, /cup +1 +2 +2/);
+    assert.equal(goshawk('data', 'draw', 'voc', '--output', 'drawn').code, 0);
+  });
+
+  test('convert writes COCO, from which the same folder comes back', () => {
+    const coco = goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'val.json');
+    assert.match(
+      coco.out,
+      /^val\.json: 2 images, 3 annotations, 2 categories; its file names start from voc.JPEGImages\n$/,
+    );
+    const { images, annotations, categories } = JSON.parse(readFileSync(path.join(folder, 'val.json'), 'utf8'));
+    assert.deepEqual(images[0], { id: 1, file_name: 'a.png', width: 40, height: 30 });
+    assert.deepEqual(annotations[1].bbox, [10, 10, 20, 10]);
+    assert.deepEqual([annotations[0].ignore, annotations[1].ignore], [undefined, 1]);
+    assert.deepEqual(categories[1], { id: 2, name: 'fork' });
+    assert.equal(goshawk('data', 'convert', 'val.json', '--image-set', 'val', '--output', 'again').code, 0);
+    const second = goshawk('data', 'convert', 'again', '--image-set', 'val', '--output', 'again.json');
+    assert.equal(second.code, 0);
+    const read = (file: string) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as { annotations: object };
+    assert.deepEqual(read('again.json').annotations, read('val.json').annotations);
+  });
+
+  test('evaluate measures stored results by either convention, with difficult objects left aside', () => {
+    const found = [
+      { image_id: 1, category_id: 1, bbox: [0, 0, 10, 10], score: 0.9 },
+      { image_id: 1, category_id: 2, bbox: [10, 10, 20, 10], score: 0.8 },
+    ];
+    write('found.json', JSON.stringify(found));
+    const run = (type: string, truth = 'voc') =>
+      goshawk('evaluate', '--ground-truth', truth, '--detections', 'found.json', '--type', type, '--json');
+    // One of two cups: recall 0.5 at precision 1. The only fork is difficult: no AP.
+    assert.deepEqual(JSON.parse(run('voc').out), { type: 'voc', stats: { mAP: 0.5 } });
+    assert.equal(JSON.parse(run('voc07').out).stats.mAP, 6 / 11);
+    assert.equal(JSON.parse(run('voc', 'val.json').out).stats.mAP, 0.5);
+    assert.match(
+      goshawk('evaluate', '--ground-truth', 'voc', '--detections', 'found.json', '--type', 'voc').out,
+      /^fork +0 +-$/m,
+    );
+  });
+
+  test('a wrong set, file or class is one line', () => {
+    const line = (...args: string[]) => {
+      const { code, err } = goshawk(...args);
+      assert.equal(code, 2);
+      return err;
+    };
+    assert.match(line('data', 'stats', 'voc', '--image-set', 'train'), /the sets here are val\n$/);
+    assert.match(
+      line('data', 'convert', 'voc', '--classes', 'cup,knife', '--output', 'x.json'),
+      /a\.xml: object 2\.name is "fork" \(expected cup, knife\)/,
+    );
+    assert.match(line('data', 'stats', 'drawn'), /drawn: is a folder of no known format/);
+    assert.match(line('data', 'draw', 'val.json'), /val\.json: --images is missing/);
+  });
+});
+
+describe('Cityscapes', () => {
+  test('check, convert and evaluate take its folder and set', () => {
+    const check = goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');
+    assert.equal(check.out, 'city: nothing wrong (1 images, 2 annotations, 8 categories, 1 pictures decoded)\n');
+    const { out } = goshawk('data', 'convert', 'city', '--image-set', 'val', '--output', 'city.json');
+    assert.match(out, /the void regions have no place in it/);
+    const { annotations } = JSON.parse(readFileSync(path.join(folder, 'city.json'), 'utf8'));
+    assert.deepEqual(
+      annotations.map((one: { category_id: number; iscrowd: number; bbox: number[] }) => [
+        one.category_id,
+        one.iscrowd,
+        ...one.bbox,
+      ]),
+      [
+        [24, 1, 20, 2, 10, 10],
+        [26, 0, 2, 2, 12, 12],
+      ],
+    );
+    const car = annotations[1] as { segmentation: object };
+    const result = (score: number, category: number, segmentation: object) => ({
+      image_id: 1,
+      category_id: category,
+      score,
+      segmentation,
+    });
+    write(
+      'masks.json',
+      JSON.stringify([result(0.5, 26, car.segmentation), result(0.9, 26, [[20, 15, 30, 15, 30, 25, 20, 25]])]),
+    );
+    const evaluate = (truth: string, ...more: string[]) =>
+      goshawk(
+        'evaluate',
+        '--ground-truth',
+        truth,
+        ...more,
+        '--detections',
+        'masks.json',
+        '--type',
+        'cityscapes',
+        '--json',
+      );
+    // The better scored one lies on void: not wrong in the folder, wrong in the COCO file, which has no void.
+    assert.deepEqual(JSON.parse(evaluate('city', '--image-set', 'val').out).stats, { AP: 1, AP50: 1 });
+    assert.deepEqual(JSON.parse(evaluate('city.json').out).stats, { AP: 0.25, AP50: 0.25 });
+    assert.match(goshawk('data', 'stats', 'city').err, /Cityscapes needs the set: name one of val/);
+  });
+});
