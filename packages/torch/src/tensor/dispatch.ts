@@ -42,7 +42,42 @@ export function findOperator(name: string): NativeOperator {
   return operator;
 }
 
+/**
+ * Asked before the engine while it is installed: computes the call itself or hands it on with `proceed`.
+ * @param name such as `aten::add.Tensor`
+ */
+export type OperatorInterceptor = (
+  name: string,
+  args: readonly OpArgument[],
+  proceed: (args: readonly OpArgument[]) => OpResult,
+) => OpResult;
+
+let interceptor: OperatorInterceptor | undefined;
+
+/** Runs `body` with `intercept` between it and the engine; calls that `intercept` makes itself go to the engine. */
+export function interceptOperators<T>(intercept: OperatorInterceptor, body: () => T): T {
+  const outer = interceptor;
+  interceptor = intercept;
+  try {
+    return body();
+  } finally {
+    interceptor = outer;
+  }
+}
+
 export function callOperator(operator: NativeOperator, args: readonly OpArgument[]): OpResult {
+  if (interceptor === undefined) return callEngine(operator, args);
+  const asked = interceptor;
+  interceptor = undefined;
+  try {
+    const name = operator.schema.slice(0, operator.schema.indexOf('('));
+    return asked(name, args, (passed) => callEngine(operator, passed));
+  } finally {
+    interceptor = asked;
+  }
+}
+
+function callEngine(operator: NativeOperator, args: readonly OpArgument[]): OpResult {
   const plain: unknown[] = new Array(args.length);
   const expected = operator.arguments;
   for (let i = 0; i < args.length; i++) {

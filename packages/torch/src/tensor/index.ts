@@ -4,7 +4,15 @@ import '../ops/methods.js';
 export * from './autograd.js';
 export * from './create.js';
 export * from './device.js';
-export { callOp, callTensorOp, type OpArgument, type OpResult, operatorNames } from './dispatch.js';
+export {
+  callOp,
+  callTensorOp,
+  interceptOperators,
+  type OpArgument,
+  type OperatorInterceptor,
+  type OpResult,
+  operatorNames,
+} from './dispatch.js';
 export * from './dtype.js';
 export * from './indexing.js';
 export { EngineMissingError } from './native.js';
