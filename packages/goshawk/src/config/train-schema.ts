@@ -122,7 +122,7 @@ export const trainSchema = z
       .boolean()
       .default(false)
       .describe(
-        "Scale SGD's momentum with the learning rate where that changes by more than a tenth, as Detectron does.",
+        "Scale SGD's momentum with the learning rate where that changes by more than a tenth, as Detectron does; for slow warm-ups.",
       ),
     clipGradNorm: z.number().positive().optional().describe('Gradients are scaled down to this norm; absent: never.'),
     evaluateEvery: z

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
-import { CheckpointError, flushFolder, writeFileAtomically } from '@goshawk/torch';
+import { CheckpointError, flushFolder, writeFileAtomically } from '@goshawk/torch/checkpoint';
 
 /**
  * Writes a file, replacing the one that is there; its folder is made when missing.

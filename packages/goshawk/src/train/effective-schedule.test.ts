@@ -57,7 +57,22 @@ describe('effectiveSchedule', () => {
     // ceil(100 / 16) = 7
     assert.deepEqual([found.iterations, found.schedule.steps], [84, [56, 77]]);
     assert.equal('stepUnit' in found.schedule, false);
-    assert.match(found.explanation!, /; an epoch is 7 iterations: 12 epochs are 84 iterations; steps come at 56, 77$/);
+    assert.match(found.explanation!, /; an epoch is 7 iterations: the training is 84, steps come at 56, 77$/);
+  });
+
+  test("scales mmdetection's way, the rate and the warm-up: the rows of SpineNet's table", () => {
+    const spinenet = { epochs: 350, optimizer: { lr: 0.28 }, referenceBatchSize: 256, scaleWarmup: true };
+    const schedule = { warmupIterations: 2000, steps: [320, 340], stepUnit: 'epoch' };
+    for (const [batchSize, rate, warmup] of [
+      [128, 0.14, 4000],
+      [64, 0.07, 8000],
+      [48, 0.0525, 10667],
+      [24, 0.02625, 21333],
+    ] as const) {
+      const found = scheduleOf({ ...spinenet, schedule, batchSize });
+      assertNear(found.learningRate, rate);
+      assert.equal(found.schedule.warmupIterations, warmup);
+    }
   });
 
   test('leaves at least one iteration', () => {

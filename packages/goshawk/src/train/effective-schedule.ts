@@ -44,14 +44,14 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
     ...changed('warm-up', [schedule.warmupIterations], [warmupIterations]),
   ];
   const inEpochs = [
-    ...(train.epochs === undefined ? [] : [`${train.epochs} epochs are ${iterations} iterations`]),
+    ...(train.epochs === undefined ? [] : [`the training is ${iterations}`]),
     ...(stepUnit === 'epoch' && steps.length > 0 ? [`steps come at ${steps.join(', ')}`] : []),
   ];
   const sentences = [
     ...(changes.length > 0
       ? [`for ${imagesPerStep} images a step instead of ${reference}: ${changes.join('; ')}`]
       : []),
-    ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join('; ')}`] : []),
+    ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join(', ')}`] : []),
   ];
   return {
     learningRate,
