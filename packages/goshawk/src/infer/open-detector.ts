@@ -24,11 +24,11 @@ export interface OpenDetectorOptions {
 export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
-  const classes = classesOf(weights);
+  const classes = classesOf(weights, config.model);
   if (classes === undefined)
     throw new InputError(
       'checkpoint-invalid',
-      `${path}: has no box predictor (roi_heads.box_predictor.cls_score): it is not the checkpoint of a ${config.model.type}`,
+      `${path}: has no class predictor: it is not the checkpoint of a ${config.model.type}`,
     );
   const categories = readDescription(path)?.categories ?? namesFor(classes - 1, known, path);
   const model = buildModel(config.model, { classes: classes - 1, keypoints: keypointsOf(weights) });

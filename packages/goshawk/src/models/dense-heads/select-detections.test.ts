@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertClose, noGrad, scope, setThreads, tensor } from '@goshawk/torch';
+import fc from 'fast-check';
+import { RETINA_CONVENTIONS } from './retina-conventions.js';
+import { type SelectOptions, selectRetinaDetections } from './select-detections.js';
+
+setThreads(1);
+
+const CLASSES = 2;
+const options = (conventions: 'torchvision' | 'mmdetection', changes: Partial<SelectOptions> = {}): SelectOptions => ({
+  conventions: RETINA_CONVENTIONS[conventions],
+  classes: CLASSES,
+  preNmsTopN: 1000,
+  scoreThreshold: 0.05,
+  nmsThreshold: 0.5,
+  maxDetections: 100,
+  ...changes,
+});
+
+/** Maps of one level with one anchor a cell in a row of cells, from rows of logits and of offsets. */
+const level = (logits: readonly (readonly number[])[], deltas: readonly (readonly number[])[]) => {
+  const map = (rows: readonly (readonly number[])[]) =>
+    tensor(rows.flat(), { shape: [1, 1, rows.length, rows[0]!.length] }).permute([0, 3, 1, 2]);
+  return { logits: map(logits), offsets: map(deltas) };
+};
+
+const logit = (score: number): number => Math.log(score / (1 - score));
+const scores = (found: { readonly scores: { toNumbers(): number[] } }): number[] => found.scores.toNumbers();
+const WHOLE = { index: 0, size: [1000, 1000], scale: { x: 1, y: 1 } } as const;
+
+describe('selectRetinaDetections', () => {
+  test('refines boxes by the R-CNN formulas in either convention of boxes', () => {
+    const offset = fc.double({ min: -1.5, max: 1.5, noNaN: true });
+    const side = fc.double({ min: 4, max: 100, noNaN: true });
+    fc.assert(
+      fc.property(fc.tuple(offset, offset, offset, offset), side, side, (deltas, width, height) =>
+        scope(() => {
+          const anchor = [300, 310, 300 + width, 310 + height] as const;
+          for (const name of ['torchvision', 'mmdetection'] as const) {
+            const extra = name === 'mmdetection' ? 1 : 0;
+            const row = name === 'mmdetection' ? [2, -9] : [-9, 2, -9];
+            const { logits, offsets } = level([row], [deltas]);
+            const anchors = [tensor([...anchor], { shape: [1, 4] })];
+            const found = noGrad(() =>
+              selectRetinaDetections({ logits: [logits], offsets: [offsets] }, anchors, WHOLE, options(name)),
+            );
+            const [w, h] = [width + extra, height + extra];
+            const x = anchor[0] + w / 2 + deltas[0] * w;
+            const y = anchor[1] + h / 2 + deltas[1] * h;
+            const [newW, newH] = [w * Math.exp(deltas[2]), h * Math.exp(deltas[3])];
+            const clip = (value: number): number => Math.min(1000 - extra, Math.max(0, value));
+            assertClose(
+              found.boxes,
+              [x - newW / 2, y - newH / 2, x + newW / 2 - extra, y + newH / 2 - extra].map(clip),
+              { relative: 1e-5, absolute: 1e-3 },
+            );
+            assert.deepEqual(found.labels.toNumbers(), [1]);
+          }
+        }),
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('keeps offsets of the size within 16 / 1000 and 1000 / 16; torchvision bounds growth alone', () =>
+    scope(() => {
+      const anchors = [tensor([400, 400, 499, 499], { shape: [1, 4] })];
+      const widthOf = (name: 'torchvision' | 'mmdetection', delta: number): number => {
+        const row = name === 'mmdetection' ? [2, -9] : [-9, 2, -9];
+        const { logits, offsets } = level([row], [[0, 0, delta, 0]]);
+        const found = selectRetinaDetections(
+          { logits: [logits], offsets: [offsets] },
+          anchors,
+          { ...WHOLE, size: [9999, 9999] },
+          options(name),
+        );
+        const [x1 = 0, , x2 = 0] = found.boxes.toNumbers();
+        return x2 - x1;
+      };
+      assert.ok(Math.abs(widthOf('mmdetection', -9) - (100 * 16) / 1000 + 1) < 1e-3);
+      assert.ok(widthOf('torchvision', -9) < 0.02);
+    }));
+
+  // Four cells far from one another: nothing is suppressed.
+  const far = () => [tensor([0, 0, 9, 9, 100, 0, 109, 9, 200, 0, 209, 9, 300, 0, 309, 9], { shape: [4, 4] })];
+  const still = [0, 0, 0, 0];
+
+  test('takes the best pairs of anchor and class as torchvision, all classes of the best anchors as mmdetection', () =>
+    scope(() => {
+      const rows = [
+        [0.9, 0.8],
+        [0.7, 0.1],
+        [0.6, 0.2],
+        [0.03, 0.02],
+      ].map((row) => row.map(logit));
+      const pairs = level(
+        rows.map((row) => [-9, ...row]),
+        rows.map(() => still),
+      );
+      const anchors = level(
+        rows,
+        rows.map(() => still),
+      );
+      const run = (
+        name: 'torchvision' | 'mmdetection',
+        { logits, offsets }: ReturnType<typeof level>,
+        preNmsTopN: number,
+      ) =>
+        scores(
+          selectRetinaDetections({ logits: [logits], offsets: [offsets] }, far(), WHOLE, options(name, { preNmsTopN })),
+        );
+      assertClose(run('torchvision', pairs, 2), [0.9, 0.8]);
+      assertClose(run('mmdetection', anchors, 2), [0.9, 0.8, 0.7, 0.1]);
+      assertClose(run('torchvision', pairs, 1000), [0.9, 0.8, 0.7, 0.6, 0.2, 0.1]);
+    }));
+
+  test('never returns the logit that stands for no class', () =>
+    scope(() => {
+      const { logits, offsets } = level(
+        [
+          [4, -9, 1],
+          [4, 2, -9],
+          [4, -9, -9],
+          [4, -9, -9],
+        ],
+        [still, still, still, still],
+      );
+      const found = selectRetinaDetections(
+        { logits: [logits], offsets: [offsets] },
+        far(),
+        WHOLE,
+        options('torchvision'),
+      );
+      assert.deepEqual(found.labels.toNumbers(), [1, 2]);
+    }));
+
+  test('suppresses within a class, over all levels, in the pixels of the convention', () =>
+    scope(() => {
+      const boxes = () => [tensor([0, 0, 9, 9], { shape: [1, 4] }), tensor([1, 0, 10, 9], { shape: [1, 4] })];
+      const levels = [level([[2, 1]], [still]), level([[1.5, -9]], [still])];
+      const found = selectRetinaDetections(
+        { logits: levels.map((l) => l.logits), offsets: levels.map((l) => l.offsets) },
+        boxes(),
+        { index: 0, size: [100, 100], scale: { x: 2, y: 4 } },
+        options('mmdetection'),
+      );
+      assert.equal(found.pixels, 'image');
+      assert.deepEqual(found.labels.toNumbers(), [1, 2]);
+      assert.deepEqual(found.boxes.toNumbers(), [0, 0, 4.5, 2.25, 0, 0, 4.5, 2.25]);
+    }));
+
+  test('keeps at most the limit, and finds nothing in a picture where nothing is likely', () =>
+    scope(() => {
+      const rows = [0.9, 0.8, 0.7, 0.6].map((score) => [logit(score), -9]);
+      const { logits, offsets } = level(
+        rows,
+        rows.map(() => still),
+      );
+      const limited = selectRetinaDetections(
+        { logits: [logits], offsets: [offsets] },
+        far(),
+        WHOLE,
+        options('mmdetection', { maxDetections: 3 }),
+      );
+      assertClose(scores(limited), [0.9, 0.8, 0.7]);
+      for (const name of ['torchvision', 'mmdetection'] as const) {
+        const empty = level(
+          rows.map(() => (name === 'mmdetection' ? [-9, -9] : [-9, -9, -9])),
+          rows.map(() => still),
+        );
+        const found = selectRetinaDetections(
+          { logits: [empty.logits], offsets: [empty.offsets] },
+          far(),
+          WHOLE,
+          options(name),
+        );
+        assert.deepEqual(found.boxes.shape, [0, 4]);
+      }
+    }));
+});
