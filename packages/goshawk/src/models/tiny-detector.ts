@@ -28,9 +28,9 @@ export function tinyConfig(sets: readonly string[] = []): RunConfig {
 export const FASTER_RCNN = ['model.type=faster_rcnn', 'model.maskHead=null'];
 
 /** Fresh weights, the same for the same seed. */
-export function tinyDetector({ classes = 2, seed = 0, sets = [] }: TinyOptions = {}): Rcnn {
+export function tinyDetector({ classes = 2, keypoints = 3, seed = 0, sets = [] }: TinyOptions = {}): Rcnn {
   manualSeed(seed);
-  return buildModel(tinyConfig(sets).model, { classes }) as Rcnn;
+  return buildModel(tinyConfig(sets).model, { classes, keypoints }) as Rcnn;
 }
 
 /** The ResNet of a detector on one with an FPN. */
@@ -41,6 +41,8 @@ export function resNetOf({ backbone }: Rcnn): ResNet {
 
 interface TinyOptions {
   readonly classes?: number;
+  /** Of an object, where there is a keypoint head. */
+  readonly keypoints?: number;
   readonly seed?: number;
   readonly sets?: readonly string[];
 }
