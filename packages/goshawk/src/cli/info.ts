@@ -1,6 +1,5 @@
 // goshawk info: how large the model of a config is, and how much it computes.
 import { InputError, paddedBatchSize } from '@goshawk/core';
-import { manualSeed } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
 import { openCommandConfig } from './open-command-config.js';
@@ -12,6 +11,7 @@ export interface InfoCommandOptions {
   readonly shape?: string;
   readonly classes?: string;
   readonly depth: string;
+  readonly tree?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,12 +23,10 @@ const ASSUMED_KEYPOINT_CLASSES = 1;
 export function runInfo(configFile: string, options: InfoCommandOptions): void {
   const { config } = openCommandConfig(configFile, options.set);
   const size = options.shape === undefined ? defaultShape(config) : parseShape(options.shape);
-  const depth = wholeNumber('--depth', options.depth, 0, 9);
+  const depth = options.tree ? Number.POSITIVE_INFINITY : wholeNumber('--depth', options.depth, 0, 9);
   const { classes, note } = classCount(config.model, options.classes);
   const { height, width } = paddedBatchSize([{ height: size[0], width: size[1] }], config.preprocess.padMultiple);
-  manualSeed(0);
-  const model = buildModel(config.model, { classes }).to({ memoryFormat: 'channels_last' });
-  const total = modelComplexity(model, [height, width]);
+  const total = modelComplexity(() => buildModel(config.model, { classes }), [height, width]);
   if (options.json) {
     const facts = { config: configFile, model: config.model.type, classes, shape: size, padded: [height, width] };
     console.log(JSON.stringify({ ...facts, rois: COUNTED_ROIS, ...total }, undefined, 2));
@@ -38,17 +36,30 @@ export function runInfo(configFile: string, options: InfoCommandOptions): void {
     [
       `${configFile}: ${config.model.type}, ${classes} classes${note}`,
       `${total.parameters.toLocaleString('en-US')} parameters, ${total.learningParameters.toLocaleString('en-US')} of them learn`,
-      `${(total.macs / 1e9).toFixed(2)} G multiply-accumulates for an image of ${size.join(' x ')}, padded to ${height} x ${width}`,
+      `${giga(total.macs)} G multiply-accumulates for an image of ${size.join(' x ')}, padded to ${height} x ${width}`,
+      `${giga(total.flops)} GFLOPs as mmdetection 1.x counts them`,
       '',
       moduleTable(total, depth),
       '',
-      `Counted are convolutions and linear layers, with ${COUNTED_ROIS.box} boxes${config.model.type === 'mask_rcnn' ? ` and ${COUNTED_ROIS.mask} masks` : ''} in the second stage (mmdetection's convention).`,
-      ...(config.model.type === 'mask_rcnn'
-        ? ['The last mask layer is counted for all classes, as the literature does; only the wanted one is computed.']
-        : []),
+      ...explanation(config.model),
     ].join('\n'),
   );
 }
+
+function explanation(model: ModelConfig): string[] {
+  const hasMasks = model.type === 'mask_rcnn';
+  const rois = `${COUNTED_ROIS.box} boxes${hasMasks ? ` and ${COUNTED_ROIS.mask} masks` : ''}`;
+  const stages = model.type === 'retinanet' || model.type === 'rpn' ? '' : `, with ${rois} in the second stage`;
+  return [
+    `Multiply-accumulates are those of convolutions and linear layers${stages}.`,
+    ...(hasMasks
+      ? ['The last mask layer is counted for all classes, as the literature does; only the wanted one is computed.']
+      : []),
+    `mmdetection's FLOPs are these and the biases of convolutions, 2 for every element of a norm, 1 for every one that a ReLU or maximum reads${hasMasks ? '; transposed convolutions count four times' : ''}.`,
+  ];
+}
+
+const giga = (count: number): string => (count / 1e9).toFixed(2);
 
 /** The largest landscape picture that the config's resizing lets through. */
 function defaultShape({ preprocess: { resize } }: RunConfig): HeightWidth {
@@ -56,16 +67,17 @@ function defaultShape({ preprocess: { resize } }: RunConfig): HeightWidth {
 }
 
 function parseShape(text: string): HeightWidth {
-  const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
-  const sides: HeightWidth = [Number(match?.[1]), Number(match?.[2])];
+  const match = /^(\d{1,5})(?:x(\d{1,5}))?$/.exec(text);
+  // One number is a square, as in mmdetection.
+  const sides: HeightWidth = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   if (sides.every((side) => side >= MIN_SIDE && side <= MAX_SIDE)) return sides;
   throw new InputError(
     'usage',
-    `--shape ${text}: expected HEIGHTxWIDTH in network pixels, ${MIN_SIDE} to ${MAX_SIDE} each: write for example 800x1333`,
+    `--shape ${text}: expected HEIGHT WIDTH or HEIGHTxWIDTH in network pixels, ${MIN_SIDE} to ${MAX_SIDE} each: write for example 800x1333`,
   );
 }
 
-// Below, the coarsest level of a pyramid has no cell; above, the features of one image take tens of gigabytes.
+// Below, the coarsest level of a pyramid has no cell; above, nobody has a machine for it.
 const MIN_SIDE = 32;
 const MAX_SIDE = 4096;
 
@@ -84,12 +96,13 @@ function moduleTable(total: ModuleComplexity, depth: number): string {
       `${(module.parameters / 1e6).toFixed(3)} M`,
       `${(module.learningParameters / 1e6).toFixed(3)} M`,
       `${(module.macs / 1e9).toFixed(3)} G`,
+      `${(module.flops / 1e9).toFixed(3)} G`,
       `${((100 * module.macs) / total.macs).toFixed(1)} %`,
     ]);
     if (level < depth) for (const child of module.children) if (child.parameters > 0) walk(child, level + 1);
   };
   walk(total, 0);
-  const head = ['module', 'parameters', 'learning', 'mult-adds', 'share'];
+  const head = ['module', 'parameters', 'learning', 'mult-adds', 'FLOPs', 'share'];
   const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
   return formatTable(
     [head, ...rows].map((row) => row.map((cell, column) => (column === 0 ? cell : cell.padStart(widths[column]!)))),

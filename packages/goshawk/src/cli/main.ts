@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { buildProgram } from './program.js';
 import { reportFailure } from './report-failure.js';
 import { joinSetWords } from './set-words.js';
+import { joinShapeWords } from './shape-words.js';
 
 // `goshawk data stats FILE | head`: a reader that has seen enough is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -12,7 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.on('uncaughtException', end);
 
 try {
-  await buildProgram().parseAsync(joinSetWords(process.argv));
+  await buildProgram().parseAsync(joinShapeWords(joinSetWords(process.argv)));
 } catch (error) {
   // Help ends this way too: asked for with 0, and shown for a command that lacks its second word with another code.
   if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = 2;

@@ -77,17 +77,18 @@ export function buildProgram(): Command {
   command(
     program,
     'info',
-    'count the parameters and multiply-accumulates of a model, by module',
+    'count the parameters, multiply-accumulates and FLOPs of a model, by module',
     'goshawk info configs/torchvision/mask_rcnn_r50_fpn.yaml --shape 800x1333',
   )
     .argument('<config>', 'config file')
     .addOption(setOption())
     .option(
       '--shape <height x width>',
-      "size of the network's input in pixels (default: the config's minSize x maxSize)",
+      "size of the network's input in pixels, also as HEIGHT WIDTH (default: the config's minSize x maxSize)",
     )
     .option('--classes <count>', 'number of classes where the config leaves it to the data (default: 80)')
     .option('--depth <levels>', 'levels of modules shown', '3')
+    .option('--tree', 'show all levels of modules')
     .option('--json', 'print one JSON object, with all modules')
     .action(async (config, options) => (await import('./info.js')).runInfo(config, options));
 
@@ -145,6 +146,7 @@ function addDataCommands(program: Command): void {
     .option('--size <width x height>', 'size of the pictures in pixels', '320x240')
     .addOption(new Option('--difficulty <kind>', 'demo is quick to learn').choices(['demo', 'hard']).default('demo'))
     .option('--split <names>', 'names of the splits, or with numbers: train=80,val=20', 'train,val')
+    .option('--shapes <names>', 'only these, such as figure, which has keypoints (default: as the difficulty says)')
     .action(async (options) => (await import('./data-synth.js')).runDataSynth(options));
 
   annotated(

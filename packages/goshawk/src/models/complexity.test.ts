@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { manualSeed } from '@goshawk/torch';
-import { loadConfig } from '../config/index.js';
+import { liveTensors } from '@goshawk/torch';
+import { loadConfig, parseConfig } from '../config/index.js';
 import { buildModel } from './build.js';
 import { type ModuleComplexity, modelComplexity } from './complexity.js';
 
 function complexityOf(name: string, sets: readonly string[], classes: number, size: readonly [number, number]) {
   const file = fileURLToPath(new URL(`../../../../configs/torchvision/${name}.yaml`, import.meta.url));
   const { config } = loadConfig(file, sets);
-  manualSeed(0);
-  return modelComplexity(buildModel(config.model, { classes }), size);
+  return modelComplexity(() => buildModel(config.model, { classes }), size);
 }
 
 function part(module: ModuleComplexity, ...path: readonly string[]): ModuleComplexity {
@@ -55,11 +54,39 @@ test('a norm that is folded into its convolution changes no count', () => {
   assert.equal(frozen.macs, learning.macs);
 });
 
-test('counting leaves the model as it was', () => {
-  const file = fileURLToPath(new URL('../../../../configs/torchvision/faster_rcnn_r50_fpn.yaml', import.meta.url));
-  const { config } = loadConfig(file, ['model.backbone.depth=18', 'model.backbone.width=8', 'model.neck.channels=16']);
-  const model = buildModel(config.model, { classes: 3 }).train();
-  const first = modelComplexity(model, [64, 64]);
-  assert.ok(model.modules().every((module) => module.training && !Object.hasOwn(module, 'convolve')));
-  assert.deepEqual(modelComplexity(model, [64, 64]), first);
+test('biases, norms, activations and upsampling add to the FLOPs as in mmdetection', () => {
+  const sets = ['model.backbone.depth=18', 'model.backbone.width=8', 'model.neck.channels=16'];
+  const total = complexityOf('mask_rcnn_r50_fpn', sets, 5, [64, 96]);
+  const stem = part(total, 'backbone', 'body');
+  const conv1 = 8 * 32 * 48;
+  // The convolution with its folded norm (2), then the ReLU and the maximum that read its output.
+  assert.equal(part(stem, 'conv1').flops, conv1 * (3 * 49 + 2 + 1 + 1));
+  const heads = part(total, 'roi_heads');
+  const convs = 100 * 14 * 14;
+  assert.equal(part(heads, 'mask_head').flops, part(heads, 'mask_head').macs + 4 * convs * 256 * (1 + 1));
+  const upsampled = 100 * 28 * 28;
+  assert.equal(
+    part(heads, 'mask_predictor').flops,
+    upsampled * (256 * 256 * 4 + 256 + 256) + upsampled * (256 * 6 + 6),
+  );
+});
+
+test("RetinaNet R-50-FPN has the 239.32 GFLOPs and 37.74 M parameters of mmdetection's getting_started.md", () => {
+  const { model } = parseConfig(
+    'model: {type: retinanet, conventions: mmdetection, backbone: {norm: batch}, neck: {extraLevelsFrom: c5, reluBeforeP7: false}}',
+    { file: 'retinanet.yaml' },
+  );
+  const total = modelComplexity(() => buildModel(model, { classes: 80 }), [1280, 800]);
+  assert.equal((total.flops / 1e9).toFixed(2), '239.32');
+  // Those that learn: the stem and the first stage are frozen.
+  assert.equal((total.learningParameters / 1e6).toFixed(2), '37.74');
+});
+
+test('counting keeps no tensors', () => {
+  const sets = ['model.backbone.depth=18', 'model.backbone.width=8', 'model.neck.channels=16'];
+  const count = () => complexityOf('faster_rcnn_r50_fpn', sets, 3, [64, 64]);
+  const first = count();
+  const before = liveTensors();
+  assert.deepEqual(count(), first);
+  assert.ok(liveTensors() <= before, `${liveTensors() - before} more tensors`);
 });

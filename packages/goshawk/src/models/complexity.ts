@@ -5,6 +5,7 @@ import {
   BatchNorm2d,
   Conv2d,
   ConvTranspose2d,
+  dropFolded,
   FrozenBatchNorm2d,
   GroupNorm,
   Linear,
@@ -14,8 +15,11 @@ import {
   type Tensor,
   zeros,
 } from '@goshawk/torch';
+import { Merge } from './backbones/scale-permuted.js';
+import { Resample } from './backbones/spinenet-layers.js';
 import type { Detector } from './detector.js';
-import { withShapesAlone } from './shapes-alone.js';
+import { RpnHead } from './proposals/rpn-head.js';
+import { type OperatorObserver, withShapesAlone } from './shapes-alone.js';
 import type { HeightWidth } from './structures.js';
 
 /** A module with everything below it. */
@@ -28,9 +32,9 @@ export interface ModuleComplexity {
   /** Multiply-accumulates of one image; norms, activations, pooling and RoIAlign are not counted. */
   readonly macs: number;
   /**
-   * What mmdetection 1.x calls FLOPs (tools/get_flops.py): multiply-accumulates and biases, 2 for every element of a batch
-   * norm, 1 for every one of a ReLU or maximum (they count for the layer before them); transposed convolutions are taken
-   * at the output's positions, so that one of stride 2 counts four times.
+   * What mmdetection 1.x calls FLOPs (tools/get_flops.py): multiply-accumulates, biases of convolutions, 2 for every
+   * element of a norm, 1 for every one that a ReLU or maximum reads (they count for the layer before them); transposed
+   * convolutions at the output's positions, by which one of stride 2 counts four times.
    */
   readonly flops: number;
   readonly children: readonly ModuleComplexity[];
@@ -60,25 +64,46 @@ export function modelComplexity(build: () => Detector, [height, width]: HeightWi
     counts.set(layer, { macs: count.macs + macs, flops: count.flops + flops });
     latest = layer;
   };
-  const observe = (name: string, elements: () => number): void => {
-    if (latest && ELEMENTWISE.has(name)) add(latest, 0, elements());
+  const running: Module[] = [];
+  const observe: OperatorObserver = (name, [input]) => {
+    const isCounted = COUNTED_OPERATORS.has(name) && !isPassedOver(name, running.at(-1));
+    if (latest && isCounted) add(latest, 0, (input as Tensor).length);
   };
   return withShapesAlone(
     () =>
       scope(() => {
         const model = build();
-        countCalls(model, add);
-        noGrad(() => model.runLayers(zeros([1, 3, height, width]), COUNTED_ROIS));
-        return summarise('', model, counts);
+        countCalls(model, add, running);
+        try {
+          noGrad(() => model.runLayers(zeros([1, 3, height, width]), COUNTED_ROIS));
+          return summarise('', model, counts);
+        } finally {
+          for (const part of model.modules()) if (part instanceof Conv2d) dropFolded(part);
+          for (const tensor of [...model.parameters(), ...model.buffers()]) tensor.dispose();
+        }
       }),
-    (name, args) => observe(name, () => (args[0] as Tensor).length),
+    observe,
   );
 }
 
-const ELEMENTWISE: ReadonlySet<string> = new Set(['aten::relu', 'aten::relu_', 'aten::max_pool2d']);
+const COUNTED_OPERATORS: ReadonlySet<string> = new Set(['aten::relu', 'aten::relu_', 'aten::max_pool2d']);
 
-/** Lets the layers below `model` report what they compute. */
-function countCalls(model: Module, add: (layer: Module, macs: number, flops: number) => void): void {
+/** mmdetection counts what is a module. These calls are functions there (spinenet.py, rpn_head.py). */
+function isPassedOver(operator: string, caller: Module | undefined): boolean {
+  if (operator === 'aten::max_pool2d') return caller instanceof Resample;
+  return caller instanceof Merge || caller instanceof RpnHead;
+}
+
+/** Lets the layers below `model` report what they compute; `running` holds the callers of interest, outermost first. */
+function countCalls(model: Module, add: (layer: Module, macs: number, flops: number) => void, running: Module[]): void {
+  const during = <T>(module: Module, body: () => T): T => {
+    running.push(module);
+    try {
+      return body();
+    } finally {
+      running.pop();
+    }
+  };
   for (const layer of model.modules()) {
     if (layer instanceof Conv2d) {
       // Not forward(): a convolution with a fixed norm folded in is called by convolve() alone.
@@ -114,6 +139,12 @@ function countCalls(model: Module, add: (layer: Module, macs: number, flops: num
         add(layer, 0, 2 * input.length);
         return forward(input);
       };
+    } else if (layer instanceof Merge || layer instanceof RpnHead) {
+      const forward = layer.forward.bind(layer) as (features: readonly Tensor[]) => never;
+      layer.forward = (features: readonly Tensor[]) => during(layer, () => forward(features));
+    } else if (layer instanceof Resample) {
+      const forward = layer.forward.bind(layer);
+      layer.forward = (input) => during(layer, () => forward(input));
     }
   }
 }

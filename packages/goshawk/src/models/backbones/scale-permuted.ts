@@ -36,7 +36,7 @@ const LEVEL_WIDTHS: Readonly<Record<number, number>> = { 1: 32, 2: 64, 3: 128, 4
 const STEM_CHANNELS = 64;
 
 /** Resamples two blocks; their sum, an output's extra inputs added, is what the next block reads. */
-class Merge extends Module {
+export class Merge extends Module {
   readonly resampleOps: Resample[];
   readonly #parents: readonly number[];
   readonly #skips: readonly number[];

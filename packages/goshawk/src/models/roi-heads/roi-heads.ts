@@ -125,7 +125,7 @@ export class RoiHeads extends Module {
     this.boxPredictor.forward(this.boxHead.forward(pooled(box, this.#options.box.poolSize)));
     if (this.maskPredictor) {
       const hidden = this.#maskFeatures(pooled(mask, this.#options.mask!.poolSize));
-      this.maskPredictor.maskFcnLogits.forward(this.maskPredictor.conv5Mask.forward(hidden));
+      this.maskPredictor.maskFcnLogits.forward(ops.relu_(this.maskPredictor.conv5Mask.forward(hidden)));
     }
     if (this.keypointPredictor)
       this.keypointPredictor.forward(this.keypointHead!.call(pooled(mask, this.#options.keypoint!.poolSize)));
