@@ -32,6 +32,8 @@ export interface BatchImage {
   readonly scaleX: number;
   readonly scaleY: number;
   readonly flipped: boolean;
+  /** `[n * 4]`, xyxy in network pixels, where the data set has stored proposals. */
+  readonly proposals?: Float32Array;
 }
 
 export interface Batch {

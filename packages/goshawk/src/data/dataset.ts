@@ -12,6 +12,7 @@ import {
   keypointFlipOrder,
   parseCoco,
 } from '@goshawk/core';
+import type { StoredProposals } from './proposals-file.js';
 import { fileError } from './read-file.js';
 
 export interface DatasetOptions {
@@ -76,6 +77,8 @@ export interface DetectionDataset {
   readonly annotations: Dataset;
   readonly hasMasks: boolean;
   readonly hasPolygons: boolean;
+  /** By image id, where the model takes stored proposals; boxes in the model's convention. */
+  readonly proposals?: ReadonlyMap<number, StoredProposals>;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly counts: DatasetCounts;
   /** One line each: the file's problems that were passed over, and what was left out. */

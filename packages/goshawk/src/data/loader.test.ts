@@ -138,7 +138,7 @@ describe('jittered and cropped pictures', () => {
         const { width, height } = batch!.images[n]!;
         assert.deepEqual([masks!.length, polygons!.length, boxes.length / 4], Array(3).fill(classes.length));
         masks!.forEach((mask, k) => {
-          const [x1, y1, x2, y2] = boxes.subarray(k * 4, k * 4 + 4) as unknown as [number, number, number, number];
+          const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = boxes.subarray(k * 4, k * 4 + 4);
           assert.ok(x1 >= 0 && y1 >= 0 && x2 <= width && y2 <= height && x2 > x1 && y2 > y1);
           // The objects are rectangles: their masks end where their boxes do, to a pixel of the picture.
           const pixel = 1 + batch!.images[n]!.scaleX;

@@ -15,6 +15,7 @@ import {
   sequentialBatches,
   shuffledBatches,
 } from './samplers.js';
+import { proposalsInView } from './target.js';
 
 export interface LoaderOptions {
   readonly dataset: DetectionDataset;
@@ -113,7 +114,7 @@ export function createLoader(options: LoaderOptions): Loader {
     try {
       const targets = outcomes.map(targetOf);
       const pixels = new Float32Array(memory, 0, floats * plans.length);
-      return { pixels, width, height, images: plans.map(batchImageOf), targets, release };
+      return { pixels, width, height, images: plans.map((plan) => batchImageOf(plan, dataset)), targets, release };
     } catch (error) {
       release();
       throw error;
@@ -186,7 +187,8 @@ function createSampler(options: LoaderOptions): BatchSampler {
   return shuffledBatches({ count, batchSize, seed, groups, startAt });
 }
 
-function batchImageOf({ sample: { image }, view, width, height }: ImagePlan): BatchImage {
+function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dataset: DetectionDataset): BatchImage {
+  const proposals = dataset.proposals?.get(image.id);
   return {
     imageId: image.id,
     fileName: image.fileName,
@@ -197,6 +199,7 @@ function batchImageOf({ sample: { image }, view, width, height }: ImagePlan): Ba
     scaleX: view.size.scaleX,
     scaleY: view.size.scaleY,
     flipped: view.flip,
+    ...(proposals && { proposals: proposalsInView(proposals.boxes, image, view) }),
   };
 }
 

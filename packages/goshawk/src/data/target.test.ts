@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Annotation, boxXywh, torchvisionSize } from '@goshawk/core';
-import { makeTarget } from './target.js';
+import { makeTarget, proposalsInView } from './target.js';
 
 const image = { id: 1, fileName: 'a.jpg', width: 20, height: 10 };
 const size = torchvisionSize(20, 10, { minSize: 20, maxSize: 1000 });
@@ -144,6 +144,15 @@ describe('in a window', () => {
     const wide = { ...annotation, bbox: boxXywh(0, 0, 20, 10) };
     assert.deepEqual([...makeTarget([wide], image, { ...options, legacyPlusOne: true }).boxes], [0, 0, 9, 11]);
   });
+});
+
+test('proposals go the way of the boxes; those that a window leaves nothing of are left out', () => {
+  const proposals = Float32Array.of(-2, 1, 4, 5, 0, 0, 1, 9, 10, 2, 30, 4);
+  assert.deepEqual([...proposalsInView(proposals, image, base)], [0, 2, 8, 10, 0, 0, 2, 18, 20, 4, 40, 8]);
+  const legacy = { ...base, flip: true, legacyPlusOne: true };
+  assert.deepEqual([...proposalsInView(proposals.subarray(0, 4), image, legacy)], [30, 2, 38, 10]);
+  const window = { x: 4, y: 2, width: 10, height: 12 };
+  assert.deepEqual([...proposalsInView(proposals, image, { ...base, window })], [0, 0, 4, 8]);
 });
 
 test('a background picture has empty arrays', () => {

@@ -84,14 +84,35 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
 
 /** An object's box in pixels of the view, clipped to it; undefined where it is to be left out. */
 export function boxInView(annotation: Annotation, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
-  const { size, flip, window, legacyPlusOne } = view;
-  const convention: BoxConvention = { legacyPlusOne };
+  const { legacyPlusOne } = view;
   const [x, y, width, height] = annotation.bbox;
   const whole = legacyPlusOne
     ? boxXyxy(x, y, x + Math.max(0, width - 1), y + Math.max(0, height - 1))
     : xywhToXyxy(annotation.bbox);
-  const clipped = clipBox(whole, image, convention);
+  const clipped = clipBox(whole, image, { legacyPlusOne });
   if (legacyPlusOne && !(annotation.area > 0 && hasSides(clipped))) return undefined;
+  return moveBox(clipped, image, view);
+}
+
+/**
+ * Proposals `[n * 4]` of image pixels, in the model's convention, in pixels of the view: clipped to it, those of which
+ * nothing is left are left out.
+ */
+export function proposalsInView(proposals: Float32Array, image: ImageRecord, view: PictureView): Float32Array {
+  const kept: number[] = [];
+  for (let i = 0; i < proposals.length; i += 4) {
+    const box = boxXyxy(proposals[i]!, proposals[i + 1]!, proposals[i + 2]!, proposals[i + 3]!);
+    const clipped = clipBox(box, image, { legacyPlusOne: view.legacyPlusOne });
+    const moved = hasSides(clipped) ? moveBox(clipped, image, view) : undefined;
+    if (moved) kept.push(...moved);
+  }
+  return Float32Array.from(kept);
+}
+
+/** A box inside of the picture, mirrored, scaled and clipped to the window; undefined where nothing is left. */
+function moveBox(clipped: BoxXyxy, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+  const { size, flip, window, legacyPlusOne } = view;
+  const convention: BoxConvention = { legacyPlusOne };
   const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
   const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
   if (window === undefined) return scaled;

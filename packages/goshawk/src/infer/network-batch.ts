@@ -8,7 +8,7 @@ export interface NetworkPixels extends Pick<Batch, 'pixels' | 'height' | 'width'
   /** Sizes without padding, and as the pictures were given. */
   readonly images: readonly Pick<
     Batch['images'][number],
-    'height' | 'width' | 'originalHeight' | 'originalWidth' | 'scaleX' | 'scaleY'
+    'height' | 'width' | 'originalHeight' | 'originalWidth' | 'scaleX' | 'scaleY' | 'proposals'
   >[];
 }
 
@@ -23,6 +23,9 @@ export function imageBatchOf(batch: NetworkPixels, device: Device = 'cpu'): Imag
     sizes: images.map((image) => [image.height, image.width] as const),
     originals: images.map((image) => [image.originalHeight, image.originalWidth] as const),
     scales: images.map(({ scaleX, scaleY }) => ({ x: scaleX, y: scaleY })),
+    ...(images.every(({ proposals }) => proposals) && {
+      proposals: images.map(({ proposals }) => tensor(proposals!, { shape: [proposals!.length / 4, 4], device })),
+    }),
   };
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
+import { writeProposals } from '../data/index.js';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
@@ -203,6 +204,33 @@ describe('train', () => {
       assert.ok(losses.some((terms) => terms.loss_keypoint! > 0));
       assert.ok(losses.every((terms) => Object.values(terms).every(Number.isFinite)));
     });
+
+  test('trains and evaluates on stored proposals, which must be there for every picture', async () => {
+    const file = join(folder, 'proposals.safetensors');
+    const boxes = Float32Array.of(5, 5, 40, 35, 45, 15, 85, 60, 0, 0, 60, 60);
+    const proposals = [1, 2, 3, 4].map((imageId) => ({ imageId, boxes, scores: Float32Array.of(0.9, 0.8, 0.1) }));
+    writeProposals(file, proposals);
+    const stored = ['model.type=faster_rcnn', 'model.maskHead=null', 'model.proposals=stored'];
+    const sets = [...stored, 'train.iterations=3', `data.train.proposals=${file}`];
+    const losses: string[] = [];
+    const result = await run(outputOf('stored'), {
+      sets: [...sets, `data.val.proposals=${file}`],
+      observer: { onStep: (step) => losses.push(Object.keys(step.losses).toSorted().join()) },
+    });
+    assert.deepEqual(new Set(losses), new Set(['loss_box_reg,loss_classifier']));
+    assert.deepEqual([...result.evaluations!.keys()], ['bbox']);
+    await assert.rejects(
+      run(outputOf('stored-nothing'), { sets }),
+      inputError(/^data\.val\.proposals: is not set, but model\.proposals is stored: name the file/),
+    );
+    writeProposals(file, proposals.slice(0, 3));
+    await assert.rejects(
+      run(outputOf('stored-less'), { sets: [...sets, 'data.skipEmpty=false', 'data.val=null'] }),
+      inputError(
+        /proposals\.safetensors: has no proposals for 1 of the 4 images of .*train\.json \(the first is id 4\)/,
+      ),
+    );
+  });
 
   test('takes pictures without objects where asked', async () => {
     const seen: number[] = [];

@@ -1,7 +1,7 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { type Category, InputError } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
-import { type DatasetOptions, type DetectionDataset, openSplitDataset } from '../data/index.js';
+import { type DatasetOptions, type DetectionDataset, openSplitDataset, readProposals } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
 import { CONVENTIONS } from '../models/index.js';
 
@@ -17,13 +17,37 @@ export function openSplit(
       'config-invalid',
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
     );
-  return openSplitDataset(split, {
+  const dataset = openSplitDataset(split, {
     name: `data.${name}`,
     train: config.data.train,
     purpose,
     limit: split.limit,
     ...(purpose === 'training' && whatToLearn(config)),
   });
+  return { ...dataset, ...(takesStoredProposals(config) && { proposals: proposalsOf(config, name, dataset) }) };
+}
+
+function takesStoredProposals({ model }: RunConfig): boolean {
+  return 'proposals' in model && model.proposals === 'stored';
+}
+
+/** By image id, for every picture of the set. */
+function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset: DetectionDataset) {
+  const file = config.data[name]?.proposals;
+  if (file === undefined)
+    throw new InputError(
+      'config-invalid',
+      `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
+    );
+  const proposals = readProposals(file, { convention: CONVENTIONS[config.model.conventions].boxes });
+  const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));
+  if (missing.length > 0)
+    throw new InputError(
+      'annotation-invalid',
+      `${file}: has no proposals for ${missing.length} of the ${dataset.samples.length} images of ${dataset.fileName} ` +
+        `(the first is id ${missing[0]!.image.id}): make them for this set`,
+    );
+  return proposals;
 }
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */
