@@ -1,4 +1,4 @@
-// The scenes that both sides of the Mask R-CNN benchmark learn from: random pixels, boxes and boxed masks by one rule.
+// The scenes that both sides of the detector benchmarks learn from: random pixels, boxes and boxed masks by one rule.
 import { createRandom, type RgbImage } from '@goshawk/core';
 
 const OBJECTS = 7;

@@ -1,7 +1,7 @@
-"""torchvision's side of bench/mask-rcnn.ts.
+"""torchvision's side of bench/compare-detector.ts.
 
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
-  {"do": "setup", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict", "precision": "fp32" | "bf16"}
+  {"do": "setup", "model": "mask_rcnn" | "retinanet", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict", "precision": "fp32" | "bf16"}
   {"do": "run"}      one training step or one prediction  -> {"seconds": s, "objects": found in the first image}
   {"do": "memory"}   -> {"peak_bytes": n}
 """
@@ -12,23 +12,40 @@ import time
 
 import torch
 import torchvision
-from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.resnet import resnet50
 from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 OBJECTS = 7
 
 
-def build(size):
+# Deviation of class logits at which some thousand of them pass the threshold, as in a trained RetinaNet.
+LOGIT_DEVIATION = 0.45
+
+
+def build(model, size):
     # The usual fine-tuning set-up: frozen batch norms, the stem and the first stage frozen too.
     body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
-    model = MaskRCNN(_resnet_fpn_extractor(body, 3), 91, min_size=min(size), max_size=max(size))
-    return model
+    if model == "mask_rcnn":
+        return MaskRCNN(_resnet_fpn_extractor(body, 3), 91, min_size=min(size), max_size=max(size))
+    backbone = _resnet_fpn_extractor(body, 3, returned_layers=[2, 3, 4], extra_blocks=LastLevelP6P7(256, 256))
+    return RetinaNet(backbone, 91, min_size=min(size), max_size=max(size))
+
+
+def spread_scores(model, image):
+    """Fresh weights find nothing, and no time would go into choosing."""
+    model.eval()
+    with torch.no_grad():
+        features = model.backbone(model.transform([image])[0].tensors)
+        head = model.head.classification_head
+        deviation = head.cls_logits(head.conv(features["0"])).std()
+        head.cls_logits.weight.mul_(LOGIT_DEVIATION / deviation)
 
 
 def scene(height, width, index):
-    """The same boxes and boxed masks as bench/mask-rcnn-scene.ts."""
+    """The same boxes and boxed masks as bench/detector-scene.ts."""
     image = torch.rand(3, height, width)
     boxes, labels = [], []
     for i in range(OBJECTS):
@@ -53,10 +70,13 @@ def main():
             height, width = command["size"]
             state["mode"] = command["mode"]
             state["bf16"] = command["precision"] == "bf16"
-            state["model"] = build(command["size"]).train(command["mode"] == "train")
+            state["model"] = build(command["model"], command["size"])
             made = [scene(height, width, i) for i in range(command["images"])]
             state["images"] = [image for image, _ in made]
             state["targets"] = [target for _, target in made]
+            if command["model"] == "retinanet" and command["mode"] == "predict":
+                spread_scores(state["model"], state["images"][0])
+            state["model"].train(command["mode"] == "train")
             trained = [p for p in state["model"].parameters() if p.requires_grad]
             state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
             answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}

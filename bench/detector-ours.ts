@@ -1,6 +1,6 @@
-// Our side of bench/mask-rcnn.ts: answers the same commands as peers/mask_rcnn.py.
+// Our side of compare-detector.ts: answers the same commands as peers/detector.py.
 import { createInterface } from 'node:readline';
-import { engineInfo, keepFreedMemory, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
+import { engineInfo, keepFreedMemory, manualSeed, noGrad, ops, SGD, scope, setThreads, tensor } from '@goshawk/torch';
 import {
   buildModel,
   type Detector,
@@ -9,13 +9,15 @@ import {
   Predictor,
   parseConfig,
   prepareBatch,
+  RetinaNet,
   type RunConfig,
   type Targets,
   totalLoss,
 } from 'goshawk';
-import { benchScene, type Scene } from './mask-rcnn-scene.js';
+import { benchScene, type Scene } from './detector-scene.js';
 
 interface Setup {
+  readonly model: 'mask_rcnn' | 'retinanet';
   readonly threads: number;
   readonly size: [number, number];
   readonly images: number;
@@ -23,7 +25,7 @@ interface Setup {
   readonly precision: 'fp32' | 'bf16';
 }
 
-interface State extends Setup {
+interface State extends Omit<Setup, 'model'> {
   readonly config: RunConfig;
   readonly model: Detector;
   readonly optimizer: SGD;
@@ -37,10 +39,12 @@ function setUp(command: Setup): State {
   manualSeed(0);
   const [height, width] = command.size;
   const resize = `{ minSize: ${Math.min(height, width)}, maxSize: ${Math.max(height, width)} }`;
-  const config = parseConfig(`model: { type: mask_rcnn, classes: 90 }\npreprocess: { resize: ${resize} }`, {
+  const config = parseConfig(`model: { type: ${command.model}, classes: 90 }\npreprocess: { resize: ${resize} }`, {
     file: 'bench',
   });
-  const model = buildModel(config.model, 90).to({ memoryFormat: 'channels_last' });
+  const model = buildModel(config.model, { classes: 90 }).to({ memoryFormat: 'channels_last' });
+  const scenes = Array.from({ length: command.images }, (_, index) => benchScene(height, width, index));
+  if (model instanceof RetinaNet && command.mode === 'predict') spreadScores(model, scenes, config);
   const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
   const optimizer = new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
   const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: String(index + 1) }));
@@ -54,8 +58,21 @@ function setUp(command: Setup): State {
           precision: command.precision,
         })
       : undefined;
-  const scenes = Array.from({ length: command.images }, (_, index) => benchScene(height, width, index));
   return { ...command, config, model, optimizer, predictor, scenes };
+}
+
+/** Deviation of class logits at which some thousand of them pass the threshold, as in a trained RetinaNet. */
+const LOGIT_DEVIATION = 0.45;
+
+/** Fresh weights find nothing, and no time would go into choosing. */
+function spreadScores(model: RetinaNet, scenes: readonly Scene[], config: RunConfig): void {
+  noGrad(() => {
+    const batch = imageBatchOf(prepareBatch([scenes[0]!.image], config.preprocess));
+    const { logits } = model.eval().head.forward(model.backbone.forward(batch.pixels));
+    const deviation = ops.std(logits[0]!).item() as number;
+    ops.mul_(model.head.classificationHead.output.weight, LOGIT_DEVIATION / deviation);
+  });
+  model.train();
 }
 
 /** One training step or one prediction, from decoded pictures on. */

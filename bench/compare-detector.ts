@@ -1,0 +1,82 @@
+// A detector of ours against torchvision's on the same engine, threads and scenes, in turns in one run.
+// Options of the commands: [--python PYTHON] [--rounds N] [--threads N] [--only train|predict] [--precision fp32|bf16]
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { median, PeerProcess } from './peer-process.js';
+
+/** One step or prediction; objects found in the first picture, to see that both sides have as much to do. */
+interface Run {
+  readonly seconds: number;
+  readonly objects: number;
+}
+
+export interface ComparedCase {
+  readonly mode: 'train' | 'predict';
+  /** Pixels, height first. */
+  readonly size: readonly [number, number];
+  readonly images: number;
+  /** The largest allowed ratio of our time to theirs. */
+  readonly required: number;
+}
+
+/** Prints a line for each case and precision. */
+export async function compareDetector(model: 'mask_rcnn' | 'retinanet', cases: readonly ComparedCase[]): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      python: { type: 'string', default: process.env.GOSHAWK_PEER_PYTHON ?? 'python3' },
+      rounds: { type: 'string', default: '5' },
+      threads: { type: 'string', default: '2' },
+      only: { type: 'string' },
+      precision: { type: 'string' },
+    },
+  });
+  const { python, threads } = values;
+  for (const one of cases) {
+    if (values.only && values.only !== one.mode) continue;
+    for (const precision of ['fp32', 'bf16'] as const) {
+      if (values.precision && values.precision !== precision) continue;
+      console.log(await compare(model, one, precision, { python, threads, rounds: Number(values.rounds) }));
+    }
+  }
+}
+
+async function compare(
+  model: string,
+  { mode, size, images, required }: ComparedCase,
+  precision: 'fp32' | 'bf16',
+  { python, threads, rounds }: { readonly python: string; readonly threads: string; readonly rounds: number },
+): Promise<string> {
+  const setup = { do: 'setup', model, threads: Number(threads), size, images, mode, precision };
+  const env = { ...process.env, OMP_NUM_THREADS: threads };
+  const side = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+  const ours = new PeerProcess(process.execPath, [side('./detector-ours.js')], env);
+  const theirs = new PeerProcess(python, [side('../peers/detector.py')], env);
+  try {
+    const us = await ours.ask<{ version: string }>(setup);
+    const them = await theirs.ask<{ version: string; torchvision: string }>(setup);
+    const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+    let objects = [0, 0];
+    // The first round pays for allocations and for oneDNN's choice of kernels, on both sides.
+    for (let round = -1; round < rounds; round++) {
+      const own = await ours.ask<Run>({ do: 'run' });
+      const other = await theirs.ask<Run>({ do: 'run' });
+      objects = [own.objects, other.objects];
+      if (round < 0) continue;
+      times.ours.push(own.seconds);
+      times.theirs.push(other.seconds);
+    }
+    const peaks = await Promise.all([ours, theirs].map((each) => each.ask<{ peak_bytes: number }>({ do: 'memory' })));
+    const ratio = median(times.ours) / median(times.theirs);
+    const spread = times.ours.map((own, round) => own / times.theirs[round]!);
+    const memory = peaks[0]!.peak_bytes / peaks[1]!.peak_bytes;
+    return (
+      `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, torchvision ${median(times.theirs).toFixed(3)} s, ` +
+      `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}); ` +
+      `${mode === 'predict' ? `${objects.join(' and ')} objects; ` : ''}peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
+      `libtorch ${us.version} / torch ${them.version}, torchvision ${them.torchvision}`
+    );
+  } finally {
+    ours.close();
+    theirs.close();
+  }
+}

@@ -1,0 +1,7 @@
+// RetinaNet R-50-FPN against torchvision's: node bench/dist/retinanet.js [options of compare-detector.ts]
+import { compareDetector } from './compare-detector.js';
+
+await compareDetector('retinanet', [
+  { mode: 'train', size: [512, 512], images: 2, required: 0.75 },
+  { mode: 'predict', size: [800, 1066], images: 1, required: 0.6 },
+]);
