@@ -31,7 +31,7 @@ export function readXml(input: string | Uint8Array, rootName: string, issues: Da
     if (root?.nodeName === rootName) return root;
     issues.error(
       'top-level',
-      root?.nodeName ?? '',
+      root?.nodeName.slice(0, 40) ?? '',
       `is the outermost element (expected ${rootName}): check that it is the right file`,
     );
   } catch (error) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { InputError } from '../errors/index.js';
 import { formatVocAnnotation } from './format-voc.js';
 import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
@@ -197,4 +198,31 @@ describe('texts that are no annotation file', () => {
       /object 1\.name is ""/,
     );
   });
+});
+
+test('a file with any bytes changed, cut or doubled is read or refused, never anything else', () => {
+  const valid = read('valid.xml');
+  const change = fc.record({
+    at: fc.nat(valid.length - 1),
+    length: fc.nat(40),
+    bytes: fc.uint8Array({ maxLength: 12 }),
+    isDoubled: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+      let bytes: Uint8Array = valid;
+      for (const { at, length, bytes: put, isDoubled } of changes) {
+        const middle = isDoubled ? [...put, ...bytes.subarray(at, at + length)] : put;
+        bytes = Uint8Array.from([...bytes.subarray(0, at), ...middle, ...bytes.subarray(isDoubled ? at : at + length)]);
+      }
+      try {
+        const { dataset } = parse(bytes, { classes });
+        for (const { bbox } of dataset.annotations) assert.ok(bbox.every(Number.isFinite));
+      } catch (error) {
+        assert.ok(error instanceof InputError, String(error));
+        assert.ok(!error.message.includes('\n') && error.message.length < 400, error.message);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
