@@ -1,7 +1,7 @@
 // What a COCO evaluation can be set to, with the defaults of pycocotools 2.0.11 (cocoeval.py, class Params).
 import { InputError } from '../errors/input-error.js';
 import type { Dataset } from '../formats/dataset.js';
-import { cocoPersonSigmas } from '../keypoints/coco-person.js';
+import { cocoPersonSigmas, oksSigmas } from '../keypoints/coco-person.js';
 
 /** What is compared: boxes, masks, or keypoints (object keypoint similarity). */
 export type IouType = 'bbox' | 'segm' | 'keypoints';
@@ -44,6 +44,12 @@ export interface CocoParams {
   readonly idZeroIsUnmatched: boolean;
 }
 
+/** Those of the first category that names its keypoints; COCO's person's where none does. */
+function sigmasOf({ categories }: Dataset): readonly number[] {
+  const named = categories.find(({ keypoints = [] }) => keypoints.length > 0);
+  return named ? oksSigmas(named.keypoints!.length) : cocoPersonSigmas;
+}
+
 /** The full parameters from the given ones. @throws InputError (code `usage`) for values that make no sense. */
 export function resolveCocoParams(given: Partial<CocoParams>, iouType: IouType, groundTruth: Dataset): CocoParams {
   const isKeypoints = iouType === 'keypoints';
@@ -57,7 +63,7 @@ export function resolveCocoParams(given: Partial<CocoParams>, iouType: IouType, 
     maxDetections: ascending(given.maxDetections ?? (isKeypoints ? [20] : [1, 10, 100])),
     areaRanges: given.areaRanges ?? cocoAreaRanges.filter((range) => !isKeypoints || range.name !== 'small'),
     useCategories: given.useCategories ?? true,
-    oksSigmas: given.oksSigmas ?? cocoPersonSigmas,
+    oksSigmas: given.oksSigmas ?? sigmasOf(groundTruth),
     statsMaxDetections: given.statsMaxDetections ?? (isKeypoints ? 20 : 100),
     segmArea: given.segmArea ?? 'box-first',
     idZeroIsUnmatched: given.idZeroIsUnmatched ?? false,

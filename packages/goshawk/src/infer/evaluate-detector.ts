@@ -5,7 +5,6 @@ import {
   evaluateCoco,
   formatCocoTable,
   type IouType,
-  oksSigmas,
 } from '@goshawk/core';
 import type { ModelConfig, PreprocessConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
@@ -32,10 +31,8 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
   const started = performance.now();
   const detections = await detectAll(predictor, options);
   const groundTruth = options.dataset.annotations;
-  const keypoints = groundTruth.categories.find((category) => category.keypoints)?.keypoints?.length;
-  const sigmas = keypoints === undefined ? {} : { oksSigmas: oksSigmas(keypoints) };
   const evaluations = new Map(
-    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType, ...sigmas })]),
+    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]),
   );
   return { detections, evaluations, seconds: (performance.now() - started) / 1000 };
 }

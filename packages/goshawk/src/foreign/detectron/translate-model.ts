@@ -153,6 +153,8 @@ function translateRpn(settings: DetectronSettings, body: Body, notices: string[]
   return {
     preNmsTopN: { train: TRAIN.RPN_PRE_NMS_TOP_N, test: TEST.RPN_PRE_NMS_TOP_N },
     postNmsTopN: { train: Math.trunc(TRAIN.RPN_POST_NMS_TOP_N * FPN.RPN_COLLECT_SCALE), test: TEST.RPN_POST_NMS_TOP_N },
+    // Over several levels the originals keep the best of all images of a GPU together.
+    collectImages: isMultilevel ? TRAIN.IMS_PER_BATCH : 0,
     nmsThreshold: TEST.RPN_NMS_THRESH,
     foregroundIou: TRAIN.RPN_POSITIVE_OVERLAP,
     backgroundIou: TRAIN.RPN_NEGATIVE_OVERLAP,

@@ -1,0 +1,119 @@
+// What the comparisons with the original systems share: a case's numbers, and how close is close enough.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Detection, RgbImage } from '@goshawk/core';
+import { openSafetensors, type Tensor } from '@goshawk/torch';
+import { decodeImageFile } from '../data/index.js';
+import type { StateEntry } from './parity-weights.js';
+
+/** The values of a case's activation that its file holds: so many, evenly spaced. */
+const SAMPLED = 512;
+
+/** One folder of fixtures/; see fixtures/README.md. */
+export class ParityCase<Facts> {
+  readonly facts: Facts;
+  readonly #folder: string;
+
+  constructor(name: string) {
+    // dist/parity/ -> src/parity/: the fixtures are not compiled.
+    this.#folder = fileURLToPath(new URL(`../../src/parity/fixtures/${name}/`, import.meta.url));
+    this.facts = JSON.parse(readFileSync(`${this.#folder}case.json`, 'utf8')) as Facts;
+  }
+
+  state(): StateEntry[] {
+    return JSON.parse(readFileSync(`${this.#folder}state.json`, 'utf8')) as StateEntry[];
+  }
+
+  image(name: string): Promise<RgbImage> {
+    return decodeImageFile(`${this.#folder}${name}`);
+  }
+
+  shape(name: string): readonly number[] {
+    return this.#read(name).shape;
+  }
+
+  numbers(name: string): Float32Array {
+    const { data } = this.#read(name);
+    return new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
+  }
+
+  integers(name: string): number[] {
+    const { data } = this.#read(name);
+    return Array.from(new BigInt64Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)), Number);
+  }
+
+  /** An activation against the sample of it: 1e-4 relative, and of the root mean square near zero. */
+  checkSample(name: string, map: Tensor): void {
+    const values = map.contiguous().toFloat32Array();
+    const wanted = this.numbers(`sample/${name}`);
+    const picked = wanted.map(
+      (_, k) => values[values.length <= SAMPLED ? k : Math.floor((k * values.length) / SAMPLED)]!,
+    );
+    const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
+    assertAllClose(name, picked, wanted, { relative: 1e-4, absolute: 1e-4 * scale });
+  }
+
+  #read(name: string) {
+    const file = openSafetensors(`${this.#folder}expected.safetensors`);
+    try {
+      return file.read(name);
+    } finally {
+      file.close();
+    }
+  }
+}
+
+export function assertAllClose(
+  name: string,
+  actual: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  { relative = 0, absolute = 0 }: { readonly relative?: number; readonly absolute?: number },
+): void {
+  assert.equal(actual.length, wanted.length, `${name}: number of values`);
+  let worst = { index: -1, excess: 0 };
+  for (let index = 0; index < wanted.length; index++) {
+    const excess = Math.abs(actual[index]! - wanted[index]!) - (absolute + relative * Math.abs(wanted[index]!));
+    if (!(excess <= worst.excess)) worst = { index, excess };
+  }
+  assert.ok(worst.index < 0, `${name}[${worst.index}]: got ${actual[worst.index]}, expected ${wanted[worst.index]}`);
+}
+
+export interface ExpectedDetection {
+  readonly label: number;
+  readonly score: number;
+  /** x1, y1, x2, y2. */
+  readonly box: ArrayLike<number>;
+}
+
+/**
+ * Pairs what was found with what is expected, as sets: the same class, scores within 1e-4, corners within 0.05 pixels.
+ * @returns for each expected one its counterpart
+ */
+export function matchDetections(found: readonly Detection[], expected: readonly ExpectedDetection[]): Detection[] {
+  assert.equal(found.length, expected.length, 'number of detections');
+  const left = new Set(found);
+  return expected.map(({ label, score, box }, index) => {
+    const match = [...left].find(
+      (own) => own.categoryId === label && Math.abs(own.score - score) < 1e-4 && cornerDistance(own, box) < 0.05,
+    );
+    assert.ok(match, `detection ${index} (class ${label}, score ${score}) has no counterpart`);
+    left.delete(match);
+    return match;
+  });
+}
+
+function cornerDistance({ bbox }: Detection, corners: ArrayLike<number>): number {
+  const [x = 0, y = 0, width = 0, height = 0] = bbox ?? [];
+  return Math.max(...[x, y, x + width, y + height].map((value, i) => Math.abs(value - corners[i]!)));
+}
+
+/** The Euclidean norm of a gradient. */
+export function normOf(gradient: Tensor): number {
+  return Math.sqrt(
+    gradient
+      .contiguous()
+      .toFloat32Array()
+      .reduce((sum, value) => sum + value * value, 0),
+  );
+}
