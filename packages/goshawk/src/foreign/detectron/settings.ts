@@ -126,7 +126,10 @@ function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading
     if (child === undefined) throw unknownKey(where, path, tree, prefix);
     if (isKey(child)) {
       const plain = isNode(value) ? (value.toJS(reading.document) as PythonLiteral) : null;
-      reading.given.set(path, { where, value: readValue(child, path, decode(plain), where) });
+      // As it is written: YAML would make a number of a folder named `.`.
+      const source = child.kind === 'text' && isScalar(value) ? value.source : undefined;
+      const decoded = source === undefined ? decode(plain) : textOf(source);
+      reading.given.set(path, { where, value: readValue(child, path, decoded, where) });
     } else if (isMap(value)) {
       readGroup(value, child, `${path}.`, reading);
     } else if (!isScalar(value) || value.value !== null) {
@@ -164,6 +167,11 @@ function readSet({ path, text }: DetectronSet, given: Map<string, Given>): void 
   );
 }
 
+function textOf(source: string): string {
+  const literal = parsePythonLiteral(source);
+  return typeof literal === 'string' ? literal : source;
+}
+
 /** Texts inside YAML are Python literals where they can be. */
 function decode(value: PythonLiteral): PythonLiteral {
   return typeof value === 'string' ? (parsePythonLiteral(value) ?? value) : value;
@@ -173,9 +181,10 @@ function readValue(key: Key, path: string, value: PythonLiteral, where: string):
   const read = coerce(key.kind, value);
   if (key.choices !== undefined && typeof read === 'string' && !key.choices.includes(read)) {
     const known = key.choices.filter((name) => name !== '');
-    const suggestion = suggestKey(read, known);
-    const advice = suggestion === undefined ? `expected ${known.join(', ')}` : `did you mean ${suggestion}?`;
-    throw new InputError('config-invalid', `${placeOf(where, path)}: '${read}' is not supported: ${advice}`);
+    throw new InputError(
+      'config-invalid',
+      `${placeOf(where, path)}: '${read}' is not supported: take ${known.join(', ')}`,
+    );
   }
   if (read !== undefined) return read;
   const remedy = key.kind.endsWith('s') && typeof value === 'number' ? `: write (${value},)` : '';
