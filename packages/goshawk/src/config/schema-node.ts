@@ -131,7 +131,8 @@ function describeList(node: SchemaNode): string {
   const least = node.minItems === undefined ? '' : `${node.minItems} or more `;
   const { items } = node;
   if (items?.type === 'array') return `a list of ${least}lists of numbers`;
-  return `a list of ${least}${items?.type === 'integer' ? 'whole numbers' : 'numbers'}`;
+  const kinds: Readonly<Record<string, string>> = { integer: 'whole numbers', string: 'texts' };
+  return `a list of ${least}${kinds[items?.type ?? ''] ?? 'numbers'}`;
 }
 
 function joinWords(words: readonly string[]): string {
