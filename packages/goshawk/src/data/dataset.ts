@@ -148,6 +148,10 @@ export function openDataset(dataset: Dataset, files: DatasetFiles, options: Data
     );
   }
 
+  if (droppedDifficult > 0 && options.purpose !== 'evaluation') {
+    warnings.push(`${files.annotations}: ${droppedDifficult} objects marked difficult are left out of training`);
+  }
+
   const pathOf = imageLocator(files.images, files.annotations);
   const samples: DatasetSample[] = [];
   let emptyImages = 0;

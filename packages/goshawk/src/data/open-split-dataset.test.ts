@@ -92,6 +92,7 @@ describe('a VOC split', () => {
     const dataset = openSplitDataset({ annotations: at('hard') }, { name: 'data.train' });
     assert.equal(dataset.samples[0]!.annotations.length, 0);
     assert.equal(dataset.counts.droppedDifficult, 1);
+    assert.match(dataset.warnings.join(), /1 objects marked difficult are left out of training/);
     assert.equal(dataset.annotations.annotations[0]?.isDifficult, true);
   });
 
