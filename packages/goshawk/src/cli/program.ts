@@ -40,6 +40,7 @@ export function buildProgram(): Command {
     )
     .option('--init <file>', 'weights to start from, of any supported format')
     .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .action(async (config, options) => (await import('./train.js')).runTrain(config, options));
 
@@ -55,6 +56,11 @@ export function buildProgram(): Command {
     .option('--split <name>', 'train, val or test', 'val')
     .option('--output <folder>', 'write metrics.json and detections.json there')
     .option('--json', 'print the figures as one JSON object')
+    .option(
+      '--processes <count>',
+      'detect in so many processes at once, with runtime.threads threads each (default: 1)',
+    )
+    .option('--range <pictures...>', 'first picture and the one behind the last: --range 0 100')
     .action(async (config, options) => (await import('./eval.js')).runEval(config, options));
 
   command(

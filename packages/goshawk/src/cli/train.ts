@@ -6,12 +6,14 @@ import { configToYaml } from '../config/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { listCheckpoints, RunLog, train } from '../train/index.js';
 import { openCommandConfig } from './open-command-config.js';
+import { wholeNumber } from './parse-option.js';
 
 export interface TrainCommandOptions {
   readonly set?: readonly string[];
   readonly output?: string;
   readonly init?: string;
   readonly resume?: boolean;
+  readonly iterations?: string;
   /** Default true. */
   readonly save?: boolean;
 }
@@ -20,6 +22,10 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
   const { config } = openCommandConfig(configFile, options.set);
   const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
   const { save = true } = options;
+  const iterations =
+    options.iterations === undefined
+      ? undefined
+      : wholeNumber('--iterations', options.iterations, 1, Number.MAX_SAFE_INTEGER);
   if (save && !options.resume && listCheckpoints(join(output, 'checkpoints')).length > 0) {
     throw new InputError(
       'usage',
@@ -40,6 +46,7 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
       output,
       init: options.init,
       resume: options.resume,
+      iterations,
       save,
       signal: stop.signal,
       observer: log,

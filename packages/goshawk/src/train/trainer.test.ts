@@ -152,6 +152,20 @@ describe('train', () => {
     assert.deepEqual([...result.evaluations!.keys()], ['bbox', 'segm']);
   });
 
+  test('ends after as many iterations as asked, the rate on its way as without', async () => {
+    const rates: number[] = [];
+    const result = await run(outputOf('short'), {
+      iterations: 2,
+      sets: ['train.referenceBatchSize=1', 'train.schedule.warmupFactor=0.2'],
+      observer: { onStep: ({ learningRate }) => rates.push(learningRate) },
+    });
+    assert.equal(result.iteration, 2);
+    assert.ok(
+      [0.004, 0.008].every((rate, i) => Math.abs(rate - rates[i]!) < 1e-12),
+      rates.join(' '),
+    );
+  });
+
   test('sums the gradients of its passes where asked: half the rate then does what their mean does', async () => {
     const common = ['train.accumulate=2', 'train.batchSize=1', 'train.optimizer.weightDecay=0', 'train.iterations=3'];
     const mean = await run(outputOf('mean'), { sets: common });

@@ -39,6 +39,8 @@ export interface TrainOptions {
   readonly init?: string;
   /** Continue from the newest checkpoint in `output`; from the beginning where there is none. Default false. */
   readonly resume?: boolean;
+  /** Steps of the whole training, instead of what the config comes to; the learning rate keeps the config's schedule. */
+  readonly iterations?: number;
   /** false: nothing is written, neither checkpoints nor weights: to try something out. Default true. */
   readonly save?: boolean;
   /** Ends the training after the current step, with a checkpoint. */
@@ -131,7 +133,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
 
-  const schedule = effectiveSchedule(config.train, trainSet.samples.length);
+  const planned = effectiveSchedule(config.train, trainSet.samples.length);
+  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   const run = new Run(options, { model, optimizer, categories, valSet, checkpoints, schedule });
   run.iteration = progress?.iteration ?? 0;
   run.best = progress?.best;
