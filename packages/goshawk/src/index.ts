@@ -1,5 +1,6 @@
 export * from './config/index.js';
 export * from './data/index.js';
+export { type OpenConfig, openConfig } from './foreign/open-config.js';
 export * from './infer/index.js';
 export * from './models/index.js';
 export * from './train/index.js';
