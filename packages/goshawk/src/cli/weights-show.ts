@@ -1,5 +1,6 @@
 // goshawk weights show: what is in a checkpoint. Runs nothing of it and needs no engine.
 import { readStateDict } from '@goshawk/torch/checkpoint';
+import { recogniseState } from '../foreign/weights.js';
 import { formatBytes } from '../train/progress-line.js';
 import { formatTable } from './text-table.js';
 
@@ -31,9 +32,16 @@ export function runWeightsShow(file: string, options: WeightsShowCommandOptions)
     const parameters = floats.reduce((sum, tensor) => sum + tensor.elements, 0);
     const metadata = Object.fromEntries(state.metadata);
     const beside = [...state.rest.keys()];
+    const { dialect, orphans } = recogniseState(state.tensors);
     if (options.json) {
       const { format, path } = state;
-      console.log(JSON.stringify({ file, format, path, metadata, beside, parameters, bytes, tensors }, undefined, 2));
+      console.log(
+        JSON.stringify(
+          { file, format, path, names: dialect, metadata, beside, orphans, parameters, bytes, tensors },
+          undefined,
+          2,
+        ),
+      );
       return;
     }
     console.log(formatTable(tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`])));
@@ -41,12 +49,16 @@ export function runWeightsShow(file: string, options: WeightsShowCommandOptions)
     console.log(
       `\n${file}: ${state.format}, ${tensors.length} tensors${place}, ${parameters} numbers, ${formatBytes(bytes)}`,
     );
-    if (beside.length > 0)
-      console.log(`beside them: ${beside.slice(0, 20).join(', ')}${beside.length > 20 ? ', ...' : ''}`);
+    console.log(`names of ${dialect}${orphans.length > 0 ? `; of no model: ${shorten(orphans)}` : ''}`);
+    if (beside.length > 0) console.log(`beside them: ${shorten(beside)}`);
     for (const [key, value] of state.metadata) {
       console.log(`${key}: ${value.length > 100 ? `${value.slice(0, 100)}... (${value.length} characters)` : value}`);
     }
   } finally {
     state.close();
   }
+}
+
+function shorten(names: readonly string[]): string {
+  return `${names.slice(0, 20).join(', ')}${names.length > 20 ? ', ...' : ''}`;
 }

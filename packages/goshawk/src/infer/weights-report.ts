@@ -15,7 +15,7 @@ export function formatWeightsReport(report: WeightsReport): string[] {
     ...listed('of another shape, left as they were', shapes),
     ...listed('not in the file, left as they were', groups(missing)),
     ...listed('in the file alone', groups(unexpected)),
-    ...listed('of no model', groups(orphans)),
+    ...listed('of no model', orphans),
   ];
 }
 
