@@ -1,11 +1,5 @@
 // A detector's figures on a data set: its detections in every image, compared as COCO does.
-import {
-  type CocoEvaluation,
-  type Detection,
-  evaluateCoco,
-  formatCocoTable,
-  type IouType,
-} from '@goshawk/core';
+import { type CocoEvaluation, type Detection, evaluateCoco, formatCocoTable, type IouType } from '@goshawk/core';
 import type { ModelConfig, PreprocessConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { detectEach } from './detect-each.js';
@@ -30,11 +24,17 @@ export interface DetectorEvaluation {
 export async function evaluateDetector(predictor: Predictor, options: EvaluateOptions): Promise<DetectorEvaluation> {
   const started = performance.now();
   const detections = await detectAll(predictor, options);
-  const groundTruth = options.dataset.annotations;
-  const evaluations = new Map(
-    options.types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]),
-  );
+  const evaluations = measureDetections(options.dataset, detections, options.types);
   return { detections, evaluations, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Compares detections with the annotations of their data set. */
+export function measureDetections(
+  { annotations: groundTruth }: Pick<DetectionDataset, 'annotations'>,
+  detections: readonly Detection[],
+  types: readonly IouType[],
+): Map<IouType, CocoEvaluation> {
+  return new Map(types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]));
 }
 
 /** What the model can be measured by. */
