@@ -37,7 +37,7 @@ describe('a config', () => {
   test('of a Faster R-CNN has no mask head', () => {
     assert.equal(
       problem('model:\n  type: faster_rcnn\n  maskHead: {}\n'),
-      'config.yaml:3: model.maskHead: unknown key: the keys here are type, classes, backbone, neck, anchors, rpn, boxHead',
+      'config.yaml:3: model.maskHead: unknown key: the keys here are type, conventions, classes, backbone, neck, anchors, rpn, proposals, boxHead',
     );
   });
 
@@ -63,7 +63,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem(`${minimal}trian: {}\n`), 'config.yaml:2: trian: unknown key: did you mean train?');
     assert.equal(
       problem(`${minimal}data: {xyz: 1}\n`),
-      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, skipEmpty',
+      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, aspectCropping, jitter, skipEmpty, requireKeypoints',
     );
   });
 
@@ -94,11 +94,11 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem('model: {type: yolo}'),
-      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn or mask_rcnn",
+      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn or retinanet",
     );
     assert.equal(
       problem(`${minimal}train: {optimizer: {type: lamb}}`),
-      "config.yaml:2: train.optimizer.type: got 'lamb': expected sgd or adamw",
+      "config.yaml:2: train.optimizer.type: got 'lamb': expected sgd, adam or adamw",
     );
     assert.equal(
       problem(`${minimal}runtime: {device: gpu}`),
@@ -115,7 +115,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem('train: {}'), 'config.yaml: model: missing: add it (expected a group of keys)');
     assert.equal(
       problem('model: {classes: 3}'),
-      'config.yaml:1: model.type: missing: add it (expected faster_rcnn or mask_rcnn)',
+      'config.yaml:1: model.type: missing: add it (expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn or retinanet)',
     );
     assert.equal(
       problem(`${minimal}data:\n  train: {images: a}\n`),
@@ -130,7 +130,16 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem(`${minimal}train: {schedule: {steps: [200, 100]}}`),
-      'config.yaml:2: train.schedule.steps: must rise: sort the iterations',
+      'config.yaml:2: train.schedule.steps: must rise: sort the steps',
+    );
+    const jitter = 'jitter: {size: [64, 64]';
+    assert.equal(
+      problem(`${minimal}data: {${jitter}, minScale: 3}}`),
+      'config.yaml:2: data.jitter: minScale is above maxScale: exchange them',
+    );
+    assert.equal(
+      problem(`${minimal}data: {${jitter}}, aspectCropping: {}}`),
+      'config.yaml:2: data.aspectCropping: data.jitter crops already: leave out one of them',
     );
     assert.equal(
       problem('model: {type: faster_rcnn, rpn: {backgroundIou: 0.8}}'),
