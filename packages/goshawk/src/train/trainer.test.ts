@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
-import { writeProposals } from '../data/index.js';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
@@ -196,66 +195,6 @@ describe('train', () => {
     );
   });
 
-  test("learns from polygons and boxes that hold their last pixel with Detectron's conventions", async () => {
-    const losses: Record<string, number>[] = [];
-    await run(outputOf('detectron'), {
-      sets: ['model.conventions=detectron', 'train.iterations=4'],
-      observer: { onStep: (step) => losses.push({ ...step.losses }) },
-    });
-    assert.ok(losses.every((terms) => terms.loss_mask! > 0 && Object.values(terms).every(Number.isFinite)));
-  });
-
-  for (const conventions of ['torchvision', 'detectron'])
-    test(`learns keypoints with ${conventions}'s conventions`, async () => {
-      const people = await writeTinyDataset(folder, { name: 'keypoints.json', keypoints: true });
-      const losses: Record<string, number>[] = [];
-      const head = ['model.keypointHead.channels=[16]', 'model.keypointHead.hiddenChannels=16'];
-      const sets = ['model.type=keypoint_rcnn', 'model.maskHead=null', ...head, 'data.requireKeypoints=true'];
-      await run(outputOf(`keypoints-${conventions}`), {
-        sets: [...people.sets, 'data.val=null', ...sets, `model.conventions=${conventions}`, 'train.iterations=4'],
-        observer: { onStep: (step) => losses.push({ ...step.losses }) },
-      });
-      assert.ok(losses.some((terms) => terms.loss_keypoint! > 0));
-      assert.ok(losses.every((terms) => Object.values(terms).every(Number.isFinite)));
-    });
-
-  test('trains and evaluates on stored proposals, which must be there for every picture', async () => {
-    const file = join(folder, 'proposals.safetensors');
-    const boxes = Float32Array.of(5, 5, 40, 35, 45, 15, 85, 60, 0, 0, 60, 60);
-    const proposals = [1, 2, 3, 4].map((imageId) => ({ imageId, boxes, scores: Float32Array.of(0.9, 0.8, 0.1) }));
-    writeProposals(file, proposals);
-    const stored = ['model.type=faster_rcnn', 'model.maskHead=null', 'model.proposals=stored'];
-    const sets = [...stored, 'train.iterations=3', `data.train.proposals=${file}`];
-    const losses: string[] = [];
-    const result = await run(outputOf('stored'), {
-      sets: [...sets, `data.val.proposals=${file}`],
-      observer: { onStep: (step) => losses.push(Object.keys(step.losses).toSorted().join()) },
-    });
-    assert.deepEqual(new Set(losses), new Set(['loss_box_reg,loss_classifier']));
-    assert.deepEqual([...result.evaluations!.keys()], ['bbox']);
-    await assert.rejects(
-      run(outputOf('stored-nothing'), { sets }),
-      inputError(/^data\.val\.proposals: is not set, but model\.proposals is stored: name the file/),
-    );
-    writeProposals(file, proposals.slice(0, 3));
-    await assert.rejects(
-      run(outputOf('stored-less'), { sets: [...sets, 'data.skipEmpty=false', 'data.val=null'] }),
-      inputError(
-        /proposals\.safetensors: has no proposals for 1 of the 4 images of .*train\.json \(the first is id 4\)/,
-      ),
-    );
-  });
-
-  test('takes pictures without objects where asked', async () => {
-    const seen: number[] = [];
-    await run(outputOf('empty'), {
-      sets: ['data.skipEmpty=false', 'train.iterations=4'],
-      observer: { onStart: ({ trainImages }) => seen.push(trainImages), onStep: (step) => seen.push(step.totalLoss) },
-    });
-    assert.equal(seen[0], 4);
-    assert.ok(seen.every(Number.isFinite));
-  });
-
   test('starts from weights, the backbone of the config under those of init', async () => {
     const backbone = join(folder, 'resnet18.safetensors');
     const init = join(folder, 'init.safetensors');
@@ -393,36 +332,6 @@ describe('train refuses', () => {
       return true;
     });
     assert.deepEqual(listCheckpoints(join(outputOf('nan'), 'checkpoints')), []);
-  });
-
-  test('validation data of other categories', async () => {
-    const other = await writeTinyDataset(folder, {
-      name: 'val.json',
-      categories: [
-        { id: 2, name: 'red' },
-        { id: 6, name: 'blue' },
-      ],
-    });
-    await assert.rejects(
-      run(outputOf('categories'), { sets: [`data.val.annotations=${other.annotations}`] }),
-      inputError(
-        /val\.json: its categories differ from .*train\.json's \(number 2: got '6 blue', expected '5 blue'\): use/,
-      ),
-    );
-  });
-
-  test('a number of classes that the data does not have', async () => {
-    await assert.rejects(
-      run(outputOf('classes'), { sets: ['model.classes=3'] }),
-      inputError(/^model\.classes: is 3, but .*train\.json has 2 categories: set it to from-data$/),
-    );
-  });
-
-  test('a config without training data', async () => {
-    await assert.rejects(
-      train({ config: tinyConfig(SETS), output: outputOf('no-data') }),
-      inputError(/^data\.train: is not set: pass --set/),
-    );
   });
 
   describe('with a folder in which another training stopped', () => {

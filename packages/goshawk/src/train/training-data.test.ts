@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { InputError } from '@goshawk/core';
+import { writeProposals } from '../data/index.js';
+import { tinyConfig } from '../models/tiny-detector.js';
+import { type TinyDataset, writeTinyDataset } from './tiny-dataset.js';
+import { type TrainOptions, train } from './trainer.js';
+
+const SETS = ['train.iterations=4', 'train.batchSize=2', 'train.optimizer.lr=0.01'];
+
+let folder: string;
+let data: TinyDataset;
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'goshawk-training-data-'));
+  data = await writeTinyDataset(folder);
+});
+after(() => rmSync(folder, { recursive: true }));
+
+/** Trains without writing anything. */
+function run({ sets = [], ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) {
+  const config = tinyConfig([...SETS, ...data.sets, ...sets]);
+  return train({ config, output: join(folder, 'nothing'), save: false, ...options });
+}
+
+function inputError(message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof InputError, String(error));
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  };
+}
+
+describe('what a training learns from', () => {
+  test('takes pictures without objects where asked', async () => {
+    const seen: number[] = [];
+    await run({
+      sets: ['data.skipEmpty=false', 'train.iterations=4'],
+      observer: { onStart: ({ trainImages }) => seen.push(trainImages), onStep: (step) => seen.push(step.totalLoss) },
+    });
+    assert.equal(seen[0], 4);
+    assert.ok(seen.every(Number.isFinite));
+  });
+
+  test("learns from polygons and boxes that hold their last pixel with Detectron's conventions", async () => {
+    const losses: Record<string, number>[] = [];
+    await run({
+      sets: ['model.conventions=detectron', 'train.iterations=4'],
+      observer: { onStep: (step) => losses.push({ ...step.losses }) },
+    });
+    assert.ok(losses.every((terms) => terms.loss_mask! > 0 && Object.values(terms).every(Number.isFinite)));
+  });
+
+  for (const conventions of ['torchvision', 'detectron'])
+    test(`learns keypoints with ${conventions}'s conventions`, async () => {
+      const people = await writeTinyDataset(folder, { name: 'keypoints.json', keypoints: true });
+      const losses: Record<string, number>[] = [];
+      const head = ['model.keypointHead.channels=[16]', 'model.keypointHead.hiddenChannels=16'];
+      const sets = ['model.type=keypoint_rcnn', 'model.maskHead=null', ...head, 'data.requireKeypoints=true'];
+      await run({
+        sets: [...people.sets, 'data.val=null', ...sets, `model.conventions=${conventions}`, 'train.iterations=4'],
+        observer: { onStep: (step) => losses.push({ ...step.losses }) },
+      });
+      assert.ok(losses.some((terms) => terms.loss_keypoint! > 0));
+      assert.ok(losses.every((terms) => Object.values(terms).every(Number.isFinite)));
+    });
+
+  test('trains and evaluates on stored proposals, which must be there for every picture', async () => {
+    const file = join(folder, 'proposals.safetensors');
+    const boxes = Float32Array.of(5, 5, 40, 35, 45, 15, 85, 60, 0, 0, 60, 60);
+    const proposals = [1, 2, 3, 4].map((imageId) => ({ imageId, boxes, scores: Float32Array.of(0.9, 0.8, 0.1) }));
+    writeProposals(file, proposals);
+    const stored = ['model.type=faster_rcnn', 'model.maskHead=null', 'model.proposals=stored'];
+    const sets = [...stored, 'train.iterations=3', `data.train.proposals=${file}`];
+    const losses: string[] = [];
+    const result = await run({
+      sets: [...sets, `data.val.proposals=${file}`],
+      observer: { onStep: (step) => losses.push(Object.keys(step.losses).toSorted().join()) },
+    });
+    assert.deepEqual(new Set(losses), new Set(['loss_box_reg,loss_classifier']));
+    assert.deepEqual([...result.evaluations!.keys()], ['bbox']);
+    await assert.rejects(
+      run({ sets }),
+      inputError(/^data\.val\.proposals: is not set, but model\.proposals is stored: name the file/),
+    );
+    writeProposals(file, proposals.slice(0, 3));
+    await assert.rejects(
+      run({ sets: [...sets, 'data.skipEmpty=false', 'data.val=null'] }),
+      inputError(
+        /proposals\.safetensors: has no proposals for 1 of the 4 images of .*train\.json \(the first is id 4\)/,
+      ),
+    );
+  });
+});
+
+describe('train refuses', () => {
+  test('validation data of other categories', async () => {
+    const other = await writeTinyDataset(folder, {
+      name: 'val.json',
+      categories: [
+        { id: 2, name: 'red' },
+        { id: 6, name: 'blue' },
+      ],
+    });
+    await assert.rejects(
+      run({ sets: [`data.val.annotations=${other.annotations}`] }),
+      inputError(
+        /val\.json: its categories differ from .*train\.json's \(number 2: got '6 blue', expected '5 blue'\): use/,
+      ),
+    );
+  });
+
+  test('a number of classes that the data does not have', async () => {
+    await assert.rejects(
+      run({ sets: ['model.classes=3'] }),
+      inputError(/^model\.classes: is 3, but .*train\.json has 2 categories: set it to from-data$/),
+    );
+  });
+
+  test('a config without training data', async () => {
+    await assert.rejects(
+      train({ config: tinyConfig(SETS), output: folder, save: false }),
+      inputError(/^data\.train: is not set: pass --set/),
+    );
+  });
+});
