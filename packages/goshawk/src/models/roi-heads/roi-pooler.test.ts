@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, full, ops, scope, tensor } from '@goshawk/torch';
+import { CONVENTIONS } from '../conventions.js';
 import { assignLevels, poolRois, roisOf } from './roi-pooler.js';
 
 const boxes = (rows: readonly (readonly number[])[]) => tensor(rows.flat(), { shape: [rows.length, 4] });
@@ -47,6 +48,26 @@ describe('roisOf', () => {
     scope(() => {
       const rois = roisOf([boxes([[1, 2, 3, 4]]), tensor([], { shape: [0, 4] }), boxes([[5, 6, 7, 8]])]);
       assert.deepEqual(rois.toNumbers(), [0, 1, 2, 3, 4, 2, 5, 6, 7, 8]);
+    }));
+});
+
+describe('assignLevels with boxes that include their last pixel', () => {
+  const rules = CONVENTIONS.detectron;
+
+  test('adds a pixel to each side', () =>
+    scope(() => {
+      // 111 + 1 pixels are level 3's; without the added one level 2's.
+      assert.deepEqual(assignLevels(boxes([[0, 0, 111, 111]]), 2, 4, rules).toNumbers(), [1]);
+      assert.deepEqual(assignLevels(boxes([[0, 0, 111, 111]]), 2, 4).toNumbers(), [0]);
+    }));
+
+  test('puts boxes without an area, or that are no numbers, on the finest level', () =>
+    scope(() => {
+      const odd = boxes([
+        [5, 5, 3, 9],
+        [Number.NaN, 0, 400, 400],
+      ]);
+      assert.deepEqual(assignLevels(odd, 2, 4, rules).toNumbers(), [0, 0]);
     }));
 });
 

@@ -28,13 +28,16 @@ export function assignLevels(
 ): Tensor {
   const [x1, y1, x2, y2] = ops.unbind(boxes, { dim: 1 }) as [Tensor, Tensor, Tensor, Tensor];
   const last = convention === 'inclusive' ? 1 : 0;
-  const size = ops.sqrt(ops.mul(ops.add(ops.sub(x2, x1), last), ops.add(ops.sub(y2, y1), last)));
+  // Scaled to the network's pixels, an inclusive box of less than a pixel can come out with a negative side.
+  const side = (from: Tensor, to: Tensor): Tensor => ops.clamp(ops.add(ops.sub(to, from), last), { min: 0 });
+  const size = ops.sqrt(ops.mul(side(x1, x2), side(y1, y2)));
   const relative = ops.div(size, CANONICAL_SIZE);
   const logarithm =
     epsilonTo === 'size'
       ? ops.add(ops.log2(ops.add(relative, epsilon)), CANONICAL_LEVEL)
       : ops.add(ops.add(ops.log2(relative), CANONICAL_LEVEL), epsilon);
-  const level = ops.floor(logarithm);
+  // A box that is not a number, of a training gone wrong, must not read beside the levels.
+  const level = ops.nan_to_num(ops.floor(logarithm));
   const coarsest = finestLevel + levelCount - 1;
   return ops.sub(ops.clamp(level, { min: finestLevel, max: coarsest }), finestLevel).to('int64');
 }
