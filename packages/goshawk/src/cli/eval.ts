@@ -1,13 +1,17 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
-import { join } from 'node:path';
-import { type Detection, formatCocoResults, InputError } from '@goshawk/core';
-import type { DetectionDataset } from '../data/index.js';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Detection, formatCocoResults, formatProposalTable, InputError, proposalRecallStats } from '@goshawk/core';
+import type { ModelConfig } from '../config/index.js';
+import { type DetectionDataset, writeProposals } from '../data/index.js';
 import {
   detectEach,
   evaluateAsChallenge,
   evaluationTypes,
   formatEvaluations,
   measureDetections,
+  measureProposals,
+  proposalsOf,
 } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
@@ -28,6 +32,8 @@ export interface EvalCommandOptions {
   readonly processes?: string;
   /** First picture and the one behind the last. */
   readonly range?: readonly string[];
+  /** File for the proposals of a model of type rpn. */
+  readonly saveProposals?: string;
 }
 
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
@@ -39,6 +45,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     split: splitName(options.split ?? 'val'),
     ...(range && { range }),
   };
+  if (options.saveProposals !== undefined) requireProposals(config.model, options.saveProposals);
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
   const dataset = openEvalDataset(job);
@@ -56,19 +63,49 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     ? await detectInProcesses(job, { processes, pictures, onProgress })
     : await detectHere(job, dataset, onProgress);
   line.done();
+  const report =
+    config.model.type === 'rpn'
+      ? reportProposals(dataset, found, options)
+      : reportDetections(config.model, dataset, found, options);
+  if (options.output)
+    writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(report.metrics, undefined, 2)}\n`);
+  console.log(options.json ? JSON.stringify(report.metrics) : report.table);
+}
+
+interface Report {
+  readonly metrics: object;
+  readonly table: string;
+}
+
+/** Measures, and writes detections.json where there is an output folder. */
+function reportDetections(
+  model: ModelConfig,
+  dataset: DetectionDataset,
+  found: readonly (readonly Detection[])[],
+  { output }: EvalCommandOptions,
+): Report {
   const detections = found.flat();
-  const evaluations = measureDetections(dataset, detections, evaluationTypes(config.model));
+  if (output) writeFileAtomic(join(output, 'detections.json'), formatCocoResults(detections, dataset.annotations));
+  const evaluations = measureDetections(dataset, detections, { types: evaluationTypes(model) });
   const challenge = evaluateAsChallenge(dataset, detections);
-  const metrics = {
-    ...Object.fromEntries([...evaluations].map(([type, evaluation]) => [type, evaluation.stats])),
-    ...challenge?.metrics,
-  };
-  if (options.output) {
-    writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
-    writeFileAtomic(join(options.output, 'detections.json'), formatCocoResults(detections, dataset.annotations));
-  }
+  const byType = Object.fromEntries([...evaluations].map(([type, evaluation]) => [type, evaluation.stats]));
   const tables = [formatEvaluations(evaluations), ...(challenge === undefined ? [] : [challenge.table])];
-  console.log(options.json ? JSON.stringify(metrics) : tables.join('\n\n'));
+  return { metrics: { ...byType, ...challenge?.metrics }, table: tables.join('\n\n') };
+}
+
+/** Measures, and writes the proposals where they are to be kept. */
+function reportProposals(
+  dataset: DetectionDataset,
+  found: readonly (readonly Detection[])[],
+  { saveProposals }: EvalCommandOptions,
+): Report {
+  const proposals = proposalsOf(dataset.samples, found);
+  if (saveProposals) {
+    mkdirSync(dirname(saveProposals), { recursive: true });
+    writeProposals(saveProposals, proposals);
+  }
+  const recall = measureProposals(dataset, proposals);
+  return { metrics: { proposals: proposalRecallStats(recall) }, table: formatProposalTable(recall) };
 }
 
 async function detectHere(
@@ -95,6 +132,16 @@ function pictureRange(words: readonly string[] | undefined): readonly [number, n
       `--range ${words.join(' ')}: expected the first picture and the one behind the last, such as --range 0 100: correct it, and name the config first`,
     );
   return [from!, to!];
+}
+
+function requireProposals({ type }: ModelConfig, file: string): void {
+  if (type !== 'rpn')
+    throw new InputError('usage', `--save-proposals ${file}: a ${type} gives detections: take a model of type rpn`);
+  if (!file.endsWith('.safetensors'))
+    throw new InputError(
+      'usage',
+      `--save-proposals ${file}: proposals are kept as safetensors: end the name in .safetensors`,
+    );
 }
 
 function splitName(name: string): 'train' | 'val' | 'test' {

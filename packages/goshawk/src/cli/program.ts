@@ -56,6 +56,7 @@ export function buildProgram(): Command {
     .option('--split <name>', 'train, val or test', 'val')
     .option('--output <folder>', 'write metrics.json and detections.json there')
     .option('--json', 'print the figures as one JSON object')
+    .option('--save-proposals <file>', 'for models of type rpn: keep the proposals, for data.*.proposals of others')
     .option(
       '--processes <count>',
       'detect in so many processes at once, with runtime.threads threads each (default: 1)',

@@ -11,6 +11,8 @@ export interface EvaluateOptions {
   readonly batchSize: number;
   readonly workers: number;
   readonly types: readonly IouType[];
+  /** Every object and detection counts as of one category, as for proposals. Default false. */
+  readonly classAgnostic?: boolean;
   /** Called after every picture. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -24,7 +26,7 @@ export interface DetectorEvaluation {
 export async function evaluateDetector(predictor: Predictor, options: EvaluateOptions): Promise<DetectorEvaluation> {
   const started = performance.now();
   const detections = await detectAll(predictor, options);
-  const evaluations = measureDetections(options.dataset, detections, options.types);
+  const evaluations = measureDetections(options.dataset, detections, options);
   return { detections, evaluations, seconds: (performance.now() - started) / 1000 };
 }
 
@@ -32,9 +34,10 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
 export function measureDetections(
   { annotations: groundTruth }: Pick<DetectionDataset, 'annotations'>,
   detections: readonly Detection[],
-  types: readonly IouType[],
+  { types, classAgnostic = false }: Pick<EvaluateOptions, 'types' | 'classAgnostic'>,
 ): Map<IouType, CocoEvaluation> {
-  return new Map(types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType })]));
+  const params = { useCategories: !classAgnostic };
+  return new Map(types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType, params })]));
 }
 
 /** What the model can be measured by. */

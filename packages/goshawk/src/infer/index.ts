@@ -2,6 +2,7 @@ export { type DetectEachOptions, detectEach } from './detect-each.js';
 export * from './detector-file.js';
 export * from './evaluate-detector.js';
 export * from './find-images.js';
+export * from './measure-proposals.js';
 export * from './native-evaluation.js';
 export * from './network-batch.js';
 export * from './open-detector.js';

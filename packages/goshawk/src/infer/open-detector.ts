@@ -24,19 +24,24 @@ export interface OpenDetectorOptions {
 export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
-  const classes = classesOf(weights, config.model);
+  // Proposals are of no class.
+  const classes = config.model.type === 'rpn' ? 2 : classesOf(weights, config.model);
   if (classes === undefined)
     throw new InputError(
       'checkpoint-invalid',
       `${path}: has no class predictor: it is not the checkpoint of a ${config.model.type}`,
     );
-  const categories = readDescription(path)?.categories ?? namesFor(classes - 1, known, path);
+  const categories =
+    config.model.type === 'rpn' ? [OBJECT] : (readDescription(path)?.categories ?? namesFor(classes - 1, known, path));
   const model = buildModel(config.model, { classes: classes - 1, keypoints: keypointsOf(weights) });
   loadWeights(model, weights, path);
   model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { model, predictor, preprocess: config.preprocess, categories };
 }
+
+/** What proposals are taken for. */
+const OBJECT: Category = { id: 1, name: 'object' };
 
 // COCO's ids reach 90 with ten numbers unused; torchvision's published models have a class for each of them.
 const COCO_LARGEST_ID = 90;

@@ -324,6 +324,7 @@ class Run {
       batchSize: 1,
       workers: config.data.workers,
       types: evaluationTypes(config.model),
+      classAgnostic: config.model.type === 'rpn',
       onProgress: (done, total) => observer?.onEvaluationProgress?.(done, total),
     });
     this.#model.train();
