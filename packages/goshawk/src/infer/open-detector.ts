@@ -1,5 +1,5 @@
 // A detector ready to predict, from a config and a file of weights.
-import { type Category, cocoCategories, InputError } from '@goshawk/core';
+import { type Category, cocoCategories, cocoPersonKeypoints, cocoPersonSkeleton, InputError } from '@goshawk/core';
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector } from '../models/index.js';
@@ -31,9 +31,12 @@ export function openDetector({ config, weights: path, categories: known }: OpenD
       'checkpoint-invalid',
       `${path}: has no class predictor: it is not the checkpoint of a ${config.model.type}`,
     );
+  const keypoints = keypointsOf(weights);
   const categories =
-    config.model.type === 'rpn' ? [OBJECT] : (readDescription(path)?.categories ?? namesFor(classes - 1, known, path));
-  const model = buildModel(config.model, { classes: classes - 1, keypoints: keypointsOf(weights) });
+    config.model.type === 'rpn'
+      ? [OBJECT]
+      : (readDescription(path)?.categories ?? namesFor(classes - 1, keypoints, known, path));
+  const model = buildModel(config.model, { classes: classes - 1, keypoints });
   loadWeights(model, weights, path);
   model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
@@ -46,8 +49,17 @@ const OBJECT: Category = { id: 1, name: 'object' };
 // COCO's ids reach 90 with ten numbers unused; torchvision's published models have a class for each of them.
 const COCO_LARGEST_ID = 90;
 
-function namesFor(classes: number, known: readonly Category[] | undefined, path: string): readonly Category[] {
+/** What models of COCO's keypoints find. */
+const PERSON: Category = { id: 1, name: 'person', keypoints: cocoPersonKeypoints, skeleton: cocoPersonSkeleton };
+
+function namesFor(
+  classes: number,
+  keypoints: number | undefined,
+  known: readonly Category[] | undefined,
+  path: string,
+): readonly Category[] {
   if (known?.length === classes) return known;
+  if (classes === 1 && keypoints === cocoPersonKeypoints.length) return [PERSON];
   if (classes === COCO_LARGEST_ID) {
     const names = new Map(cocoCategories.map((category) => [category.id, category]));
     return Array.from(
