@@ -13,6 +13,7 @@ import {
   measureProposals,
   proposalsOf,
 } from '../infer/index.js';
+import { CONVENTIONS } from '../models/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
@@ -65,7 +66,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
   line.done();
   const report =
     config.model.type === 'rpn'
-      ? reportProposals(dataset, found, options)
+      ? reportProposals(config.model, dataset, found, options)
       : reportDetections(config.model, dataset, found, options);
   if (options.output)
     writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(report.metrics, undefined, 2)}\n`);
@@ -95,11 +96,12 @@ function reportDetections(
 
 /** Measures, and writes the proposals where they are to be kept. */
 function reportProposals(
+  model: ModelConfig,
   dataset: DetectionDataset,
   found: readonly (readonly Detection[])[],
   { saveProposals }: EvalCommandOptions,
 ): Report {
-  const proposals = proposalsOf(dataset.samples, found);
+  const proposals = proposalsOf(dataset.samples, found, CONVENTIONS[model.conventions].boxes);
   if (saveProposals) {
     mkdirSync(dirname(saveProposals), { recursive: true });
     writeProposals(saveProposals, proposals);

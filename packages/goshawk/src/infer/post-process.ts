@@ -23,15 +23,11 @@ export interface PostProcessOptions {
   readonly maskThreshold: number;
   /** How masks become pixels. Default torchvision's. */
   readonly maskRule?: MaskRule;
-  /** Where the found boxes end; those that are given out are always x2 - x1 wide. Default continuous. */
-  readonly boxes?: Conventions['boxes'];
 }
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {
   const { maskRule = CONVENTIONS.torchvision } = options;
-  // The last pixel of an inclusive box ends one further.
-  const edge = options.boxes === 'inclusive' ? 1 : 0;
   return scope(() => {
     const scaleX = Math.fround(image.originalWidth / image.width);
     const scaleY = Math.fround(image.originalHeight / image.height);
@@ -65,7 +61,7 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
         imageId: image.imageId,
         categoryId,
         score: scores[index]!,
-        bbox: boxXywh(x1, y1, x2 - x1 + edge, y2 - y1 + edge),
+        bbox: boxXywh(x1, y1, x2 - x1, y2 - y1),
         ...(rle ? { segmentation: { kind: 'rle' as const, rle } } : {}),
         ...(keypoints ? { keypoints: keypoints[index]! } : {}),
       };

@@ -97,8 +97,8 @@ export class Predictor {
   }
 
   #postProcess(found: Detections, image: ImageSizes): Detection[] {
-    const { maskThreshold, maskRule, boxes } = this.#options;
-    return postProcess(found, image, { categoryIds: this.#categoryIds, maskThreshold, maskRule, boxes });
+    const { maskThreshold, maskRule } = this.#options;
+    return postProcess(found, image, { categoryIds: this.#categoryIds, maskThreshold, maskRule });
   }
 }
 
