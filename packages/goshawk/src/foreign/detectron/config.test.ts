@@ -249,6 +249,16 @@ OUTPUT_DIR: .
   });
 });
 
+describe('keys without effect', () => {
+  test('are named once, in one line', () => {
+    assert.deepEqual(
+      read(MASK, 'VIS=True', 'TRAIN.BBOX_THRESH=0.5', 'KRCNN.NUM_KEYPOINTS=5', 'MRCNN.CONV_INIT=GaussianFill').notices,
+      ['a.yaml: without effect here: MRCNN.CONV_INIT, KRCNN.NUM_KEYPOINTS, TRAIN.BBOX_THRESH, VIS'],
+    );
+    assert.deepEqual(read(MASK).notices, []);
+  });
+});
+
 describe('--set on a Detectron config', () => {
   test('takes Python literals, and our keys afterwards', () => {
     const { config } = read(

@@ -83,15 +83,22 @@ function checkTranslation(value: unknown, file: string): void {
   if (!runConfigSchema.safeParse(value).success) validateConfig(value, `${file}, translated`);
 }
 
-/** Keys that the file sets and nothing here reads, in one line. */
-function unusedNotice({ given, file, values }: DetectronSettings): string[] {
-  const names = keysOf(detectronKeys, '')
-    .filter(([path, { effect, standard }]) => {
-      if (!given.has(path)) return false;
-      return effect === 'none' && JSON.stringify(valueAt(values, path)) !== JSON.stringify(standard);
-    })
-    .map(([path]) => path);
-  return names.length === 0 ? [] : [`${file}: without effect here: ${names.join(', ')}`];
+/** Keys that are set and that nothing here reads, in one line. */
+function unusedNotice(settings: DetectronSettings): string[] {
+  const names = keysOf(detectronKeys, '').flatMap(([path, { effect }]) => {
+    if (!settings.given.has(path)) return [];
+    return effect === 'none' || isOfOtherModel(path, settings) || isOtherInit(path, settings) ? [path] : [];
+  });
+  return names.length === 0 ? [] : [`${settings.file}: without effect here: ${names.join(', ')}`];
+}
+
+function isOfOtherModel(path: string, { values: { MODEL } }: DetectronSettings): boolean {
+  return (path.startsWith('MRCNN.') && !MODEL.MASK_ON) || (path.startsWith('KRCNN.') && !MODEL.KEYPOINTS_ON);
+}
+
+/** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
+function isOtherInit(path: string, { values }: DetectronSettings): boolean {
+  return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
 }
 
 function keysOf(

@@ -226,11 +226,15 @@ function valuesOf(tree: KeyTree, prefix: string, given: ReadonlyMap<string, Give
 }
 
 /** What stands there, in a few words. */
-export function show(value: unknown): string {
+export function show(value: unknown, depth = 0): string {
   if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`;
   if (value === null || value === undefined) return 'nothing';
   if (value === true) return 'True';
   if (value === false) return 'False';
-  if (Array.isArray(value)) return value.length <= 6 ? `(${value.map(show).join(', ')})` : `a list of ${value.length}`;
+  // A list can hold itself: YAML has references.
+  if (Array.isArray(value)) {
+    const isShort = value.length <= 6 && depth < 3;
+    return isShort ? `(${value.map((item) => show(item, depth + 1)).join(', ')})` : `a list of ${value.length}`;
+  }
   return typeof value === 'object' ? 'a group of keys' : String(value);
 }

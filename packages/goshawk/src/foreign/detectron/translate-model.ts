@@ -232,9 +232,15 @@ const confidences: Readonly<Record<string, string>> = { bbox: 'box', logit: 'mea
 // The fixed threshold of the original's nms_oks (lib/core/test.py).
 const NMS_OKS_THRESHOLD = 0.3;
 
+const MOST_CONVOLUTIONS = 64;
+
 function translateKeypointHead(settings: DetectronSettings): ModelPart {
   const { KRCNN } = settings.values;
   checkKeypointHead(settings);
+  if (KRCNN.NUM_STACKED_CONVS < 1 || KRCNN.NUM_STACKED_CONVS > MOST_CONVOLUTIONS) {
+    const message = `is ${KRCNN.NUM_STACKED_CONVS}, expected 1 to ${MOST_CONVOLUTIONS}: correct it`;
+    throw keyError(settings, 'KRCNN.NUM_STACKED_CONVS', message);
+  }
   const upsampleRatio = Math.max(1, KRCNN.UP_SCALE);
   const deconvolutions = Number(KRCNN.USE_DECONV) + Number(KRCNN.USE_DECONV_OUTPUT);
   if (KRCNN.HEATMAP_SIZE !== -1) {

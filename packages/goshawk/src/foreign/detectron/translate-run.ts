@@ -29,7 +29,7 @@ export function translatePreprocess(settings: DetectronSettings): RunPart {
 
 function pixelMeans(settings: DetectronSettings): readonly unknown[] {
   let means: unknown = settings.values.PIXEL_MEANS;
-  while (Array.isArray(means) && Array.isArray(means[0])) means = means[0];
+  for (let depth = 0; depth < 2; depth++) if (Array.isArray(means) && Array.isArray(means[0])) means = means[0];
   if (Array.isArray(means) && means.length === 3 && means.every((mean) => typeof mean === 'number')) return means;
   throw keyError(
     settings,
@@ -76,6 +76,10 @@ function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', no
     return undefined;
   }
   const proposals = PROPOSAL_FILES[0];
+  if (PROPOSAL_FILES.length > 1) {
+    const key = `${group}.PROPOSAL_FILES`;
+    notices.push(`${settings.given.get(key)}: ${key} names ${PROPOSAL_FILES.length} files: the first is read`);
+  }
   return {
     ...files,
     ...(proposals === undefined || MODEL.FASTER_RCNN ? {} : { proposals }),
@@ -119,12 +123,19 @@ function translateOptimizer(settings: DetectronSettings): RunPart {
   };
 }
 
+// A rate that falls by a tenth a thousand times is no rate.
+const MOST_STEPS = 1000;
+
 /** The iterations after which the rate falls. Detectron's list begins with 0, where the first rate begins. */
 function translateSteps(settings: DetectronSettings): readonly number[] {
   const { LR_POLICY, STEPS, STEP_SIZE, MAX_ITER } = settings.values.SOLVER;
   if (LR_POLICY === 'step') {
     if (STEP_SIZE < 1) throw keyError(settings, 'SOLVER.STEP_SIZE', `is ${STEP_SIZE}, expected at least 1: correct it`);
     const count = Math.max(0, Math.ceil(MAX_ITER / STEP_SIZE) - 1);
+    if (count > MOST_STEPS) {
+      const message = `is ${STEP_SIZE}, which makes ${count} steps of ${MAX_ITER} iterations: take at least ${Math.ceil(MAX_ITER / MOST_STEPS)}`;
+      throw keyError(settings, 'SOLVER.STEP_SIZE', message);
+    }
     return Array.from({ length: count }, (_, index) => (index + 1) * STEP_SIZE);
   }
   if (STEPS[0] !== undefined && STEPS[0] !== 0) {
