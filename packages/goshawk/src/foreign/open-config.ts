@@ -2,9 +2,10 @@
 import { type ConfigSource, parseConfig, type RunConfig, readConfigText } from '../config/index.js';
 import { detectronDialect } from './detectron/config.js';
 import type { ConfigDialect } from './dialect.js';
+import { mmdetectionDialect } from './mmdetection/config.js';
 
 /** Asked in this order; a config that none of them recognises is one of ours. */
-const dialects: readonly ConfigDialect[] = [detectronDialect];
+const dialects: readonly ConfigDialect[] = [mmdetectionDialect, detectronDialect];
 
 export interface OpenConfig {
   readonly config: RunConfig;

@@ -20,6 +20,17 @@ export const roiFeatureKeys = (poolSize: number) => ({
     .describe('Samples of a RoIAlign cell in each direction; 0 adapts to the size.'),
 });
 
+/** Of the batch norms in a head on RoIs. */
+export const batchNormKeys = {
+  normEps: z.number().positive().default(1e-5).describe('Added to the variance by norm batch.'),
+  normMomentum: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.1)
+    .describe('Share of the newest batch in the running statistics of norm batch.'),
+};
+
 const softNmsSchema = z.strictObject({
   method: z
     .enum(['linear', 'gaussian', 'hard'])
@@ -56,6 +67,7 @@ export const boxHeadSchema = z
       .enum(['none', 'batch', 'group'])
       .default('none')
       .describe('Normalisation behind each convolution of kind convolutions.'),
+    ...batchNormKeys,
     foregroundIou: fraction()
       .default(0.5)
       .describe('A proposal with at least this IoU with an object takes its class.'),

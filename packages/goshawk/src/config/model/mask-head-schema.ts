@@ -1,6 +1,6 @@
 // The mask head of Mask R-CNN.
 import { z } from 'zod';
-import { roiFeatureKeys } from './box-head-schema.js';
+import { batchNormKeys, roiFeatureKeys } from './box-head-schema.js';
 
 const count = () => z.int().min(1);
 
@@ -18,6 +18,7 @@ export const maskHeadSchema = z
     upsampleChannels: count().optional().describe('Channels of the upsampling layer, where they differ from the last.'),
     dilation: z.int().min(1).max(8).default(1).describe('Dilation of the convolutions.'),
     norm: z.enum(['none', 'batch', 'group']).default('none').describe('Normalisation behind each convolution.'),
+    ...batchNormKeys,
     classAgnostic: z.boolean().default(false).describe('One mask for all classes instead of one for each.'),
     upsampleRatio: z
       .int()

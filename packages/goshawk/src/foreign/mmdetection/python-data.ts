@@ -18,6 +18,8 @@ export interface PythonEntry {
   /** Of the key. */
   readonly line: number;
   readonly value: PythonValue;
+  /** Of an assignment: whether a later one is made of it. */
+  isUsed?: boolean;
 }
 
 /**
@@ -61,6 +63,7 @@ const STATEMENTS: Readonly<Record<string, string>> = {
   assert: 'an assertion',
   raise: 'a raise statement',
   lambda: 'a function',
+  not: 'a condition',
 };
 
 const CONSTANTS: Readonly<Record<string, boolean | null>> = { True: true, False: false, None: null };
@@ -82,10 +85,10 @@ class Reader {
       const token = this.#next();
       if (token.kind === 'end') continue;
       if (token.kind === 'string' && this.#peek().kind === 'end') continue;
-      if (token.kind !== 'name') throw this.#notData(token, 'is no assignment');
+      if (token.kind !== 'name') throw this.#notData(token, 'no assignment');
       const statement = STATEMENTS[token.text];
-      if (statement !== undefined) throw this.#notData(token, `is ${statement}`);
-      if (!this.#take('=')) throw this.#notData(token, 'is no assignment to a name');
+      if (statement !== undefined) throw this.#notData(token, statement);
+      if (!this.#take('=')) throw this.#notData(token, 'no plain assignment to a name');
       const first = this.#readExpression();
       const value = this.#isSign(',') ? this.#readBareTuple(first) : first;
       this.#expectEnd();
@@ -116,7 +119,7 @@ class Reader {
     }
     const after = this.#peek();
     if (after.kind === 'name' && (after.text === 'if' || after.text === 'for'))
-      throw this.#notData(after, after.text === 'if' ? 'is a condition' : 'is a comprehension');
+      throw this.#notData(after, after.text === 'if' ? 'a condition' : 'a comprehension');
     return left;
   }
 
@@ -151,7 +154,7 @@ class Reader {
         if (token.text === '(') return this.#readNested(() => this.#readParentheses(token.line));
         if (token.text === '[') return this.#readNested(() => this.#readList(token.line));
         if (token.text === '{') return this.#readNested(() => this.#readBraces(token.line));
-        throw this.#notData(token, 'is no value');
+        throw this.#notData(token, `'${token.text}' in the place of a value`);
       case 'end':
         throw this.#wrong(token.line, 'a value is missing: add it');
     }
@@ -183,14 +186,18 @@ class Reader {
         this.#position += 1;
         return this.#readNested(() => this.#readDictCall(line));
       }
-      throw this.#notData(token, `calls ${text}()`);
+      throw this.#notData(token, `a call of ${text}()`);
     }
     const known = this.#names.get(text);
     const after = this.#peek();
     if (after.kind === 'sign' && (after.text === '.' || after.text === '['))
-      throw this.#notData(token, `reads a part of ${text}`);
-    if (known !== undefined) return known.value;
-    if (STATEMENTS[text] !== undefined) throw this.#notData(token, `is ${STATEMENTS[text]}`);
+      throw this.#notData(token, `a part of ${text}`);
+    if (known !== undefined) {
+      known.isUsed = true;
+      return known.value;
+    }
+    if (after.kind === 'name' && after.text === 'for') throw this.#notData(after, 'a comprehension');
+    if (STATEMENTS[text] !== undefined) throw this.#notData(token, STATEMENTS[text]);
     throw this.#wrong(line, `${text} is not assigned above: correct the name, or assign it first`);
   }
 
@@ -291,7 +298,7 @@ class Reader {
   #missingComma(end: string): InputError {
     const token = this.#peek();
     if (token.kind === 'name' && (token.text === 'for' || token.text === 'if'))
-      return this.#notData(token, token.text === 'for' ? 'is a comprehension' : 'is a condition');
+      return this.#notData(token, token.text === 'for' ? 'a comprehension' : 'a condition');
     return this.#wrong(
       token.line,
       `expected ',' or '${end}'${isWord(token) ? ` before ${token.text}` : ''}: correct it`,
@@ -301,7 +308,7 @@ class Reader {
   #expectEnd(): void {
     const token = this.#next();
     if (token.kind === 'end') return;
-    throw this.#notData(token, `goes on after the value${isWord(token) ? ` with ${token.text}` : ''}`);
+    throw this.#notData(token, `something after the value${isWord(token) ? ` ('${token.text}')` : ''}`);
   }
 
   #peek(): PythonToken {
@@ -337,7 +344,7 @@ class Reader {
   #notData(token: PythonToken, what: string): InputError {
     return this.#wrong(
       token.line,
-      `${what}, and only plain data is read (numbers, texts, lists, dicts, names assigned above): write the value itself`,
+      `${what}: only plain data is read (numbers, texts, lists, dicts, names assigned above), nothing is run: write the value itself`,
     );
   }
 }

@@ -13,7 +13,7 @@ const NUMBER = /(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?/y;
 const HEXADECIMAL = /0[xX][\da-fA-F]+/y;
 const NAME = /[\p{L}_][\p{L}\p{N}_]*/uy;
 const STRING =
-  /([A-Za-z]{0,2})("""(?:[^\\]|\\[^])*?"""|'''(?:[^\\]|\\[^])*?'''|"(?:[^"\\\n]|\\[^])*"|'(?:[^'\\\n]|\\[^])*')/y;
+  /([A-Za-z]{0,2})("""(?:[^\\]|\\[\s\S])*?"""|'''(?:[^\\]|\\[\s\S])*?'''|"(?:[^"\\\n]|\\[\s\S])*"|'(?:[^'\\\n]|\\[\s\S])*')/y;
 const SIGN = /\*\*|\/\/|[-+*/%=,:()[\]{}.@<>!&|^~]/y;
 const BLANK = /[ \t\f\r]+|\\\r?\n|#[^\n]*/y;
 
@@ -93,7 +93,7 @@ function stringValue([, prefix = '', quoted = '']: RegExpExecArray, wrong: (mess
   const inner = quoted.slice(quotes, -quotes);
   return kind === 'r'
     ? inner
-    : inner.replace(/\\([^])/g, (all, sign: string) => ESCAPES[sign] ?? ('\'"\\'.includes(sign) ? sign : all));
+    : inner.replace(/\\([\s\S])/g, (all, sign: string) => ESCAPES[sign] ?? ('\'"\\'.includes(sign) ? sign : all));
 }
 
 function newlines(text: string): number {

@@ -50,9 +50,17 @@ export function convBlock(
   channels: number,
   {
     norm = 'none',
+    normEps: eps,
+    normMomentum: momentum,
     dilation = 1,
     kernelSize = 3,
-  }: { norm?: 'none' | 'batch' | 'group'; dilation?: number; kernelSize?: number },
+  }: {
+    norm?: 'none' | 'batch' | 'group';
+    normEps?: number;
+    normMomentum?: number;
+    dilation?: number;
+    kernelSize?: number;
+  },
 ): Sequential {
   const padding = (dilation * (kernelSize - 1)) / 2;
   const conv = new Conv2d(inChannels, channels, kernelSize, { padding, dilation, bias: norm === 'none' });
@@ -62,7 +70,7 @@ export function convBlock(
     case 'none':
       return new ConvRelu(conv);
     case 'batch':
-      return new ConvRelu(conv, new BatchNorm2d(channels));
+      return new ConvRelu(conv, new BatchNorm2d(channels, { eps, momentum }));
     case 'group':
       return new ConvRelu(conv, new GroupNorm(NORM_GROUPS, channels));
   }
@@ -74,16 +82,19 @@ class ConvRelu extends Sequential {
   }
 }
 
+type BoxConvolutions = Pick<BoxHeadConfig, 'convolutions' | 'norm' | 'poolSize' | 'hiddenSize'> &
+  Partial<Pick<BoxHeadConfig, 'normEps' | 'normMomentum'>>;
+
 /** 3x3 convolutions and one fully connected layer (Detectron's Xconv1fc). */
 export class ConvolutionsBoxHead extends Module implements BoxHead {
   readonly convs: Layer[];
   readonly fc6: Linear;
 
-  constructor(inChannels: number, config: Pick<BoxHeadConfig, 'convolutions' | 'norm' | 'poolSize' | 'hiddenSize'>) {
+  constructor(inChannels: number, config: BoxConvolutions) {
     super();
     const { count, channels } = config.convolutions;
     this.convs = Array.from({ length: count }, (_, index) =>
-      convBlock(index === 0 ? inChannels : channels, channels, { norm: config.norm }),
+      convBlock(index === 0 ? inChannels : channels, channels, config),
     );
     this.fc6 = new Linear(channels * config.poolSize ** 2, config.hiddenSize);
   }

@@ -17,11 +17,15 @@ export class MaskHead extends Sequential {
     inChannels: number,
     {
       channels,
-      dilation = 1,
-      norm = 'none',
-    }: Pick<MaskHeadConfig, 'channels'> & Partial<Pick<MaskHeadConfig, 'dilation' | 'norm'>>,
+      dilation,
+      norm,
+      normEps,
+      normMomentum,
+    }: Pick<MaskHeadConfig, 'channels'> &
+      Partial<Pick<MaskHeadConfig, 'dilation' | 'norm' | 'normEps' | 'normMomentum'>>,
   ) {
-    super(...channels.map((count, index) => convBlock(channels[index - 1] ?? inChannels, count, { dilation, norm })));
+    const block = { dilation, norm, normEps, normMomentum };
+    super(...channels.map((count, index) => convBlock(channels[index - 1] ?? inChannels, count, block)));
   }
 }
 
