@@ -15,12 +15,13 @@ export const detectronDialect: ConfigDialect = {
   read: readDetectronConfig,
 };
 
-// Groups at the top of a Detectron config that maskrcnn-benchmark, whose keys are in capitals too, has elsewhere or not.
-const ownGroups = /^(NUM_GPUS|TRAIN|FAST_RCNN|FPN|MRCNN|KRCNN|RESNETS|RPN):/m;
-const ownModelKeys = /^\s+(CONV_BODY|FASTER_RCNN|RPN_ONLY):/m;
+const groups = new RegExp(`^(${Object.keys(detectronKeys).join('|')})[ ]*:`, 'm');
+
+// maskrcnn-benchmark's keys are in capitals too; these Detectron has not.
+const othersKeys = /^(INPUT|DATASETS|DATALOADER|PATHS_CATALOG|VERSION)[ ]*:|^\s+META_ARCHITECTURE[ ]*:/m;
 
 export function isDetectronConfig(_file: string, text: string): boolean {
-  return ownGroups.test(text) || ownModelKeys.test(text);
+  return groups.test(text) && !othersKeys.test(text);
 }
 
 /**
