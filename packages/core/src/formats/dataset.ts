@@ -63,4 +63,6 @@ export interface Detection {
   readonly bbox?: BoxXywh;
   readonly segmentation?: Segmentation;
   readonly keypoints?: readonly number[];
+  /** How sure the model is of each keypoint: its heatmap's logit there. Not written to results files. */
+  readonly keypointLogits?: readonly number[];
 }

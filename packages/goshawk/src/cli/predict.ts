@@ -16,6 +16,7 @@ export interface PredictCommandOptions {
   readonly output?: string;
   readonly scoreThreshold?: string;
   readonly maxDetections?: string;
+  readonly keypointThreshold?: string;
   /** Also all drawn pictures in one PDF. */
   readonly pdf?: boolean;
   /** Also all drawn pictures, small, in one PNG. */
@@ -30,6 +31,7 @@ export async function runPredict(
   const { config } = openCommandConfig(configFile, options.set);
   const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
+  const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
   const output = options.output ?? 'predictions';
   if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file`);
   const images = findImages(paths);
@@ -55,7 +57,11 @@ export async function runPredict(
       const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
       records.push({ id: index + 1, fileName, width: image.width, height: image.height });
       all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
-      const drawn = drawDetections(image, kept, { categories });
+      const drawn = drawDetections(
+        image,
+        kept.map((detection) => withSureKeypoints(detection, keypointThreshold)),
+        { categories },
+      );
       const target = join(output, drawnName({ path, fileName }, taken));
       mkdirSync(dirname(target), { recursive: true });
       writeFileAtomic(
@@ -86,6 +92,14 @@ export async function runPredict(
   console.log(
     `${all.length} objects in ${images.length} pictures: ${file}, ${['drawn beside it', ...extra].join('; ')}`,
   );
+}
+
+/** Hides the keypoints that the model is less sure of, for drawing. */
+function withSureKeypoints(detection: Detection, threshold: number): Detection {
+  const { keypoints, keypointLogits } = detection;
+  if (!keypoints || !keypointLogits) return detection;
+  const isSure = (value: number) => keypointLogits[Math.floor(value / 3)]! >= threshold;
+  return { ...detection, keypoints: keypoints.map((value, i) => (i % 3 === 2 && !isSure(i) ? 0 : value)) };
 }
 
 /** A folder's a/b.jpg -> a/b.png, a file named by itself -> its last part; a number behind what is taken already. */

@@ -77,6 +77,7 @@ export function buildProgram(): Command {
     .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
+    .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
     .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
     .action(async (config, paths, options) => (await import('./predict.js')).runPredict(config, paths, options));

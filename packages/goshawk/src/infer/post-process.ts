@@ -63,20 +63,21 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
         score: scores[index]!,
         bbox: boxXywh(x1, y1, x2 - x1, y2 - y1),
         ...(rle ? { segmentation: { kind: 'rle' as const, rle } } : {}),
-        ...(keypoints ? { keypoints: keypoints[index]! } : {}),
+        ...(keypoints?.[index] ?? {}),
       };
     });
   });
 }
 
-/** COCO's lists x, y, v of [D, K, 4] keypoints; v is 1 for all, as Detectron writes results. */
-function keypointsOf(keypoints: Tensor, { x, y }: Scale): number[][] {
+/** COCO's lists x, y, v of [D, K, 4] keypoints, and their logits; v is 1 for all, as Detectron writes results. */
+function keypointsOf(keypoints: Tensor, { x, y }: Scale): Required<Pick<Detection, 'keypoints' | 'keypointLogits'>>[] {
   const [detections = 0, count = 0] = keypoints.shape;
   const values = keypoints.toFloat32Array();
-  return Array.from({ length: detections }, (_, detection) =>
-    Array.from({ length: count }, (__, point) => {
-      const at = (detection * count + point) * 4;
-      return [values[at]! * x, values[at + 1]! * y, 1];
-    }).flat(),
-  );
+  return Array.from({ length: detections }, (_, detection) => {
+    const places = Array.from({ length: count }, (__, point) => (detection * count + point) * 4);
+    return {
+      keypoints: places.flatMap((at) => [values[at]! * x, values[at + 1]! * y, 1]),
+      keypointLogits: places.map((at) => values[at + 2]!),
+    };
+  });
 }
