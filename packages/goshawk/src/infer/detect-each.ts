@@ -35,7 +35,7 @@ export async function* detectEach(
 /** Augmentation makes its own forms of a picture, so it starts from the file; the next one is decoded meanwhile. */
 async function* detectInPictures(
   predictor: Predictor,
-  { samples, exifOrientation }: DetectionDataset,
+  { samples, exifOrientation, proposals }: DetectionDataset,
 ): AsyncGenerator<readonly Detection[], void, void> {
   const decode = (index: number): Promise<RgbImage> | undefined => {
     const decoding = samples[index] && decodeSample(samples[index], exifOrientation);
@@ -47,7 +47,7 @@ async function* detectInPictures(
   for (const [index, { image }] of samples.entries()) {
     const picture = await next!;
     next = decode(index + 1);
-    const [found = []] = predictor.predict([picture]);
+    const found = predictor.predictAugmented(picture, proposals?.get(image.id)?.boxes);
     yield found.map((detection) => ({ ...detection, imageId: image.id }));
   }
 }

@@ -55,9 +55,12 @@ export interface OpenViewOptions {
   readonly preprocess: Preprocess;
   readonly boxes: Conventions['boxes'];
   readonly device?: Device;
+  /** Stored proposals in the picture's pixels, `[n * 4]` xyxy, for models that take them. */
+  readonly proposals?: Float32Array;
 }
 
-export function openView(image: RgbImage, view: View, { preprocess, boxes, device }: OpenViewOptions): OpenView {
+export function openView(image: RgbImage, view: View, options: OpenViewOptions): OpenView {
+  const { preprocess, boxes, device, proposals } = options;
   const shown = transformed(image, view);
   const { minSize, maxSize } = view;
   const batch = imageBatchOf(
@@ -73,13 +76,15 @@ export function openView(image: RgbImage, view: View, { preprocess, boxes, devic
       ? values
       : ops.mul(values, tensor([scaleX, scaleY, scaleX, scaleY], { device: values.device }));
   const mirrored = (values: Tensor): Tensor => (view.flip ? mirrorBoxes(values, mirror) : values);
+  const toNetwork = (values: Tensor): Tensor => scaled(mirrored(scaled(values, widening, 1)), x, y);
+  const stored = proposals && toNetwork(tensor(proposals, { shape: [proposals.length / 4, 4], device }));
   return {
-    batch,
+    batch: stored ? { ...batch, proposals: [stored] } : batch,
     toPicture: (values, pixels) => {
       const own = pixels === 'image' ? values : scaled(values, 1 / x, 1 / y);
       return scaled(mirrored(own), 1 / widening, 1);
     },
-    toNetwork: (values) => scaled(mirrored(scaled(values, widening, 1)), x, y),
+    toNetwork,
   };
 }
 

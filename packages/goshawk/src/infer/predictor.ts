@@ -70,7 +70,8 @@ export class Predictor {
 
   /** Detections in each picture's own pixels, best first. Pictures of one call share a padded batch. */
   predict(images: readonly RgbImage[]): Detection[][] {
-    if (this.#augmentation) return images.map((image, index) => this.#predictAugmented(image, index));
+    if (this.#augmentation)
+      return images.map((image, imageId) => this.predictAugmented(image).map((found) => ({ ...found, imageId })));
     const prepared = prepareBatch(images, this.#options.preprocess);
     const described = prepared.images.map((size, index) => ({ ...size, imageId: index }));
     return this.predictBatch({ ...prepared, images: described });
@@ -86,13 +87,20 @@ export class Predictor {
     });
   }
 
-  #predictAugmented(image: RgbImage, imageId: number): Detection[] {
+  /**
+   * Detections in one picture's own pixels, by all that `augment` asks for.
+   * @param proposals `[n * 4]` xyxy in the picture's pixels, for models whose proposals are stored
+   */
+  predictAugmented(image: RgbImage, proposals?: Float32Array): Detection[] {
+    const augmentation = this.#augmentation;
+    if (!augmentation) throw new Error('internal: nothing augments this predictor');
     const { model, precision, device } = this.#options;
     const { width, height } = image;
     model.eval();
     return scope(() => {
-      const found = inPrecision(precision, device, () => detectAugmented(model, image, this.#augmentation!));
-      return this.#postProcess(found, { imageId, width, height, originalWidth: width, originalHeight: height });
+      const options = proposals ? { ...augmentation, proposals } : augmentation;
+      const found = inPrecision(precision, device, () => detectAugmented(model, image, options));
+      return this.#postProcess(found, { imageId: 0, width, height, originalWidth: width, originalHeight: height });
     });
   }
 

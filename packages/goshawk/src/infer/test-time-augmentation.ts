@@ -21,6 +21,8 @@ export interface AugmentationOptions {
   /** For each keypoint the one that it becomes in a mirrored picture; needed where keypoints are mirrored. */
   readonly keypointFlipOrder?: readonly number[];
   readonly device?: Device;
+  /** Stored proposals in the picture's pixels, `[n * 4]` xyxy, for models that take them. */
+  readonly proposals?: Float32Array;
 }
 
 /** Whether anything beyond the picture as it is takes part. */
