@@ -306,6 +306,16 @@ describe('a training that is interrupted and resumed', () => {
     assert.ok(readFileSync(join(output, 'final.safetensors')).equals(before));
   });
 
+  test('hears the signal while workers keep ahead of it', async () => {
+    const stop = new AbortController();
+    const sets = ['train.iterations=2000', 'train.checkpointEvery=2000', 'data.workers=1'];
+    const timer = setTimeout(() => stop.abort(), 300);
+    const result = await run(outputOf('timely'), { sets, signal: stop.signal });
+    clearTimeout(timer);
+    assert.ok(result.iteration < 500, `went on to iteration ${result.iteration}`);
+    assert.deepEqual(listCheckpoints(join(outputOf('timely'), 'checkpoints')), [result.iteration]);
+  });
+
   test('does not begin where the signal has come before', async () => {
     const output = outputOf('never');
     const result = await run(output, { signal: AbortSignal.abort() });

@@ -1,6 +1,7 @@
 // Training from a config: data, model, steps, evaluations, checkpoints. Resuming continues bit for bit.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Category, type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import {
   clipGradNorm,
@@ -245,6 +246,8 @@ class Run {
     let evaluations: ReadonlyMap<IouType, CocoEvaluation> | undefined;
     while (this.iteration < iterations && !signal?.aborted) {
       observer?.onStep?.(await this.#step(loader));
+      // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
+      await setImmediate();
       const last = this.iteration === iterations;
       evaluations = undefined;
       if (this.#valSet && (last || (evaluateEvery > 0 && this.iteration % evaluateEvery === 0)))
