@@ -18,6 +18,7 @@ const allowed = {
       '@goshawk/torch',
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
+      'pdfkit',
       'sharp',
       'zod',
       'yaml',

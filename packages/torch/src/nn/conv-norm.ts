@@ -74,8 +74,17 @@ function free({ weight, bias }: Folded): void {
 
 function fold(conv: Conv2d, norm: FoldableNorm): Folded {
   if (norm instanceof AffineChannel2d) {
-    const weight = callTensorOp('aten::mul.Tensor', conv.weight, callTensorOp('aten::view', norm.weight, [-1, 1, 1, 1]));
-    return { weight, bias: conv.bias ? callTensorOp('aten::addcmul', norm.bias, conv.bias, norm.weight) : callTensorOp('aten::alias', norm.bias) };
+    const weight = callTensorOp(
+      'aten::mul.Tensor',
+      conv.weight,
+      callTensorOp('aten::view', norm.weight, [-1, 1, 1, 1]),
+    );
+    return {
+      weight,
+      bias: conv.bias
+        ? callTensorOp('aten::addcmul', norm.bias, conv.bias, norm.weight)
+        : callTensorOp('aten::alias', norm.bias),
+    };
   }
   const inverse = callTensorOp('aten::rsqrt', callTensorOp('aten::add.Scalar', norm.runningVar, norm.eps));
   const scale = callTensorOp('aten::mul.Tensor', norm.weight, inverse);
