@@ -113,9 +113,10 @@ class Reader {
   #readExpression(): PythonValue {
     let left = this.#readTerm();
     for (;;) {
+      const { line } = this.#peek();
       const sign = this.#takeOneOf('+', '-');
       if (sign === undefined) break;
-      left = this.#combine(left, sign, this.#readTerm());
+      left = this.#combine(left, sign, this.#readTerm(), line);
     }
     const after = this.#peek();
     if (after.kind === 'name' && (after.text === 'if' || after.text === 'for'))
@@ -126,9 +127,10 @@ class Reader {
   #readTerm(): PythonValue {
     let left = this.#readFactor();
     for (;;) {
+      const { line } = this.#peek();
       const sign = this.#takeOneOf('*', '/', '//', '%');
       if (sign === undefined) return left;
-      left = this.#combine(left, sign, this.#readFactor());
+      left = this.#combine(left, sign, this.#readFactor(), line);
     }
   }
 
@@ -267,8 +269,7 @@ class Reader {
     for (const [key, entry] of value.content.entries) into.set(key, entry);
   }
 
-  #combine(left: PythonValue, sign: string, right: PythonValue): PythonValue {
-    const { line } = left;
+  #combine(left: PythonValue, sign: string, right: PythonValue, line: number): PythonValue {
     const [a, b] = [numberOf(left), numberOf(right)];
     if (a !== undefined && b !== undefined) {
       const result = arithmetic(a, sign, b);

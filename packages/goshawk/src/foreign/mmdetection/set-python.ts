@@ -36,7 +36,8 @@ export function applyPythonSet(entries: Map<string, PythonEntry>, { text, path, 
   const [name, ...rest] = path;
   const entry = entries.get(name ?? '');
   if (rest.length === 0) {
-    entries.set(name ?? '', { line: entry?.line ?? 0, value: entry?.value ?? value });
+    // A name that the file assigns has got its value while it was read.
+    if (entry === undefined) entries.set(name ?? '', { line: 0, value });
     return;
   }
   if (entry === undefined) throw new InputError('usage', `--set ${text}: the config has no ${name}: correct the name`);
