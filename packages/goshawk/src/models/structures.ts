@@ -71,3 +71,16 @@ export type Features = readonly Tensor[];
 
 /** Named scalar losses; their sum is minimised. */
 export type Losses = Readonly<Record<string, Tensor>>;
+
+/**
+ * A part of the targets that a head cannot learn without.
+ * @throws Error, an internal one: the loader brings it for every image of a model with that head
+ */
+export function requiredPart<Part extends 'masks' | 'keypoints' | 'polygons'>(
+  target: Targets,
+  part: Part,
+): NonNullable<Targets[Part]> {
+  const value = target[part];
+  if (value === undefined) throw new Error(`internal: an image of the batch came without ${part}`);
+  return value;
+}

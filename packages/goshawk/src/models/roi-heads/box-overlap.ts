@@ -1,7 +1,5 @@
 // Intersection over union of single boxes in flat lists, under either convention of where a box ends.
-
-/** continuous: a box is x2 - x1 wide. inclusive: it includes its last pixel and is x2 - x1 + 1 wide (Detectron). */
-export type BoxConvention = 'continuous' | 'inclusive';
+import type { BoxConvention } from '../conventions.js';
 
 /** IoU of box `i` of `a` with box `j` of `b`, both N x 4 xyxy; 0 where they share nothing. */
 export function overlapOf(a: Float32Array, i: number, b: Float32Array, j: number, convention: BoxConvention): number {

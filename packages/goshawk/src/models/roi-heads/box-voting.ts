@@ -1,6 +1,7 @@
 // Box voting (Gidaris & Komodakis 2015): a kept box becomes the mean of all boxes around it, weighted by their scores. The
 // ways of scoring are those of Detectron's box_voting (utils/boxes.py).
-import { type BoxConvention, overlapOf } from './box-overlap.js';
+import type { BoxConvention } from '../conventions.js';
+import { overlapOf } from './box-overlap.js';
 
 export interface BoxVotingOptions {
   /** Boxes with at least this IoU with the kept one vote. */

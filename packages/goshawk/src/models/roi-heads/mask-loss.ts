@@ -1,8 +1,8 @@
 // What the mask head learns: each object's mask inside the proposals that found it.
-
 import { cropMaskTargets, ops, type Tensor, tensor } from '@goshawk/torch';
+import type { Conventions } from '../conventions.js';
 import { binaryCrossEntropyMean, zeroLoss } from '../losses.js';
-import type { HeightWidth, MaskTargets } from '../structures.js';
+import { type HeightWidth, type MaskTargets, requiredPart, type Scale, type Targets } from '../structures.js';
 import { maskPolygons } from './mask-polygons.js';
 import { resizeMasksInside } from './mask-resize.js';
 
@@ -20,6 +20,43 @@ export interface MaskSample {
 export function maskLoss(logits: Tensor, goals: Tensor): Tensor {
   if (logits.length === 0) return zeroLoss(logits);
   return binaryCrossEntropyMean(logits.to('float32'), goals);
+}
+
+/** The positives of one image. */
+export interface PositiveRois {
+  /** [P, 4] xyxy in network pixels. */
+  readonly rois: Tensor;
+  /** [P, 4] the same in the pixels that the conventions measure the second stage in. */
+  readonly boxes: Tensor;
+  /** [P] int64: each one's object. */
+  readonly objects: Tensor;
+  readonly target: Targets;
+  /** Of the image without padding, in network pixels. */
+  readonly size: HeightWidth;
+  readonly scale: Scale;
+}
+
+/** [sum of P, M, M] float32 goals of 0 and 1 (cropped: 0 to 1), as the conventions make them. */
+export function maskGoals(positives: readonly PositiveRois[], resolution: number, conventions: Conventions): Tensor {
+  if (conventions.maskTargets === 'polygons')
+    return ops.cat(
+      positives.map(({ boxes, target, scale }) => {
+        const polygons = requiredPart(target, 'polygons');
+        const measured = conventions.secondStage === 'network' ? polygons : polygonsToImage(polygons, scale);
+        return drawnMasks(boxes, measured, resolution);
+      }),
+    );
+  const samples = positives.map(({ rois, objects, target, size }) => ({
+    proposals: rois,
+    objects,
+    masks: requiredPart(target, 'masks'),
+    size,
+  }));
+  return conventions.maskTargets === 'cropped' ? croppedMasks(samples, resolution) : resizedMasks(samples, resolution);
+}
+
+function polygonsToImage(objects: readonly Polygons[], { x, y }: Scale): Polygons[] {
+  return objects.map((object) => object.map((polygon) => polygon.map((value, i) => value / (i % 2 === 0 ? x : y))));
 }
 
 /** [sum of P, M, M] float32: the objects' masks cut to the proposals (torchvision's rule). */

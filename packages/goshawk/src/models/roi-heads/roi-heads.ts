@@ -3,15 +3,17 @@ import { type Layer, Module, noGrad, ops, scope, type Tensor } from '@goshawk/to
 import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../config/index.js';
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
-import { type Draws, drawFrom, indicesWhere, matchBoxes } from '../sampling.js';
+import type { Draws } from '../sampling.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 import { type BoxHead, BoxPredictor, makeBoxHead, meanOverCells, Stage5BoxHead } from './box-head.js';
 import { boxLosses } from './box-loss.js';
+import { fillBatch, withoutFillers } from './filled-batch.js';
 import { KeypointHead, KeypointPredictor } from './keypoint-head.js';
-import { hasKeypointInside, keypointCells, keypointLoss } from './keypoint-loss.js';
+import { keypointCells, keypointLoss } from './keypoint-loss.js';
 import { MaskPredictor, makeMaskHead, type Stage5MaskHead } from './mask-head.js';
-import { croppedMasks, drawnMasks, maskLoss, resizedMasks } from './mask-loss.js';
+import { maskGoals, maskLoss } from './mask-loss.js';
 import { poolRois, type RoiPoolerOptions } from './roi-pooler.js';
+import { keypointRoiLimit, sampleKeypoints } from './sample-keypoints.js';
 import { type RoiSample, sampleProposals, toNetwork, toSecondStage } from './sample-proposals.js';
 import { type Candidates, candidatesOf } from './select-detections.js';
 
@@ -124,7 +126,7 @@ export class RoiHeads extends Module {
       ops.new_zeros(features[0]!, [count, channels, cells, cells]).to({ memoryFormat: 'channels_last' });
     this.boxPredictor.forward(this.boxHead.forward(pooled(box, this.#options.box.poolSize)));
     if (this.maskPredictor) {
-      const hidden = this.#maskFeatures(pooled(mask, this.#options.mask!.poolSize));
+      const hidden = this.#maskFeatures(pooled(mask, this.#maskPooling().poolSize));
       this.maskPredictor.maskFcnLogits.forward(ops.relu_(this.maskPredictor.conv5Mask.forward(hidden)));
     }
     if (this.keypointPredictor)
@@ -135,14 +137,17 @@ export class RoiHeads extends Module {
     return poolRois(features, boxes, this.#options.strides, options, this.#options.conventions);
   }
 
-  /** Also the features that a mask head which shares the box head's stage goes on from. */
+  /** Also, fillers included, the features that a mask head which shares the box head's stage goes on from. */
   #predictBoxes(features: Features, rois: readonly Tensor[]) {
-    const pooled = this.#pool(features, rois, this.#options.box);
-    if (this.boxHead instanceof Stage5BoxHead && this.#options.mask?.kind === 'stage5_shared') {
-      const shared = this.boxHead.features(pooled);
-      return { prediction: this.boxPredictor.forward(meanOverCells(shared)), shared };
-    }
-    return { prediction: this.boxPredictor.forward(this.boxHead.forward(pooled)), shared: undefined };
+    const filled = fillBatch(rois, 1);
+    const pooled = this.#pool(features, filled.boxes, this.#options.box);
+    const isShared = this.boxHead instanceof Stage5BoxHead && this.#options.mask?.kind === 'stage5_shared';
+    const shared = isShared ? this.boxHead.features(pooled) : undefined;
+    const { logits, offsets } = this.boxPredictor.forward(
+      shared ? meanOverCells(shared) : this.boxHead.forward(pooled),
+    );
+    const prediction = { logits: withoutFillers(logits, filled), offsets: withoutFillers(offsets, filled) };
+    return { prediction, shared };
   }
 
   #networkBoxes(batch: ImageBatch, found: readonly Detections[]): Tensor[] {
@@ -158,108 +163,52 @@ export class RoiHeads extends Module {
     targets: readonly Targets[],
     shared: Tensor | undefined,
   ): Tensor {
-    const positive = samples.map((sample) => ({
+    const { mask, conventions } = this.#options;
+    const positives = samples.map((sample, image) => ({
       rois: ops.narrow(sample.rois, 0, 0, sample.positives),
       boxes: ops.narrow(sample.boxes, 0, 0, sample.positives),
       objects: ops.narrow(sample.objects, 0, 0, sample.positives),
-      labels: ops.narrow(sample.labels, 0, 0, sample.positives),
+      target: targets[image]!,
+      size: batch.sizes[image]!,
+      scale: batch.scales[image]!,
     }));
-    const labels = positive.map((own) => own.labels);
+    const labels = samples.map((sample) => ops.narrow(sample.labels, 0, 0, sample.positives));
     const logits = shared
-      ? this.#predictMasks(positiveRows(shared, samples), ops.cat(labels))
+      ? this.#sharedMaskLogits(shared, samples, ops.cat(labels))
       : this.#maskLogits(
           features,
-          positive.map((own) => own.rois),
+          positives.map((own) => own.rois),
           labels,
         );
-    const resolution = logits.size(1);
-    const { mask } = this.#options;
-    const goals = noGrad(() => scope(() => this.#maskGoals(batch, positive, targets, resolution)));
-    const loss = maskLoss(logits, goals);
-    return mask!.lossWeight === 1 ? loss : ops.mul(loss, mask!.lossWeight);
+    const goals = noGrad(() => scope(() => maskGoals(positives, logits.size(1), conventions)));
+    return weighted(maskLoss(logits, goals), mask!.lossWeight);
   }
 
-  #maskGoals(
-    batch: ImageBatch,
-    positive: readonly { readonly rois: Tensor; readonly boxes: Tensor; readonly objects: Tensor }[],
-    targets: readonly Targets[],
-    resolution: number,
-  ): Tensor {
-    const { conventions } = this.#options;
-    if (conventions.maskTargets === 'polygons')
-      return ops.cat(
-        positive.map((own, image) =>
-          drawnMasks(own.boxes, polygonsOf(targets[image]!, image, batch, conventions), resolution),
-        ),
-      );
-    const samples = positive.map((own, image) => ({
-      proposals: own.rois,
-      objects: own.objects,
-      masks: required(targets[image]!.masks, image, 'masks'),
-      size: batch.sizes[image]!,
-    }));
-    return conventions.maskTargets === 'cropped'
-      ? croppedMasks(samples, resolution)
-      : resizedMasks(samples, resolution);
-  }
-
-  /**
-   * Learns from its own draw: proposals that find an object of which a visible keypoint lies inside them
-   * (Detectron's add_keypoint_rcnn_blobs).
-   */
   #keypointLoss(
     batch: ImageBatch,
     features: Features,
     proposals: readonly Tensor[],
     targets: readonly Targets[],
   ): Tensor {
-    const { box, keypoint, keypoints: count } = this.#options;
-    const limit = Math.round(box.batchSizePerImage * box.positiveFraction);
-    const chosen = noGrad(() =>
-      scope(() => proposals.map((boxes, image) => this.#keypointRois(boxes, targets[image]!, batch, image, limit))),
+    const { box, keypoint, keypoints: count, conventions, draws } = this.#options;
+    const samples = noGrad(() =>
+      proposals.map((boxes, image) =>
+        scope(() => sampleKeypoints(boxes, targets[image]!, batch.scales[image]!, box, conventions, draws)),
+      ),
     );
     const logits = this.#keypointLogits(
       features,
-      chosen.map((own) => own.rois),
+      samples.map((own) => own.rois),
     );
-    const side = logits.size(2);
     const goals = noGrad(() =>
-      scope(() =>
-        keypointCells(ops.cat(chosen.map((own) => own.keypoints)), ops.cat(chosen.map((own) => own.boxes)), side),
+      keypointCells(
+        ops.cat(samples.map((own) => own.keypoints)),
+        ops.cat(samples.map((own) => own.boxes)),
+        logits.size(2),
       ),
     );
-    const capacity = keypoint!.normalize === 'batch' ? proposals.length * limit * count : undefined;
-    const loss = keypointLoss(logits, goals, capacity);
-    return keypoint!.lossWeight === 1 ? loss : ops.mul(loss, keypoint!.lossWeight);
-  }
-
-  #keypointRois(proposals: Tensor, target: Targets, batch: ImageBatch, image: number, limit: number) {
-    const { box, conventions, draws, keypoints: count } = this.#options;
-    const scale = batch.scales[image]!;
-    const keypoints = required(target.keypoints, image, 'keypoints');
-    const candidates = ops.cat([proposals, target.boxes]);
-    const measured = toSecondStage(candidates, scale, conventions);
-    const matches = matchBoxes(toSecondStage(target.boxes, scale, conventions), measured, {
-      foregroundIou: box.foregroundIou,
-      backgroundIou: box.backgroundIou,
-      allowLowQuality: false,
-      convention: conventions.boxes,
-    });
-    const positive = indicesWhere(ops.ge(matches, 0));
-    const perImage = { x: scale.x, y: scale.y };
-    const own = ops.index_select(
-      conventions.secondStage === 'network' ? keypoints : unscaledKeypoints(keypoints, perImage),
-      0,
-      ops.index_select(matches, 0, positive),
-    );
-    const boxes = ops.index_select(measured, 0, positive);
-    const seen = count > 0 && positive.size(0) > 0 ? indicesWhere(hasKeypointInside(own, boxes)) : positive;
-    const drawn = drawFrom(seen, Math.min(limit, seen.size(0)), draws);
-    return {
-      rois: ops.index_select(candidates, 0, ops.index_select(positive, 0, drawn)),
-      boxes: ops.index_select(boxes, 0, drawn),
-      keypoints: ops.index_select(own, 0, drawn),
-    };
+    const capacity = keypoint!.normalize === 'batch' ? proposals.length * keypointRoiLimit(box) * count : undefined;
+    return weighted(keypointLoss(logits, goals, capacity), keypoint!.lossWeight);
   }
 
   #maskFeatures(pooled: Tensor): Tensor {
@@ -274,18 +223,38 @@ export class RoiHeads extends Module {
 
   /** [sum of K_i, M, M] logits of each box's own class. */
   #maskLogits(features: Features, boxes: readonly Tensor[], labels: readonly Tensor[]): Tensor {
-    return withFillers(boxes, (filled, fillers) => {
-      const pooled = this.#pool(features, filled, this.#options.mask!);
-      const all = ops.cat([...labels, ...(fillers > 0 ? [ops.new_zeros(labels[0]!, [fillers])] : [])]);
-      return this.#predictMasks(this.#maskFeatures(pooled), all);
-    });
+    const filled = fillBatch(boxes, this.training && this.#learnsStatistics() ? 1 : ROI_BATCH_MULTIPLE);
+    const hidden = this.#maskFeatures(this.#pool(features, filled.boxes, this.#maskPooling()));
+    const fillers = hidden.size(0) - filled.count;
+    const all = ops.cat([...labels, ops.new_zeros(labels[0]!, [fillers])]);
+    return withoutFillers(this.#predictMasks(hidden, all), filled);
+  }
+
+  /** The same of the positives, whose features the box head has already computed. */
+  #sharedMaskLogits(shared: Tensor, samples: readonly RoiSample[], labels: Tensor): Tensor {
+    const count = labels.size(0);
+    if (count > 0) return this.#predictMasks(positiveRows(shared, samples), labels);
+    const filler = this.#predictMasks(ops.narrow(shared, 0, 0, 1), ops.new_zeros(labels, [1]));
+    return ops.narrow(filler, 0, 0, 0);
+  }
+
+  /** A shared stage reads what the box head reads. */
+  #maskPooling(): RoiPoolerOptions {
+    const { box, mask } = this.#options;
+    return mask!.kind === 'stage5_shared' ? box : mask!;
+  }
+
+  /** Whether fillers would leave their mark in a batch norm's statistics. */
+  #learnsStatistics(): boolean {
+    const { mask, backbone } = this.#options;
+    return (mask!.kind === 'convolutions' ? mask!.norm : backbone?.norm) === 'batch';
   }
 
   /** [sum of K_i, keypoints, H, H] logits. */
   #keypointLogits(features: Features, boxes: readonly Tensor[]): Tensor {
-    return withFillers(boxes, (filled) =>
-      this.keypointPredictor!.forward(this.keypointHead!.call(this.#pool(features, filled, this.#options.keypoint!))),
-    );
+    const filled = fillBatch(boxes, ROI_BATCH_MULTIPLE);
+    const hidden = this.keypointHead!.call(this.#pool(features, filled.boxes, this.#options.keypoint!));
+    return withoutFillers(this.keypointPredictor!.forward(hidden), filled);
   }
 
   /** One tensor over all detections, cut into those of the images. */
@@ -300,20 +269,6 @@ export class RoiHeads extends Module {
   }
 }
 
-/**
- * oneDNN compiles a kernel for every size it meets: a number of boxes that differs at each step would cost time and
- * memory each time. A few fillers, cut off again, leave few sizes, and no empty batch, which libtorch 1.13's
- * convolutions refuse in the channels_last format.
- */
-function withFillers(boxes: readonly Tensor[], run: (boxes: readonly Tensor[], fillers: number) => Tensor): Tensor {
-  const count = boxes.reduce((sum, own) => sum + own.size(0), 0);
-  const fillers = Math.max(1, Math.ceil(count / ROI_BATCH_MULTIPLE)) * ROI_BATCH_MULTIPLE - count;
-  if (fillers === 0) return run(boxes, 0);
-  const last = boxes.length - 1;
-  const filled = boxes.map((own, image) => (image === last ? ops.cat([own, ops.new_zeros(own, [fillers, 4])]) : own));
-  return ops.narrow(run(filled, fillers), 0, 0, count);
-}
-
 /** The rows of [sum of S_i, ...] that belong to positives. */
 function positiveRows(shared: Tensor, samples: readonly RoiSample[]): Tensor {
   let start = 0;
@@ -325,19 +280,6 @@ function positiveRows(shared: Tensor, samples: readonly RoiSample[]): Tensor {
   return ops.cat(parts);
 }
 
-function polygonsOf(target: Targets, image: number, batch: ImageBatch, conventions: Conventions) {
-  const polygons = required(target.polygons, image, 'polygons');
-  if (conventions.secondStage === 'network') return polygons;
-  const { x, y } = batch.scales[image]!;
-  return polygons.map((object) => object.map((polygon) => polygon.map((value, i) => value / (i % 2 === 0 ? x : y))));
-}
-
-function unscaledKeypoints(keypoints: Tensor, { x, y }: { readonly x: number; readonly y: number }): Tensor {
-  const [column, row, visibility] = ops.unbind(keypoints, { dim: 2 }) as [Tensor, Tensor, Tensor];
-  return ops.stack([ops.div(column, x), ops.div(row, y), visibility], { dim: 2 });
-}
-
-function required<T>(value: T | undefined, image: number, what: string): T {
-  if (value === undefined) throw new Error(`internal: image ${image} of the batch came without ${what}`);
-  return value;
+function weighted(loss: Tensor, weight: number): Tensor {
+  return weight === 1 ? loss : ops.mul(loss, weight);
 }

@@ -1,6 +1,7 @@
 // Soft-NMS (Bodla et al. 2017): the scores of boxes that overlap a better one decay, instead of the boxes being dropped.
 // The rules are those of Detectron's soft_nms (utils/cython_nms.pyx).
-import { type BoxConvention, overlapOf } from './box-overlap.js';
+import type { BoxConvention } from '../conventions.js';
+import { overlapOf } from './box-overlap.js';
 
 export interface SoftNmsOptions {
   /**

@@ -1,7 +1,7 @@
 // What follows the scoring of boxes: those that a better one of their class covers are dropped or lose score, and the kept
 // ones may be averaged with those around them.
 import { batchedNms, ops, scope, type Tensor, tensor } from '@goshawk/torch';
-import type { BoxConvention } from './box-overlap.js';
+import type { BoxConvention } from '../conventions.js';
 import { type BoxVotingOptions, boxVoting, type ScoredBoxes } from './box-voting.js';
 import { type SoftNmsOptions, softNms } from './soft-nms.js';
 
