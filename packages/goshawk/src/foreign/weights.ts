@@ -1,14 +1,14 @@
 // Weights of any system under our names, told apart by the names in the file.
 import { detectronBlobState } from './detectron/blob-state.js';
 import { detectronModuleState } from './detectron/module-state.js';
-import { isMmdetectionRetinaNet, mmdetectionRetinaNetState } from './mmdetection/names.js';
+import { isMmdetectionState, mmdetectionState } from './mmdetection/names.js';
 import type { RenamedState, StateDialect } from './state-dialect.js';
 import { torchvisionState } from './torchvision-names.js';
 
 const mmdetection: StateDialect = {
   name: 'mmdetection',
-  recognises: isMmdetectionRetinaNet,
-  rename: (state) => ({ state: mmdetectionRetinaNetState(state), orphans: [] }),
+  recognises: isMmdetectionState,
+  rename: (state) => ({ state: mmdetectionState(state), orphans: [] }),
 };
 
 /** A ResNet by itself, as torchvision and the converters from Caffe name it: ImageNet weights. */

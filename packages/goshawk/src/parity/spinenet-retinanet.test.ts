@@ -16,7 +16,7 @@ import {
 } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
-import { mmdetectionRetinaNetState } from '../foreign/mmdetection/names.js';
+import { mmdetectionState } from '../foreign/mmdetection/names.js';
 import { imageBatchOf } from '../infer/network-batch.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
 import { buildModel, RetinaNet, SpineNet, totalLoss } from '../models/index.js';
@@ -72,11 +72,11 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
     return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
   };
   const load = (): void => {
-    model.loadStateDict(mmdetectionRetinaNetState(makeParityState(entries)));
+    model.loadStateDict(mmdetectionState(makeParityState(entries)));
   };
   const ourName = (name: string): string =>
     [
-      ...mmdetectionRetinaNetState(
+      ...mmdetectionState(
         new Map([
           [SPINENET_MARK, 0],
           [name, 0],

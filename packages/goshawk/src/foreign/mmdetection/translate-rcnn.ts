@@ -177,6 +177,7 @@ function readBoxHead(
   const type = head.choice('type', ['SharedFCBBoxHead', 'ConvFCBBoxHead']);
   readInputChannels(head, channels);
   head.fixed('with_avg_pool', false);
+  head.fixed('reg_class_agnostic', false);
   head.fixed('roi_feat_size', Number(pooled.poolSize));
   for (const key of ['num_cls_convs', 'num_cls_fcs', 'num_reg_convs', 'num_reg_fcs']) head.fixed(key, 0);
   head.fixed('conv_cfg', null);
@@ -188,7 +189,6 @@ function readBoxHead(
     ...normPart(norm),
     hiddenSize: head.count('fc_out_channels', 1024),
     ...pooled,
-    classAgnostic: head.flag('reg_class_agnostic', false),
     regressionWeights: head.numbers('target_stds', [0.1, 0.1, 0.2, 0.2]).map((deviation) => 1 / deviation),
     smoothL1Beta: readSmoothL1(head),
   };
