@@ -4,3 +4,4 @@ export * from './masks.js';
 export * from './nms.js';
 export * from './roi-align.js';
 export * from './roi-pool.js';
+export { allowWinograd, winogradConv3x3 } from './winograd-conv.js';

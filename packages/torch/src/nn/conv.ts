@@ -1,4 +1,6 @@
 // Convolutions over [N, C, H, W] and their transposes.
+
+import { isWinogradFaster, winogradConv3x3 } from '../kernels/winograd-conv.js';
 import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -34,6 +36,8 @@ export class Conv2d extends Layer {
   readonly padding: Pair;
   readonly dilation: Pair;
   readonly groups: number;
+  /** 3x3 at stride 1 that keeps the resolution. */
+  readonly #isPlain3x3: boolean;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: ConvOptions = {}) {
     super();
@@ -49,6 +53,8 @@ export class Conv2d extends Layer {
     this.padding = padding;
     this.dilation = dilation;
     this.groups = groups;
+    this.#isPlain3x3 =
+      groups === 1 && isAll(kernelSize, 3) && [stride, padding, dilation].every((pair) => isAll(pair, 1));
     initialiseUniform(this.weight, this.bias);
   }
 
@@ -64,6 +70,7 @@ export class Conv2d extends Layer {
 
   /** The convolution with this layer's geometry and another weight and bias. */
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
+    if (this.#isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
     return callTensorOp('aten::conv2d', input, weight, bias, this.stride, this.padding, this.dilation, this.groups);
   }
 }
@@ -119,6 +126,10 @@ export function initialiseUniform(weight: Parameter, bias: Parameter | undefined
   const { fanIn } = init.fans(weight);
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
   if (bias) init.uniform(bias, { from: -bound, to: bound });
+}
+
+function isAll(pair: Pair, value: number): boolean {
+  return bothOf(pair).every((side) => side === value);
 }
 
 export function bothOf(pair: Pair): readonly [number, number] {
