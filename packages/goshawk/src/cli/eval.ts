@@ -13,7 +13,6 @@ import {
   measureProposals,
   proposalsOf,
 } from '../infer/index.js';
-import { CONVENTIONS } from '../models/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
@@ -66,7 +65,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
   line.done();
   const report =
     config.model.type === 'rpn'
-      ? reportProposals(config.model, dataset, found, options)
+      ? reportProposals(dataset, found, options)
       : reportDetections(config.model, dataset, found, options);
   if (options.output)
     writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(report.metrics, undefined, 2)}\n`);
@@ -96,12 +95,11 @@ function reportDetections(
 
 /** Measures, and writes the proposals where they are to be kept. */
 function reportProposals(
-  model: ModelConfig,
   dataset: DetectionDataset,
   found: readonly (readonly Detection[])[],
   { saveProposals }: EvalCommandOptions,
 ): Report {
-  const proposals = proposalsOf(dataset.samples, found, CONVENTIONS[model.conventions].boxes);
+  const proposals = proposalsOf(dataset.samples, found);
   if (saveProposals) {
     mkdirSync(dirname(saveProposals), { recursive: true });
     writeProposals(saveProposals, proposals);

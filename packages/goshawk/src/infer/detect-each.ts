@@ -1,5 +1,5 @@
 // A detector's way through a data set, picture by picture.
-import type { Detection, RgbImage } from '@goshawk/core';
+import { boxXywh, type Detection, type RgbImage } from '@goshawk/core';
 import type { PreprocessConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, decodeSample } from '../data/index.js';
 import type { Predictor } from './predictor.js';
@@ -11,15 +11,30 @@ export interface DetectEachOptions {
   readonly workers: number;
 }
 
-/** The detections of one picture after the other, in the order of the dataset. */
+/**
+ * The detections of one picture after the other, in the order of the dataset, as results files have them: a box is as wide
+ * as its pixels, the last one counted (Detectron, maskrcnn-benchmark and mmdetection write x2 - x1 + 1 there).
+ */
 export async function* detectEach(
+  predictor: Predictor,
+  options: DetectEachOptions,
+): AsyncGenerator<readonly Detection[], void, void> {
+  const found = predictor.isAugmented
+    ? detectInPictures(predictor, options.dataset)
+    : detectInBatches(predictor, options);
+  for await (const own of found) yield predictor.boxes === 'inclusive' ? own.map(withLastPixel) : own;
+}
+
+function withLastPixel(detection: Detection): Detection {
+  if (!detection.bbox) return detection;
+  const [x, y, width, height] = detection.bbox;
+  return { ...detection, bbox: boxXywh(x, y, width + 1, height + 1) };
+}
+
+async function* detectInBatches(
   predictor: Predictor,
   { dataset, preprocess, batchSize, workers }: DetectEachOptions,
 ): AsyncGenerator<readonly Detection[], void, void> {
-  if (predictor.isAugmented) {
-    yield* detectInPictures(predictor, dataset);
-    return;
-  }
   const loader = createLoader({ dataset, batchSize, workers, preprocess });
   try {
     for await (const batch of loader) {

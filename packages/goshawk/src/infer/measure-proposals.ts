@@ -1,6 +1,6 @@
 // The detections of a model of proposals alone, as proposals: measured by their recall, and kept for other models.
 import { type Dataset, type Detection, evaluateProposals, type ProposalRecall } from '@goshawk/core';
-import type { ProposalConvention, StoredProposals } from '../data/index.js';
+import type { StoredProposals } from '../data/index.js';
 
 /** Average recall at 100 and 1000 proposals a picture, by size of the objects. */
 export function measureProposals(
@@ -13,23 +13,17 @@ export function measureProposals(
   });
 }
 
-/**
- * What a model of proposals found in each picture; boxes end where they end (continuous).
- * @param convention of the model's boxes
- */
+/** What a model of proposals found in each picture; boxes end where they end (continuous). */
 export function proposalsOf(
   samples: readonly { readonly image: { readonly id: number } }[],
   found: readonly (readonly Detection[])[],
-  convention: ProposalConvention,
 ): StoredProposals[] {
-  // The last pixel of an inclusive box ends one further.
-  const edge = convention === 'inclusive' ? 1 : 0;
   return samples.map(({ image }, index) => {
     const own = found[index] ?? [];
     const boxes = new Float32Array(own.length * 4);
     own.forEach(({ bbox }, at) => {
       const [x, y, width, height] = bbox!;
-      boxes.set([x, y, x + width + edge, y + height + edge], at * 4);
+      boxes.set([x, y, x + width, y + height], at * 4);
     });
     return { imageId: image.id, boxes, scores: Float32Array.from(own, ({ score }) => score) };
   });

@@ -63,6 +63,11 @@ export class Predictor {
     options.model.eval();
   }
 
+  /** Where the model's boxes end; a detection's width is always x2 - x1. */
+  get boxes(): Conventions['boxes'] {
+    return this.#options.boxes ?? 'continuous';
+  }
+
   /** Whether `predict` shows the model more than the pictures as they are; `predictBatch` never does. */
   get isAugmented(): boolean {
     return this.#augmentation !== undefined;
