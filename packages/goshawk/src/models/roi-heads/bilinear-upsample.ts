@@ -9,7 +9,8 @@ export class BilinearUpsample extends Module {
 
   constructor(channels: number, ratio: number) {
     super();
-    const side = 2 * ratio;
+    // FCN's kernel: an odd ratio's has a middle.
+    const side = 2 * ratio - (ratio % 2);
     const filter = bilinearFilter(side);
     const weight = new Float32Array(channels * channels * side * side);
     for (let channel = 0; channel < channels; channel++) weight.set(filter, channel * (channels + 1) * side * side);

@@ -56,8 +56,11 @@ export function decodeKeypoints(heatmaps: Tensor, boxes: Tensor, minSize = 0): T
   return ops.stack(rows);
 }
 
+/** So many cells are enlarged at once, 64 MiB, or one keypoint's where it has more. */
+const CELLS_AT_ONCE = 2 ** 24;
+
 function decodeOne(
-  heatmap: Tensor,
+  heatmaps: Tensor,
   [x1, y1, x2, y2]: readonly [number, number, number, number],
   minSize: number,
 ): Tensor {
@@ -65,14 +68,26 @@ function decodeOne(
   const height = Math.max(y2 - y1, 1);
   const columns = Math.max(Math.ceil(width), Math.ceil(minSize));
   const lines = Math.max(Math.ceil(height), Math.ceil(minSize));
+  const atOnce = Math.max(1, Math.floor(CELLS_AT_ONCE / (columns * lines)));
+  const parts = Array.from({ length: Math.ceil(heatmaps.size(1) / atOnce) }, (_, part) => {
+    const from = part * atOnce;
+    const some = ops.narrow(heatmaps, 1, from, Math.min(atOnce, heatmaps.size(1) - from));
+    return scope(() => maxima(some, lines, columns));
+  });
+  const [column, row, logit, probability] = ops.unbind(ops.cat(parts, { dim: 1 })) as [Tensor, Tensor, Tensor, Tensor];
+  const x = ops.add(ops.mul(ops.add(column, 0.5), width / columns), x1);
+  const y = ops.add(ops.mul(ops.add(row, 0.5), height / lines), y1);
+  return ops.stack([x, y, logit, probability], { dim: 1 });
+}
+
+/** [1, K, H, H] -> [4, K] of the enlarged heatmaps' maxima: column, row, logit, and its share of the softmax. */
+function maxima(heatmaps: Tensor, lines: number, columns: number): Tensor {
   // OpenCV's and the engine's bicubic filters are the same (a = -0.75, pixel centres at halves, borders repeated).
-  const enlarged = ops.squeeze(ops.upsample_bicubic2d(heatmap.contiguous().to('float32'), [lines, columns], false), 0);
-  const flat = ops.view(enlarged, [enlarged.size(0), lines * columns]);
+  const enlarged = ops.upsample_bicubic2d(heatmaps.contiguous().to('float32'), [lines, columns], false);
+  const flat = ops.view(enlarged, [heatmaps.size(1), lines * columns]);
   const [logit, place] = ops.max(flat, 1) as unknown as [Tensor, Tensor];
   const probability = ops.exp(ops.sub(logit, ops.logsumexp(flat, [1])));
   const row = ops.floor_divide(place, columns).to('float32');
   const column = ops.remainder(place, columns).to('float32');
-  const x = ops.add(ops.mul(ops.add(column, 0.5), width / columns), x1);
-  const y = ops.add(ops.mul(ops.add(row, 0.5), height / lines), y1);
-  return ops.stack([x, y, logit, probability], { dim: 1 });
+  return ops.stack([column, row, logit, probability]);
 }

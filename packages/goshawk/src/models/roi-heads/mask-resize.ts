@@ -1,4 +1,5 @@
-// Masks inside boxes, resized as OpenCV's bilinear resize does it with bytes of 0 and 1.
+// Masks inside boxes, resized as OpenCV's bilinear resize does it with bytes of 0 and 1. Its fixed-point arithmetic, which cuts
+// off what is behind two bits (resize.cpp, VResizeLinear), decides the cells that are about half covered.
 
 /**
  * @param boxes P x 4 xyxy in the masks' pixels, cut to whole ones; the last belongs to the box
@@ -24,15 +25,14 @@ export function resizeMasksInside(
       const isInside = column >= 0 && row >= 0 && column < width && row < height;
       return isInside ? pixels[offset + row * width + column]! : 0;
     };
-    const columns = taps(Math.max(x2 - x1 + 1, 1), resolution);
-    const rows = taps(Math.max(y2 - y1 + 1, 1), resolution);
+    const columns = taps(Math.max(x2 - x1 + 1, 1), resolution, 'columns');
+    const rows = taps(Math.max(y2 - y1 + 1, 1), resolution, 'rows');
     rows.forEach((row, y) => {
       columns.forEach((column, x) => {
-        const above = at(column.low, row.low) * (1 - column.share) + at(column.high, row.low) * column.share;
-        const below = at(column.low, row.high) * (1 - column.share) + at(column.high, row.high) * column.share;
-        // A byte: half and more rounds up.
-        const value = above * (1 - row.share) + below * row.share;
-        goals[(index * resolution + y) * resolution + x] = value >= 0.5 ? 1 : 0;
+        const above = at(column.low, row.low) * column.lowWeight + at(column.high, row.low) * column.highWeight;
+        const below = at(column.low, row.high) * column.lowWeight + at(column.high, row.high) * column.highWeight;
+        const quarters = ((row.lowWeight * (above >> 4)) >> 16) + ((row.highWeight * (below >> 4)) >> 16);
+        goals[(index * resolution + y) * resolution + x] = (quarters + 2) >> 2;
       });
     });
   });
@@ -42,18 +42,34 @@ export function resizeMasksInside(
 interface Tap {
   readonly low: number;
   readonly high: number;
-  /** Of the high one; OpenCV keeps it in steps of 1 / 2048. */
-  readonly share: number;
+  /** In 1 / 2048. */
+  readonly lowWeight: number;
+  readonly highWeight: number;
 }
 
+const WEIGHT_UNIT = 2048;
+
 /** What each of `resolution` outputs reads of `length` pixels; pixel centres lie at halves. */
-function taps(length: number, resolution: number): Tap[] {
+function taps(length: number, resolution: number, axis: 'columns' | 'rows'): Tap[] {
+  const last = length - 1;
   return Array.from({ length: resolution }, (_, index) => {
-    const place = (index + 0.5) * (length / resolution) - 0.5;
+    const place = Math.fround((index + 0.5) * (length / resolution) - 0.5);
     const low = Math.floor(place);
-    const share = Math.round((place - low) * 2048) / 2048;
-    if (low < 0) return { low: 0, high: 0, share: 0 };
-    if (low >= length - 1) return { low: length - 1, high: length - 1, share: 0 };
-    return { low, high: low + 1, share };
+    const share = Math.fround(place - low);
+    // Beyond the border a column reads one pixel, a row the same one twice, each share rounded by itself.
+    const isBeyond = axis === 'columns' && (low < 0 || low >= last);
+    return {
+      low: Math.min(Math.max(low, 0), last),
+      high: Math.min(Math.max(low + 1, 0), last),
+      lowWeight: isBeyond ? WEIGHT_UNIT : fixedPoint(Math.fround(1 - share)),
+      highWeight: isBeyond ? 0 : fixedPoint(share),
+    };
   });
+}
+
+/** In 1 / 2048, halves to even. */
+function fixedPoint(share: number): number {
+  const scaled = share * WEIGHT_UNIT;
+  const floor = Math.floor(scaled);
+  return scaled - floor === 0.5 ? floor + (floor & 1) : Math.round(scaled);
 }
