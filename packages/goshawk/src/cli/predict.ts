@@ -33,6 +33,11 @@ export async function runPredict(
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
   const output = options.output ?? 'predictions';
+  if ('proposals' in config.model && config.model.proposals === 'stored')
+    throw new InputError(
+      'config-invalid',
+      `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
+    );
   if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file`);
   const images = findImages(paths);
   const { predictor, categories } = openDetector({
