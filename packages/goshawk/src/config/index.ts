@@ -23,8 +23,8 @@ export {
   type NeckConfig,
   type RcnnConfig,
   type RcnnConventions,
-  type RetinanetConfig,
   type ResnetConfig,
+  type RetinanetConfig,
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
@@ -32,6 +32,6 @@ export {
 } from './model/index.js';
 export { type ConfigSource, loadConfig, parseConfig, readConfigText, validateConfig } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
-export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export type { DataSplitConfig } from './split-schema.js';
+export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export { configToYaml } from './write-config.js';

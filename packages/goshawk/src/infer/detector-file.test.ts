@@ -181,7 +181,7 @@ describe('model files', () => {
     writePth(path, { 'conv1.weight': { dtype: 'float32', shape: [1], data: new Uint8Array(4) } });
     assert.throws(
       () => openDetector({ config: tinyConfig(), weights: path }),
-      inputError(/backbone\.pth: has no box predictor/),
+      inputError(/backbone\.pth: has no class predictor/),
     );
   });
 });
