@@ -79,7 +79,58 @@ describe('decodeBoxes', () => {
     }));
 });
 
+describe('encodeBoxes and decodeBoxes of boxes that include their last pixel', () => {
+  const inclusive = { convention: 'inclusive' } as const;
+
+  test('count one pixel more on each side', () =>
+    scope(() => {
+      // Reference: 10 x 20 pixels around (5, 10); box: 20 x 10 pixels around (15, 5).
+      const reference = boxes([[0, 0, 9, 19]]);
+      const offsets = encodeBoxes(boxes([[5, 0, 24, 9]]), reference, RCNN_WEIGHTS, 'inclusive');
+      assertClose(offsets, [10 * 1, 10 * -0.25, 5 * Math.LN2, 5 * -Math.LN2]);
+      assertClose(decodeBoxes(offsets, reference, RCNN_WEIGHTS, inclusive), [5, 0, 24, 9], { absolute: 1e-5 });
+    }));
+
+  test('undo each other', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(box, box), { minLength: 1, maxLength: 8 }), (pairs) =>
+        scope(() => {
+          const goals = boxes(pairs.map(([goal]) => goal));
+          const references = boxes(
+            pairs.map(([, reference]) => reference.map((side, i) => (i < 2 ? side : side + 10))),
+          );
+          const offsets = encodeBoxes(goals, references, RCNN_WEIGHTS, 'inclusive');
+          const decoded = decodeBoxes(offsets, references, RCNN_WEIGHTS, inclusive);
+          assertClose(decoded, goals.toNumbers(), { absolute: 2e-3 });
+        }),
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test('let no box shrink below 16 / 1000 of its reference where that is bounded', () =>
+    scope(() => {
+      const sidesOf = (boundsShrinking: boolean): number[] => {
+        const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = decodeBoxes(
+          tensor([0, 0, -100, -100], { shape: [1, 4] }),
+          boxes([[0, 0, 999, 499]]),
+          [1, 1, 1, 1],
+          { ...inclusive, boundsShrinking },
+        ).toNumbers();
+        return [x2 - x1 + 1, y2 - y1 + 1];
+      };
+      assertClose(sidesOf(true), [16, 8], { absolute: 1e-3 });
+      assertClose(sidesOf(false), [0, 0], { absolute: 1e-3 });
+    }));
+});
+
 describe('clipBoxes', () => {
+  test('cuts boxes that include their last pixel to the last pixels of the image', () =>
+    scope(() => {
+      const clipped = clipBoxes(boxes([[-5, -6, 300, 300]]), [100, 200], 'inclusive');
+      assert.deepEqual(clipped.toNumbers(), [0, 0, 199, 99]);
+    }));
+
   test('cuts boxes to the image, height and width each by its own axis', () =>
     scope(() => {
       const clipped = clipBoxes(
@@ -95,6 +146,12 @@ describe('clipBoxes', () => {
 });
 
 describe('atLeast', () => {
+  test('counts the last pixel of inclusive boxes', () =>
+    scope(() => {
+      const found = atLeast(boxes([[0, 0, 4, 4]]), 5, 'inclusive');
+      assert.deepEqual([found.toNumbers(), atLeast(boxes([[0, 0, 4, 4]]), 5).toNumbers()], [[1], [0]]);
+    }));
+
   test('wants both sides to be as long', () =>
     scope(() => {
       const found = atLeast(

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { manualSeed, scope, tensor } from '@goshawk/torch';
 import fc from 'fast-check';
-import { BACKGROUND, drawSample, IGNORED, indicesWhere, type MatchOptions, matchBoxes } from './sampling.js';
+import { BACKGROUND, drawSample, evenDraws, IGNORED, indicesWhere, type MatchOptions, matchBoxes } from './sampling.js';
 
 type Box = readonly [number, number, number, number];
 
 const boxes = (rows: readonly Box[]) => tensor(rows.flat(), { shape: [rows.length, 4] });
 const int64 = (values: readonly number[]) => tensor(BigInt64Array.from(values, BigInt), { shape: [values.length] });
 
-function iou(a: Box, b: Box): number {
-  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  const area = (box: Box): number => (box[2] - box[0]) * (box[3] - box[1]);
+function iou(a: Box, b: Box, plusOne = 0): number {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]) + plusOne;
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]) + plusOne;
+  const area = (box: Box): number => (box[2] - box[0] + plusOne) * (box[3] - box[1] + plusOne);
   const shared = Math.max(0, width) * Math.max(0, height);
   return shared / (area(a) + area(b) - shared);
 }
@@ -54,6 +54,64 @@ describe('matchBoxes', () => {
       );
     });
   }
+
+  /** MaxIoUAssigner of mmdetection 1.1 in words: thresholds, then each object in turn takes its best boxes. */
+  function claimByDefinition(objects: readonly Box[], candidates: readonly Box[], options: MatchOptions): number[] {
+    const overlaps = candidates.map((box) => objects.map((object) => iou(object, box, 1)));
+    const matches = overlaps.map((row) => {
+      const best = Math.max(...row);
+      if (best >= options.foregroundIou) return row.indexOf(best);
+      return best < options.backgroundIou ? BACKGROUND : IGNORED;
+    });
+    objects.forEach((_, object) => {
+      const best = Math.max(...overlaps.map((row) => row[object]!));
+      if (best < options.lowestBestIou! || best === 0) return;
+      overlaps.forEach((row, box) => {
+        if (row[object] === best) matches[box] = object;
+      });
+    });
+    return matches;
+  }
+
+  for (const lowestBestIou of [0, 0.125, 0.25]) {
+    test(`lets objects claim their best boxes as mmdetection does, from an IoU of ${lowestBestIou} on`, () => {
+      const options: MatchOptions = {
+        foregroundIou: 0.5,
+        backgroundIou: 0.25,
+        allowLowQuality: true,
+        convention: 'inclusive',
+        lastClaims: true,
+        lowestBestIou,
+      };
+      fc.assert(
+        fc.property(
+          fc.array(wholeBox, { minLength: 1, maxLength: 5 }),
+          fc.array(wholeBox, { minLength: 1, maxLength: 6 }),
+          (objects, candidates) =>
+            scope(() => {
+              const matches = matchBoxes(boxes(objects), boxes(candidates), options);
+              assert.deepEqual(matches.toNumbers(), claimByDefinition(objects, candidates, options));
+            }),
+        ),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  test('leaves a box to the object that may claim it, where a poor one reaches its own best IoU there too', () =>
+    scope(() => {
+      const candidates: Box[] = [[0, 0, 10, 10]];
+      const objects: Box[] = [
+        [0, 0, 10, 4],
+        [9, 0, 30, 10],
+      ];
+      const options = { foregroundIou: 0.7, backgroundIou: 0.3, allowLowQuality: true, lastClaims: true };
+      const found = (lowestBestIou: number): number[] =>
+        matchBoxes(boxes(objects), boxes(candidates), { ...options, lowestBestIou }).toNumbers();
+      assert.deepEqual(found(0), [1]);
+      assert.deepEqual(found(0.3), [0]);
+      assert.deepEqual(found(0.5), [IGNORED]);
+    }));
 
   const object: Box = [0, 0, 10, 10];
 
@@ -144,6 +202,23 @@ describe('drawSample', () => {
       });
     assert.deepEqual(draw(), draw());
   });
+});
+
+describe('evenDraws', () => {
+  test('takes evenly spaced places from the first on', () =>
+    scope(() => {
+      assert.deepEqual(evenDraws.distinct(10, 4).toNumbers(), [0, 2, 5, 7]);
+      assert.deepEqual(evenDraws.withRepeats(3, 6).toNumbers(), [0, 0, 1, 1, 2, 2]);
+      const matches = int64([0, 0, 0, 0, BACKGROUND, BACKGROUND, BACKGROUND]);
+      const { positive, negative } = drawSample(matches, { count: 4, positiveFraction: 0.5 }, evenDraws);
+      assert.deepEqual(
+        [positive.toNumbers(), negative.toNumbers()],
+        [
+          [0, 2],
+          [4, 5],
+        ],
+      );
+    }));
 });
 
 describe('indicesWhere', () => {

@@ -27,12 +27,18 @@ export function matchBoxes(objects: Tensor, boxes: Tensor, options: MatchOptions
   const { allowLowQuality, lastClaims, lowestBestIou = 0 } = options;
   const plusOne = options.convention === 'inclusive';
   const thresholds = { low: options.backgroundIou, high: options.foregroundIou, plusOne };
-  const matches = matchAnchors(objects, boxes, { ...thresholds, allowLowQuality, lastClaims });
-  if (!allowLowQuality || lowestBestIou === 0 || objects.size(0) === 0 || boxes.size(0) === 0) return matches;
-  const best = ops.amax(boxIou(objects, boxes, { plusOne }), { dim: 1 });
-  const isPoor = ops.lt(ops.index_select(best, 0, ops.clamp(matches, { min: 0 })), lowestBestIou);
+  if (!allowLowQuality || lowestBestIou === 0 || objects.size(0) === 0 || boxes.size(0) === 0)
+    return matchAnchors(objects, boxes, { ...thresholds, allowLowQuality, lastClaims });
   const plain = matchAnchors(objects, boxes, thresholds);
-  return ops.where(ops.logical_and(isPoor, ops.ge(matches, 0)), plain, matches);
+  const claiming = indicesWhere(ops.ge(ops.amax(boxIou(objects, boxes, { plusOne }), { dim: 1 }), lowestBestIou));
+  if (claiming.size(0) === 0) return plain;
+  const claims = matchAnchors(ops.index_select(objects, 0, claiming), boxes, {
+    ...thresholds,
+    allowLowQuality,
+    lastClaims,
+  });
+  const claimed = ops.index_select(claiming, 0, ops.clamp(claims, { min: 0 }));
+  return ops.where(ops.ge(claims, 0), claimed, plain);
 }
 
 export interface SampleOptions {

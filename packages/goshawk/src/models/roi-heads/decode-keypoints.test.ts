@@ -117,7 +117,8 @@ describe('withKeypoints', () => {
   const maps = (): Tensor => {
     const peak = (height: number, cell: number): number[] =>
       Array.from({ length: 144 }, (_, i) => (i === cell ? height : 0));
-    const person = (height: number): number[] => Array.from({ length: 17 }, (_, point) => peak(height, point * 8)).flat();
+    const person = (height: number): number[] =>
+      Array.from({ length: 17 }, (_, point) => peak(height, point * 8)).flat();
     return tensor([...person(4), ...person(8), ...person(6)], { shape: [3, 17, 12, 12] });
   };
 

@@ -19,7 +19,8 @@ export function maskPolygons(
       if (overlap > bestOverlap) [best, bestOverlap] = [object, overlap];
     }
     const polygons = objects[best];
-    if (polygons?.length) goals.set(drawInside(polygons, boxes.subarray(box * 4, box * 4 + 4), resolution), box * cells);
+    if (polygons?.length)
+      goals.set(drawInside(polygons, boxes.subarray(box * 4, box * 4 + 4), resolution), box * cells);
   }
   return goals;
 }

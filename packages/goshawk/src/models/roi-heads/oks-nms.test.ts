@@ -16,7 +16,8 @@ const similarityAt = (right: number): number =>
   SIGMAS.reduce((sum, sigma) => sum + Math.exp(-(right ** 2) / (2 * (2 * sigma) ** 2 * 100 ** 2)), 0) / SIGMAS.length;
 
 describe('suppressSimilarPersons', () => {
-  const boxes = (count: number): Float32Array => new Float32Array(Array.from({ length: count }, () => [0, 0, 99, 99]).flat());
+  const boxes = (count: number): Float32Array =>
+    new Float32Array(Array.from({ length: count }, () => [0, 0, 99, 99]).flat());
 
   test('goes by the mean logit of the keypoints, best first', () => {
     const far = persons([
