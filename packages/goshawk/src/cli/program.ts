@@ -102,6 +102,19 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'curves',
+    'draw the losses and measures of runs',
+    'goshawk curves runs/first runs/second --keys loss --output curves.png',
+  )
+    .argument('<run...>', 'output folders of goshawk train, or their metrics.jsonl')
+    .option('--keys <names>', 'what to draw, separated by commas (default: all losses, and AP and AP50)')
+    .option('--smoothing <share>', '0 to below 1: how smooth the means drawn over the losses are; 0 draws none', '0.9')
+    .option('--log', 'losses on a logarithmic axis')
+    .option('--output <file>', 'PNG file to write', 'curves.png')
+    .action(async (runs, options) => (await import('./curves.js')).runCurves(runs, options));
+
+  command(
+    program,
     'evaluate',
     'compare a results file with annotations, as COCO, PASCAL VOC or Cityscapes do',
     'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',
