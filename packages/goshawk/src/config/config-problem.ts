@@ -85,8 +85,17 @@ function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`;
   if (value === null) return 'nothing';
   if (Array.isArray(value)) {
-    const text = JSON.stringify(value) ?? '';
-    return text.length <= 40 ? text : `a list of ${value.length}`;
+    const text = listText(value);
+    return text !== undefined && text.length <= 40 ? text : `a list of ${value.length}`;
   }
   return typeof value === 'object' ? 'a group of keys' : String(value);
+}
+
+/** Undefined for a list that holds itself, which YAML's anchors can make. */
+function listText(list: readonly unknown[]): string | undefined {
+  try {
+    return JSON.stringify(list);
+  } catch {
+    return undefined;
+  }
 }

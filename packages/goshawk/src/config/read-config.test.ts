@@ -202,6 +202,15 @@ describe('--set', () => {
     assert.equal(model.boxHead.scoreThreshold, 0);
   });
 
+  test('may not hold itself', () => {
+    const text = 'model: { type: faster_rcnn, anchors: { sizes: &a [*a] } }';
+    assert.throws(() => parseConfig(text, { file: 'c' }), InputError);
+  });
+
+  test('that refers to itself is refused', () => {
+    assert.throws(() => parseConfig(minimal, { file: 'c', sets: ['data.train=&a [*a]'] }), /refers to an anchor/);
+  });
+
   test('with null takes a key away', () => {
     const config = parseConfig(`${minimal}train: {clipGradNorm: 10, seed: 5}`, {
       file: 'config.yaml',

@@ -33,7 +33,12 @@ export function parseSetOption(text: string): SetOption {
   if (error !== undefined) {
     throw new InputError('usage', `--set ${text}: the value is not valid YAML (${firstLine(error.message)}): quote it`);
   }
-  return { text, path, value: document.toJS() };
+  try {
+    // One value has nothing to refer to but itself.
+    return { text, path, value: document.toJS({ maxAliasCount: 0 }) };
+  } catch (cause) {
+    throw new InputError('usage', `--set ${text}: the value refers to an anchor: write it out`, { cause });
+  }
 }
 
 /**
