@@ -36,3 +36,9 @@ describe("SpineNet-Pytorch's tables of parameters and FLOPs", () => {
     });
   }
 });
+
+test('docs/spinenet.md has these figures: else run scripts/write-spinenet-tables.mjs', async () => {
+  const script = new URL('../../../../scripts/write-spinenet-tables.mjs', import.meta.url).href;
+  const { spinenetTables, tablesOnPage } = (await import(script)) as Record<string, () => string>;
+  assert.equal(tablesOnPage!(), spinenetTables!().trim());
+});

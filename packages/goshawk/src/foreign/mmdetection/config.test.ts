@@ -148,6 +148,16 @@ describe('--set', () => {
     assert.equal(config.train.clipGradNorm, undefined);
   });
 
+  test('of fewer images a GPU lets the rate follow, unless that is set too', () => {
+    const batch = (...sets: string[]) => {
+      const { batchSize, referenceBatchSize, optimizer } = read('retinanet_spinenet', sets).config.train;
+      return [batchSize, referenceBatchSize, optimizer.lr];
+    };
+    assert.deepEqual(batch(), [32, 256, 0.28]);
+    assert.deepEqual(batch('data.imgs_per_gpu=8'), [8, 256, 0.28]);
+    assert.deepEqual(batch('data.imgs_per_gpu=8', 'optimizer.lr=0.07'), [8, 64, 0.07]);
+  });
+
   test('a batch norm that is set takes the place of SyncBN everywhere', () => {
     assert.doesNotMatch(read('mask_rcnn_spinenet', ['norm_cfg.type=BN']).notices.join(), /SyncBN/);
   });

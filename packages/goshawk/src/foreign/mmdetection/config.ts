@@ -4,7 +4,7 @@ import { applySetOption, parseSetOption } from '../../config/set-option.js';
 import type { ConfigDialect } from '../dialect.js';
 import { type PythonEntry, readPythonData } from './python-data.js';
 import { type ReadingNotes, Section } from './section.js';
-import { applyPythonSet, isOwnSet, parsePythonSet } from './set-python.js';
+import { applyPythonSet, findValue, isOwnSet, parsePythonSet } from './set-python.js';
 import { translateModel } from './translate-model.js';
 import { translateRun } from './translate-run.js';
 
@@ -55,7 +55,7 @@ export function readMmdetectionConfig(
   const entries = names.size === 0 ? whole : readPythonData(text, file, names);
   for (const set of theirs) applyPythonSet(entries, set);
   const notes: ReadingNotes = { idle: new Set(), notices: new Set() };
-  const value = translate(entries, file, notes);
+  const value = translate(entries, file, notes, referenceImages(readPythonData(text, file), entries));
   checkTranslation(value, file);
   const own = options.sets.filter(isOurs);
   const changed = own.reduce<unknown>((config, set) => applySetOption(config, parseSetOption(set)), value);
@@ -64,11 +64,27 @@ export function readMmdetectionConfig(
   return { config, notices: [...notes.notices, ...idle] };
 }
 
-function translate(entries: ReadonlyMap<string, PythonEntry>, file: string, notes: ReadingNotes): unknown {
+type Entries = ReadonlyMap<string, PythonEntry>;
+
+/**
+ * The imgs_per_gpu that the learning rate is for: the file's own where a --set changes that number alone, so that the rate
+ * follows; the new one where the rate is set too. undefined where there is none.
+ */
+function referenceImages(before: Entries, after: Entries): number | undefined {
+  const at = (entries: Entries, ...path: string[]): unknown => {
+    const content = findValue(entries, path)?.content;
+    return content?.kind === 'plain' ? content.value : undefined;
+  };
+  const isRateSet = at(before, 'optimizer', 'lr') !== at(after, 'optimizer', 'lr');
+  const images = at(isRateSet ? after : before, 'data', 'imgs_per_gpu');
+  return Number.isInteger(images) && Number(images) > 0 ? Number(images) : undefined;
+}
+
+function translate(entries: Entries, file: string, notes: ReadingNotes, reference: number | undefined): unknown {
   const root = new Section(entries, { file, notes });
   if (root.has('_base_'))
     throw root.wrong('_base_', 'belongs to mmdetection 2 and later, whose configs are not read: take one of 1.x');
-  const value = { model: translateModel(root), ...translateRun(root) };
+  const value = { model: translateModel(root), ...translateRun(root, reference) };
   root.idle(...IDLE_KEYS);
   root.passOver(...PART_NAMES, ...[...entries.keys()].filter((name) => entries.get(name)?.isUsed));
   root.finish();

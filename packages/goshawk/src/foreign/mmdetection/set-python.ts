@@ -18,7 +18,7 @@ const OWN_GROUPS: ReadonlySet<string> = new Set(['model', 'preprocess', 'data', 
 export function isOwnSet(text: string, entries: ReadonlyMap<string, PythonEntry>): boolean {
   const path = pathOf(text);
   if (!OWN_GROUPS.has(path[0] ?? '')) return false;
-  return !path.some((part) => part.includes('_')) && find(entries, path) === undefined;
+  return !path.some((part) => part.includes('_')) && findValue(entries, path) === undefined;
 }
 
 /** @throws InputError (usage) where it has no value */
@@ -71,7 +71,8 @@ function child({ content }: PythonValue, key: string): PythonValue | undefined {
   return content.kind === 'list' && /^\d+$/.test(key) ? content.items[Number(key)] : undefined;
 }
 
-function find(
+/** The value at a path such as `optimizer.lr`, in parts. */
+export function findValue(
   entries: ReadonlyMap<string, PythonEntry>,
   [name = '', ...rest]: readonly string[],
 ): PythonValue | undefined {

@@ -13,7 +13,8 @@ export interface RunParts {
   readonly train: ConfigPart;
 }
 
-export function translateRun(config: Section): RunParts {
+/** @param reference images of a GPU that the learning rate is for; default imgs_per_gpu */
+export function translateRun(config: Section, reference?: number): RunParts {
   const data = config.section('data');
   const imagesPerGpu = data.count('imgs_per_gpu');
   const workers = data.count('workers_per_gpu', 2, 0);
@@ -36,7 +37,7 @@ export function translateRun(config: Section): RunParts {
       workers,
       ...(training.jitter === undefined ? {} : { jitter: training.jitter }),
     },
-    train: translateTrain(config, imagesPerGpu),
+    train: translateTrain(config, imagesPerGpu, reference ?? imagesPerGpu),
   };
 }
 
@@ -82,12 +83,12 @@ function preprocessPart(training: Pipeline, testing: Pipeline, config: Section):
   };
 }
 
-function translateTrain(config: Section, imagesPerGpu: number): ConfigPart {
+function translateTrain(config: Section, imagesPerGpu: number, reference: number): ConfigPart {
   const clip = readClip(config);
   return {
     epochs: config.count('total_epochs'),
     batchSize: imagesPerGpu,
-    referenceBatchSize: imagesPerGpu * GPUS,
+    referenceBatchSize: reference * GPUS,
     scaleWarmup: true,
     precision: readPrecision(config),
     optimizer: readOptimizer(config),
