@@ -1,40 +1,24 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { after, before, beforeEach, describe, mock, test } from 'node:test';
 import { InputError, parseCoco } from '@goshawk/core';
 import { writeSafetensors } from '@goshawk/torch';
 import { configToYaml, type RunConfig } from '../config/index.js';
 import { describeDetector } from '../infer/index.js';
 import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { type EvalCommandOptions, runEval } from './eval.js';
 import { detectInProcesses } from './eval-processes.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
 
 const PICTURES = 5;
-const main = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** Process ids of this process's children. */
 function children(): number[] {
   return readdirSync('/proc/self/task').flatMap((task) =>
     readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   );
-}
-
-async function command(...words: string[]): Promise<{ code: number | null; stderr: string; stdout: string }> {
-  const child = spawn(process.execPath, [main, ...words]);
-  let stderr = '';
-  let stdout = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { code, stderr, stdout };
 }
 
 describe('evaluation in several processes', () => {
@@ -73,40 +57,43 @@ describe('evaluation in several processes', () => {
     );
   });
   after(() => rmSync(folder, { recursive: true }));
+  beforeEach(() => {
+    mock.method(console, 'log', () => undefined);
+    mock.method(process.stderr, 'write', () => true);
+  });
+
+  /** The detections.json of an evaluation. */
+  async function evaluate(name: string, options: Partial<EvalCommandOptions>): Promise<Buffer> {
+    const output = join(folder, name);
+    await runEval(configFile, { weights, output, ...options });
+    return readFileSync(join(output, 'detections.json'));
+  }
 
   test('gives the same bytes with one and with two', async () => {
-    const files: Buffer[] = [];
-    for (const options of [[], ['--processes', '1'], ['--processes', '2']]) {
-      const output = join(folder, `out-${files.length}`);
-      const { code, stderr } = await command('eval', configFile, '--weights', weights, '--output', output, ...options);
-      assert.equal(code, 0, stderr);
-      files.push(readFileSync(join(output, 'detections.json')));
-    }
-    const [plain, one, two] = files;
-    assert.ok(JSON.parse(two!.toString()).length > PICTURES);
-    assert.ok(one!.equals(two!));
-    assert.ok(plain!.equals(two!));
+    const plain = await evaluate('plain', {});
+    const one = await evaluate('one', { processes: '1' });
+    const two = await evaluate('two', { processes: '2' });
+    assert.ok(JSON.parse(two.toString()).length > PICTURES);
+    assert.ok(one.equals(two));
+    assert.ok(plain.equals(two));
   });
   test('takes the pictures of a range alone', async () => {
-    const output = join(folder, 'range');
-    const words = ['eval', configFile, '--weights', weights, '--output', output, '--range', '1', '3'];
-    const { code, stderr } = await command(...words, '--processes', '2');
-    assert.equal(code, 0, stderr);
-    const rows = JSON.parse(readFileSync(join(output, 'detections.json'), 'utf8')) as { image_id: number }[];
-    const all = JSON.parse(readFileSync(join(folder, 'out-0', 'detections.json'), 'utf8')) as { image_id: number }[];
-    const ids = [...new Set(all.map((row) => row.image_id))];
-    assert.deepEqual([...new Set(rows.map((row) => row.image_id))], ids.slice(1, 3));
+    type Rows = { readonly image_id: number }[];
+    const all = JSON.parse((await evaluate('all', {})).toString()) as Rows;
+    const rows = JSON.parse((await evaluate('range', { range: ['1', '3'], processes: '2' })).toString()) as Rows;
+    const wanted = [...new Set(all.map((row) => row.image_id))].slice(1, 3);
     assert.deepEqual(
       rows,
-      all.filter((row) => ids.slice(1, 3).includes(row.image_id)),
+      all.filter((row) => wanted.includes(row.image_id)),
     );
-    const empty = await command('eval', configFile, '--weights', weights, '--range', '5', '9');
-    assert.deepEqual([empty.code, /--range 5 9: has none of the 5 pictures/.test(empty.stderr)], [2, true]);
-    const wrong = await command('eval', configFile, '--weights', weights, '--range', '3', '1');
-    assert.deepEqual(
-      [wrong.code, /expected the first picture and the one behind the last/.test(wrong.stderr)],
-      [2, true],
-    );
+    const refused = (range: readonly string[], message: RegExp) =>
+      assert.rejects(
+        evaluate('none', { range }),
+        (error) => error instanceof InputError && message.test(error.message),
+      );
+    await refused(['5', '9'], /--range 5 9: has none of the 5 pictures/);
+    for (const range of [['3', '1'], ['3'], ['0', '2', 'config.yaml'], ['-1', '2']])
+      await refused(range, /expected the first picture and the one behind the last/);
   });
   test('passes on what is wrong with the input', async () => {
     const job = { config, weights: join(folder, 'missing.safetensors'), split: 'val' as const };
