@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { init, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
+import { assertClose, init, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
+import { CONVENTIONS } from '../conventions.js';
+import { evenDraws } from '../sampling.js';
 import { type Features, type ImageBatch, type Targets, unscaledBatch } from '../structures.js';
 import { RegionProposalNetwork, type RpnOptions } from './region-proposal-network.js';
 
@@ -142,15 +144,207 @@ describe('RegionProposalNetwork', () => {
     }));
 });
 
-describe('the losses of RegionProposalNetwork', () => {
-  const targetsOf = (boxes: readonly (readonly number[])[]): Targets => ({
-    boxes: tensor(boxes.flat(), { shape: [boxes.length, 4] }),
-    labels: tensor(
-      BigInt64Array.from(boxes, () => 1n),
-      { shape: [boxes.length] },
-    ),
-  });
+const targetsOf = (boxes: readonly (readonly number[])[]): Targets => ({
+  boxes: tensor(boxes.flat(), { shape: [boxes.length, 4] }),
+  labels: tensor(
+    BigInt64Array.from(boxes, () => 1n),
+    { shape: [boxes.length] },
+  ),
+});
 
+describe('RegionProposalNetwork that keeps the best of a whole batch', () => {
+  const options = { collectImages: 2, postNmsTopN: { train: 3, test: 100 }, scoreThreshold: 0.51 };
+  const features = (): Features => {
+    const one = featuresOf([
+      [0, 5, 3],
+      [1, 3, 4],
+      [0, 10, 1],
+    ]);
+    const other = featuresOf([
+      [0, 6, 2],
+      [0, 15, 0.5],
+    ]);
+    return one.map((level, i) => ops.cat([level, other[i]!]));
+  };
+
+  test('in training lets an image give more than another, best first', () =>
+    scope(() => {
+      const rpn = transparentRpn(options).train();
+      assert.deepEqual(proposalsOf(rpn, features(), batchOf(2)), [[COARSE_3, FINE_5], [FINE_6]]);
+    }));
+
+  test('counts postNmsTopN for every so many images', () =>
+    scope(() => {
+      const rpn = transparentRpn({ ...options, collectImages: 1, postNmsTopN: { train: 2, test: 100 } }).train();
+      assert.deepEqual(
+        proposalsOf(rpn, features(), batchOf(2)).map((found) => found.length),
+        [3, 1],
+      );
+    }));
+
+  test('in evaluation keeps the best of each image', () =>
+    scope(() => {
+      const rpn = transparentRpn({ ...options, postNmsTopN: { train: 3, test: 1 } });
+      assert.deepEqual(proposalsOf(rpn, features(), batchOf(2)), [[COARSE_3], [FINE_6]]);
+    }));
+});
+
+describe("RegionProposalNetwork by Detectron's rules", () => {
+  // Cell (1, 1) of stride 8 has its middle at 11.5: 8 pixels are 8 to 15.
+  const options: Partial<RpnOptions> = {
+    anchors: { sizes: [[8], [16]], ratios: [1], strides: [8, 16] },
+    conventions: CONVENTIONS.detectron,
+    scoreThreshold: 0.51,
+    minSize: 0,
+  };
+
+  test('ends proposals at the padding in evaluation, at the picture in training', () =>
+    scope(() => {
+      const rpn = transparentRpn(options);
+      const features = featuresOf([[0, 5, 2]]);
+      const batch = batchOf(1, [14, 13]);
+      assert.deepEqual(proposalsOf(rpn, features, batch), [[[8, 8, 15, 15]]]);
+      assert.deepEqual(proposalsOf(rpn.train(), features, batch), [[[8, 8, 12, 13]]]);
+    }));
+
+  test('drops proposals smaller than the least size in image pixels', () =>
+    scope(() => {
+      const found = (minSize: number, scale: number): number =>
+        proposalsOf(transparentRpn({ ...options, minSize }), featuresOf([[0, 5, 2]]), {
+          ...batchOf(1),
+          scales: [{ x: scale, y: scale }],
+        })[0]!.length;
+      assert.deepEqual([found(4, 2), found(4.1, 2), found(4.1, 1)], [1, 0, 1]);
+    }));
+
+  test('drops of two proposals whose IoU is exactly the threshold the worse one', () =>
+    scope(() => {
+      // Cells side by side: anchors of 16 pixels every 8 share a third.
+      const count = (conventions: (typeof CONVENTIONS)['detectron' | 'torchvision'], strides?: number[]): number =>
+        proposalsOf(
+          transparentRpn({
+            ...options,
+            anchors: { sizes: [[16], [64]], ratios: [1], strides },
+            conventions,
+            nmsThreshold: Math.fround(1 / 3),
+          }),
+          featuresOf([
+            [0, 5, 3],
+            [0, 6, 2],
+          ]),
+        )[0]!.length;
+      assert.deepEqual([count(CONVENTIONS.detectron, [8, 16]), count(CONVENTIONS.torchvision)], [1, 2]);
+    }));
+});
+
+describe('RegionProposalNetwork with two logits an anchor', () => {
+  const softmax = (anchorsPerCell = 1, options: Partial<RpnOptions> = {}): RegionProposalNetwork =>
+    new RegionProposalNetwork(1, {
+      ...OPTIONS,
+      anchors: {
+        sizes: [new Array<number>(anchorsPerCell).fill(8), new Array<number>(anchorsPerCell).fill(16)],
+        ratios: [1],
+      },
+      activation: 'softmax',
+      draws: evenDraws,
+      ...options,
+    });
+
+  /** Sets the logits of every cell: those of the background for each anchor, then those of the objects. */
+  function fillLogits(rpn: RegionProposalNetwork, logits: readonly number[]): RegionProposalNetwork {
+    noGrad(() => {
+      for (const parameter of rpn.parameters()) init.constant(parameter, 0);
+      ops.copy_(rpn.head.clsLogits.bias!, tensor([...logits]));
+    });
+    return rpn;
+  }
+
+  test('reads the backgrounds from the first half of the channels and the objects from the second', () =>
+    scope(() => {
+      // Three anchors a cell, of objectness 1 - 2, 5 - 3 and 4 - 4; none is suppressed.
+      const rpn = fillLogits(softmax(3, { nmsThreshold: 1 }), [2, 3, 4, 1, 5, 4]).eval();
+      const scores = rpn.forward(batchOf(1), featuresOf([])).scores[0]!.toNumbers();
+      const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
+      const cells = 4 * 4 + 2 * 2;
+      assertClose(
+        scores,
+        [2, 0, -1].flatMap((objectness) => new Array<number>(cells).fill(sigmoid(objectness))),
+      );
+    }));
+
+  test("'s loss is the cross entropy of both logits", () =>
+    scope(() => {
+      const rpn = fillLogits(softmax(), [0.5, 1.5]);
+      const { losses } = rpn.forward(batchOf(1), featuresOf([]), [targetsOf([FINE_5])]);
+      // One positive and 15 negatives, both with a softmax of (1, e) / (1 + e).
+      const total = Math.log(1 + Math.E);
+      assert.ok(Math.abs(losses.loss_objectness!.item() - (total - 1 + 15 * total) / 16) < 1e-5);
+    }));
+
+  test("'s loss by Detectron's rules is the sum of the levels' means over what was drawn of each", () =>
+    scope(() => {
+      const detectron: Partial<RpnOptions> = {
+        conventions: CONVENTIONS.detectron,
+        anchors: { sizes: [[8], [16]], ratios: [1], strides: [8, 16] },
+        batchSizePerImage: 4,
+        positiveFraction: 0.25,
+      };
+      const rpn = fillLogits(softmax(1, detectron), [0.5, 1.5]);
+      // Only the object's own anchor, 5, is positive; of the 19 others the even draw takes 0, 7, 13: all of level 0.
+      const one = rpn.forward(batchOf(1), featuresOf([]), [targetsOf([[8, 8, 15, 15]])]).losses.loss_objectness!.item();
+      const total = Math.log(1 + Math.E);
+      const sixteen = rpn.forward(batchOf(1), featuresOf([]), [targetsOf([[16, 16, 31, 31]])]).losses;
+      // The coarse anchor, 19, is positive and alone on its level; 0, 6 and 12 are negatives of the other.
+      assert.ok(Math.abs(sixteen.loss_objectness!.item() - (total - 1 + total)) < 1e-5);
+      assert.ok(Math.abs(one - (total - 1 + 3 * total) / 4) < 1e-5);
+    }));
+});
+
+describe("the losses of RegionProposalNetwork by Detectron's rules", () => {
+  const detectron: Partial<RpnOptions> = {
+    conventions: CONVENTIONS.detectron,
+    anchors: { sizes: [[8], [16]], ratios: [1], strides: [8, 16] },
+    batchSizePerImage: 8,
+    draws: evenDraws,
+  };
+
+  test('divide the classes by the capacity of the batch, and the boxes by what was drawn of the image', () =>
+    scope(() => {
+      // Moved by one of 8 pixels; 7 negatives are drawn in the first image, none in the other, where 8 are wanted of 0.
+      const moved = [9, 8, 16, 15];
+      const rpn = transparentRpn(detectron);
+      const { losses } = rpn.forward(batchOf(1), featuresOf([]), [targetsOf([moved])]);
+      assert.ok(Math.abs(losses.loss_objectness!.item() - Math.LN2) < 1e-6);
+      assert.ok(Math.abs(losses.loss_rpn_box_reg!.item() - (1 / 8 - 1 / 18) / 8) < 1e-6);
+      // With room for 40 no negatives are drawn: there are not more than that.
+      const few = transparentRpn({ ...detectron, batchSizePerImage: 40 });
+      const alone = few.forward(batchOf(1), featuresOf([]), [targetsOf([moved])]).losses;
+      assert.ok(Math.abs(alone.loss_objectness!.item() - Math.LN2 / 40) < 1e-6);
+      assert.ok(Math.abs(alone.loss_rpn_box_reg!.item() - (1 / 8 - 1 / 18)) < 1e-6);
+    }));
+
+  test('divide the boxes of a batch by its images, each by its own draw', () =>
+    scope(() => {
+      const moved = [9, 8, 16, 15];
+      const both = featuresOf([]).map((level) => ops.cat([level, level]));
+      const { losses } = transparentRpn(detectron).forward(batchOf(2), both, [targetsOf([moved]), targetsOf([])]);
+      assert.ok(Math.abs(losses.loss_rpn_box_reg!.item() - (1 / 8 - 1 / 18) / 8 / 2) < 1e-6);
+    }));
+
+  test('of a single level divide the classes by what was drawn', () =>
+    scope(() => {
+      const rpn = transparentRpn({
+        ...detectron,
+        anchors: { sizes: [[8]], ratios: [1], strides: [8] },
+        batchSizePerImage: 40,
+      });
+      const single = featuresOf([]).slice(0, 1);
+      const { losses } = rpn.forward(batchOf(1), single, [targetsOf([[9, 8, 16, 15]])]);
+      assert.ok(Math.abs(losses.loss_objectness!.item() - Math.LN2) < 1e-6);
+    }));
+});
+
+describe('the losses of RegionProposalNetwork', () => {
   test('are log 2 and 0 where all logits are 0 and every anchor fits', () =>
     scope(() => {
       const { losses } = transparentRpn().forward(batchOf(1), featuresOf([]), [targetsOf([FINE_5])]);

@@ -1,15 +1,14 @@
 // Region Proposal Network (Faster R-CNN, Ren et al. 2015) over one or several levels of features.
 import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { AnchorGenerator, type AnchorOptions } from '../anchors.js';
-import { atLeast, type BoxWeights, clipBoxes, decodeBoxes, encodeBoxes } from '../box-coder.js';
+import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
-import { binaryCrossEntropyMean, crossEntropyMean, smoothL1Sum, zeroLoss } from '../losses.js';
-import { type Draws, indicesWhere, randomDraws } from '../sampling.js';
+import { indicesWhere } from '../sampling.js';
 import type { Features, HeightWidth, ImageBatch, Losses, Targets } from '../structures.js';
-import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
+import { ANCHOR_WEIGHTS, type AnchorLossOptions, anchorLosses } from './anchor-loss.js';
 import { RpnHead } from './rpn-head.js';
 
-export interface RpnOptions extends DrawAnchorsOptions {
+export interface RpnOptions extends AnchorLossOptions {
   readonly anchors: AnchorOptions;
   /** Anchors kept a level before non-maximum suppression. */
   readonly preNmsTopN: { readonly train: number; readonly test: number };
@@ -30,14 +29,7 @@ export interface RpnOptions extends DrawAnchorsOptions {
   readonly activation?: 'sigmoid' | 'softmax';
   /** Default torchvision's. */
   readonly conventions?: Conventions;
-  /** Default randomDraws. */
-  readonly draws?: Draws;
 }
-
-const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
-
-// Faster R-CNN's regression loss turns linear at 1/9: Detectron's choice, kept by torchvision.
-const SMOOTH_L1_BETA = 1 / 9;
 
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
@@ -50,18 +42,6 @@ export interface Proposals {
 interface ScoredBoxes {
   readonly boxes: Tensor;
   readonly scores: Tensor;
-}
-
-/** What the losses of a batch are computed from; indices count over images, then levels, then cells, then anchors. */
-interface AnchorSample {
-  readonly positive: Tensor;
-  readonly all: Tensor;
-  /** [all] float32, 1 for positives. */
-  readonly labels: Tensor;
-  /** [positive, 4] offsets to the objects. */
-  readonly goals: Tensor | undefined;
-  /** [positive] float32: 1 / number of anchors drawn in the same image. */
-  readonly shares: Tensor;
 }
 
 export class RegionProposalNetwork extends Module {
@@ -100,7 +80,8 @@ export class RegionProposalNetwork extends Module {
     const boxes = found.map((own) => own.boxes);
     const scores = found.map((own) => own.scores);
     if (!targets) return { boxes, scores, losses: {} };
-    return { boxes, scores, losses: this.#loss(flatLogits, flatOffsets, levels, batch.sizes, targets) };
+    const predicted = { logits: flatLogits, offsets: flatOffsets, anchors: levels };
+    return { boxes, scores, losses: anchorLosses(predicted, batch.sizes, targets, this.#options, this.#conventions) };
   }
 
   /** [N, A, H, W] -> [N, H * W * A, 1]; for a softmax [N, 2 * A, H, W] -> [N, H * W * A, 2], background first. */
@@ -139,7 +120,7 @@ export class RegionProposalNetwork extends Module {
       const chosenOffsets = ops.index_select(ops.select(offsets[level]!, 0, image), 0, index).to('float32');
       const chosenAnchors = ops.index_select(levels[level]!, 0, index);
       boxes.push(
-        ops.select(decodeBoxes(chosenOffsets, chosenAnchors, UNIT_WEIGHTS, { convention, boundsShrinking }), 1, 0),
+        ops.select(decodeBoxes(chosenOffsets, chosenAnchors, ANCHOR_WEIGHTS, { convention, boundsShrinking }), 1, 0),
       );
       scores.push(ops.sigmoid(top));
       groups.push(ops.full_like(index, level));
@@ -178,7 +159,7 @@ export class RegionProposalNetwork extends Module {
   /** The best of the whole batch, each back at its image. */
   #collect(found: readonly ScoredBoxes[]): ScoredBoxes[] {
     const { postNmsTopN, collectImages = 0 } = this.#options;
-    const limit = Math.floor((postNmsTopN.train * found.length) / collectImages);
+    const limit = Math.round((postNmsTopN.train * found.length) / collectImages);
     const scores = ops.cat(found.map((own) => own.scores));
     if (scores.size(0) <= limit) return [...found];
     const [, best] = ops.topk(scores, limit, { dim: 0 });
@@ -190,80 +171,6 @@ export class RegionProposalNetwork extends Module {
       start += own.size(0);
       return { boxes: ops.index_select(boxes, 0, mine), scores: ops.index_select(own, 0, mine) };
     });
-  }
-
-  #loss(
-    logits: readonly Tensor[],
-    offsets: readonly Tensor[],
-    levels: readonly Tensor[],
-    sizes: readonly HeightWidth[],
-    targets: readonly Targets[],
-  ): Losses {
-    const anchors = ops.cat([...levels]);
-    const sample = noGrad(() => scope(() => this.#sample(anchors, sizes, targets)));
-    return scope(() => {
-      const perAnchor = logits[0]!.size(2);
-      const flatLogits = ops.reshape(ops.cat([...logits], { dim: 1 }), [-1, perAnchor]);
-      const flatOffsets = ops.reshape(ops.cat([...offsets], { dim: 1 }), [-1, 4]);
-      const objectness = ops.index_select(flatLogits, 0, sample.all).to('float32');
-      const regression = ops.index_select(flatOffsets, 0, sample.positive).to('float32');
-      // The engine's mean is not the capacity's: it is scaled by what was drawn over what could be.
-      const drawn = sample.all.size(0);
-      const byCapacity =
-        this.#conventions.anchorLoss === 'capacity' && levels.length > 1 && perAnchor === 1
-          ? drawn / (this.#options.batchSizePerImage * targets.length)
-          : 1;
-      const classLoss =
-        perAnchor === 1
-          ? binaryCrossEntropyMean(ops.squeeze(objectness, 1), sample.labels)
-          : crossEntropyMean(objectness, sample.labels.to('int64'));
-      return {
-        loss_objectness: byCapacity === 1 ? classLoss : ops.mul(classLoss, byCapacity),
-        loss_rpn_box_reg: sample.goals
-          ? this.#boxLoss(regression, sample.goals, sample.shares, drawn, targets.length)
-          : zeroLoss(flatOffsets),
-      };
-    });
-  }
-
-  #boxLoss(regression: Tensor, goals: Tensor, shares: Tensor, drawn: number, images: number): Tensor {
-    if (this.#conventions.anchorLoss === 'sampled')
-      return ops.div(smoothL1Sum(regression, goals, SMOOTH_L1_BETA), Math.max(1, drawn));
-    // Each image's sum over its own number of drawn anchors, then the mean over the images.
-    const perCoordinate = ops.smooth_l1_loss(regression, goals, { reduction: 0, beta: SMOOTH_L1_BETA });
-    const weighted = ops.mul(perCoordinate, ops.unsqueeze(shares, 1));
-    return ops.div(ops.sum(weighted), images);
-  }
-
-  #sample(anchors: Tensor, sizes: readonly HeightWidth[], targets: readonly Targets[]): AnchorSample {
-    const { draws = randomDraws } = this.#options;
-    const total = anchors.size(0);
-    const positives: Tensor[] = [];
-    const sampled: Tensor[] = [];
-    const goals: Tensor[] = [];
-    const shares: Tensor[] = [];
-    targets.forEach((target, image) => {
-      const drawn = drawAnchors(target.boxes, anchors, sizes[image]!, this.#options, this.#conventions, draws);
-      const count = drawn.positive.size(0) + drawn.negative.size(0);
-      positives.push(ops.add(drawn.positive, image * total));
-      sampled.push(ops.add(ops.cat([drawn.positive, drawn.negative]), image * total));
-      shares.push(ops.new_full(anchors, [drawn.positive.size(0)], 1 / Math.max(1, count)));
-      if (drawn.positive.size(0) === 0) return;
-      const objects = ops.index_select(target.boxes, 0, drawn.objects);
-      const chosen = ops.index_select(anchors, 0, drawn.positive);
-      goals.push(encodeBoxes(objects, chosen, UNIT_WEIGHTS, this.#conventions.boxes));
-    });
-    const positive = ops.cat(positives);
-    const all = ops.cat(sampled);
-    const labels = ops.new_zeros(anchors, [targets.length * total]);
-    ops.index_fill_(labels, 0, positive, 1);
-    return {
-      positive,
-      all,
-      goals: goals.length > 0 ? ops.cat(goals) : undefined,
-      labels: ops.index_select(labels, 0, all),
-      shares: ops.cat(shares),
-    };
   }
 }
 
