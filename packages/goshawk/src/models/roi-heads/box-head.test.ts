@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import { assertClose, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS } from '../conventions.js';
 import type { Detections } from '../structures.js';
-import { type BoxPrediction, BoxPredictor, TwoLayerBoxHead } from './box-head.js';
+import {
+  type BoxPrediction,
+  BoxPredictor,
+  ConvolutionsBoxHead,
+  meanOverCells,
+  Stage5BoxHead,
+  TwoLayerBoxHead,
+} from './box-head.js';
 import { boxLosses } from './box-loss.js';
 import { candidatesOf, selectDetections } from './select-detections.js';
 
@@ -139,7 +146,109 @@ describe('selectDetections', () => {
     }));
 });
 
+describe('candidatesOf', () => {
+  const proposal = [[0, 0, 19, 39]];
+
+  test('gives all classes the one box of class-agnostic offsets', () =>
+    scope(() => {
+      // The first four offsets are the background's, which nobody reads: the object's move the box by its width.
+      const offsets = matrix([[7, 7, 7, 7, 10, 0, 0, 0]], 8);
+      const logits = logitsOf([[0.2, 0.3, 0.5]]);
+      const candidates = candidatesOf(
+        { logits, offsets },
+        matrix([[0, 0, 20, 40]], 4),
+        [100, 100],
+        { x: 1, y: 1 },
+        options,
+        CONVENTIONS.torchvision,
+      );
+      assert.deepEqual(candidates.boxes.shape, [1, 1, 4]);
+      const found = selectDetections(candidates, options, CONVENTIONS.torchvision);
+      assertClose(found.boxes, [20, 0, 40, 40, 20, 0, 40, 40]);
+      assert.deepEqual(found.labels.toNumbers(), [2, 1]);
+    }));
+
+  test("are in image pixels from the start by Detectron's rules", () =>
+    scope(() => {
+      const prediction = { logits: logitsOf([[0.2, 0.3, 0.5]]), offsets: ops.zeros([1, 12]) };
+      const [measured, size] = [matrix(proposal, 4), [30, 50] as const];
+      const found = candidatesOf(prediction, measured, size, { x: 2, y: 2 }, options, CONVENTIONS.detectron);
+      assert.equal(found.pixels, 'image');
+      // Cut at the last of 30 lines.
+      assertClose(ops.select(found.boxes, 1, 0), [0, 0, 19, 29], { absolute: 1e-4 });
+    }));
+
+  test("are refined in network pixels and then divided by the scale by mmdetection's rules", () =>
+    scope(() => {
+      const prediction = { logits: logitsOf([[0.2, 0.3, 0.5]]), offsets: ops.zeros([1, 12]) };
+      const [measured, size] = [matrix(proposal, 4), [30, 50] as const];
+      const found = candidatesOf(prediction, measured, size, { x: 2, y: 4 }, options, CONVENTIONS.mmdetection);
+      assert.equal(found.pixels, 'image');
+      assertClose(ops.select(found.boxes, 1, 1), [0, 0, 19 / 2, 29 / 4], { absolute: 1e-4 });
+    }));
+});
+
+describe('selectDetections by rules of other systems', () => {
+  /** Candidates of one class, far from one another, in image pixels. */
+  const apart = (scores: readonly number[]) => ({
+    pixels: 'image' as const,
+    boxes: tensor(
+      scores.flatMap((_, i) => [i * 100, 0, i * 100 + 9, 9]),
+      { shape: [scores.length, 1, 4] },
+    ),
+    scores: tensor([...scores], { shape: [scores.length, 1] }),
+  });
+
+  test('keeps all that reach the score of the last within the limit, where the limit is a score', () =>
+    scope(() => {
+      const scores = [0.5, 0.75, 0.5, 0.5, 0.25];
+      const count = (rules: keyof typeof CONVENTIONS, maxDetections: number): number =>
+        selectDetections(apart(scores), { ...options, maxDetections }, CONVENTIONS[rules]).scores.length;
+      assert.deepEqual([count('detectron', 2), count('torchvision', 2), count('mmdetection', 2)], [4, 2, 2]);
+      assert.deepEqual([count('detectron', 1), count('detectron', 4), count('detectron', 5)], [1, 4, 5]);
+    }));
+
+  test('suppresses boxes by their overlap in image pixels, their last ones counted', () =>
+    scope(() => {
+      // 2 of 3 pixels in common: 1/2 as inclusive boxes, which is dropped at the threshold; 1/3 as continuous ones.
+      const pair = {
+        pixels: 'image' as const,
+        boxes: tensor([0, 0, 2, 0, 1, 0, 3, 0], { shape: [2, 1, 4] }),
+        scores: tensor([0.9, 0.8], { shape: [2, 1] }),
+      };
+      const found = selectDetections(pair, options, CONVENTIONS.detectron);
+      assert.deepEqual([found.scores.length, found.pixels], [1, 'image']);
+      const looser = selectDetections(pair, { ...options, nmsThreshold: 0.51 }, CONVENTIONS.detectron);
+      assert.equal(looser.scores.length, 2);
+    }));
+
+  test('keeps inclusive boxes of a single pixel', () =>
+    scope(() => {
+      const one = {
+        pixels: 'image' as const,
+        boxes: tensor([5, 5, 5, 5], { shape: [1, 1, 4] }),
+        scores: tensor([0.9], { shape: [1, 1] }),
+      };
+      assert.equal(selectDetections(one, options, CONVENTIONS.detectron).scores.length, 1);
+      assert.equal(selectDetections(one, options, CONVENTIONS.torchvision).scores.length, 0);
+    }));
+});
+
 describe('boxLosses', () => {
+  test('reads the second four offsets of class-agnostic heads for every class', () =>
+    scope(() => {
+      const offsets = matrix(
+        [
+          [9, 9, 9, 9, 1, 0, 0, 0],
+          [9, 9, 9, 9, 2, 0, 0, 0],
+          [9, 9, 9, 9, 9, 9, 9, 9],
+        ],
+        8,
+      );
+      const losses = boxLosses({ logits: ops.zeros([3, 4]), offsets }, int64([3, 1, 0]), ops.zeros([3, 4]), 1);
+      assertClose([losses.loss_box_reg!.item()], [(0.5 + 1.5) / 3]);
+    }));
+
   test('is the cross entropy of all, and the smooth L1 loss of the positives over the number of all', () =>
     scope(() => {
       const logits = logitsOf([
@@ -202,6 +311,51 @@ describe('TwoLayerBoxHead and BoxPredictor', () => {
             [count, 12],
           ],
         );
+      }
+    }));
+});
+
+describe('ConvolutionsBoxHead', () => {
+  for (const norm of ['none', 'batch', 'group'] as const) {
+    test(`has its convolutions, norm ${norm}, and one fully connected layer`, () =>
+      scope(() => {
+        const head = new ConvolutionsBoxHead(4, {
+          convolutions: { count: 2, channels: 32 },
+          norm,
+          poolSize: 3,
+          hiddenSize: 6,
+        });
+        assert.equal(head.outFeatures, 6);
+        const hidden = head.forward(randn([5, 4, 3, 3]));
+        assert.deepEqual(hidden.shape, [5, 6]);
+        assert.ok(hidden.toNumbers().every((value) => value >= 0));
+        const names = [...head.stateDict().keys()].filter((name) => name.startsWith('convs.1'));
+        const ownNames = {
+          none: ['convs.1.0.weight', 'convs.1.0.bias'],
+          group: ['convs.1.0.weight', 'convs.1.1.weight', 'convs.1.1.bias'],
+          batch: [
+            'convs.1.0.weight',
+            ...['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'].map(
+              (key) => `convs.1.1.${key}`,
+            ),
+          ],
+        };
+        assert.deepEqual(names.toSorted(), ownNames[norm].toSorted());
+      }));
+  }
+});
+
+describe('Stage5BoxHead', () => {
+  const resNet = { depth: 50, width: 4, norm: 'affine', frozenStages: 0, strideIn1x1: true } as const;
+
+  test('halves 14 cells and keeps 7, and is their mean', () =>
+    scope(() => {
+      for (const poolSize of [14, 7]) {
+        const head = new Stage5BoxHead(resNet, { poolSize });
+        const pooled = randn([2, 64, poolSize, poolSize]);
+        assert.deepEqual(head.features(pooled).shape, [2, 128, 7, 7]);
+        assertClose(head.forward(pooled), meanOverCells(head.features(pooled)));
+        assert.equal(head.outFeatures, 128);
       }
     }));
 });

@@ -109,14 +109,19 @@ export class ConvolutionsBoxHead extends Module implements BoxHead {
   }
 }
 
+/** How the last stage of a backbone treats pooled features: it halves 14 cells a side and keeps 7, as in Detectron. */
+export function stage5Stride(poolSize: number): 1 | 2 {
+  return poolSize >= 14 ? 2 : 1;
+}
+
 /** The last stage of a ResNet and a mean over its cells (C4 models, He et al. 2016). */
 export class Stage5BoxHead extends Module implements BoxHead {
   readonly layer4: Sequential;
   readonly #outFeatures: number;
 
-  constructor(backbone: ResNetOptions) {
+  constructor(backbone: ResNetOptions, { poolSize }: Pick<BoxHeadConfig, 'poolSize'>) {
     super();
-    this.layer4 = resNetStage(backbone, 5);
+    this.layer4 = resNetStage(backbone, 5, { stride: stage5Stride(poolSize) });
     this.#outFeatures = stageChannels(backbone, 5);
   }
 
@@ -124,7 +129,7 @@ export class Stage5BoxHead extends Module implements BoxHead {
     return this.#outFeatures;
   }
 
-  /** [K, C, S, S] -> [K, C', S / 2, S / 2]: also what a mask head that shares the stage reads. */
+  /** [K, C, S, S] -> [K, C', S / 2, S / 2], of fewer than 14 cells [K, C', S, S]: also what a mask head that shares the stage reads. */
   features(pooled: Tensor): Tensor {
     return this.layer4.call(pooled);
   }
@@ -146,7 +151,7 @@ export function makeBoxHead(config: BoxHeadConfig, inChannels: number, backbone:
     case 'convolutions':
       return new ConvolutionsBoxHead(inChannels, config);
     case 'stage5':
-      return new Stage5BoxHead(requireResNet(backbone));
+      return new Stage5BoxHead(requireResNet(backbone), config);
   }
 }
 

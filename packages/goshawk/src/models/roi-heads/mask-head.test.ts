@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
-import { MaskHead, MaskPredictor } from './mask-head.js';
-import { croppedMasks, maskLoss } from './mask-loss.js';
+import { CONVENTIONS } from '../conventions.js';
+import type { Targets } from '../structures.js';
+import { MaskHead, MaskPredictor, Stage5MaskHead } from './mask-head.js';
+import { croppedMasks, maskGoals, maskLoss } from './mask-loss.js';
 
 const int64 = (values: readonly number[]): Tensor =>
   tensor(BigInt64Array.from(values, BigInt), { shape: [values.length] });
@@ -44,6 +46,107 @@ describe('MaskPredictor', () => {
     scope(() => {
       const logits = new MaskPredictor(6, 5, 4).forward(randn([0, 6, 3, 3]), int64([]));
       assert.deepEqual(logits.shape, [0, 6, 6]);
+    }));
+});
+
+describe('MaskPredictor with an upsampling', () => {
+  test('enlarges the wanted map bilinearly', () =>
+    scope(() => {
+      manualSeed(4);
+      const predictor = new MaskPredictor(6, 5, 4, { upsampleRatio: 2 });
+      const plain = new MaskPredictor(6, 5, 4);
+      plain.loadStateDict(new Map([...predictor.stateDict()].filter(([name]) => !name.startsWith('upsample'))));
+      const hidden = randn([2, 6, 3, 3]);
+      const large = predictor.forward(hidden, int64([1, 3]));
+      assert.deepEqual(large.shape, [2, 12, 12]);
+      const small = ops.unsqueeze(plain.forward(hidden, int64([1, 3])), 1);
+      const inside = (values: Tensor): Tensor => ops.narrow(ops.narrow(values, 1, 2, 8), 2, 2, 8);
+      const enlarged = ops.squeeze(ops.upsample_bilinear2d(small, [12, 12], false), 1);
+      assertClose(inside(large), inside(enlarged), { absolute: 1e-5 });
+    }));
+});
+
+describe('Stage5MaskHead', () => {
+  const resNet = { depth: 50, width: 4, norm: 'affine', frozenStages: 0, strideIn1x1: true } as const;
+
+  test('halves 14 cells and keeps 7, dilated or not', () =>
+    scope(() => {
+      for (const poolSize of [14, 7])
+        for (const dilation of [1, 2]) {
+          const head = new Stage5MaskHead(resNet, { poolSize, dilation });
+          assert.deepEqual(head.call(randn([2, 64, poolSize, poolSize])).shape, [2, 128, 7, 7]);
+        }
+    }));
+
+  test('reads cells twice as far away with a dilation of 2', () =>
+    scope(() => {
+      manualSeed(5);
+      /** How far from the middle of 13 cells a change of it is seen, along a row. */
+      const reach = (dilation: number): number => {
+        const head = new Stage5MaskHead(resNet, { poolSize: 13, dilation });
+        const input = ops.zeros([1, 64, 13, 13]);
+        const before = head.call(input);
+        ops.fill_(ops.narrow(ops.narrow(input, 2, 6, 1), 3, 6, 1), 5);
+        const change = ops.amax(ops.abs(ops.sub(head.call(input), before)), { dim: [0, 1, 2] }).toNumbers();
+        return Math.max(...change.map((value, column) => (value > 1e-6 ? Math.abs(column - 6) : 0)));
+      };
+      // Three blocks of one 3x3 convolution each.
+      assert.deepEqual([reach(1), reach(2)], [3, 6]);
+    }));
+});
+
+describe('maskGoals', () => {
+  // A square of 8 x 8 pixels in a picture of 32 x 32; the network saw it twice as large.
+  const target = (): Targets => ({
+    boxes: tensor([16, 16, 32, 32], { shape: [1, 4] }),
+    labels: int64([1]),
+    masks: {
+      pixels: tensor(new Uint8Array(16 * 16).fill(1)),
+      crops: tensor(BigInt64Array.of(0n, 16n, 16n, 16n, 16n), { shape: [1, 5] }),
+    },
+    polygons: [[Float64Array.of(16, 16, 32, 16, 32, 32, 16, 32)]],
+  });
+  const rois = [
+    [16, 16, 32, 32],
+    [0, 16, 32, 32],
+  ];
+  const positives = () => ({
+    rois: tensor(rois.flat(), { shape: [2, 4] }),
+    boxes: tensor(
+      rois.flat().map((side) => side / 2),
+      { shape: [2, 4] },
+    ),
+    objects: int64([0, 0]),
+    target: target(),
+    size: [64, 64] as const,
+    scale: { x: 2, y: 2 },
+  });
+
+  for (const rules of ['torchvision', 'detectron', 'mmdetection'] as const) {
+    test(`are the object inside its boxes, by ${rules}'s way`, () =>
+      scope(() => {
+        const goals = maskGoals([positives(), positives()], 4, CONVENTIONS[rules]);
+        assert.deepEqual(goals.shape, [4, 4, 4]);
+        const [whole, half] = [goals.toNumbers().slice(0, 16), goals.toNumbers().slice(16, 32)];
+        // The first box is the object, the second has it in its right half; cells at borders differ between the ways.
+        assert.ok(
+          [5, 6, 9, 10].every((cell) => whole[cell] === 1),
+          whole.join(' '),
+        );
+        assert.ok(
+          [4, 8].every((cell) => half[cell] === 0) && [6, 10].every((cell) => half[cell] === 1),
+          half.join(' '),
+        );
+        assert.deepEqual(goals.toNumbers().slice(32), goals.toNumbers().slice(0, 32));
+      }));
+  }
+
+  test('says what is missing in targets without masks or polygons', () =>
+    scope(() => {
+      const { boxes, labels } = target();
+      const bare = { ...positives(), target: { boxes, labels } };
+      assert.throws(() => maskGoals([bare], 4, CONVENTIONS.torchvision), /internal: .* came without masks/);
+      assert.throws(() => maskGoals([bare], 4, CONVENTIONS.detectron), /internal: .* came without polygons/);
     }));
 });
 

@@ -3,7 +3,7 @@ import { Conv2d, ConvTranspose2d, init, type Layer, Module, ops, Sequential, typ
 import type { MaskHeadConfig } from '../../config/index.js';
 import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
 import { BilinearUpsample } from './bilinear-upsample.js';
-import { convBlock, requireResNet } from './box-head.js';
+import { convBlock, requireResNet, stage5Stride } from './box-head.js';
 
 function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
   init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
@@ -29,14 +29,13 @@ export class MaskHead extends Sequential {
   }
 }
 
-/** [K, C, S, S] -> [K, C', S / 2, S / 2]: the backbone's last stage, of the mask head's own weights. */
+/** [K, C, S, S] -> [K, C', S / 2, S / 2], of fewer than 14 cells [K, C', S, S]: the backbone's last stage, of own weights. */
 export class Stage5MaskHead extends Module {
   readonly layer4: Sequential;
 
   constructor(backbone: ResNetOptions, { poolSize, dilation }: Pick<MaskHeadConfig, 'poolSize' | 'dilation'>) {
     super();
-    // As the box head's stage it reads 14 cells a side and gives 7; with 7 it keeps them.
-    this.layer4 = resNetStage(backbone, 5, { stride: poolSize >= 14 ? 2 : 1, dilation });
+    this.layer4 = resNetStage(backbone, 5, { stride: stage5Stride(poolSize), dilation });
   }
 
   call(pooled: Tensor): Tensor {
