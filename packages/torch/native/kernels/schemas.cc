@@ -29,6 +29,10 @@ TORCH_LIBRARY(goshawk, m) {
       "match_anchors(Tensor gt_boxes, Tensor boxes, float low, float high, bool allow_low_quality=False, "
       "bool plus_one=False, bool last_claims=False) -> Tensor");
 
+  m.def(
+      "adam_step_(Tensor(a!) parameter, Tensor gradient, Tensor(b!) mean, Tensor(c!) square, float kept, float beta1, "
+      "float beta2, float eps, float step_size, float correction) -> ()");
+
   m.def("winograd_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
 
   m.def("sigmoid_focal_loss(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma) -> Tensor");

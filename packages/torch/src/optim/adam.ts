@@ -27,30 +27,34 @@ export class Adam extends Optimizer<AdamOptions> {
   protected override update(entry: Entry, gradient: Tensor, options: AdamOptions): void {
     const { weightDecay } = options;
     if (weightDecay === 0) {
-      this.adapt(entry, gradient, options);
+      this.adapt(entry, gradient, options, 1);
     } else {
       using decayed = callTensorOp('aten::add.Tensor', gradient, entry.parameter, weightDecay);
-      this.adapt(entry, decayed, options);
+      this.adapt(entry, decayed, options, 1);
     }
   }
 
-  /** The step along the corrected mean over the root of the corrected mean square. */
-  protected adapt(entry: Entry, gradient: Tensor, options: AdamOptions): void {
+  /** The step of the parameter times `kept` along the corrected mean over the root of the corrected mean square. */
+  protected adapt(entry: Entry, gradient: Tensor, options: AdamOptions, kept: number): void {
     const { lr, betas, eps, amsgrad } = options;
     const [beta1, beta2] = betas;
     const mean = this.slot(entry, 'exp_avg');
     const meanSquare = this.slot(entry, 'exp_avg_sq');
+    const stepSize = lr / (1 - beta1 ** entry.steps);
+    const correction = Math.sqrt(1 - beta2 ** entry.steps);
+    if (!amsgrad) {
+      const step = [kept, beta1, beta2, eps, stepSize, correction];
+      callOp('goshawk::adam_step_', entry.parameter, gradient, mean, meanSquare, ...step);
+      return;
+    }
+    if (kept !== 1) callOp('aten::mul_.Scalar', entry.parameter, kept);
     callOp('aten::lerp_.Scalar', mean, gradient, 1 - beta1);
     callOp('aten::mul_.Scalar', meanSquare, beta2);
     callOp('aten::addcmul_', meanSquare, gradient, gradient, 1 - beta2);
-    let square: Tensor = meanSquare;
-    if (amsgrad) {
-      square = this.slot(entry, 'max_exp_avg_sq');
-      callOp('aten::maximum.out', square, meanSquare, square);
-    }
-    const stepSize = lr / (1 - beta1 ** entry.steps);
-    using root = callTensorOp('aten::sqrt', square);
-    callOp('aten::div_.Scalar', root, Math.sqrt(1 - beta2 ** entry.steps));
+    const largest = this.slot(entry, 'max_exp_avg_sq');
+    callOp('aten::maximum.out', largest, meanSquare, largest);
+    using root = callTensorOp('aten::sqrt', largest);
+    callOp('aten::div_.Scalar', root, correction);
     callOp('aten::add_.Scalar', root, eps);
     callOp('aten::addcdiv_', entry.parameter, mean, root, -stepSize);
   }
@@ -68,7 +72,6 @@ export class AdamW extends Adam {
 
   protected override update(entry: Entry, gradient: Tensor, options: AdamOptions): void {
     const { lr, weightDecay } = options;
-    if (weightDecay !== 0) callOp('aten::mul_.Scalar', entry.parameter, 1 - lr * weightDecay);
-    this.adapt(entry, gradient, options);
+    this.adapt(entry, gradient, options, 1 - lr * weightDecay);
   }
 }
