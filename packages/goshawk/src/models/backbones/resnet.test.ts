@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
-import { ResNet, type ResNetDepth, type ResNetOptions } from './resnet.js';
+import { ResNet, type ResNetDepth, type ResNetOptions, resNetStage, stageChannels } from './resnet.js';
 
 const tiny = (options: Partial<ResNetOptions> = {}): ResNet =>
   new ResNet({ depth: 18, width: 8, norm: 'frozen_batch', frozenStages: 0, ...options });
@@ -15,6 +15,12 @@ const PARAMETERS: readonly (readonly [ResNetDepth, number, number])[] = [
   [50, 23508032, 23454912],
   [101, 42500160, 42394816],
   [152, 58143808, 57992384],
+];
+
+const RESNEXT_PARAMETERS: readonly (readonly [ResNetDepth, number, number, number, number])[] = [
+  [50, 32, 4, 22979904, 22911680],
+  [101, 32, 8, 86742336, 86539456],
+  [101, 64, 4, 81406272, 81203392],
 ];
 
 describe('ResNet', () => {
@@ -126,5 +132,84 @@ describe('ResNet', () => {
       const model = new ResNet({ depth: 18, width: 32, norm: 'group', frozenStages: 0 });
       const levels = noGrad(() => model.forward(randn([1, 3, 64, 64])));
       assert.ok(levels[3]!.toNumbers().every(Number.isFinite));
+    }));
+
+  test('starts affine norms as identities that never learn, under the names of a batch norm', () => {
+    const model = tiny({ norm: 'affine' });
+    const norms = [...model.namedParameters()].filter(([name]) => NORM.test(name));
+    assert.ok(norms.length > 0);
+    for (const [name, parameter] of norms) {
+      assert.equal(parameter.requiresGrad, false, name);
+      assert.ok(
+        parameter.toNumbers().every((value) => value === (name.endsWith('weight') ? 1 : 0)),
+        name,
+      );
+    }
+    assert.ok([...model.layer4!.namedParameters()].some(([, parameter]) => parameter.requiresGrad));
+  });
+
+  test('keeps the resolution of the stage before in a dilated last stage', () =>
+    scope(() => {
+      for (const lastStageDilation of [2, 4]) {
+        const levels = noGrad(() => tiny({ depth: 50, lastStageDilation }).forward(randn([1, 3, 64, 96])));
+        assert.deepEqual(
+          levels.map((level) => level.shape.slice(2)),
+          [
+            [16, 24],
+            [8, 12],
+            [4, 6],
+            [4, 6],
+          ],
+        );
+      }
+    }));
+
+  test('ends with stage 4 where asked', () =>
+    scope(() => {
+      const model = tiny({ depth: 50, lastStage: 4 });
+      assert.equal(model.layer4, undefined);
+      assert.deepEqual(model.outChannels, [32, 64, 128]);
+      assert.equal(noGrad(() => model.forward(randn([1, 3, 64, 64]))).length, 3);
+    }));
+});
+
+describe('ResNeXt', () => {
+  // Parameters of torchvision 0.29's resnextN_GxWd without fc: with its batch norms, and its convolutions alone.
+  for (const [depth, groups, widthPerGroup, withNorms, convolutions] of RESNEXT_PARAMETERS) {
+    test(`${depth} ${groups}x${widthPerGroup}d has torchvision's number of parameters`, () => {
+      const model = new ResNet({ depth, groups, widthPerGroup, norm: 'batch', frozenStages: 0 });
+      const parameters = [...model.namedParameters()];
+      const count = (of: typeof parameters): number => of.reduce((sum, [, parameter]) => sum + parameter.length, 0);
+      assert.equal(count(parameters), withNorms);
+      assert.equal(count(parameters.filter(([name]) => !NORM.test(name))), convolutions);
+    });
+  }
+});
+
+describe('resNetStage', () => {
+  const options: ResNetOptions = { depth: 50, width: 4, norm: 'affine', frozenStages: 0 };
+
+  test('reads every second cell alone with the stride in the first 1x1 convolution, their neighbours too in the 3x3', () =>
+    scope(() => {
+      /** Whether a change of cell (1, 1) is seen. */
+      const seesOddCells = (strideIn1x1: boolean): boolean => {
+        manualSeed(2);
+        const input = randn([1, stageChannels(options, 2), 8, 8]);
+        const stage = resNetStage({ ...options, strideIn1x1 }, 3);
+        const before = noGrad(() => stage.call(input)).toNumbers();
+        ops.fill_(ops.narrow(ops.narrow(input, 2, 1, 1), 3, 1, 1), 50);
+        const after = noGrad(() => stage.call(input)).toNumbers();
+        return after.some((value, i) => value !== before[i]);
+      };
+      assert.deepEqual([seesOddCells(true), seesOddCells(false)], [false, true]);
+    }));
+
+  test('takes another stride or dilation than its own', () =>
+    scope(() => {
+      const input = randn([1, stageChannels(options, 4), 14, 14]);
+      const side = (override?: Parameters<typeof resNetStage>[2], lastStageDilation = 1): number =>
+        noGrad(() => resNetStage({ ...options, lastStageDilation }, 5, override).call(input)).size(3);
+      assert.deepEqual([side(), side(undefined, 2), side({ stride: 1 })], [7, 14, 14]);
+      assert.deepEqual([side({ dilation: 2 }), side({ stride: 2, dilation: 2 })], [14, 7]);
     }));
 });

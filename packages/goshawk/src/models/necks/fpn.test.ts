@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertClose, init, noGrad, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import { assertClose, init, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
 import { Fpn } from './fpn.js';
 
 /** A pyramid of one channel whose convolutions pass everything on unchanged. */
@@ -79,4 +79,45 @@ describe('Fpn', () => {
     for (const [name, value] of fpn.stateDict())
       if (name.endsWith('bias')) assert.deepEqual(value.toNumbers(), [0, 0, 0, 0]);
   });
+
+  test('makes the finest level alone where asked, of all levels', () =>
+    scope(() => {
+      const fpn = new Fpn({ inChannels: [8, 16, 32], channels: 4, extraLevel: true, finestOnly: true });
+      const input = [16, 8, 4].map((side, level) => randn([1, 8 * 2 ** level, side, side]));
+      const outputs = fpn.forward(input);
+      assert.deepEqual(
+        outputs.map((level) => level.shape),
+        [[1, 4, 16, 16]],
+      );
+      assert.equal(fpn.layerBlocks.length, 1);
+      const all = new Fpn({ inChannels: [8, 16, 32], channels: 4, extraLevel: false });
+      all.loadStateDict(new Map([...all.stateDict(), ...fpn.stateDict()]));
+      assertClose(outputs[0]!, all.forward(input)[0]!);
+    }));
+
+  test('has group norms for biases where asked', () =>
+    scope(() => {
+      const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extraLevel: true, norm: 'group' });
+      assert.deepEqual(
+        [...fpn.stateDict().keys()].filter((name) => name.startsWith('inner_blocks.0')),
+        ['inner_blocks.0.0.weight', 'inner_blocks.0.1.weight', 'inner_blocks.0.1.bias'],
+      );
+      const levels = fpn.forward([randn([1, 8, 4, 4]), randn([1, 16, 2, 2])]);
+      // 32 groups of one channel each: every map has mean 0 and variance 1.
+      const maps = ops.view(levels[0]!, [32, 16]);
+      assertClose(ops.mean(maps, [1]), new Array<number>(32).fill(0), { absolute: 1e-5 });
+      assertClose(ops.mean(ops.mul(maps, maps), [1]), new Array<number>(32).fill(1), { absolute: 1e-2 });
+    }));
+
+  test('starts with the coarsest level alone where lateral convolutions start at zero', () =>
+    scope(() => {
+      for (const norm of ['none', 'group'] as const) {
+        const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extraLevel: false, zeroInitLateral: true, norm });
+        const top = randn([1, 16, 2, 2]);
+        const run = (fine: Tensor): Tensor => fpn.forward([fine, top])[0]!;
+        const [one, other] = [run(randn([1, 8, 4, 4])), run(randn([1, 8, 4, 4]))];
+        assertClose(one, other);
+        assert.ok(one.toNumbers().some((value) => value !== 0));
+      }
+    }));
 });
