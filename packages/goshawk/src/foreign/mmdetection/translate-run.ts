@@ -89,6 +89,8 @@ function translateTrain(config: Section, imagesPerGpu: number, reference: number
     epochs: config.count('total_epochs'),
     batchSize: imagesPerGpu,
     referenceBatchSize: reference * GPUS,
+    // Epochs are of any batch; iterations that a person sets instead are meant as they are.
+    scaleSchedule: false,
     scaleWarmup: true,
     precision: readPrecision(config),
     optimizer: readOptimizer(config),
