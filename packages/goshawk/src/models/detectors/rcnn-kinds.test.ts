@@ -7,49 +7,17 @@ import { buildModel } from '../build.js';
 import { CONVENTIONS } from '../conventions.js';
 import { poolRois } from '../roi-heads/roi-pooler.js';
 import { evenDraws } from '../sampling.js';
-import type { ImageBatch, Targets } from '../structures.js';
+import type { ImageBatch } from '../structures.js';
+import { SQUARE_KEYPOINTS, SQUARES, type Square, squareTargets } from '../tiny-targets.js';
 import { type Rcnn, totalLoss } from './rcnn.js';
 
 before(() => setThreads(1));
 
 const [HEIGHT, WIDTH] = [64, 96];
-const KEYPOINTS = 3;
 const SCALE = { x: 2, y: 2 };
 
-const SQUARES = [
-  [8, 8, 32, 32],
-  [48, 20, 80, 52],
-] as const;
-type Box = readonly [number, number, number, number];
-
-/** Squares with their masks, outlines, and keypoints on their diagonals, of which the last is unseen. */
-function targetsOf(boxes: readonly Box[]): Targets {
-  let offset = 0;
-  const crops = boxes.flatMap(([x1, y1, x2, y2]) => {
-    const crop = [offset, x1, y1, x2 - x1, y2 - y1];
-    offset += (x2 - x1) * (y2 - y1);
-    return crop;
-  });
-  return {
-    boxes: tensor(boxes.flat(), { shape: [boxes.length, 4] }),
-    labels: tensor(
-      BigInt64Array.from(boxes, (_, i) => BigInt(1 + (i % 2))),
-      { shape: [boxes.length] },
-    ),
-    masks: {
-      pixels: tensor(new Uint8Array(offset).fill(1)),
-      crops: tensor(BigInt64Array.from(crops, BigInt), { shape: [boxes.length, 5] }),
-    },
-    polygons: boxes.map(([x1, y1, x2, y2]) => [Float64Array.of(x1, y1, x2, y1, x2, y2, x1, y2)]),
-    keypoints: tensor(
-      boxes.flatMap(([x1, y1]) => [x1 + 4, y1 + 4, 2, x1 + 12, y1 + 12, 1, x1 + 16, y1 + 16, 0]),
-      { shape: [boxes.length, KEYPOINTS, 3] },
-    ),
-  };
-}
-
 /** Noise with a bright square at each object; the network sees the images twice as large as they are. */
-function batchOf(objects: readonly (readonly Box[])[]): ImageBatch {
+function batchOf(objects: readonly (readonly Square[])[]): ImageBatch {
   manualSeed(1);
   const pixels = ops.mul(randn([objects.length, 3, HEIGHT, WIDTH]), 0.2);
   objects.forEach((boxes, image) => {
@@ -126,7 +94,7 @@ function build(kind: string, rules: (typeof RULES)[number]): Rcnn {
   const { model } = parseConfig(`model:\n  conventions: ${rules}\n  ${kind}\n`, { file: 'test' });
   manualSeed(7);
   // As it is trained, with weights in channels_last.
-  return buildModel(model, { classes: 2, keypoints: KEYPOINTS, draws: evenDraws }).to({
+  return buildModel(model, { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: evenDraws }).to({
     memoryFormat: 'channels_last',
   }) as Rcnn;
 }
@@ -143,7 +111,7 @@ for (const [what, kind] of Object.entries(KINDS)) {
           scope(() => {
             const losses = model.loss(
               batchOf(objects),
-              objects.map((boxes) => targetsOf(boxes)),
+              objects.map((boxes) => squareTargets(boxes)),
             );
             const expected = [
               ...(kind.includes('stored') ? [] : ['loss_objectness', 'loss_rpn_box_reg']),
@@ -182,7 +150,7 @@ for (const [what, kind] of Object.entries(KINDS)) {
               assert.ok(masks.toNumbers().every((probability) => probability >= 0 && probability <= 1));
             }
             if (keypoints) {
-              assert.deepEqual(keypoints.shape, [count, KEYPOINTS, 4]);
+              assert.deepEqual(keypoints.shape, [count, SQUARE_KEYPOINTS, 4]);
               assert.ok(allFinite(keypoints));
             }
           }
@@ -204,7 +172,7 @@ describe('an image in which nothing is proposed', () => {
       const kind = KINDS[what]!.replace('batchSizePerImage: 32 }', 'batchSizePerImage: 32, scoreThreshold: 1 }');
       const model = build(kind, 'detectron');
       scope(() => {
-        const losses = model.loss(batchOf([[]]), [targetsOf([])]);
+        const losses = model.loss(batchOf([[]]), [squareTargets([])]);
         for (const [name, loss] of Object.entries(losses)) assert.ok(Number.isFinite(loss.item()), name);
         totalLoss(losses).backward();
       });
@@ -224,7 +192,7 @@ describe('the mask head that shares stage 5 with the box head', () => {
     const model = build(kind, 'detectron');
     scope(() => {
       const batch = batchOf([SQUARES, []]);
-      const targets = [SQUARES, []].map((boxes) => targetsOf(boxes as readonly Box[]));
+      const targets = [SQUARES, []].map((boxes) => squareTargets(boxes));
       const loss = model.loss(batch, targets).loss_mask!.item();
       // The same step with a mask head of its own that has the box head's very weights.
       const own = build(kind.replace('kind: stage5_shared', 'kind: stage5'), 'detectron');
@@ -266,12 +234,12 @@ describe('a mask head with batch norms', () => {
       // The two objects' own boxes are the positives: no proposal comes near.
       const far = tensor([0, 40, 20, 60], { shape: [1, 4] });
       const batch = { ...batchOf([SQUARES]), proposals: [far] };
-      model.loss(batch, [targetsOf(SQUARES)]);
+      model.loss(batch, [squareTargets(SQUARES)]);
       const other = build(kind, 'mmdetection');
       const levels = other.features(batch).slice(0, other.backbone.roiLevels);
       const pooled = poolRois(
         levels,
-        [targetsOf(SQUARES).boxes],
+        [squareTargets(SQUARES).boxes],
         other.backbone.strides.slice(0, levels.length),
         { poolSize: 14, pooling: 'align', samplingRatio: 2 },
         CONVENTIONS.mmdetection,

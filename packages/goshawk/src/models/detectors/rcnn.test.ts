@@ -16,8 +16,9 @@ import {
 } from '@goshawk/torch';
 import { parseConfig } from '../../config/index.js';
 import { buildModel } from '../build.js';
-import { type Detections, type ImageBatch, type Losses, type Targets, unscaledBatch } from '../structures.js';
+import { type Detections, type ImageBatch, type Losses, unscaledBatch } from '../structures.js';
 import { FASTER_RCNN, tinyDetector } from '../tiny-detector.js';
+import { SQUARES, type Square, squareTargets } from '../tiny-targets.js';
 import type { Rcnn } from './rcnn.js';
 import { totalLoss } from './rcnn.js';
 
@@ -29,39 +30,12 @@ const [HEIGHT, WIDTH] = [64, 96];
 // dist/models/detectors/ -> src/models/detectors/: fixtures are not compiled.
 const fixture = new URL('../../../src/models/detectors/fixtures/maskrcnn-resnet50-fpn-state.json', import.meta.url);
 
-/** Two squares, each with its mask, or none. */
-function targets(boxes: readonly (readonly number[])[]): Targets {
-  const crops = boxes.map(([x1 = 0, y1 = 0, x2 = 0, y2 = 0]) => [x1, y1, x2 - x1, y2 - y1] as const);
-  let offset = 0;
-  const rows = crops.flatMap(([x, y, width, height]) => {
-    const row = [offset, x, y, width, height];
-    offset += width * height;
-    return row;
-  });
-  return {
-    boxes: tensor(boxes.flat(), { shape: [boxes.length, 4] }),
-    labels: tensor(
-      BigInt64Array.from(boxes, (_, i) => BigInt(1 + (i % 2))),
-      { shape: [boxes.length] },
-    ),
-    masks: {
-      pixels: tensor(new Uint8Array(offset).fill(1)),
-      crops: tensor(BigInt64Array.from(rows, BigInt), { shape: [boxes.length, 5] }),
-    },
-  };
-}
-
-const SQUARES = [
-  [8, 8, 32, 32],
-  [48, 20, 80, 52],
-] as const;
-
 /** Grey noise with bright squares where the objects are. */
-function batchOf(objects: readonly (readonly (readonly number[])[])[], seed = 1): ImageBatch {
+function batchOf(objects: readonly (readonly Square[])[], seed = 1): ImageBatch {
   manualSeed(seed);
   const pixels = ops.mul(randn([objects.length, 3, HEIGHT, WIDTH]), 0.2);
   objects.forEach((boxes, image) => {
-    boxes.forEach(([x1 = 0, y1 = 0, x2 = 0, y2 = 0], object) => {
+    boxes.forEach(([x1, y1, x2, y2], object) => {
       const square = ops.narrow(ops.narrow(ops.select(pixels, 0, image), 1, y1, y2 - y1), 2, x1, x2 - x1);
       ops.add_(ops.select(square, 0, object % 3), tensor(2));
     });
@@ -107,8 +81,8 @@ describe('Rcnn.loss', () => {
   test("has torchvision's terms", () =>
     scope(() => {
       const batch = batchOf([SQUARES]);
-      assert.deepEqual(Object.keys(tinyDetector().loss(batch, [targets(SQUARES)])).toSorted(), names);
-      const faster = tinyDetector({ sets: FASTER_RCNN }).loss(batch, [targets(SQUARES)]);
+      assert.deepEqual(Object.keys(tinyDetector().loss(batch, [squareTargets(SQUARES)])).toSorted(), names);
+      const faster = tinyDetector({ sets: FASTER_RCNN }).loss(batch, [squareTargets(SQUARES)]);
       assert.deepEqual(
         Object.keys(faster).toSorted(),
         names.filter((name) => name !== 'loss_mask'),
@@ -125,7 +99,7 @@ describe('Rcnn.loss', () => {
         const model = tinyDetector().to({ memoryFormat: 'channels_last' });
         const losses = model.loss(
           batchOf(objects),
-          objects.map((boxes) => targets(boxes)),
+          objects.map((boxes) => squareTargets(boxes)),
         );
         for (const [name, value] of Object.entries(values(losses))) assert.ok(Number.isFinite(value), name);
         totalLoss(losses).backward();
@@ -144,7 +118,7 @@ describe('Rcnn.loss', () => {
     let alive = 0;
     for (let step = 0; step < 20; step++) {
       scope(() => {
-        const losses = model.loss(batchOf([SQUARES]), [targets(SQUARES)]);
+        const losses = model.loss(batchOf([SQUARES]), [squareTargets(SQUARES)]);
         const total = totalLoss(losses);
         history.push(total.item());
         total.backward();
@@ -165,7 +139,7 @@ describe('Rcnn.loss', () => {
       const run = (body: (run: () => Losses) => Losses): Losses =>
         body(() => {
           manualSeed(5);
-          return model.loss(batch, [targets(SQUARES)]);
+          return model.loss(batch, [squareTargets(SQUARES)]);
         });
       const single = run((losses) => losses());
       const half = run((losses) => autocast('bfloat16', losses));
@@ -188,7 +162,7 @@ describe('Rcnn.predict', () => {
     trained = tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.02'] });
     const optimizer = new SGD(trained.namedParameters(), { lr: 0.02, momentum: 0.9 });
     for (let step = 0; step < 80; step++) {
-      scope(() => totalLoss(trained.loss(batchOf([SQUARES]), [targets(SQUARES)])).backward());
+      scope(() => totalLoss(trained.loss(batchOf([SQUARES]), [squareTargets(SQUARES)])).backward());
       optimizer.step();
       optimizer.zeroGrad();
     }
@@ -211,7 +185,7 @@ describe('Rcnn.predict', () => {
 
   test('finds the same in a batch as in each image alone', () =>
     scope(() => {
-      const objects = [SQUARES, [SQUARES[1]], []];
+      const objects = [SQUARES, SQUARES.slice(1), []];
       const all = batchOf(objects);
       const together = trained.predict(all).map(plain);
       const alone = objects.map((_, image) => {

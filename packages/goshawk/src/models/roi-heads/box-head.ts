@@ -1,18 +1,8 @@
 // The networks of the second stage: from pooled features to a vector, and from it to a class and a refined box.
-import {
-  BatchNorm2d,
-  Conv2d,
-  GroupNorm,
-  init,
-  type Layer,
-  Linear,
-  Module,
-  ops,
-  Sequential,
-  type Tensor,
-} from '@goshawk/torch';
+import { type Layer, Linear, Module, ops, type Sequential, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
+import { convBlock, requireResNet, stage5Stride } from './head-layers.js';
 
 /** What every box head is: [K, C, S, S] pooled features -> [K, outFeatures]. */
 export interface BoxHead extends Module {
@@ -41,47 +31,6 @@ export class TwoLayerBoxHead extends Module implements BoxHead {
   }
 }
 
-// The group norm paper's (Wu and He 2018), as everywhere in Detectron.
-const NORM_GROUPS = 32;
-
-/** A 3x3 convolution without change of size, its norm, and a ReLU; with a norm the convolution has no bias. */
-export function convBlock(
-  inChannels: number,
-  channels: number,
-  {
-    norm = 'none',
-    normEps: eps,
-    normMomentum: momentum,
-    dilation = 1,
-    kernelSize = 3,
-  }: {
-    norm?: 'none' | 'batch' | 'group';
-    normEps?: number;
-    normMomentum?: number;
-    dilation?: number;
-    kernelSize?: number;
-  },
-): Sequential {
-  const padding = (dilation * (kernelSize - 1)) / 2;
-  const conv = new Conv2d(inChannels, channels, kernelSize, { padding, dilation, bias: norm === 'none' });
-  init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
-  if (conv.bias) init.constant(conv.bias, 0);
-  switch (norm) {
-    case 'none':
-      return new ConvRelu(conv);
-    case 'batch':
-      return new ConvRelu(conv, new BatchNorm2d(channels, { eps, momentum }));
-    case 'group':
-      return new ConvRelu(conv, new GroupNorm(NORM_GROUPS, channels));
-  }
-}
-
-class ConvRelu extends Sequential {
-  override forward(input: Tensor): Tensor {
-    return ops.relu_(super.forward(input));
-  }
-}
-
 type BoxConvolutions = Pick<BoxHeadConfig, 'convolutions' | 'norm' | 'poolSize' | 'hiddenSize'> &
   Partial<Pick<BoxHeadConfig, 'normEps' | 'normMomentum'>>;
 
@@ -107,11 +56,6 @@ export class ConvolutionsBoxHead extends Module implements BoxHead {
     const hidden = this.convs.reduce((features, conv) => conv.call(features), pooled);
     return ops.relu_(this.fc6.forward(ops.flatten(hidden, { start_dim: 1 })));
   }
-}
-
-/** How the last stage of a backbone treats pooled features: it halves 14 cells a side and keeps 7, as in Detectron. */
-export function stage5Stride(poolSize: number): 1 | 2 {
-  return poolSize >= 14 ? 2 : 1;
 }
 
 /** The last stage of a ResNet and a mean over its cells (C4 models, He et al. 2016). */
@@ -153,12 +97,6 @@ export function makeBoxHead(config: BoxHeadConfig, inChannels: number, backbone:
     case 'stage5':
       return new Stage5BoxHead(requireResNet(backbone), config);
   }
-}
-
-/** The schema lets heads have a stage of the backbone with ResNets alone. */
-export function requireResNet(backbone: ResNetOptions | undefined): ResNetOptions {
-  if (!backbone) throw new Error('internal: a head of stage 5 without a ResNet');
-  return backbone;
 }
 
 export interface BoxPrediction {

@@ -1,8 +1,8 @@
 // The keypoint branch of Mask R-CNN (He et al. 2017, section 5): a heatmap for each keypoint of each RoI.
-import { Conv2d, ConvTranspose2d, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { Conv2d, ConvTranspose2d, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { KeypointHeadConfig } from '../../config/index.js';
 import { BilinearUpsample } from './bilinear-upsample.js';
-import { convBlock } from './box-head.js';
+import { convBlock, initialised } from './head-layers.js';
 
 /** [K, C, S, S] -> [K, last of channels, S, S] by convolutions with ReLU (Detectron's roi_pose_head_v1convX). */
 export class KeypointHead extends Sequential {
@@ -39,11 +39,4 @@ export class KeypointPredictor extends Module {
     const heatmaps = this.kpsScoreLowres.forward(raised);
     return this.upsample ? this.upsample.forward(heatmaps) : heatmaps;
   }
-}
-
-function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
-  // torchvision's and Detectron's MSRAFill.
-  init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
-  if (conv.bias) init.constant(conv.bias, 0);
-  return conv;
 }

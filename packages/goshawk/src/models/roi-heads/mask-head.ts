@@ -1,15 +1,9 @@
 // The mask branch of Mask R-CNN (He et al. 2017): convolutions on pooled features, an upsampling, a mask a class.
-import { Conv2d, ConvTranspose2d, init, type Layer, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { Conv2d, ConvTranspose2d, type Layer, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { MaskHeadConfig } from '../../config/index.js';
 import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
 import { BilinearUpsample } from './bilinear-upsample.js';
-import { convBlock, requireResNet, stage5Stride } from './box-head.js';
-
-function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): Conv {
-  init.kaimingNormal(conv.weight, { mode: 'fan_out', nonlinearity: 'relu' });
-  if (conv.bias) init.constant(conv.bias, 0);
-  return conv;
-}
+import { convBlock, initialised, requireResNet, stage5Stride } from './head-layers.js';
 
 /** [K, C, S, S] -> [K, last of channels, S, S] by 3x3 convolutions with ReLU. */
 export class MaskHead extends Sequential {
