@@ -31,6 +31,11 @@ export const batchNormKeys = {
     .describe('Share of the newest batch in the running statistics of norm batch.'),
 };
 
+/** What a schema says of channels that group norm cannot take. */
+export const GROUP_NORM_CHANNELS = 'group norm has 32 groups: take a multiple of 32';
+
+export const fitsGroupNorm = (channels: number): boolean => channels % 32 === 0;
+
 const softNmsSchema = z.strictObject({
   method: z
     .enum(['linear', 'gaussian', 'hard'])
@@ -97,6 +102,10 @@ export const boxHeadSchema = z
   .refine((head) => head.backgroundIou <= head.foregroundIou, {
     path: ['backgroundIou'],
     message: 'is above boxHead.foregroundIou: take at most that',
+  })
+  .refine((head) => head.norm !== 'group' || fitsGroupNorm(head.convolutions.channels), {
+    path: ['convolutions', 'channels'],
+    message: GROUP_NORM_CHANNELS,
   })
   .prefault({});
 

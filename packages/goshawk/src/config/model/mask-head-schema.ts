@@ -1,6 +1,6 @@
 // The mask head of Mask R-CNN.
 import { z } from 'zod';
-import { batchNormKeys, roiFeatureKeys } from './box-head-schema.js';
+import { batchNormKeys, fitsGroupNorm, GROUP_NORM_CHANNELS, roiFeatureKeys } from './box-head-schema.js';
 
 const count = () => z.int().min(1);
 
@@ -33,6 +33,10 @@ export const maskHeadSchema = z
       .max(1)
       .default(0.5)
       .describe('A pixel with at least this probability belongs to the object.'),
+  })
+  .refine((head) => head.norm !== 'group' || head.channels.every(fitsGroupNorm), {
+    path: ['channels'],
+    message: GROUP_NORM_CHANNELS,
   })
   .prefault({});
 

@@ -1,12 +1,12 @@
 // Two-stage detectors. Every default is that of torchvision's maskrcnn_resnet50_fpn and fasterrcnn_resnet50_fpn
 // (torchvision/models/detection), so that a config without a model's details is exactly that model.
 import { z } from 'zod';
-import { backboneSchema } from './backbone-schema.js';
-import { boxHeadSchema } from './box-head-schema.js';
+import { type BackboneConfig, backboneSchema } from './backbone-schema.js';
+import { boxHeadSchema, fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
 import { keypointHeadSchema } from './keypoint-head-schema.js';
 import { maskHeadSchema } from './mask-head-schema.js';
-import { levelCount, neckSchema } from './neck-schema.js';
-import { anchorsSchema, rpnSchema } from './rpn-schema.js';
+import { levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
+import { type AnchorsConfig, anchorsSchema, rpnSchema } from './rpn-schema.js';
 
 export const classesSchema = z
   .union([z.int().min(1), z.literal('from-data')])
@@ -38,15 +38,18 @@ const rcnnShape = { ...stageOneShape, proposals: proposalsSchema, boxHead: boxHe
 
 const rpnOnlySchema = z
   .strictObject({ type: z.literal('rpn').describe('The kind of model.'), ...stageOneShape })
+  .superRefine(checkNeck)
   .superRefine(checkAnchors);
 
 const fasterRcnnSchema = z
   .strictObject({ type: z.literal('faster_rcnn').describe('The kind of model.'), ...rcnnShape })
+  .superRefine(checkNeck)
   .superRefine(checkAnchors)
   .superRefine(checkHeads);
 
 const maskRcnnSchema = z
   .strictObject({ type: z.literal('mask_rcnn').describe('The kind of model.'), ...rcnnShape, maskHead: maskHeadSchema })
+  .superRefine(checkNeck)
   .superRefine(checkAnchors)
   .superRefine(checkHeads);
 
@@ -56,6 +59,7 @@ const keypointRcnnSchema = z
     ...rcnnShape,
     keypointHead: keypointHeadSchema,
   })
+  .superRefine(checkNeck)
   .superRefine(checkAnchors)
   .superRefine(checkHeads);
 
@@ -71,7 +75,20 @@ export type RcnnConventions = z.output<typeof conventionsSchema>;
 /** SpineNet is its own pyramid, of strides 8 to 128. */
 const SPINENET_LEVELS = 5;
 
-type Anchored = Pick<RpnOnlyConfig, 'anchors' | 'neck' | 'backbone'>;
+interface Anchored {
+  readonly anchors: AnchorsConfig;
+  readonly neck: NeckConfig;
+  readonly backbone: BackboneConfig;
+}
+
+/** A pyramid halves the resolution from level to level, and its group norms have 32 groups. */
+function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void {
+  if (neck.type !== 'fpn') return;
+  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+  if (neck.norm === 'group' && !fitsGroupNorm(neck.channels)) issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
+  if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
+    issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+}
 
 /** One list of sizes a level, equally long: the RPN's one convolution gives every level as many anchors. */
 function checkAnchors(model: Anchored, context: z.RefinementCtx): void {
