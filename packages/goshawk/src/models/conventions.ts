@@ -17,7 +17,8 @@ export interface Conventions {
   readonly bestAnchors: 'own_object' | 'claimed';
   /**
    * What the first stage's losses are divided by. `sampled`: the anchors drawn in the batch. `capacity`: with several
-   * levels, the anchors that could be drawn (classes), and the anchors drawn in each image (boxes).
+   * levels, the anchors that could be drawn (classes; of a softmax the anchors drawn of each level), and the anchors drawn
+   * in each image (boxes).
    */
   readonly anchorLoss: 'sampled' | 'capacity';
   /** Where proposals end in evaluation: at the image, or at the padded batch. In training always at the image. */
