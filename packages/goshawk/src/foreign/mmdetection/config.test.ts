@@ -158,6 +158,15 @@ describe('--set', () => {
     assert.deepEqual(batch('data.imgs_per_gpu=8', 'optimizer.lr=0.07'), [8, 64, 0.07]);
   });
 
+  test('of a key that nobody knows is an error that says so', () => {
+    assert.throws(() => read('retinanet_spinenet', ['optimizer.momentun=0.9']), {
+      message: '--set: optimizer.momentun: unknown key: did you mean momentum?',
+    });
+    assert.throws(() => read('retinanet_spinenet', ['train.sed=1']), {
+      message: '--set train.sed=1: train.sed: unknown key: did you mean seed?',
+    });
+  });
+
   test('a batch norm that is set takes the place of SyncBN everywhere', () => {
     assert.doesNotMatch(read('mask_rcnn_spinenet', ['norm_cfg.type=BN']).notices.join(), /SyncBN/);
   });
@@ -211,6 +220,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   ],
   ["policy='step'", "policy='cosine'", /lr_config\.policy: 'cosine' is not supported: expected step$/],
   ['model = dict(', "_base_ = 'x.py'\nmodel = dict(", /_base_: belongs to mmdetection 2 and later/],
+  ['max_per_img=100', 'max_per_img=1e300', /max_per_img: got 1e\+300, expected a whole number of at least 1$/],
   ['rate = 0.28', 'rate = -1', /train\.optimizer\.lr: got -1: expected/],
   ['dist_params = dict(', 'distance = dict(', /^config\.py:\d+: distance: unknown key/],
 ];

@@ -12,6 +12,9 @@ export interface ReadingNotes {
   readonly notices: Set<string>;
 }
 
+// No config counts further; it keeps a mistake from filling the memory.
+const MOST = 1_000_000;
+
 export class Section {
   readonly file: string;
   readonly notes: ReadingNotes;
@@ -45,10 +48,11 @@ export class Section {
     return this.#read(key, standard, 'a number', (value) => (typeof value === 'number' ? value : undefined));
   }
 
-  /** A whole number of at least `least`. */
-  count(key: string, standard?: number, least = 1): number {
-    return this.#read(key, standard, `a whole number of at least ${least}`, (value) =>
-      Number.isInteger(value) && Number(value) >= least ? Number(value) : undefined,
+  /** A whole number from `least` to `most`. */
+  count(key: string, standard?: number, least = 1, most = MOST): number {
+    const expected = most === MOST ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`;
+    return this.#read(key, standard, expected, (value) =>
+      Number.isInteger(value) && Number(value) >= least && Number(value) <= most ? Number(value) : undefined,
     );
   }
 
@@ -152,17 +156,20 @@ export class Section {
       const near = suggestKey(key, known);
       const advice =
         near === undefined ? `the keys here are ${known.slice(0, 16).join(', ')}` : `did you mean ${near}?`;
-      throw new InputError('config-invalid', `${this.file}:${line}: ${this.#join(key)}: unknown key: ${advice}`);
+      throw new InputError('config-invalid', `${this.#place(line)}: ${this.#join(key)}: unknown key: ${advice}`);
     }
   }
 
   /** An error about a key, with its line. */
   wrong(key: string, message: string): InputError {
     const line = this.#entries.get(key)?.line ?? this.#line;
-    return new InputError(
-      'config-invalid',
-      `${this.file}${line === undefined ? '' : `:${line}`}: ${this.#join(key)}: ${message}`,
-    );
+    return new InputError('config-invalid', `${this.#place(line)}: ${this.#join(key)}: ${message}`);
+  }
+
+  /** Line 0 is a --set. */
+  #place(line: number | undefined): string {
+    if (line === 0) return '--set';
+    return line === undefined ? this.file : `${this.file}:${line}`;
   }
 
   notice(line: string): void {

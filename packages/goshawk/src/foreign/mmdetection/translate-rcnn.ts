@@ -247,6 +247,8 @@ function readBoxTesting(section: Section): ConfigPart {
   };
 }
 
+const MOST_CONVOLUTIONS = 64;
+
 function readMaskHead(
   model: Section,
   {
@@ -269,7 +271,7 @@ function readMaskHead(
   const width = head.count('conv_out_channels', 256);
   const part = {
     ...pooled,
-    channels: Array.from({ length: head.count('num_convs', 4) }, () => width),
+    channels: Array.from({ length: head.count('num_convs', 4, 1, MOST_CONVOLUTIONS) }, () => width),
     ...normPart(norm),
     classAgnostic: head.flag('class_agnostic', false),
   };
