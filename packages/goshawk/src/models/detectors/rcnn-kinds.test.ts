@@ -219,6 +219,31 @@ describe('the mask head that shares stage 5 with the box head', () => {
   });
 });
 
+describe('masks and heatmaps', () => {
+  for (const what of ['Mask R-CNN on a pyramid', 'Keypoint R-CNN on a pyramid']) {
+    test(`are the same of boxes in image pixels as of the same boxes in network pixels: ${what}`, () => {
+      const model = build(KINDS[what]!, 'detectron').eval();
+      scope(() => {
+        const batch = batchOf([SQUARES, SQUARES.slice(1)]);
+        const features = model.features(batch);
+        const found = (pixels: 'network' | 'image') =>
+          [SQUARES, SQUARES.slice(1)].map((squares) => {
+            const { boxes, labels } = squareTargets(squares);
+            const own = pixels === 'image' ? ops.div(boxes, SCALE.x) : boxes;
+            return { pixels, boxes: own, labels, scores: ops.ones([squares.length]) };
+          });
+        const mapsOf = (pixels: 'network' | 'image'): Tensor =>
+          ops.cat([
+            ...(model.masks(batch, features, found(pixels)) ?? model.heatmaps(batch, features, found(pixels))!),
+          ]);
+        const maps = mapsOf('network');
+        assert.equal(maps.size(0), 3);
+        assertClose(mapsOf('image'), maps, { absolute: 1e-5 });
+      });
+    });
+  }
+});
+
 describe('a mask head with batch norms', () => {
   test('has in training the statistics of its RoIs alone', () => {
     const kind = KINDS['Mask R-CNN with batch norms in its heads']!.replace(
