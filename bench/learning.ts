@@ -24,19 +24,17 @@ interface Lesson {
   readonly minutes: number;
 }
 
-const SCENES = ['--seed', '1', '--size', '160x160'] as const;
-
 const lessons: Readonly<Record<string, Lesson>> = {
   keypoints: {
     config: 'demo/keypoint_rcnn_r18_tiny.yaml',
-    scenes: ['--images', '900', '--split', 'train=800,val=100', '--shapes', 'figure', ...SCENES],
+    scenes: ['--images', '900', '--split', 'train=800,val=100', '--shapes', 'figure', '--size', '160x160'],
     measure: 'keypoints',
     least: 0.8,
     minutes: 15,
   },
   spinenet: {
     config: 'demo/retinanet_spinenet_49s.yaml',
-    scenes: ['--images', '1000', '--split', 'train=900,val=100', ...SCENES],
+    scenes: ['--images', '1600', '--split', 'train=1500,val=100', '--size', '128x128'],
     measure: 'bbox',
     least: 0.8,
     minutes: 20,
