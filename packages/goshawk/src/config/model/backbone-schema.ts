@@ -37,6 +37,11 @@ export const resnetSchema = z
       .describe(
         'Normalisation: batch norm with fixed statistics, batch norm that learns, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
       ),
+    normEps: z
+      .number()
+      .min(0)
+      .default(1e-5)
+      .describe('Added to the variance. Torchvision published its first detectors (COCO_V1) with 0.'),
     frozenStages: z
       .int()
       .min(0)

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertClose, manualSeed, noGrad, ops, randn, scope, type Tensor, tensor } from '@goshawk/torch';
+import {
+  assertClose,
+  FrozenBatchNorm2d,
+  full,
+  manualSeed,
+  noGrad,
+  ops,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+} from '@goshawk/torch';
 import { ResNet, type ResNetDepth, type ResNetOptions, resNetStage, stageChannels } from './resnet.js';
 
 const tiny = (options: Partial<ResNetOptions> = {}): ResNet =>
@@ -125,6 +136,15 @@ describe('ResNet', () => {
         assertClose(parameter.grad!, gradients.get(name)!.grad!.toNumbers(), { relative: 1e-2, absolute: 1e-4 });
       const without = noGrad(() => folded.forward(pixels));
       assertClose(without[3]!, outputs[0]![3]!.toNumbers(), { relative: 1e-4, absolute: 1e-4 });
+    }));
+
+  test('adds normEps to the variances', () =>
+    scope(() => {
+      const stem = tiny({ norm: 'frozen_batch', normEps: 0 }).bn1;
+      assert.ok(stem instanceof FrozenBatchNorm2d);
+      // Variance 1/4, mean 0, factor 1: 3 becomes 6 without an epsilon.
+      stem.runningVar.assign(full([8], 0.25));
+      assertClose(stem.forward(full([1, 8, 1, 1], 3)), new Array(8).fill(6));
     }));
 
   test('takes group norm where asked', () =>

@@ -37,6 +37,8 @@ export interface ResNetOptions {
   /** The last stage that is built. Default 5. */
   readonly lastStage?: 4 | 5;
   readonly norm: NormKind;
+  /** Added to the variance; torchvision sets 0 for its first published detectors. Default 1e-5. */
+  readonly normEps?: number;
   /** How many of (stem, stage 1, ... stage 4) take no gradient; 2 when fine-tuning by custom. */
   readonly frozenStages: number;
 }
@@ -51,14 +53,16 @@ const STAGE_BLOCKS: Readonly<Record<ResNetDepth, readonly [number, number, numbe
   152: [3, 8, 36, 3],
 };
 
-function makeNorm(kind: NormKind, channels: number): Norm {
-  switch (kind) {
+type NormOptions = Pick<ResNetOptions, 'norm' | 'normEps'>;
+
+function makeNorm({ norm, normEps: eps }: NormOptions, channels: number): Norm {
+  switch (norm) {
     case 'frozen_batch':
-      return new FrozenBatchNorm2d(channels);
+      return new FrozenBatchNorm2d(channels, { eps });
     case 'batch':
-      return new BatchNorm2d(channels);
+      return new BatchNorm2d(channels, { eps });
     case 'group':
-      return new GroupNorm(Math.min(32, channels), channels);
+      return new GroupNorm(Math.min(32, channels), channels, { eps });
     case 'affine':
       return new AffineChannel2d(channels);
   }
@@ -88,9 +92,9 @@ class Downsample extends Sequential {
   readonly #conv: Conv2d;
   readonly #norm: Norm;
 
-  constructor(inChannels: number, outChannels: number, stride: number, kind: NormKind) {
+  constructor(inChannels: number, outChannels: number, stride: number, options: NormOptions) {
     const projection = conv(inChannels, outChannels, 1, { stride });
-    const norm = makeNorm(kind, outChannels);
+    const norm = makeNorm(options, outChannels);
     super(projection, norm);
     this.#conv = projection;
     this.#norm = norm;
@@ -109,13 +113,13 @@ class BasicBlock extends Layer {
   readonly bn2: Norm;
   readonly downsample?: Downsample;
 
-  constructor(inChannels: number, width: number, stride: number, kind: NormKind) {
+  constructor(inChannels: number, width: number, stride: number, norm: NormOptions) {
     super();
     this.conv1 = conv(inChannels, width, 3, { stride });
-    this.bn1 = makeNorm(kind, width);
+    this.bn1 = makeNorm(norm, width);
     this.conv2 = conv(width, width, 3);
-    this.bn2 = makeNorm(kind, width);
-    if (stride !== 1 || inChannels !== width) this.downsample = new Downsample(inChannels, width, stride, kind);
+    this.bn2 = makeNorm(norm, width);
+    if (stride !== 1 || inChannels !== width) this.downsample = new Downsample(inChannels, width, stride, norm);
   }
 
   override forward(input: Tensor): Tensor {
@@ -133,7 +137,7 @@ interface BottleneckOptions {
   readonly dilation: number;
   readonly groups: number;
   readonly strideIn1x1: boolean;
-  readonly norm: NormKind;
+  readonly norm: NormOptions;
 }
 
 /** 1x1, 3x3 and 1x1 convolutions beside the identity. */
@@ -183,7 +187,7 @@ export function resNetStage(
   stage: StageNumber,
   override: { readonly stride?: 1 | 2; readonly dilation?: number } = {},
 ): Sequential {
-  const { depth, width = 64, groups = 1, strideIn1x1 = false, lastStageDilation = 1, norm } = options;
+  const { depth, width = 64, groups = 1, strideIn1x1 = false, lastStageDilation = 1 } = options;
   const index = stage - 2;
   const outChannels = stageChannels(options, stage);
   const dilation = override.dilation ?? (stage === 5 ? lastStageDilation : 1);
@@ -194,8 +198,10 @@ export function resNetStage(
     const stride = block === 0 ? firstStride : 1;
     if (depth >= 50) {
       const inner = groups * (options.widthPerGroup ?? width) * 2 ** index;
-      blocks.push(new Bottleneck(channels, { width: inner, outChannels, stride, dilation, groups, strideIn1x1, norm }));
-    } else blocks.push(new BasicBlock(channels, outChannels, stride, norm));
+      blocks.push(
+        new Bottleneck(channels, { width: inner, outChannels, stride, dilation, groups, strideIn1x1, norm: options }),
+      );
+    } else blocks.push(new BasicBlock(channels, outChannels, stride, options));
     channels = outChannels;
   }
   return new Sequential(...blocks);
@@ -214,9 +220,9 @@ export class ResNet extends Module {
 
   constructor(options: ResNetOptions) {
     super();
-    const { width = 64, norm, frozenStages, lastStage = 5 } = options;
+    const { width = 64, frozenStages, lastStage = 5 } = options;
     this.conv1 = conv(3, width, 7, { stride: 2 });
-    this.bn1 = makeNorm(norm, width);
+    this.bn1 = makeNorm(options, width);
     this.layer1 = resNetStage(options, 2);
     this.layer2 = resNetStage(options, 3);
     this.layer3 = resNetStage(options, 4);
