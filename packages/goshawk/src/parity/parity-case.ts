@@ -29,6 +29,16 @@ export class ParityCase<Facts> {
     return decodeImageFile(`${this.#folder}${name}`);
   }
 
+  /** Of everything in the file. */
+  names(): readonly string[] {
+    const file = openSafetensors(`${this.#folder}expected.safetensors`);
+    try {
+      return [...file.names];
+    } finally {
+      file.close();
+    }
+  }
+
   shape(name: string): readonly number[] {
     return this.#read(name).shape;
   }

@@ -1,28 +1,18 @@
 // The numbers of SpineNet-Pytorch's SpineNet-49S RetinaNet in mmdetection 1.1, computed by that code (fixtures/README.md).
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
-import {
-  assertClose,
-  noGrad,
-  openSafetensors,
-  type SafetensorsFile,
-  scope,
-  setThreads,
-  type Tensor,
-  tensor,
-} from '@goshawk/torch';
+import { noGrad, scope, setThreads, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
-import { decodeImageFile } from '../data/index.js';
 import { mmdetectionState } from '../foreign/mmdetection/names.js';
 import { imageBatchOf } from '../infer/network-batch.js';
+import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
 import { buildModel, RetinaNet, SpineNet, totalLoss } from '../models/index.js';
-import { makeParityState, type StateEntry } from './parity-weights.js';
+import { assertAllClose, matchDetections, normOf, ParityCase } from './parity-case.js';
+import { makeParityState } from './parity-weights.js';
 
-interface ParityCase {
+interface Facts {
   readonly parameters: number;
   readonly training: {
     readonly targets: readonly { boxes: number[][]; labels: number[] }[];
@@ -55,24 +45,17 @@ preprocess:
   padMultiple: 128
 `;
 
-// dist/parity/ -> src/parity/: the fixtures are not compiled.
-const folder = fileURLToPath(new URL('../../src/parity/fixtures/spinenet49S_retinanet/', import.meta.url));
 const config = parseConfig(CONFIG, { file: 'parity' });
-const expectedCase = JSON.parse(readFileSync(`${folder}case.json`, 'utf8')) as ParityCase;
+const parity = new ParityCase<Facts>('spinenet49S_retinanet');
+const { facts } = parity;
 const LEVELS = ['P3', 'P4', 'P5', 'P6', 'P7'];
 
 describe('SpineNet-49S RetinaNet of mmdetection', () => {
-  let expected: SafetensorsFile;
   let model: RetinaNet;
   let backbone: SpineNet;
   let images: RgbImage[];
-  const entries = JSON.parse(readFileSync(`${folder}state.json`, 'utf8')) as StateEntry[];
-  const numbers = (name: string): Float32Array => {
-    const { data } = expected.read(name);
-    return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
-  };
   const load = (): void => {
-    model.loadStateDict(mmdetectionState(makeParityState(entries)));
+    model.loadStateDict(mmdetectionState(makeParityState(parity.state())));
   };
   const ourName = (name: string): string =>
     [
@@ -86,75 +69,60 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
 
   before(async () => {
     setThreads(1);
-    expected = openSafetensors(`${folder}expected.safetensors`);
     const built = buildModel(config.model, { classes: 80 }).to({ memoryFormat: 'channels_last' });
     assert.ok(built instanceof RetinaNet && built.backbone instanceof SpineNet);
     model = built;
     backbone = built.backbone;
     load();
-    images = [await decodeImageFile(`${folder}input.png`), await decodeImageFile(`${folder}input2.png`)];
+    images = [await parity.image('input.png'), await parity.image('input2.png')];
   });
-  after(() => expected.close());
 
   test('has as many parameters', () => {
     assert.equal(
       model.parameters().reduce((sum, parameter) => sum + parameter.length, 0),
-      expectedCase.parameters,
+      facts.parameters,
     );
   });
 
   test('prepares the picture to the same network input', () => {
-    const input = imageBatchOf(prepareBatch([images[0]!], config.preprocess)).pixels;
-    assertClose(input, [...numbers('network_input')], { relative: 1e-5, absolute: 1e-5 });
+    const input = imageBatchOf(prepareBatch([images[0]!], config.preprocess))
+      .pixels.contiguous()
+      .toFloat32Array();
+    assertAllClose('network_input', input, parity.numbers('network_input'), { relative: 1e-5, absolute: 1e-5 });
   });
 
   test('gives the same block outputs, features, logits and offsets', () => {
     model.eval();
     noGrad(() => {
-      const input = tensor(numbers('network_input'), { shape: expected.info('network_input').shape });
+      const input = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input') });
       const { stem, blocks } = backbone.trace(input);
-      checkSample('stem_maxpool', stem);
-      checkSample('init_block1', blocks[0]!);
-      checkSample('init_block2', blocks[1]!);
-      for (const block of [2, 3, 6, 9, 12]) checkSample(`block_${block}`, blocks[block]!);
+      parity.checkSample('stem_maxpool', stem);
+      parity.checkSample('init_block1', blocks[0]!);
+      parity.checkSample('init_block2', blocks[1]!);
+      for (const block of [2, 3, 6, 9, 12]) parity.checkSample(`block_${block}`, blocks[block]!);
       const features = backbone.forward(input);
       const { logits, offsets } = model.head.forward(features);
       for (const [i, level] of LEVELS.entries()) {
-        checkSample(level, features[i]!);
-        checkSample(`cls_logits_${level}`, logits[i]!);
-        checkSample(`bbox_deltas_${level}`, offsets[i]!);
+        parity.checkSample(level, features[i]!);
+        parity.checkSample(`cls_logits_${level}`, logits[i]!);
+        parity.checkSample(`bbox_deltas_${level}`, offsets[i]!);
       }
     });
   });
 
   test('finds the same objects', () => {
-    model.eval();
-    scope(() => {
-      const [found] = model.predict(imageBatchOf(prepareBatch([images[0]!], config.preprocess)));
-      assert.equal(found!.pixels, 'image');
-      const scores = numbers('det/scores');
-      const boxes = numbers('det/boxes');
-      const labels = new BigInt64Array(expected.read('det/labels').data.buffer);
-      const ownBoxes = found!.boxes.toFloat32Array();
-      const ownScores = found!.scores.toFloat32Array();
-      const ownLabels = found!.labels.toNumbers();
-      assert.equal(ownScores.length, scores.length);
-      const left = new Set(ownScores.keys());
-      scores.forEach((score, index) => {
-        const match = [...left].find(
-          (own) =>
-            ownLabels[own] === Number(labels[index]) + 1 &&
-            Math.abs(ownScores[own]! - score) < 1e-4 &&
-            [0, 1, 2, 3].every((side) => Math.abs(ownBoxes[own * 4 + side]! - boxes[index * 4 + side]!) < 0.02),
-        );
-        assert.ok(
-          match !== undefined,
-          `detection ${index} (class ${labels[index]}, score ${score}) has no counterpart`,
-        );
-        left.delete(match);
-      });
-      assert.ok(ownScores.every((score, i) => i === 0 || score <= ownScores[i - 1]!));
-    });
+    const categories = Array.from({ length: 80 }, (_, index) => ({ id: index + 1, name: `class ${index + 1}` }));
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    const [found = []] = predictor.predict([images[0]!]);
+    const boxes = parity.numbers('det/boxes');
+    const labels = parity.integers('det/labels');
+    const expected = Array.from(parity.numbers('det/scores'), (score, index) => ({
+      label: labels[index]! + 1,
+      score,
+      box: boxes.subarray(index * 4, index * 4 + 4),
+    }));
+    matchDetections(found, expected);
+    assert.ok(found.every(({ score }, i) => i === 0 || score <= found[i - 1]!.score));
   });
 
   test('gives the same losses, gradients and running statistics', () => {
@@ -163,22 +131,20 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
     scope(() => {
       const batch = imageBatchOf(prepareBatch(images, config.preprocess));
       const losses = model.loss(batch, trainingTargets(batch.scales, batch.sizes));
-      const { loss_cls, loss_bbox, loss } = expectedCase.training.losses;
-      assertClose(losses.loss_classification!, [loss_cls.total], { relative: 1e-3 });
-      assertClose(losses.loss_box_reg!, [loss_bbox.total], { relative: 1e-3 });
+      const { loss_cls, loss_bbox, loss } = facts.training.losses;
       const total = totalLoss(losses);
-      assertClose(total, [loss], { relative: 1e-3 });
+      const own = [losses.loss_classification!, losses.loss_box_reg!, total].map((each) => each.item());
+      assertAllClose('losses', own, [loss_cls.total, loss_bbox.total, loss], { relative: 1e-3 });
       total.backward();
       const parameters = new Map(model.namedParameters());
-      for (const [name, norm] of Object.entries(expectedCase.training.gradient_norms)) {
-        const gradient = parameters.get(ourName(name))!.grad!.contiguous().toFloat32Array();
+      for (const [name, norm] of Object.entries(facts.training.gradient_norms)) {
         // Batch statistics over few pixels amplify rounding: the case itself differs by a hundredth between precisions.
-        assertClose([Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0))], [norm], { relative: 5e-2 });
+        assertAllClose(name, [normOf(parameters.get(ourName(name))!.grad!)], [norm], { relative: 5e-2 });
       }
       const state = model.stateDict();
-      for (const name of expected.names.filter((each) => each.startsWith('bn_after/'))) {
-        const own = state.get(ourName(name.slice('bn_after/'.length)))!;
-        assertClose(own, [...numbers(name)], { relative: 1e-3, absolute: 1e-4 });
+      for (const name of parity.names().filter((each) => each.startsWith('bn_after/'))) {
+        const statistics = state.get(ourName(name.slice('bn_after/'.length)))!.toNumbers();
+        assertAllClose(name, statistics, parity.numbers(name), { relative: 1e-3, absolute: 1e-4 });
       }
     });
     model.eval();
@@ -186,7 +152,7 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
 
   /** Boxes scaled by the factor and cut to the last pixel, as mmdetection's pipeline does. */
   function trainingTargets(scales: readonly { x: number; y: number }[], sizes: readonly (readonly [number, number])[]) {
-    return expectedCase.training.targets.map(({ boxes, labels }, image) => {
+    return facts.training.targets.map(({ boxes, labels }, image) => {
       const { x, y } = scales[image]!;
       const [height, width] = sizes[image]!;
       const scaled = boxes.flatMap(([x1 = 0, y1 = 0, x2 = 0, y2 = 0]) => [
@@ -200,14 +166,6 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
         labels: tensor(labels, { dtype: 'int64' }),
       };
     });
-  }
-
-  function checkSample(name: string, map: Tensor): void {
-    const values = map.contiguous().toFloat32Array();
-    const wanted = numbers(`sample/${name}`);
-    const picked = wanted.map((_, k) => values[values.length <= 512 ? k : Math.floor((k * values.length) / 512)]!);
-    const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
-    assertClose([...picked], [...wanted], { relative: 1e-4, absolute: 1e-4 * scale });
   }
 });
 
