@@ -1,5 +1,8 @@
 // A detector of ours against torchvision's on the same engine, threads and scenes, in turns in one run.
 // Options of the commands: [--python PYTHON] [--rounds N] [--threads N] [--only train|predict] [--precision fp32|bf16]
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median, PeerProcess } from './peer-process.js';
@@ -46,14 +49,17 @@ async function compare(
   precision: 'fp32' | 'bf16',
   { python, threads, rounds }: { readonly python: string; readonly threads: string; readonly rounds: number },
 ): Promise<string> {
-  const setup = { do: 'setup', model, threads: Number(threads), size, images, mode, precision };
+  const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
+  const weights = join(folder, 'weights.pth');
+  const setup = { do: 'setup', model, threads: Number(threads), size, images, mode, precision, weights };
   const env = { ...process.env, OMP_NUM_THREADS: threads };
   const side = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
   const ours = new PeerProcess(process.execPath, [side('./detector-ours.js')], env);
   const theirs = new PeerProcess(python, [side('../peers/detector.py')], env);
   try {
-    const us = await ours.ask<{ version: string }>(setup);
+    // They write their fresh weights, we read them: both sides compute the same.
     const them = await theirs.ask<{ version: string; torchvision: string }>(setup);
+    const us = await ours.ask<{ version: string }>(setup);
     const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
     let objects = [0, 0];
     // The first round pays for allocations and for oneDNN's choice of kernels, on both sides.
@@ -78,5 +84,6 @@ async function compare(
   } finally {
     ours.close();
     theirs.close();
+    rmSync(folder, { recursive: true });
   }
 }

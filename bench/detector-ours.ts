@@ -1,16 +1,17 @@
 // Our side of compare-detector.ts: answers the same commands as peers/detector.py.
 import { createInterface } from 'node:readline';
-import { engineInfo, keepFreedMemory, manualSeed, noGrad, ops, SGD, scope, setThreads, tensor } from '@goshawk/torch';
+import { engineInfo, keepFreedMemory, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
 import {
   buildModel,
   type Detector,
   imageBatchOf,
   inPrecision,
+  loadWeights,
   Predictor,
   parseConfig,
   prepareBatch,
-  RetinaNet,
   type RunConfig,
+  readWeights,
   type Targets,
   totalLoss,
 } from 'goshawk';
@@ -23,6 +24,8 @@ interface Setup {
   readonly images: number;
   readonly mode: 'train' | 'predict';
   readonly precision: 'fp32' | 'bf16';
+  /** The peer's. */
+  readonly weights: string;
 }
 
 interface State extends Omit<Setup, 'model'> {
@@ -44,7 +47,7 @@ function setUp(command: Setup): State {
   });
   const model = buildModel(config.model, { classes: 90 }).to({ memoryFormat: 'channels_last' });
   const scenes = Array.from({ length: command.images }, (_, index) => benchScene(height, width, index));
-  if (model instanceof RetinaNet && command.mode === 'predict') spreadScores(model, scenes, config);
+  loadWeights(model, readWeights(command.weights), command.weights);
   const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
   const optimizer = new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
   const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: String(index + 1) }));
@@ -59,20 +62,6 @@ function setUp(command: Setup): State {
         })
       : undefined;
   return { ...command, config, model, optimizer, predictor, scenes };
-}
-
-/** Deviation of class logits at which some thousand of them pass the threshold, as in a trained RetinaNet. */
-const LOGIT_DEVIATION = 0.45;
-
-/** Fresh weights find nothing, and no time would go into choosing. */
-function spreadScores(model: RetinaNet, scenes: readonly Scene[], config: RunConfig): void {
-  noGrad(() => {
-    const batch = imageBatchOf(prepareBatch([scenes[0]!.image], config.preprocess));
-    const { logits } = model.eval().head.forward(model.backbone.forward(batch.pixels));
-    const deviation = ops.std(logits[0]!).item() as number;
-    ops.mul_(model.head.classificationHead.output.weight, LOGIT_DEVIATION / deviation);
-  });
-  model.train();
 }
 
 /** One training step or one prediction, from decoded pictures on. */

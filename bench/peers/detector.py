@@ -1,7 +1,8 @@
 """torchvision's side of bench/compare-detector.ts.
 
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
-  {"do": "setup", "model": "mask_rcnn" | "retinanet", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict", "precision": "fp32" | "bf16"}
+  {"do": "setup", "model": "mask_rcnn" | "retinanet", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict",
+   "precision": "fp32" | "bf16", "weights": file to write the fresh weights to}
   {"do": "run"}      one training step or one prediction  -> {"seconds": s, "objects": found in the first image}
   {"do": "memory"}   -> {"peak_bytes": n}
 """
@@ -76,6 +77,7 @@ def main():
             state["targets"] = [target for _, target in made]
             if command["model"] == "retinanet" and command["mode"] == "predict":
                 spread_scores(state["model"], state["images"][0])
+            torch.save(state["model"].state_dict(), command["weights"])
             state["model"].train(command["mode"] == "train")
             trained = [p for p in state["model"].parameters() if p.requires_grad]
             state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
