@@ -23,6 +23,10 @@ describe('joinSetWords', () => {
   test('takes a negative number as a value and an option as none', () => {
     assert.equal(joined('--set TRAIN.RPN_STRADDLE_THRESH -1 --resume'), '--set TRAIN.RPN_STRADDLE_THRESH=-1 --resume');
     assert.equal(joined('--set TEST.NMS --resume'), '--set TEST.NMS --resume');
+    assert.equal(
+      joined('train c.yaml --set TEST.NMS 0.4 TEST.SCALE'),
+      'train c.yaml --set TEST.NMS=0.4 --set TEST.SCALE',
+    );
   });
 
   test('leaves what is no key to the others', () => {

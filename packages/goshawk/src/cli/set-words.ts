@@ -41,8 +41,8 @@ function readPairs(words: readonly string[], start: number): { found: string[]; 
       found.push(`${word}=${value}`);
       index += 2;
     } else {
-      // A mistake of form: the message about it names the word.
-      if (isFirst) found.push(words[index++]!);
+      // A mistake of form, or a key at the end without a value: the message about it names the word.
+      if (isFirst || capitalKey.test(word)) found.push(words[index++]!);
       break;
     }
   }

@@ -28,6 +28,15 @@ export const splitSchema = z.strictObject({
       "VOC: class names in order; absent: data.train's, which are VOC's 20 or the names in its folder, sorted.",
     ),
   proposals: z.string().min(1).optional().describe('File of stored proposals, for models whose proposals are stored.'),
+  proposalLimit: z.int().min(1).optional().describe('Only the first so many stored proposals of each picture.'),
+  proposalCrowdShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe(
+      'Stored proposals of which more than this share lies in one crowd region are left out: they are neither objects nor background. Absent: none.',
+    ),
   limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
 });
 

@@ -99,7 +99,7 @@ export const trainSchema = z
       .max(65536)
       .optional()
       .describe(
-        'Images for which lr, iterations and schedule are given: lr is scaled by batchSize / this, iterations and steps by this / (batchSize * accumulate); absent: all as given.',
+        'Images for which lr, iterations and schedule are given: lr is scaled by batchSize * accumulate / this (gradients: sum: batchSize / this), iterations and steps by this / (batchSize * accumulate); absent: all as given.',
       ),
     scaleSchedule: z
       .boolean()

@@ -8,3 +8,4 @@ export type { Augment, Jitter } from './plan-image.js';
 export { decodeSample } from './prepare-sample.js';
 export * from './proposals-file.js';
 export * from './samplers.js';
+export * from './select-proposals.js';

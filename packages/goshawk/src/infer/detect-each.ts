@@ -11,10 +11,7 @@ export interface DetectEachOptions {
   readonly workers: number;
 }
 
-/**
- * The detections of one picture after the other, in the order of the dataset, as results files have them: a box is as wide
- * as its pixels, the last one counted (Detectron, maskrcnn-benchmark and mmdetection write x2 - x1 + 1 there).
- */
+/** The detections of one picture after the other, in the order of the dataset, as results files have them. */
 export async function* detectEach(
   predictor: Predictor,
   options: DetectEachOptions,
@@ -22,13 +19,21 @@ export async function* detectEach(
   const found = predictor.isAugmented
     ? detectInPictures(predictor, options.dataset)
     : detectInBatches(predictor, options);
-  for await (const own of found) yield predictor.boxes === 'inclusive' ? own.map(withLastPixel) : own;
+  for await (const own of found) yield asResults(own, predictor.boxes);
 }
 
-function withLastPixel(detection: Detection): Detection {
-  if (!detection.bbox) return detection;
-  const [x, y, width, height] = detection.bbox;
-  return { ...detection, bbox: boxXywh(x, y, width + 1, height + 1) };
+/**
+ * Detections as results files have them: a box is as wide as its pixels, the last one counted (Detectron,
+ * maskrcnn-benchmark and mmdetection write x2 - x1 + 1 there).
+ * @param boxes how a predictor's are meant: {@link Predictor.boxes}
+ */
+export function asResults(detections: readonly Detection[], boxes: Predictor['boxes']): readonly Detection[] {
+  if (boxes === 'continuous') return detections;
+  return detections.map((detection) => {
+    if (!detection.bbox) return detection;
+    const [x, y, width, height] = detection.bbox;
+    return { ...detection, bbox: boxXywh(x, y, width + 1, height + 1) };
+  });
 }
 
 async function* detectInBatches(

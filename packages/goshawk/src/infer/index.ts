@@ -1,4 +1,4 @@
-export { type DetectEachOptions, detectEach } from './detect-each.js';
+export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
 export * from './detector-file.js';
 export * from './evaluate-detector.js';
 export * from './find-images.js';

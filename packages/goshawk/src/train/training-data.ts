@@ -1,7 +1,13 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { type Category, InputError } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
-import { type DatasetOptions, type DetectionDataset, openSplitDataset, readProposals } from '../data/index.js';
+import {
+  type DatasetOptions,
+  type DetectionDataset,
+  openSplitDataset,
+  readProposals,
+  selectProposals,
+} from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
 import { CONVENTIONS } from '../models/index.js';
 
@@ -33,13 +39,14 @@ function takesStoredProposals({ model }: RunConfig): boolean {
 
 /** By image id, for every picture of the set. */
 function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset: DetectionDataset) {
-  const file = config.data[name]?.proposals;
+  const { proposals: file, proposalLimit, proposalCrowdShare } = config.data[name] ?? {};
   if (file === undefined)
     throw new InputError(
       'config-invalid',
       `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
-  const proposals = readProposals(file, { convention: CONVENTIONS[config.model.conventions].boxes });
+  const convention = CONVENTIONS[config.model.conventions].boxes;
+  const proposals = readProposals(file, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));
   if (missing.length > 0)
     throw new InputError(
@@ -47,7 +54,8 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
       `${file}: has no proposals for ${missing.length} of the ${dataset.samples.length} images of ${dataset.fileName} ` +
         `(the first is id ${missing[0]!.image.id}): make them for this set`,
     );
-  return proposals;
+  const crowds = proposalCrowdShare === undefined ? undefined : { share: proposalCrowdShare, in: dataset.annotations };
+  return selectProposals(proposals, { limit: proposalLimit, crowds, convention });
 }
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */

@@ -167,6 +167,32 @@ describe('a translated config', () => {
     assert.ok(fast.model.type === 'mask_rcnn');
     assert.equal(fast.model.proposals, 'stored');
     assert.equal(fast.data.train?.proposals, 'train.pkl');
+    assert.deepEqual([fast.data.train?.proposalCrowdShare, fast.data.val?.proposalLimit], [0.7, 2000]);
+    const all = read(C4, 'MODEL.FASTER_RCNN=False', 'TRAIN.CROWD_FILTER_THRESH=0', 'TEST.PROPOSAL_LIMIT=-1');
+    assert.deepEqual(
+      [all.config.data.train?.proposalCrowdShare, all.config.data.val?.proposalLimit],
+      [undefined, undefined],
+    );
+    assert.deepEqual(all.notices, []);
+    assert.deepEqual(read(C4, 'TRAIN.CROWD_FILTER_THRESH=0.5').notices, [
+      'a.yaml: without effect here: TRAIN.CROWD_FILTER_THRESH',
+    ]);
+  });
+
+  // As in Detectron's configs/12_2017_baselines: rpn_R-50-FPN_1x.yaml and fast_rcnn_R-50-FPN_1x.yaml.
+  test('needs of FPN only what its network has, and finds proposals by their address', () => {
+    const common = 'MODEL:\n  TYPE: generalized_rcnn\n  CONV_BODY: FPN.add_fpn_ResNet50_conv5_body\n';
+    const rpn = read(`${common}  RPN_ONLY: True\nFPN: {FPN_ON: True, MULTILEVEL_RPN: True}\n`);
+    assert.equal(rpn.config.model.type, 'rpn');
+    const address = 'https://host/detectron/35998814/output/test/coco_2014_train/generalized_rcnn/rpn_proposals.pkl';
+    const fast = read(
+      `${common}FPN: {FPN_ON: True, MULTILEVEL_ROIS: True}\nFAST_RCNN: {ROI_BOX_HEAD: fast_rcnn_heads.add_roi_2mlp_head}\nTRAIN: {PROPOSAL_FILES: ['${address}']}\n`,
+    );
+    assert.equal(fast.config.data.train?.proposals, 'data/proposals/coco_2014_train/rpn_proposals.pkl');
+    assert.match(
+      fast.notices.join('\n'),
+      /^a\.yaml:6: TRAIN\.PROPOSAL_FILES is an address: proposals are read from data\/proposals\/coco_2014_train\/rpn_proposals\.pkl; put the file there$/,
+    );
   });
 
   test('has the options of the RPN, of the box head and of testing', () => {
@@ -326,6 +352,8 @@ describe('a mistake in a Detectron config is one line that says', () => {
       problem(MASK, 'FPN.FPN_ON=False'),
       /MODEL\.CONV_BODY: FPN\.fpn_ResNet50_conv5_body is an FPN body, which needs FPN\.FPN_ON: True$/,
     );
+    assert.equal(read(MASK, 'SOLVER.WARM_UP_METHOD=constant').config.train.schedule.warmup, 'constant');
+    assert.match(problem(MASK, 'SOLVER.WARM_UP_METHOD=gaussian'), /is not supported: take linear, constant$/);
     assert.match(problem(MASK, 'SOLVER.STEPS=[10, 20]'), /expected it to begin with 0: write \(0, 10, 20\)$/);
     assert.match(
       problem(MASK, 'RESNETS.STEM_FUNC=basic_gn_stem'),

@@ -7,7 +7,13 @@ import type { ConfigDialect } from '../dialect.js';
 import { isKey, type KeyTree } from './key-kinds.js';
 import { type DetectronSet, type DetectronSettings, detectronKeys, readDetectronSettings, show } from './settings.js';
 import { translateModel } from './translate-model.js';
-import { translateData, translateInference, translatePreprocess, translateTrain } from './translate-run.js';
+import {
+  readsProposals,
+  translateData,
+  translateInference,
+  translatePreprocess,
+  translateTrain,
+} from './translate-run.js';
 
 export const detectronDialect: ConfigDialect = {
   name: 'Detectron',
@@ -93,7 +99,9 @@ function unusedNotice(settings: DetectronSettings): string[] {
   return names.length === 0 ? [] : [`${settings.file}: without effect here: ${names.join(', ')}`];
 }
 
-function isOfOtherModel(path: string, { values: { MODEL } }: DetectronSettings): boolean {
+function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
+  const { MODEL } = settings.values;
+  if (path === 'TRAIN.CROWD_FILTER_THRESH' || path === 'TEST.PROPOSAL_LIMIT') return !readsProposals(settings);
   return (path.startsWith('MRCNN.') && !MODEL.MASK_ON) || (path.startsWith('KRCNN.') && !MODEL.KEYPOINTS_ON);
 }
 

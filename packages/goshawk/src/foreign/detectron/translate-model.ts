@@ -45,10 +45,12 @@ export function translateModel(settings: DetectronSettings, notices: string[]): 
 }
 
 function checkLevels(settings: DetectronSettings, body: Body): void {
-  const { FPN } = settings.values;
+  const { FPN, MODEL } = settings.values;
   if (!body.isFpn) return;
+  // Detectron's own configs leave out what their network has not.
+  const matters = { MULTILEVEL_ROIS: !MODEL.RPN_ONLY, MULTILEVEL_RPN: MODEL.FASTER_RCNN || MODEL.RPN_ONLY };
   for (const key of ['MULTILEVEL_ROIS', 'MULTILEVEL_RPN'] as const) {
-    if (FPN[key] === body.finestOnly) {
+    if (matters[key] && FPN[key] === body.finestOnly) {
       const expected = show(!body.finestOnly);
       throw keyError(
         settings,

@@ -59,7 +59,7 @@ export function translateData(settings: DetectronSettings, notices: string[]): R
 const DEBUG_PICTURES = 100;
 
 function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): RunPart | undefined {
-  const { DATASETS, PROPOSAL_FILES } = settings.values[group];
+  const { DATASETS } = settings.values[group];
   const { MODEL, DEBUG } = settings.values;
   const key = `${group}.DATASETS`;
   // What the original's --dataset coco2017 and keypoints_coco2017 name.
@@ -75,16 +75,44 @@ function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', no
     );
     return undefined;
   }
-  const proposals = PROPOSAL_FILES[0];
-  if (PROPOSAL_FILES.length > 1) {
-    const key = `${group}.PROPOSAL_FILES`;
-    notices.push(`${settings.given.get(key)}: ${key} names ${PROPOSAL_FILES.length} files: the first is read`);
-  }
   return {
     ...files,
-    ...(proposals === undefined || MODEL.FASTER_RCNN ? {} : { proposals }),
+    ...(readsProposals(settings) ? translateProposals(settings, group, notices) : {}),
     ...(DEBUG ? { limit: DEBUG_PICTURES } : {}),
   };
+}
+
+function translateProposals(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): RunPart {
+  const key = `${group}.PROPOSAL_FILES`;
+  const files = settings.values[group].PROPOSAL_FILES;
+  if (files.length > 1) {
+    const part = group === 'TRAIN' ? 'train' : 'val';
+    notices.push(
+      `${settings.given.get(key)}: ${key} names ${files.length} files: the first is read; for pictures of several sets make one file with goshawk eval --save-proposals and give it with --set data.${part}.proposals=FILE`,
+    );
+  }
+  const [file] = files;
+  const rules = proposalRules(settings, group);
+  if (file === undefined) return rules;
+  if (!/^https?:/.test(file)) return { proposals: file, ...rules };
+  // Detectron's addresses end in the data set, generalized_rcnn or rpn, and one name for all files.
+  const parts = file.split('/');
+  const local = ['data', 'proposals', ...parts.filter((name) => datasetNames.includes(name)), parts.at(-1)].join('/');
+  notices.push(
+    `${settings.given.get(key)}: ${key} is an address: proposals are read from ${local}; put the file there`,
+  );
+  return { proposals: local, ...rules };
+}
+
+/** Whether the model takes its proposals from files. */
+export function readsProposals({ values: { MODEL } }: DetectronSettings): boolean {
+  return !MODEL.FASTER_RCNN && !MODEL.RPN_ONLY;
+}
+
+/** Which of the proposals are left out (lib/datasets/json_dataset.py, where 0 turns both off). */
+function proposalRules({ values: { TRAIN, TEST } }: DetectronSettings, group: 'TRAIN' | 'TEST'): RunPart {
+  if (group === 'TEST') return TEST.PROPOSAL_LIMIT > 0 ? { proposalLimit: TEST.PROPOSAL_LIMIT } : {};
+  return TRAIN.CROWD_FILTER_THRESH > 0 ? { proposalCrowdShare: TRAIN.CROWD_FILTER_THRESH } : {};
 }
 
 export function translateTrain(settings: DetectronSettings): RunPart {
