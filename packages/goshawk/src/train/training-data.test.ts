@@ -120,6 +120,15 @@ describe('train refuses', () => {
     );
   });
 
+  test('annotations that are not there, naming the key', async () => {
+    await assert.rejects(
+      run({ sets: ['data.val.annotations=none.json'] }),
+      inputError(
+        /^data\.val\.annotations: none\.json: not found: check the path, or give another with --set data\.val/,
+      ),
+    );
+  });
+
   test('a config without training data', async () => {
     await assert.rejects(
       train({ config: tinyConfig(SETS), output: folder, save: false }),

@@ -1,4 +1,5 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
+import { existsSync } from 'node:fs';
 import { type Category, InputError } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
 import {
@@ -22,6 +23,12 @@ export function openSplit(
     throw new InputError(
       'config-invalid',
       `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
+    );
+  // A config of another system names its own sets, so the key says which of them is meant.
+  if (!existsSync(split.annotations))
+    throw new InputError(
+      'file-not-found',
+      `data.${name}.annotations: ${split.annotations}: not found: check the path, or give another with --set data.${name}.annotations=FILE`,
     );
   const dataset = openSplitDataset(split, {
     name: `data.${name}`,
