@@ -38,7 +38,7 @@ export async function runPredict(
       'config-invalid',
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
     );
-  if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file`);
+  if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   const images = findImages(paths);
   const { predictor, categories } = openDetector({
     config,

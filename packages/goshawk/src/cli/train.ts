@@ -33,7 +33,7 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     );
   }
   if (options.init && !existsSync(options.init))
-    throw new InputError('file-not-found', `${options.init}: no such file`);
+    throw new InputError('file-not-found', `${options.init}: no such file: check the path`);
   if (save) writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
