@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
-import { asResults, findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
 import { writeFileAtomic } from '../train/atomic-file.js';
 import { createProgressLine } from '../train/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
@@ -38,7 +38,8 @@ export async function runPredict(
       'config-invalid',
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
     );
-  if (!existsSync(options.weights)) throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
+  if (!existsSync(options.weights))
+    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   const images = findImages(paths);
   const { predictor, categories } = openDetector({
     config,
@@ -61,7 +62,7 @@ export async function runPredict(
       const [found = []] = predictor.predict([image]);
       const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
       records.push({ id: index + 1, fileName, width: image.width, height: image.height });
-      all.push(...asResults(kept, predictor.boxes).map((detection) => ({ ...detection, imageId: index + 1 })));
+      all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
       const drawn = drawDetections(
         image,
         kept.map((detection) => withSureKeypoints(detection, keypointThreshold)),
