@@ -36,12 +36,28 @@ const { values: options, positionals } = parseArgs({
     size: { type: 'string', default: '320' },
     set: { type: 'string', multiple: true, default: [] },
     markdown: { type: 'boolean', default: false },
-    // One file in a process of its own, so that memory is that model's.
+    // One file in a process of its own, so that memory is that model's. The starting process stays small: a child's figure
+    // begins with that of its parent.
+    count: { type: 'boolean', default: false },
     trial: { type: 'boolean', default: false },
   },
 });
 
-/** What a trial prints as JSON. */
+/** What --count prints as JSON. */
+interface Counts {
+  readonly model: string;
+  readonly total: number;
+  readonly learning: number;
+  /** The same for configs of the same network. */
+  readonly architecture: string;
+}
+
+/** What both print for a file that is no config. */
+interface Refused {
+  readonly refused: string;
+}
+
+/** What --trial prints as JSON. */
 interface Trial {
   readonly loss: number;
   readonly stepSeconds: number;
@@ -54,8 +70,14 @@ const COCO_CLASSES = 80;
 const size = Number(options.size);
 const [path] = positionals;
 if (path === undefined) throw new Error('name the folder of the configs');
-if (options.trial) console.log(JSON.stringify(await runTrial(path)));
-else examineAll(path);
+if (options.trial || options.count) {
+  try {
+    console.log(JSON.stringify(options.trial ? await runTrial(path) : countParameters(path)));
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    console.log(JSON.stringify({ refused: error.message }));
+  }
+} else examineAll(path);
 
 function examineAll(folder: string): void {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -71,50 +93,28 @@ function examineAll(folder: string): void {
 }
 
 function examine(file: string, name: string, seen: Map<string, string>): string[] {
-  try {
-    const { config } = openConfig(file, options.set);
-    const { total, learning } = countParameters(config);
-    // Schedules, thresholds and sizes apart, the model is its parts.
-    const { model } = config;
-    const architecture = JSON.stringify([
-      total,
-      learning,
-      model.type,
-      model.backbone,
-      'boxHead' in model && model.boxHead.kind,
-    ]);
-    const first = seen.get(architecture);
-    const facts = [model.type, total.toLocaleString('en-US'), learning.toLocaleString('en-US')];
-    if (options.image === undefined || first !== undefined) return [...facts, first ? `as ${first}` : '-', '-', '-'];
-    seen.set(architecture, basename(name, extname(name)));
-    const trial = spawnTrial(file);
-    return [
-      ...facts,
-      `${trial.stepSeconds.toFixed(1)} s (loss ${trial.loss.toFixed(2)})`,
-      `${trial.predictSeconds.toFixed(1)} s (${trial.detections} objects)`,
-      `${Math.round(trial.peakMiB)} MiB`,
-    ];
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return [error.message.replace(file, name), '-', '-', '-', '-', '-'];
-  }
+  const counts = spawn<Counts | Refused>('--count', file);
+  if ('refused' in counts) return [counts.refused.replace(file, name), '-', '-', '-', '-', '-'];
+  const first = seen.get(counts.architecture);
+  const facts = [counts.model, counts.total.toLocaleString('en-US'), counts.learning.toLocaleString('en-US')];
+  if (options.image === undefined || first !== undefined) return [...facts, first ? `as ${first}` : '-', '-', '-'];
+  seen.set(counts.architecture, basename(name, extname(name)));
+  const trial = spawn<Trial>('--trial', file);
+  return [
+    ...facts,
+    `${trial.stepSeconds.toFixed(1)} s (loss ${trial.loss.toPrecision(3)})`,
+    `${trial.predictSeconds.toFixed(1)} s (${trial.detections} objects)`,
+    `${Math.round(trial.peakMiB)} MiB`,
+  ];
 }
 
-function spawnTrial(file: string): Trial {
+function spawn<T>(what: '--count' | '--trial', file: string): T {
   const sets = options.set.flatMap((set) => ['--set', set]);
-  const args = [
-    fileURLToPath(import.meta.url),
-    file,
-    '--trial',
-    '--image',
-    options.image!,
-    '--size',
-    options.size,
-    ...sets,
-  ];
+  const image = options.image === undefined ? [] : ['--image', options.image];
+  const args = [fileURLToPath(import.meta.url), file, what, ...image, '--size', options.size, ...sets];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${file}: the trial ended with ${status}: ${stderr.trim()}`);
-  return JSON.parse(stdout) as Trial;
+  return JSON.parse(stdout) as T;
 }
 
 function makeModel(config: RunConfig): Detector {
@@ -123,13 +123,20 @@ function makeModel(config: RunConfig): Detector {
   return buildModel(config.model, { classes });
 }
 
-function countParameters(config: RunConfig): { total: number; learning: number } {
-  const model = makeModel(config);
-  const parameters = model.parameters();
-  const sum = (of: typeof parameters): number => of.reduce((total, { length }) => total + length, 0);
-  const counts = { total: sum(parameters), learning: sum(parameters.filter((parameter) => parameter.requiresGrad)) };
-  for (const tensors of [parameters, model.buffers()]) for (const each of tensors) each.dispose();
-  return counts;
+function countParameters(file: string): Counts {
+  const { config } = openConfig(file, options.set);
+  const { model } = config;
+  const parameters = makeModel(config).parameters();
+  const sum = (of: typeof parameters): number => of.reduce((all, { length }) => all + length, 0);
+  const [total, learning] = [sum(parameters), sum(parameters.filter((parameter) => parameter.requiresGrad))];
+  // Schedules, thresholds and sizes apart, the model is its parts.
+  const head = 'boxHead' in model && model.boxHead.kind;
+  return {
+    model: model.type,
+    total,
+    learning,
+    architecture: JSON.stringify([total, model.type, model.backbone, head]),
+  };
 }
 
 async function runTrial(file: string): Promise<Trial> {
