@@ -17,10 +17,17 @@ function assertNear(got: number, expected: number): void {
 
 describe('effectiveSchedule', () => {
   test('takes the numbers of the config as they are, and has nothing to explain', () => {
-    const found = scheduleOf({ iterations: 70, batchSize: 4, optimizer: { lr: 0.3 }, schedule: { steps: [50] } });
-    assert.deepEqual([found.learningRate, found.iterations, found.schedule.steps], [0.3, 70, [50]]);
+    const found = scheduleOf({ iterations: 7000, batchSize: 4, optimizer: { lr: 0.3 }, schedule: { steps: [50] } });
+    assert.deepEqual([found.learningRate, found.iterations, found.schedule.steps], [0.3, 7000, [50]]);
     assert.equal(found.schedule.warmupIterations, 1000);
     assert.equal(found.explanation, undefined);
+  });
+
+  test('says where the warm-up outlasts the training', () => {
+    assert.match(
+      scheduleOf({ iterations: 70 }).explanation!,
+      /^the warm-up of 1000 iterations outlasts the training of 70/,
+    );
   });
 
   test('scales as train_net_step.py with --bs 4 --iter_size 2: lr by 4/16, steps by 16/8', () => {
@@ -53,7 +60,7 @@ describe('effectiveSchedule', () => {
 
   test('counts epochs in iterations, the last of which may show pictures of the next epoch; they are not scaled', () => {
     const train = { epochs: 12, batchSize: 4, accumulate: 4, referenceBatchSize: 32 };
-    const found = scheduleOf({ ...train, schedule: { steps: [8, 11], stepUnit: 'epoch' } }, 100);
+    const found = scheduleOf({ ...train, schedule: { steps: [8, 11], stepUnit: 'epoch', warmupIterations: 0 } }, 100);
     // ceil(100 / 16) = 7
     assert.deepEqual([found.iterations, found.schedule.steps], [84, [56, 77]]);
     assert.equal('stepUnit' in found.schedule, false);

@@ -8,7 +8,7 @@ export interface EffectiveSchedule {
   /** Optimizer steps of the whole training. */
   readonly iterations: number;
   readonly schedule: IterationSchedule;
-  /** What differs from the config's numbers, in a sentence; absent where nothing does. */
+  /** What differs from the config's numbers, or looks unwanted in them, in a sentence; absent where nothing does. */
   readonly explanation?: string;
 }
 
@@ -52,6 +52,11 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
       ? [`for ${imagesPerStep} images a step instead of ${reference}: ${changes.join('; ')}`]
       : []),
     ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join(', ')}`] : []),
+    ...(warmupIterations > iterations
+      ? [
+          `the warm-up of ${warmupIterations} iterations outlasts the training of ${iterations}, so the learning rate stays low: set train.schedule.warmupIterations lower`,
+        ]
+      : []),
   ];
   return {
     learningRate,
