@@ -148,6 +148,12 @@ describe('--set', () => {
     assert.equal(config.train.clipGradNorm, undefined);
   });
 
+  test('trains without validation where data.val is None', () => {
+    const { data, preprocess } = read('retinanet_spinenet', ['data.val=None']).config;
+    assert.equal(data.val, undefined);
+    assert.deepEqual(preprocess, read('retinanet_spinenet').config.preprocess);
+  });
+
   test('of fewer images a GPU lets the rate follow, unless that is set too', () => {
     const batch = (...sets: string[]) => {
       const { batchSize, referenceBatchSize, optimizer } = read('retinanet_spinenet', sets).config.train;

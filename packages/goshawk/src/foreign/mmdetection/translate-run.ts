@@ -19,13 +19,15 @@ export function translateRun(config: Section, reference?: number): RunParts {
   const imagesPerGpu = data.count('imgs_per_gpu');
   const workers = data.count('workers_per_gpu', 2, 0);
   const train = data.section('train');
-  const val = data.section('val');
+  const val = data.optionalSection('val');
   const test = data.optionalSection('test');
   const training = readTrainPipeline(train.sections('pipeline'));
-  const testing = readTestPipeline(val.sections('pipeline'));
+  const tested = val ?? test;
+  // A training without validation (data.val None) may still say how pictures are tested.
+  const testing = readTestPipeline(tested?.sections('pipeline') ?? config.sections('test_pipeline'));
   const splits = {
     train: readSplit(train),
-    val: readSplit(val),
+    ...(val === undefined ? {} : { val: readSplit(val) }),
     ...(test === undefined ? {} : { test: readSplit(test) }),
   };
   data.finish();
