@@ -79,14 +79,7 @@ function bestPairs(
   const chosen = ops.div(pairs, columns, { rounding_mode: 'floor' });
   const boxes = refine(deltas, anchors, chosen, size, conventions);
   const column = ops.remainder(pairs, columns);
-  if (!conventions.hasBackgroundLogit) return { boxes, scores: top, labels: ops.add(column, 1) };
-  // The first logit stands for no class; training drives it down, an untrained model may still choose it.
-  const real = indicesWhere(ops.gt(column, 0));
-  return {
-    boxes: ops.index_select(boxes, 0, real),
-    scores: ops.index_select(top, 0, real),
-    labels: ops.index_select(column, 0, real),
-  };
+  return ofClasses(boxes, top, column, conventions);
 }
 
 /** All classes above the threshold of the anchors whose best class is best: mmdetection's way. */
@@ -105,11 +98,22 @@ function bestAnchors(
   const [row, column] = ops.unbind(passing, { dim: 1 }) as [Tensor, Tensor];
   const boxes = ops.index_select(refine(deltas, anchors, best, size, conventions), 0, row);
   const own = ops.index(scores, [row, column]);
-  if (!conventions.hasBackgroundLogit) return { boxes, scores: own, labels: ops.add(column, 1) };
+  return ofClasses(boxes, own, column, conventions);
+}
+
+/** Candidates from the columns of their logits. */
+function ofClasses(
+  boxes: Tensor,
+  scores: Tensor,
+  column: Tensor,
+  { hasBackgroundLogit }: RetinaConventions,
+): Candidates {
+  if (!hasBackgroundLogit) return { boxes, scores, labels: ops.add(column, 1) };
+  // The first logit stands for no class; training drives it down, an untrained model may still choose it.
   const real = indicesWhere(ops.gt(column, 0));
   return {
     boxes: ops.index_select(boxes, 0, real),
-    scores: ops.index_select(own, 0, real),
+    scores: ops.index_select(scores, 0, real),
     labels: ops.index_select(column, 0, real),
   };
 }
