@@ -92,7 +92,7 @@ for (const name of ['detectron_maskrcnn_R50_FPN', 'detectron_keypoint_R50_FPN'])
       const input = imageBatchOf(prepareBatch([images[0]!], config.preprocess))
         .pixels.contiguous()
         .toFloat32Array();
-      // OpenCV resizes floats with weights of its own rounding: hundredths of a grey level at most.
+      // OpenCV resizes floats with weights of its own rounding: core's resizer is within 0.006 grey levels of it.
       assertAllClose('network_input', input, parity.numbers('network_input'), { relative: 1e-5, absolute: 0.006 });
     });
 
