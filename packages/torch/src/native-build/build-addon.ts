@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
 
@@ -15,6 +15,8 @@ const nativeDir = join(packageDir, 'native');
 interface Compiler {
   readonly command: string;
   readonly flags: readonly string[];
+  /** Where headers lie: places, so no part of what an object file was made from. */
+  readonly includes: readonly string[];
 }
 
 function sources(extension: RegExp): string[] {
@@ -45,6 +47,8 @@ function compilerFor(libtorch: Libtorch): Compiler {
       '-DNAPI_VERSION=8',
       '-DNODE_GYP_MODULE_NAME=goshawk_torch',
       '-D_GLIBCXX_USE_CXX11_ABI=1',
+    ],
+    includes: [
       `-I${nativeDir}`,
       ...[nodeHeaders, ...libtorch.includeDirs].flatMap((dir) => (dir === '/usr/include' ? [] : ['-isystem', dir])),
     ],
@@ -77,7 +81,7 @@ async function build(libtorch: Libtorch, ifNeeded: boolean): Promise<void> {
     const name = relative(nativeDir, source).replace(/[/\\]/g, '-').replace(/\.cc$/, '');
     return { source, object: join(buildDir, `${name}.${digest}.o`) };
   });
-  const fingerprint = units.map((unit) => unit.object).join('\n');
+  const fingerprint = units.map((unit) => basename(unit.object)).join('\n');
   const stamp = join(buildDir, 'built-from');
   const current = existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
   if (current && ifNeeded) return;
@@ -89,7 +93,7 @@ async function build(libtorch: Libtorch, ifNeeded: boolean): Promise<void> {
   const compileNext = async (): Promise<void> => {
     for (let unit = work.shift(); unit; unit = work.shift()) {
       const partial = `${unit.object}.${process.pid}`;
-      await run(compiler.command, [...compiler.flags, '-c', unit.source, '-o', partial]);
+      await run(compiler.command, [...compiler.flags, ...compiler.includes, '-c', unit.source, '-o', partial]);
       renameSync(partial, unit.object);
       finished++;
       const seconds = ((Date.now() - started) / 1000).toFixed(0);
