@@ -1,5 +1,7 @@
-// Checks that imports point down only, as docs/architecture.md draws them: between the packages, and between the
-// folders of goshawk/src, whose order is read from that page's table. Prints each import that does not; exit code 1.
+// Checks that imports point down only, as docs/architecture.md draws them: between the packages, between the folders of
+// goshawk/src, whose order is read from that page's table; what
+// only tests need lies in rooms of its own (testing/), which no other code imports. Prints each import that does not;
+// exit code 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +33,8 @@ const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|
 
 const folderRules = readFolderRules('docs/architecture.md');
 const problems = [];
-let fileCount = 0;
+/** File to the files of its package that it imports. */
+const imports = new Map();
 for (const [name, rules] of Object.entries(allowed)) {
   const source = path.join('packages', name, 'src');
   if (!existsSync(source)) continue;
@@ -44,13 +47,14 @@ if (problems.length > 0) {
   console.error(`check-layers: ${problems.length} imports against docs/architecture.md`);
   process.exit(1);
 }
-console.log(`check-layers: ${fileCount} files, imports point down`);
+console.log(`check-layers: ${imports.size} files, imports point down`);
 
 function checkFile(name, rules, source, entry) {
-  fileCount += 1;
   const file = path.join(source, entry);
   const text = readFileSync(file, 'utf8');
-  const isTest = entry.endsWith('.test.ts') || entry.includes('fixtures');
+  const isTest = isForTests(name, entry);
+  const targets = new Set();
+  imports.set(file, targets);
   const modules = isTest ? [...rules.code, ...rules.tests] : rules.code;
   for (const { fileName: target, pos } of ts.preProcessFile(text, true, true).importedFiles) {
     const where = `${file}:${text.slice(0, pos).split('\n').length}`;
@@ -58,7 +62,9 @@ function checkFile(name, rules, source, entry) {
       const resolved = path.relative(source, path.join(path.dirname(file), target));
       if (resolved.startsWith('..'))
         problems.push(`${where}: '${target}' leaves the package: import it by its package name`);
+      else if (isForTests(name, resolved) && !isTest) problems.push(`${where}: '${target}' is for tests alone`);
       else if (name === 'goshawk') checkFolders(where, target, entry, resolved);
+      targets.add(path.join(source, resolved.replace(/\.js$/, '.ts')));
     } else if (!modules.some((module) => target === module || (module === 'node:' && target.startsWith(module)))) {
       problems.push(`${where}: packages/${name} may not import '${target}'`);
     }
@@ -71,9 +77,17 @@ function checkFolders(where, target, entry, resolved) {
   const to = topFolder(resolved);
   // Files at the top (the package's index) may import everything; nothing imports them.
   if (from === undefined || from === to) return;
+  // What tests share is built from the parts that it helps to test, and is below every test.
+  if (from === 'testing' || to === 'testing') return;
   const rule = folderRules.get(from);
   if (rule === undefined) problems.push(`${where}: folder ${from}/ is not in the table of docs/architecture.md`);
   else if (to === undefined || !rule.has(to)) problems.push(`${where}: ${from}/ may not import '${target}'`);
+}
+
+function isForTests(name, entry) {
+  // @goshawk/torch has a public room of that name, as PyTorch has.
+  if (name === 'goshawk' && topFolder(entry) === 'testing') return true;
+  return entry.endsWith('.test.ts') || entry.endsWith('.test.js') || /(^|[/\\])(fixtures|parity)[/\\]/.test(entry);
 }
 
 function topFolder(file) {

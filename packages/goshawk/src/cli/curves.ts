@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Curve, drawCurves, InputError, type RgbImage } from '@goshawk/core';
 import sharp from 'sharp';
-import { writeFileAtomic } from '../train/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import { type MetricsRecord, readMetrics } from '../train/metrics-log.js';
 
 export interface CurvesCommandOptions {

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { type DataIssue, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
 import { checkAnnotations } from '../data/annotation-files.js';
-import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 
 export interface DataCheckCommandOptions extends AnnotationCommandOptions {

@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import { type Annotation, type Dataset, formatCoco, formatVocAnnotation, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 
 export interface DataConvertCommandOptions extends AnnotationCommandOptions {

@@ -4,8 +4,8 @@ import { type Annotation, drawDetections, type ImageRecord, InputError, imagePat
 import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
-import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { ContactSheet } from './contact-sheet.js';
 import { wholeNumber } from './parse-option.js';

@@ -1,8 +1,8 @@
 // goshawk data stats: what an annotation file holds, in numbers.
 import type { Annotation, Dataset } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
+import { formatTable } from '../terminal/text-table.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
-import { formatTable } from './text-table.js';
 
 export interface DataStatsCommandOptions extends AnnotationCommandOptions {
   readonly json?: boolean;

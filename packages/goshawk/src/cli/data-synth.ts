@@ -1,6 +1,6 @@
 // goshawk data synth: makes a data set of annotated scenes.
 import { InputError, type ShapeName, shapeNames } from '@goshawk/core';
-import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { wholeNumber } from './parse-option.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import {
   type DetectorEvaluation,
   evaluateDetector,
@@ -12,9 +13,8 @@ import {
   formatEvaluations,
   openDetector,
 } from '../infer/index.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { RunLog, train } from '../train/index.js';
-import { createProgressLine, formatDuration } from '../train/progress-line.js';
 import { openSplit } from '../train/training-data.js';
 import { drawComparisons } from './draw-comparisons.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';

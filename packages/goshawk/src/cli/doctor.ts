@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { explainDiscovery } from '@goshawk/torch/libtorch';
-import { formatBytes } from '../train/progress-line.js';
+import { formatBytes } from '../terminal/progress-line.js';
 
 export interface DoctorCommandOptions {
   readonly json?: boolean;

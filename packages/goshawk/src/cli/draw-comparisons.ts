@@ -14,7 +14,7 @@ import {
 } from '@goshawk/core';
 import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 
 export interface ComparisonOptions {
   readonly dataset: Dataset;

@@ -7,7 +7,7 @@ import { InputError, parseCoco } from '@goshawk/core';
 import { writeSafetensors } from '@goshawk/torch';
 import { configToYaml, type RunConfig } from '../config/index.js';
 import { describeDetector } from '../infer/index.js';
-import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { type EvalCommandOptions, runEval } from './eval.js';
 import { detectInProcesses } from './eval-processes.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';

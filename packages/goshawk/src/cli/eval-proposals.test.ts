@@ -8,8 +8,8 @@ import { setThreads, writeSafetensors } from '@goshawk/torch';
 import { configToYaml } from '../config/index.js';
 import { decodeImageFile, readProposals } from '../data/index.js';
 import { openDetector } from '../infer/index.js';
-import { FASTER_RCNN, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
-import { type TinyDataset, writeTinyDataset } from '../train/tiny-dataset.js';
+import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
+import { FASTER_RCNN, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { runEval } from './eval.js';
 
 const RPN = ['model.type=rpn', 'model.boxHead=null', 'model.maskHead=null'];

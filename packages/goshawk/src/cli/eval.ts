@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { type Detection, formatCocoResults, formatProposalTable, InputError, proposalRecallStats } from '@goshawk/core';
 import type { ModelConfig } from '../config/index.js';
 import { type DetectionDataset, writeProposals } from '../data/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import {
   detectEach,
   evaluateAsChallenge,
@@ -13,8 +14,7 @@ import {
   measureProposals,
   proposalsOf,
 } from '../infer/index.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
-import { createProgressLine, formatDuration } from '../train/progress-line.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
 import { openCommandConfig } from './open-command-config.js';

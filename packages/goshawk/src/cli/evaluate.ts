@@ -12,9 +12,9 @@ import {
   parseCocoResults,
 } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
+import { formatTable } from '../terminal/text-table.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { readJsonFile } from './read-annotations.js';
-import { formatTable } from './text-table.js';
 
 export interface EvaluateCommandOptions extends AnnotationCommandOptions {
   readonly groundTruth: string;

@@ -2,9 +2,9 @@
 import { InputError, paddedBatchSize } from '@goshawk/core';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
+import { formatTable } from '../terminal/text-table.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
-import { formatTable } from './text-table.js';
 
 export interface InfoCommandOptions {
   readonly set?: readonly string[];

@@ -4,9 +4,9 @@ import { basename, dirname, extname, join } from 'node:path';
 import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
-import { createProgressLine } from '../train/progress-line.js';
+import { createProgressLine } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { openCommandConfig } from './open-command-config.js';
 

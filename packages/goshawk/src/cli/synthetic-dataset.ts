@@ -12,7 +12,7 @@ import {
   synthesizeScene,
 } from '@goshawk/core';
 import sharp from 'sharp';
-import { writeFileAtomic, writeFolderAtomic } from '../train/atomic-file.js';
+import { writeFileAtomic, writeFolderAtomic } from '../files/atomic-file.js';
 
 export interface SyntheticDatasetOptions extends Omit<SceneOptions, 'index'> {
   /** Folder to make; it appears when everything is in it. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { configToYaml } from '../config/index.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import { listCheckpoints, RunLog, train } from '../train/index.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';

@@ -3,7 +3,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
 import { readStateDict, writePth, writeSafetensors } from '@goshawk/torch/checkpoint';
-import { formatBytes } from '../train/progress-line.js';
+import { formatBytes } from '../terminal/progress-line.js';
 
 export function runWeightsConvert(file: string, output: string): void {
   const ending = path.extname(output).toLowerCase();

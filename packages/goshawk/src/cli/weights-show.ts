@@ -1,8 +1,8 @@
 // goshawk weights show: what is in a checkpoint. Runs nothing of it and needs no engine.
 import { readStateDict } from '@goshawk/torch/checkpoint';
 import { recogniseState } from '../foreign/weights.js';
-import { formatBytes } from '../train/progress-line.js';
-import { formatTable } from './text-table.js';
+import { formatBytes } from '../terminal/progress-line.js';
+import { formatTable } from '../terminal/text-table.js';
 
 export interface WeightsShowCommandOptions {
   readonly json?: boolean;

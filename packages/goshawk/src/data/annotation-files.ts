@@ -13,8 +13,8 @@ import {
   vocClassList,
   vocNames,
 } from '@goshawk/core';
+import { fileError } from '../files/read-file.js';
 import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
-import { fileError } from './read-file.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
 
 export type AnnotationFormat = 'coco' | 'voc' | 'cityscapes';

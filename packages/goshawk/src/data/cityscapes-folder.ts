@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CityscapesPicture, drawCityscapesPolygons, InputError, imagePathProblem } from '@goshawk/core';
+import { fileError } from '../files/read-file.js';
 import { decodeLabelPng } from './label-png.js';
-import { fileError } from './read-file.js';
 
 const labelEnding = '_gtFine_instanceIds.png';
 const polygonEnding = '_gtFine_polygons.json';

@@ -12,8 +12,8 @@ import {
   keypointFlipOrder,
   parseCoco,
 } from '@goshawk/core';
+import { fileError } from '../files/read-file.js';
 import type { StoredProposals } from './proposals-file.js';
-import { fileError } from './read-file.js';
 
 export interface DatasetOptions {
   /** Read masks into the targets; objects without one are left out with a warning. Default false. */

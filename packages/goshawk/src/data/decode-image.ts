@@ -2,8 +2,8 @@
 // pixels the published checkpoints have seen; hence embedded colour profiles are ignored, as they ignore them.
 import { InputError, type RgbImage } from '@goshawk/core';
 import sharp, { type Metadata } from 'sharp';
+import { readInputFile } from '../files/read-file.js';
 import { sniffImageFormat } from './image-format.js';
-import { readInputFile } from './read-file.js';
 
 // One picture is decoded by one thread: the loader's workers and the engine share the processor. libvips's cache of
 // operations would only grow.

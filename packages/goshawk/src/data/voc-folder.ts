@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
-import { fileError } from './read-file.js';
+import { fileError } from '../files/read-file.js';
 
 /** The files of one set; reading them is left to the iteration. */
 export interface VocFolder {

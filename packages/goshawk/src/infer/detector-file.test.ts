@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { type TensorData, writePth, writeSafetensors } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
-import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { classesOf, describeDetector, loadWeights, readDescription, readWeights } from './detector-file.js';
 import { openDetector } from './open-detector.js';
 

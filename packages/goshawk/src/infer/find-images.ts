@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { fileError } from '../data/read-file.js';
+import { fileError } from '../files/read-file.js';
 
 export interface NamedImage {
   /** To be opened. */

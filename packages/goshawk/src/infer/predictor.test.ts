@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
 import { liveTensors, setThreads } from '@goshawk/torch';
-import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { Predictor } from './predictor.js';
 
 const categories = [

@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test';
 import { type Detection, flipImageInPlace, InputError, type RgbImage, resizeOpenCv } from '@goshawk/core';
 import { liveTensors, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS, type Detections, type Rcnn } from '../models/index.js';
-import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps } from './combine-maps.js';
 import { furtherViews, openView } from './image-views.js';
 import { Predictor, predictorOptions } from './predictor.js';

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, ops, rand, scope } from '@goshawk/torch';
 import { readDescription, readWeights } from '../infer/index.js';
-import { tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import {
   checkpointPath,
   listCheckpoints,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { CocoEvaluation, IouType } from '@goshawk/core';
 import { formatEvaluations } from '../infer/evaluate-detector.js';
 import { formatWeightsReport } from '../infer/weights-report.js';
+import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from '../terminal/progress-line.js';
 import { MetricsLog } from './metrics-log.js';
-import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from './progress-line.js';
 import { TensorBoardWriter } from './tensorboard-events.js';
 import type { StepRecord, TrainObserver, TrainStart } from './trainer.js';
 

@@ -7,12 +7,12 @@ import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
-import { resNetOf, tinyConfig, tinyDetector } from '../models/tiny-detector.js';
+import { createProgressLine } from '../terminal/progress-line.js';
+import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
+import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { checkpointPath, listCheckpoints } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
-import { createProgressLine } from './progress-line.js';
 import { RunLog } from './run-log.js';
-import { type TinyDataset, writeTinyDataset } from './tiny-dataset.js';
 import { type TrainObserver, type TrainOptions, train } from './trainer.js';
 import { NonFiniteLossError } from './training-step.js';
 

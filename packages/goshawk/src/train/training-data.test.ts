@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { writeProposals } from '../data/index.js';
-import { tinyConfig } from '../models/tiny-detector.js';
-import { type TinyDataset, writeTinyDataset } from './tiny-dataset.js';
+import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
+import { tinyConfig } from '../testing/tiny-detector.js';
 import { type TrainOptions, train } from './trainer.js';
 
 const SETS = ['train.iterations=4', 'train.batchSize=2', 'train.optimizer.lr=0.01'];

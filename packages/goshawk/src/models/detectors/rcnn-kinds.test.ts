@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { assertClose, manualSeed, ops, randn, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import { parseConfig } from '../../config/index.js';
+import { SQUARE_KEYPOINTS, SQUARES, type Square, squareTargets } from '../../testing/tiny-targets.js';
 import { buildModel } from '../build.js';
 import { CONVENTIONS } from '../conventions.js';
 import { poolRois } from '../roi-heads/roi-pooler.js';
 import { evenDraws } from '../sampling.js';
 import type { ImageBatch } from '../structures.js';
-import { SQUARE_KEYPOINTS, SQUARES, type Square, squareTargets } from '../tiny-targets.js';
 import { type Rcnn, totalLoss } from './rcnn.js';
 
 before(() => setThreads(1));

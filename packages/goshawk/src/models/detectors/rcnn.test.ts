@@ -15,10 +15,10 @@ import {
   tensor,
 } from '@goshawk/torch';
 import { parseConfig } from '../../config/index.js';
+import { FASTER_RCNN, tinyDetector } from '../../testing/tiny-detector.js';
+import { SQUARES, type Square, squareTargets } from '../../testing/tiny-targets.js';
 import { buildModel } from '../build.js';
 import { type Detections, type ImageBatch, type Losses, unscaledBatch } from '../structures.js';
-import { FASTER_RCNN, tinyDetector } from '../tiny-detector.js';
-import { SQUARES, type Square, squareTargets } from '../tiny-targets.js';
 import type { Rcnn } from './rcnn.js';
 import { totalLoss } from './rcnn.js';
 

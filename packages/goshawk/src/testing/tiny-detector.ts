@@ -1,10 +1,10 @@
 // Detectors small enough for tests: every part is there, and a step takes milliseconds.
 import { manualSeed } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
-import type { ResNet } from './backbones/resnet.js';
-import { buildModel } from './build.js';
-import type { Rcnn } from './detectors/rcnn.js';
-import { ResNetFpn } from './feature-extractor.js';
+import type { ResNet } from '../models/backbones/resnet.js';
+import { buildModel } from '../models/build.js';
+import type { Rcnn } from '../models/detectors/rcnn.js';
+import { ResNetFpn } from '../models/feature-extractor.js';
 
 const TINY = `
 model:

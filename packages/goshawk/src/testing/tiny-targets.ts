@@ -1,6 +1,6 @@
 // Objects for tests of detectors: squares with everything that a head learns from.
 import { tensor } from '@goshawk/torch';
-import type { Targets } from './structures.js';
+import type { Targets } from '../models/structures.js';
 
 export type Square = readonly [x1: number, y1: number, x2: number, y2: number];
 
