@@ -57,7 +57,6 @@ function setUp(command: Setup): State {
           model,
           categories,
           preprocess: config.preprocess,
-          maskThreshold: 0.5,
           precision: command.precision,
         })
       : undefined;

@@ -6,13 +6,8 @@ import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import {
-  type DetectorEvaluation,
-  evaluateDetector,
-  evaluationTypes,
-  formatEvaluations,
-  openDetector,
-} from '../infer/index.js';
+import { type DetectorEvaluation, evaluateDetector, formatEvaluations, openDetector } from '../infer/index.js';
+import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { RunLog, train } from '../train/index.js';
 import { openSplit } from '../train/training-data.js';
@@ -134,7 +129,7 @@ async function measure(config: RunConfig, weights: string, dataset: DetectionDat
     preprocess,
     batchSize: 4,
     workers: config.data.workers,
-    types: evaluationTypes(config.model),
+    types: detectorKind(config.model).measuredBy,
     onProgress: (done, total) => line.update(`measured ${done}/${total}`),
   });
   line.done();

@@ -3,6 +3,7 @@ import { InputError } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { type OpenDetector, openDetector } from '../infer/index.js';
+import { detectorKind } from '../models/index.js';
 import { openSplit } from '../train/training-data.js';
 
 export interface EvalJob {
@@ -25,7 +26,7 @@ export function openEvalDetector({ config, weights }: EvalJob, dataset: Detectio
   const known = new Set(opened.categories.map((category) => category.id));
   const unknown = dataset.categories.find((category) => !known.has(category.id));
   // Proposals are of no category.
-  if (unknown && config.model.type !== 'rpn')
+  if (unknown && detectorKind(config.model).gives === 'objects')
     throw new InputError(
       'checkpoint-invalid',
       `${weights}: knows no category ${unknown.id} ('${unknown.name}') of ${dataset.fileName}: evaluate on the data it was trained for`,

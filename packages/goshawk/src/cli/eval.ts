@@ -8,12 +8,12 @@ import { writeFileAtomic } from '../files/atomic-file.js';
 import {
   detectEach,
   evaluateAsChallenge,
-  evaluationTypes,
   formatEvaluations,
   measureDetections,
   measureProposals,
   proposalsOf,
 } from '../infer/index.js';
+import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
@@ -64,7 +64,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     : await detectHere(job, dataset, onProgress);
   line.done();
   const report =
-    config.model.type === 'rpn'
+    detectorKind(config.model).gives === 'proposals'
       ? reportProposals(dataset, found, options)
       : reportDetections(config.model, dataset, found, options);
   if (options.output)
@@ -86,7 +86,7 @@ function reportDetections(
 ): Report {
   const detections = found.flat();
   if (output) writeFileAtomic(join(output, 'detections.json'), formatCocoResults(detections, dataset.annotations));
-  const evaluations = measureDetections(dataset, detections, { types: evaluationTypes(model) });
+  const evaluations = measureDetections(dataset, detections, { types: detectorKind(model).measuredBy });
   const challenge = evaluateAsChallenge(dataset, detections);
   const byType = Object.fromEntries([...evaluations].map(([type, evaluation]) => [type, evaluation.stats]));
   const tables = [formatEvaluations(evaluations), ...(challenge === undefined ? [] : [challenge.table])];
@@ -134,9 +134,12 @@ function pictureRange(words: readonly string[] | undefined): readonly [number, n
   return [from!, to!];
 }
 
-function requireProposals({ type }: ModelConfig, file: string): void {
-  if (type !== 'rpn')
-    throw new InputError('usage', `--save-proposals ${file}: a ${type} gives detections: take a model of type rpn`);
+function requireProposals(model: ModelConfig, file: string): void {
+  if (detectorKind(model).gives !== 'proposals')
+    throw new InputError(
+      'usage',
+      `--save-proposals ${file}: a ${model.type} gives detections: take a model of type rpn`,
+    );
   if (!file.endsWith('.safetensors'))
     throw new InputError(
       'usage',

@@ -1,7 +1,14 @@
 // goshawk info: how large the model of a config is, and how much it computes.
 import { InputError, paddedBatchSize } from '@goshawk/core';
 import type { ModelConfig, RunConfig } from '../config/index.js';
-import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
+import {
+  buildModel,
+  COUNTED_ROIS,
+  detectorKind,
+  type HeightWidth,
+  type ModuleComplexity,
+  modelComplexity,
+} from '../models/index.js';
 import { formatTable } from '../terminal/text-table.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
@@ -14,11 +21,6 @@ export interface InfoCommandOptions {
   readonly tree?: boolean;
   readonly json?: boolean;
 }
-
-/** COCO's, where neither the config nor an option says how many there are. */
-const ASSUMED_CLASSES = 80;
-/** COCO's with keypoints: persons. */
-const ASSUMED_KEYPOINT_CLASSES = 1;
 
 export function runInfo(configFile: string, options: InfoCommandOptions): void {
   const { config } = openCommandConfig(configFile, options.set);
@@ -47,9 +49,10 @@ export function runInfo(configFile: string, options: InfoCommandOptions): void {
 }
 
 function explanation(model: ModelConfig): string[] {
-  const hasMasks = model.type === 'mask_rcnn';
+  const { roiHeads } = detectorKind(model);
+  const hasMasks = roiHeads.includes('mask');
   const rois = `${COUNTED_ROIS.box} boxes${hasMasks ? ` and ${COUNTED_ROIS.mask} masks` : ''}`;
-  const stages = model.type === 'retinanet' || model.type === 'rpn' ? '' : `, with ${rois} in the second stage`;
+  const stages = roiHeads.length === 0 ? '' : `, with ${rois} in the second stage`;
   return [
     `Multiply-accumulates are those of convolutions and linear layers${stages}.`,
     ...(hasMasks
@@ -84,8 +87,10 @@ const MAX_SIDE = 4096;
 function classCount(model: ModelConfig, option: string | undefined): { classes: number; note: string } {
   if (option !== undefined) return { classes: wholeNumber('--classes', option, 1, 100_000), note: '' };
   if (model.classes !== 'from-data') return { classes: model.classes, note: '' };
-  const classes = model.type === 'keypoint_rcnn' ? ASSUMED_KEYPOINT_CLASSES : ASSUMED_CLASSES;
-  return { classes, note: " (the data decide; these are COCO's: --classes sets another number)" };
+  return {
+    classes: detectorKind(model).cocoClasses,
+    note: " (the data decide; these are COCO's: --classes sets another number)",
+  };
 }
 
 function moduleTable(total: ModuleComplexity, depth: number): string {

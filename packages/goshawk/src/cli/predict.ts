@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import { detectorKind } from '../models/index.js';
 import { createProgressLine } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { openCommandConfig } from './open-command-config.js';
@@ -33,7 +34,7 @@ export async function runPredict(
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
   const output = options.output ?? 'predictions';
-  if ('proposals' in config.model && config.model.proposals === 'stored')
+  if (detectorKind(config.model).readsProposals)
     throw new InputError(
       'config-invalid',
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,

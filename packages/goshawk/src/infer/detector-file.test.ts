@@ -7,7 +7,7 @@ import { InputError } from '@goshawk/core';
 import { type TensorData, writePth, writeSafetensors } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
 import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
-import { classesOf, describeDetector, loadWeights, readDescription, readWeights } from './detector-file.js';
+import { describeDetector, loadWeights, outputsIn, readDescription, readWeights } from './detector-file.js';
 import { openDetector } from './open-detector.js';
 
 const categories = [
@@ -69,8 +69,9 @@ describe('model files', () => {
   });
 
   test('tell how many classes they know', () => {
-    assert.equal(classesOf(readWeights(pth)), 3);
-    assert.equal(classesOf(new Map()), undefined);
+    const { model } = tinyConfig();
+    assert.deepEqual(outputsIn(readWeights(pth), model), { classes: 3, keypoints: undefined });
+    assert.equal(outputsIn(new Map(), model).classes, undefined);
   });
 
   test('are closed after reading', { skip: process.platform !== 'linux' }, () => {

@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { type ModelConfig, type RunConfig, validateConfig } from '../config/index.js';
 import { fitState } from '../foreign/fit-state.js';
 import { recogniseState } from '../foreign/weights.js';
-import { type Detector, retinaClasses } from '../models/index.js';
+import { type Detector, detectorKind } from '../models/index.js';
 
 /** What a checkpoint of ours says about itself in its metadata. */
 export interface DetectorDescription {
@@ -86,17 +86,14 @@ export function readWeights(path: string): Map<string, TensorData> {
   }
 }
 
-/** How many classes, the background included, these weights of a `model` (default: a two-stage one) tell apart. */
-export function classesOf(weights: ReadonlyMap<string, TensorData>, model?: ModelConfig): number | undefined {
+/** What the weights of a model say about what it tells apart: classes, the background included, and an object's keypoints. */
+export function outputsIn(
+  weights: ReadonlyMap<string, TensorData>,
+  model: ModelConfig,
+): { readonly classes: number | undefined; readonly keypoints: number | undefined } {
+  const kind = detectorKind(model);
   const { state } = recogniseState(weights);
-  if (model?.type !== 'retinanet') return state.get('roi_heads.box_predictor.cls_score.weight')?.shape[0];
-  const logits = state.get('head.classification_head.cls_logits.bias')?.shape[0];
-  return logits === undefined ? undefined : retinaClasses(model, logits);
-}
-
-/** How many keypoints of an object these weights find; undefined without a keypoint head. */
-export function keypointsOf(weights: ReadonlyMap<string, TensorData>): number | undefined {
-  return recogniseState(weights).state.get('roi_heads.keypoint_predictor.kps_score_lowres.bias')?.shape[0];
+  return { classes: kind.classesIn(state), keypoints: kind.keypointsIn(state) };
 }
 
 /** What became of the tensors of a file, and of those of the model. */

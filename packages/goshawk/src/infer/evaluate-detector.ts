@@ -1,6 +1,6 @@
 // A detector's figures on a data set: its detections in every image, compared as COCO does.
 import { type CocoEvaluation, type Detection, evaluateCoco, formatCocoTable, type IouType } from '@goshawk/core';
-import type { ModelConfig, PreprocessConfig } from '../config/index.js';
+import type { PreprocessConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { detectEach } from './detect-each.js';
 import type { Predictor } from './predictor.js';
@@ -38,18 +38,6 @@ export function measureDetections(
 ): Map<IouType, CocoEvaluation> {
   const params = { useCategories: !classAgnostic };
   return new Map(types.map((iouType) => [iouType, evaluateCoco({ groundTruth, detections, iouType, params })]));
-}
-
-/** What the model can be measured by. */
-export function evaluationTypes({ type }: Pick<ModelConfig, 'type'>): IouType[] {
-  switch (type) {
-    case 'mask_rcnn':
-      return ['bbox', 'segm'];
-    case 'keypoint_rcnn':
-      return ['bbox', 'keypoints'];
-    default:
-      return ['bbox'];
-  }
 }
 
 /** The standard tables, one under the other. */

@@ -7,7 +7,7 @@ import { loadConfig, type ModelConfig, parseConfig } from '../config/index.js';
 import { recogniseState } from '../foreign/weights.js';
 import { buildModel } from '../models/index.js';
 import { withShapesAlone } from '../models/shapes-alone.js';
-import { classesOf } from './detector-file.js';
+import { outputsIn } from './detector-file.js';
 
 const numbered = (count: number, name: (index: number) => string[]): string[] =>
   Array.from({ length: count }, (_, index) => name(index)).flat();
@@ -70,6 +70,7 @@ describe("mmdetection's Mask R-CNN", () => {
 
   test('tells apart one class more than there are: the first is the background', () => {
     const logits = { dtype: 'float32' as const, shape: [81, 512], data: new Uint8Array(0) };
-    assert.equal(classesOf(new Map([['bbox_head.fc_cls.weight', logits]])), 81);
+    const { model } = parseConfig('model: {type: mask_rcnn, conventions: mmdetection}', { file: 'config.yaml' });
+    assert.equal(outputsIn(new Map([['bbox_head.fc_cls.weight', logits]]), model).classes, 81);
   });
 });

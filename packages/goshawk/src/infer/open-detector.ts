@@ -2,8 +2,8 @@
 import { type Category, cocoCategories, cocoPersonKeypoints, cocoPersonSkeleton, InputError } from '@goshawk/core';
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
-import { buildModel, type Detector } from '../models/index.js';
-import { classesOf, keypointsOf, loadWeights, readDescription, readWeights } from './detector-file.js';
+import { buildModel, type Detector, detectorKind } from '../models/index.js';
+import { loadWeights, outputsIn, readDescription, readWeights } from './detector-file.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -24,16 +24,14 @@ export interface OpenDetectorOptions {
 export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
-  // Proposals are of no class.
-  const classes = config.model.type === 'rpn' ? 2 : classesOf(weights, config.model);
+  const { classes, keypoints } = outputsIn(weights, config.model);
   if (classes === undefined)
     throw new InputError(
       'checkpoint-invalid',
       `${path}: has no class predictor: it is not the checkpoint of a ${config.model.type}`,
     );
-  const keypoints = keypointsOf(weights);
   const categories =
-    config.model.type === 'rpn'
+    detectorKind(config.model).gives === 'proposals'
       ? [OBJECT]
       : (readDescription(path)?.categories ?? namesFor(classes - 1, keypoints, known, path));
   const model = buildModel(config.model, { classes: classes - 1, keypoints });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { liveTensors, ops, scope, type Tensor, tensor } from '@goshawk/torch';
 import { type ImageSizes, postProcess } from './post-process.js';
 
-const options = { categoryIds: [7, 30], maskThreshold: 0.5 };
+const options = { categoryIds: [7, 30] };
 
 /** The network saw a 200 x 100 picture at 100 x 50. */
 const half: ImageSizes = { imageId: 5, width: 100, height: 50, originalWidth: 200, originalHeight: 100 };

@@ -1,7 +1,7 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
 import { boxXywh, type Detection, type Rle } from '@goshawk/core';
 import { masksToRle, ops, scope, type Tensor, tensor } from '@goshawk/torch';
-import { CONVENTIONS, type Conventions, type Detections, type Scale } from '../models/index.js';
+import { CONVENTIONS, type Detections, type MaskOutput, type Scale } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
 export interface ImageSizes {
@@ -13,21 +13,18 @@ export interface ImageSizes {
   readonly originalHeight: number;
 }
 
-/** What the systems' ways of drawing a mask differ in. */
-export type MaskRule = Pick<Conventions, 'maskThreshold' | 'maskPadding'>;
-
 export interface PostProcessOptions {
   /** Category ids by class index - 1. */
   readonly categoryIds: readonly number[];
-  /** Probability from which a cell belongs to the object. */
-  readonly maskThreshold: number;
-  /** How masks become pixels. Default torchvision's. */
-  readonly maskRule?: MaskRule;
+  /** How masks become pixels. Default torchvision's, from a probability of 0.5 on. */
+  readonly masks?: MaskOutput;
 }
+
+const DEFAULT_MASKS: MaskOutput = { threshold: 0.5, rule: CONVENTIONS.torchvision };
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {
-  const { maskRule = CONVENTIONS.torchvision } = options;
+  const { threshold, rule } = options.masks ?? DEFAULT_MASKS;
   return scope(() => {
     const scaleX = Math.fround(image.originalWidth / image.width);
     const scaleY = Math.fround(image.originalHeight / image.height);
@@ -44,9 +41,9 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
       ? masksToRle(found.masks, boxes, {
           height: image.originalHeight,
           width: image.originalWidth,
-          threshold: options.maskThreshold,
-          strict: maskRule.maskThreshold === 'exclusive',
-          padding: maskRule.maskPadding,
+          threshold,
+          strict: rule.maskThreshold === 'exclusive',
+          padding: rule.maskPadding,
         })
       : undefined;
     return labels.map((label, index) => {

@@ -24,7 +24,6 @@ describe('Predictor', () => {
       model: tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.01'] }),
       categories,
       preprocess: tinyConfig().preprocess,
-      maskThreshold: 0.5,
       precision,
     });
 

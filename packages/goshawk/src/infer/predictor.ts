@@ -3,9 +3,16 @@ import { type Category, type Detection, keypointFlipOrder, type Preprocess, type
 import { autocast, type Device, scope } from '@goshawk/torch';
 import type { AugmentConfig, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
-import { CONVENTIONS, type Conventions, type Detections, type Detector } from '../models/index.js';
+import {
+  CONVENTIONS,
+  type Conventions,
+  type Detections,
+  type Detector,
+  detectorKind,
+  type MaskOutput,
+} from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
-import { type ImageSizes, type MaskRule, postProcess } from './post-process.js';
+import { type ImageSizes, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
 import {
   type AugmentationOptions,
@@ -19,9 +26,8 @@ export interface PredictorOptions {
   /** In the order of the model's classes. */
   readonly categories: readonly Category[];
   readonly preprocess: Preprocess;
-  readonly maskThreshold: number;
-  /** How masks become pixels. Default torchvision's. */
-  readonly maskRule?: MaskRule;
+  /** How masks become pixels; absent for models without. */
+  readonly masks?: MaskOutput;
   readonly precision: 'fp32' | 'bf16';
   /** Where the model is. Default 'cpu'. */
   readonly device?: Device;
@@ -36,8 +42,7 @@ export function predictorOptions(config: RunConfig): Omit<PredictorOptions, 'mod
   const { model } = config;
   return {
     preprocess: config.preprocess,
-    maskThreshold: model.type === 'mask_rcnn' ? model.maskHead.threshold : 0.5,
-    maskRule: model.type === 'mask_rcnn' ? CONVENTIONS[model.conventions] : undefined,
+    masks: detectorKind(model).masks,
     precision: config.train.precision,
     device: config.runtime.device,
     augment: config.inference.augment,
@@ -110,8 +115,7 @@ export class Predictor {
   }
 
   #postProcess(found: Detections, image: ImageSizes): Detection[] {
-    const { maskThreshold, maskRule } = this.#options;
-    return postProcess(found, image, { categoryIds: this.#categoryIds, maskThreshold, maskRule });
+    return postProcess(found, image, { categoryIds: this.#categoryIds, masks: this.#options.masks });
   }
 }
 

@@ -96,11 +96,7 @@ preprocess: { resize: { minSize: 192, maxSize: 320 } }
       scope(() => {
         const prepared = prepareBatch([images[0]!], config.preprocess);
         const [found] = model.predict(imageBatchOf(prepared));
-        const own = postProcess(
-          found!,
-          { ...prepared.images[0]!, imageId: 0 },
-          { categoryIds: CATEGORY_IDS, maskThreshold: 0.5 },
-        );
+        const own = postProcess(found!, { ...prepared.images[0]!, imageId: 0 }, { categoryIds: CATEGORY_IDS });
         // torchvision also returns its background class, which training never makes likely.
         const wanted = expected.detections.labels.flatMap((label, i) => (label > 0 ? [i] : []));
         assert.equal(own.length, wanted.length);

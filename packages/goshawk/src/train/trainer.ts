@@ -15,9 +15,9 @@ import {
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, type Loader } from '../data/index.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
-import { evaluateDetector, evaluationTypes } from '../infer/evaluate-detector.js';
+import { evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
-import { buildModel, CONVENTIONS, type Detector } from '../models/index.js';
+import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import {
   checkpointPath,
   listCheckpoints,
@@ -316,6 +316,7 @@ class Run {
 
   async #evaluate(): Promise<ReadonlyMap<IouType, CocoEvaluation>> {
     const { config, observer, output, save = true } = this.#options;
+    const kind = detectorKind(config.model);
     const predictor = new Predictor({
       model: this.#model,
       categories: this.#categories,
@@ -326,8 +327,8 @@ class Run {
       preprocess: config.preprocess,
       batchSize: 1,
       workers: config.data.workers,
-      types: evaluationTypes(config.model),
-      classAgnostic: config.model.type === 'rpn',
+      types: kind.measuredBy,
+      classAgnostic: kind.gives === 'proposals',
       onProgress: (done, total) => observer?.onEvaluationProgress?.(done, total),
     });
     this.#model.train();

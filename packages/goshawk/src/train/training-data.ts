@@ -10,7 +10,7 @@ import {
   selectProposals,
 } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
-import { CONVENTIONS } from '../models/index.js';
+import { CONVENTIONS, detectorKind } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
 export function openSplit(
@@ -37,11 +37,10 @@ export function openSplit(
     limit: split.limit,
     ...(purpose === 'training' && whatToLearn(config)),
   });
-  return { ...dataset, ...(takesStoredProposals(config) && { proposals: proposalsOf(config, name, dataset) }) };
-}
-
-function takesStoredProposals({ model }: RunConfig): boolean {
-  return 'proposals' in model && model.proposals === 'stored';
+  return {
+    ...dataset,
+    ...(detectorKind(config.model).readsProposals && { proposals: proposalsOf(config, name, dataset) }),
+  };
 }
 
 /** By image id, for every picture of the set. */
@@ -67,14 +66,12 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */
 function whatToLearn({ model, data }: RunConfig): DatasetOptions {
-  const hasMasks = model.type === 'mask_rcnn';
-  const hasKeypoints = model.type === 'keypoint_rcnn';
-  const drawsPolygons = CONVENTIONS[model.conventions].maskTargets === 'polygons';
+  const { masks, keypoints } = detectorKind(model).learnsFrom;
   return {
-    masks: hasMasks && !drawsPolygons,
-    polygons: hasMasks && drawsPolygons,
-    keypoints: hasKeypoints,
-    requireKeypoints: hasKeypoints && data.requireKeypoints,
+    masks: masks === 'whole',
+    polygons: masks === 'polygons',
+    keypoints,
+    requireKeypoints: keypoints && data.requireKeypoints,
     skipEmpty: data.skipEmpty,
   };
 }

@@ -1,0 +1,60 @@
+// What a kind of detector is to everything outside of its own files: commands, training and evaluation ask this.
+import type { IouType } from '@goshawk/core';
+import type { Conventions } from './conventions.js';
+import type { Detector } from './detector.js';
+import type { Draws } from './sampling.js';
+
+/** Names and shapes of a file's tensors, under our names. */
+export type StateShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
+export interface BuildOptions {
+  /** Number of categories, the background not counted. */
+  readonly classes: number;
+  /** Of an object; for models with a keypoint head. Default COCO's 17. */
+  readonly keypoints?: number;
+  /** How samples are drawn in training. Default: by the engine's generator. */
+  readonly draws?: Draws;
+}
+
+/** What a training takes of the annotations besides boxes and classes. */
+export interface LearningNeeds {
+  /** whole: as pixels of the picture; polygons: as they are, to be drawn inside of boxes. */
+  readonly masks: 'none' | 'whole' | 'polygons';
+  readonly keypoints: boolean;
+}
+
+/** How the probabilities of a mask become pixels. */
+export interface MaskOutput {
+  /** Probability from which a cell belongs to the object. */
+  readonly threshold: number;
+  readonly rule: Pick<Conventions, 'maskThreshold' | 'maskPadding'>;
+}
+
+/** Heads that look at each box again. */
+export type RoiHead = 'box' | 'mask' | 'keypoint';
+
+/** Of one model's config. */
+export interface DetectorKind {
+  /** Objects of categories, or places where some object may be, which are of no category and measured by recall. */
+  readonly gives: 'objects' | 'proposals';
+  /** COCO's measures that apply to what it gives; the first one's AP chooses the best weights. */
+  readonly measuredBy: readonly IouType[];
+  readonly learnsFrom: LearningNeeds;
+  /** Whether a file has to bring the boxes that it looks at. */
+  readonly readsProposals: boolean;
+  /** Absent: it gives no masks. */
+  readonly masks?: MaskOutput;
+  /** Of its second stage; none for a detector of one stage. */
+  readonly roiHeads: readonly RoiHead[];
+  /** Classes of the published COCO model, the background not counted. */
+  readonly cocoClasses: number;
+
+  /** How many classes, the background included, these weights tell apart; undefined where their predictor is missing. */
+  classesIn(state: StateShapes): number | undefined;
+
+  /** How many keypoints of an object these weights find; undefined without a keypoint predictor. */
+  keypointsIn(state: StateShapes): number | undefined;
+
+  /** The model with fresh weights, drawn from the engine's generator. */
+  build(options: BuildOptions): Detector;
+}

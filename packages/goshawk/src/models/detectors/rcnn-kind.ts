@@ -1,0 +1,44 @@
+// Faster, Mask and Keypoint R-CNN, and the region proposal network alone, as kinds of detectors.
+import type { RcnnConfig, RpnOnlyConfig } from '../../config/index.js';
+import { CONVENTIONS } from '../conventions.js';
+import type { DetectorKind } from '../detector-kind.js';
+import { Rcnn } from './rcnn.js';
+
+const COCO_KEYPOINTS = 17;
+
+export function rcnnKind(config: RcnnConfig): DetectorKind {
+  const conventions = CONVENTIONS[config.conventions];
+  const maskHead = config.type === 'mask_rcnn' ? config.maskHead : undefined;
+  const hasKeypoints = config.type === 'keypoint_rcnn';
+  return {
+    gives: 'objects',
+    measuredBy: ['bbox', ...(maskHead ? (['segm'] as const) : []), ...(hasKeypoints ? (['keypoints'] as const) : [])],
+    learnsFrom: {
+      masks: maskHead ? (conventions.maskTargets === 'polygons' ? 'polygons' : 'whole') : 'none',
+      keypoints: hasKeypoints,
+    },
+    readsProposals: config.proposals === 'stored',
+    ...(maskHead && { masks: { threshold: maskHead.threshold, rule: conventions } }),
+    roiHeads: ['box', ...(maskHead ? (['mask'] as const) : []), ...(hasKeypoints ? (['keypoint'] as const) : [])],
+    // COCO's keypoints are those of persons.
+    cocoClasses: hasKeypoints ? 1 : 80,
+    classesIn: (state) => state.get('roi_heads.box_predictor.cls_score.weight')?.shape[0],
+    keypointsIn: (state) => state.get('roi_heads.keypoint_predictor.kps_score_lowres.bias')?.shape[0],
+    build: ({ classes, keypoints = COCO_KEYPOINTS, draws }) => new Rcnn({ ...config, classes, keypoints, draws }),
+  };
+}
+
+export function rpnKind(config: RpnOnlyConfig): DetectorKind {
+  return {
+    gives: 'proposals',
+    measuredBy: ['bbox'],
+    learnsFrom: { masks: 'none', keypoints: false },
+    readsProposals: false,
+    roiHeads: [],
+    cocoClasses: 80,
+    // Object or background, whatever the data tell apart.
+    classesIn: () => 2,
+    keypointsIn: () => undefined,
+    build: ({ classes, draws }) => new Rcnn({ ...config, proposals: 'rpn', classes, draws }),
+  };
+}
