@@ -1,5 +1,5 @@
 // Checks that imports point down only, as docs/architecture.md draws them: between the packages, between the folders of
-// goshawk/src, whose order is read from that page's table; what
+// goshawk/src, whose order is read from that page's table, and between files, where none may come back to itself. What
 // only tests need lies in rooms of its own (testing/), which no other code imports. Prints each import that does not;
 // exit code 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -42,6 +42,7 @@ for (const [name, rules] of Object.entries(allowed)) {
     if (entry.endsWith('.ts') && !entry.includes('node_modules')) checkFile(name, rules, source, entry);
   }
 }
+for (const circle of circles(imports)) problems.push(`a circle of imports: ${circle.join(' -> ')}`);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) {
   console.error(`check-layers: ${problems.length} imports against docs/architecture.md`);
@@ -88,6 +89,24 @@ function isForTests(name, entry) {
   // @goshawk/torch has a public room of that name, as PyTorch has.
   if (name === 'goshawk' && topFolder(entry) === 'testing') return true;
   return entry.endsWith('.test.ts') || entry.endsWith('.test.js') || /(^|[/\\])(fixtures|parity)[/\\]/.test(entry);
+}
+
+/** Each circle once, from its first file in the order of names. */
+function circles(graph) {
+  const found = [];
+  const done = new Set();
+  const walk = (file, way) => {
+    const at = way.indexOf(file);
+    if (at >= 0) {
+      found.push([...way.slice(at), file]);
+      return;
+    }
+    if (done.has(file)) return;
+    for (const target of graph.get(file) ?? []) walk(target, [...way, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) walk(file, []);
+  return found;
 }
 
 function topFolder(file) {

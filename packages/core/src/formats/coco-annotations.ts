@@ -2,8 +2,8 @@
 import type { BoxXywh } from '../boxes/box.js';
 import type { MaskSize, Polygon } from '../masks/rle.js';
 import { rleArea } from '../masks/rle.js';
-import type { CocoOptions } from './coco.js';
 import { isFiniteNumber, readBox, readId, readKeypoints } from './coco-fields.js';
+import type { CocoOptions } from './coco-options.js';
 import { readSegmentation } from './coco-segmentation.js';
 import type { ById } from './coco-tables.js';
 import type { DataIssueList } from './data-issue.js';

@@ -1,24 +1,11 @@
 // COCO annotation files (https://cocodataset.org/#format-data): instances and person keypoints. One pass finds all
 // problems; a loader stops at the errors, `goshawk data check` lists everything.
 import { readAnnotations } from './coco-annotations.js';
+import type { CocoOptions } from './coco-options.js';
 import { readCategories, readImages } from './coco-tables.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Dataset } from './dataset.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
-
-export interface CocoOptions {
-  /** Stands at the head of every message. */
-  readonly fileName: string;
-  /** Masks are learned or evaluated: an annotation without one is skipped with a warning (an error in an evaluation). Default false. */
-  readonly forMasks?: boolean;
-  /**
-   * `training` (the default): boxes are clipped to the picture; those without area or wholly outside are skipped with a
-   * warning. `evaluation`: boxes stay as they are, as pycocotools takes them.
-   */
-  readonly purpose?: 'training' | 'evaluation';
-  /** Whether every picture needs its file name and size. Default: for training. */
-  readonly requireFiles?: boolean;
-}
 
 export interface ParsedCoco {
   readonly dataset: Dataset;

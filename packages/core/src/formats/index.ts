@@ -3,6 +3,7 @@ export { cityscapesCategories } from './cityscapes-labels.js';
 export { drawCityscapesPolygons } from './cityscapes-polygons.js';
 export * from './coco.js';
 export * from './coco-categories.js';
+export type { CocoOptions } from './coco-options.js';
 export * from './coco-results.js';
 export { type DataIssue, type DataIssueCode, DataIssueList } from './data-issue.js';
 export * from './dataset.js';

@@ -1,6 +1,9 @@
 // What a system's config files are to us: something that can be recognised, and read into a config of ours.
 import type { RunConfig } from '../config/index.js';
 
+/** A part of a config of ours, before its own schema checks it. */
+export type ConfigPart = Readonly<Record<string, unknown>>;
+
 export interface ConfigDialect {
   /** The system's name, for messages. */
   readonly name: string;

@@ -1,7 +1,7 @@
 export { flushFolder, removeTemporaryFiles, writeFileAtomically } from './atomic-file.js';
 export { CheckpointError, type CheckpointErrorCode } from './checkpoint-error.js';
-export { NumpyArray } from './numpy-values.js';
-export { OpaqueObject, PickledBytes, PickleGlobal, type PickleValue } from './pickle-values.js';
+export { NumpyArray, OpaqueObject, PickleGlobal, type PickleValue } from './pickle-values.js';
+export { PickledBytes } from './pickled-bytes.js';
 export { PickledStorage, PickledTensor } from './pickled-tensor.js';
 export { type Checkpoint, type CheckpointFormat, readCheckpoint } from './pth.js';
 export { type PthValue, writePth } from './pth-write.js';

@@ -1,7 +1,9 @@
 // numpy's arrays and scalars in pickles, rebuilt from what `ndarray.__reduce__` writes (numpy/_core/src/multiarray/methods.c,
 // array_reduce and array_setstate). Other byte orders and unsigned types that the engine lacks are converted when read.
 import { type DType, itemSize } from '../tensor/dtype.js';
-import { bytesOf, OpaqueObject, type PickledBytes, type PickleValue } from './pickle-values.js';
+import { float16ToNumber } from '../tensor/half-types.js';
+import { bytesOf, NumpyArray, NumpyDtype, OpaqueObject, type PickleValue } from './pickle-values.js';
+import type { PickledBytes } from './pickled-bytes.js';
 import {
   contiguousStrides,
   type Fail,
@@ -36,85 +38,67 @@ const numerics: ReadonlyMap<string, Numeric> = new Map([
   ['b1', { dtype: 'bool' }],
 ] as const);
 
-/** `numpy.dtype`; the byte order arrives after the name, by BUILD. */
-export class NumpyDtype {
-  /** Kind and width, such as `f4`; `O8` for objects. */
-  readonly code: string;
-  bigEndian: boolean;
-  /** Records and sub-arrays, which are no tensors. */
-  structured = false;
-
-  constructor(name: string) {
-    const [, order = '', code = name] = /^([<>|=]?)(.*)$/s.exec(name) ?? [];
-    this.code = code === '?' ? 'b1' : code;
-    this.bigEndian = order === '>';
-  }
-
-  get numeric(): Numeric | undefined {
-    return this.structured ? undefined : numerics.get(this.code);
-  }
-
-  /** Takes `(version, order, subarray, names, fields, size, alignment, flags)`. */
-  setState(state: PickleValue, fail: Fail): void {
-    if (!Array.isArray(state) || typeof state[1] !== 'string')
-      throw fail('tensor-invalid', 'state of numpy.dtype must be a tuple: the file is damaged');
-    this.bigEndian = state[1] === '>';
-    this.structured = [state[2], state[3], state[4]].some((part) => part !== null && part !== undefined);
-  }
+function numericOf(dtype: NumpyDtype): Numeric | undefined {
+  return dtype.structured ? undefined : numerics.get(dtype.code);
 }
 
-/** `numpy.ndarray`: numbers as a tensor, object arrays as their elements. */
-export class NumpyArray {
-  shape: readonly number[] = [];
-  dtypeCode = '';
-  /** Set for element types that the engine has or that widen into one it has. */
-  tensor: PickledTensor | undefined;
-  /** Elements of an object array in row-major order. */
-  objects: PickleValue[] | undefined;
+/** Takes `(version, order, subarray, names, fields, size, alignment, flags)`. */
+export function setDtypeState(dtype: NumpyDtype, state: PickleValue, fail: Fail): void {
+  if (!Array.isArray(state) || typeof state[1] !== 'string')
+    throw fail('tensor-invalid', 'state of numpy.dtype must be a tuple: the file is damaged');
+  dtype.bigEndian = state[1] === '>';
+  dtype.structured = [state[2], state[3], state[4]].some((part) => part !== null && part !== undefined);
+}
 
-  /** Takes `(version, shape, dtype, is_fortran, data)`; old files leave the version out. */
-  setState(state: PickleValue, fail: Fail): void {
-    const parts = Array.isArray(state) ? (state.length === 4 ? [1, ...state] : state) : [];
-    const [, shape, dtype, fortran, data] = parts;
-    if (parts.length !== 5 || !isShape(shape) || !(dtype instanceof NumpyDtype)) {
-      throw fail(
-        'tensor-invalid',
-        'state of numpy.ndarray must be (version, shape, dtype, is_fortran, data): the file is damaged',
-      );
-    }
-    this.fill(shape, dtype, fortran === true || fortran === 1, data ?? null, fail);
+/** Takes `(version, shape, dtype, is_fortran, data)`; old files leave the version out. */
+export function setArrayState(array: NumpyArray, state: PickleValue, fail: Fail): void {
+  const parts = Array.isArray(state) ? (state.length === 4 ? [1, ...state] : state) : [];
+  const [, shape, dtype, fortran, data] = parts;
+  if (parts.length !== 5 || !isShape(shape) || !(dtype instanceof NumpyDtype)) {
+    throw fail(
+      'tensor-invalid',
+      'state of numpy.ndarray must be (version, shape, dtype, is_fortran, data): the file is damaged',
+    );
   }
+  fill(array, { shape, dtype, fortran: fortran === true || fortran === 1, data: data ?? null }, fail);
+}
 
-  /** Sets shape, type and data; `fortran` is column-major order. */
-  fill(shape: readonly number[], dtype: NumpyDtype, fortran: boolean, data: PickleValue, fail: Fail): void {
-    this.shape = [...shape];
-    this.dtypeCode = dtype.code;
-    this.tensor = undefined;
-    this.objects = undefined;
-    const count = elementCount(shape);
-    const describe = () => `numpy array of ${JSON.stringify(dtype.code.slice(0, 20))} [${shape.join(', ')}]`;
-    if (dtype.code.startsWith('O')) {
-      const objects = Array.isArray(data) ? data : [];
-      if (objects.length !== count)
-        throw fail('tensor-invalid', `${describe()} has ${objects.length} objects: the file is damaged`);
-      this.objects = objects;
-      return;
-    }
-    const numeric = dtype.numeric;
-    if (!numeric) return;
-    const bytes = bytesOf(data);
-    const width = numeric.narrow ?? itemSize(numeric.dtype);
-    if (!bytes || bytes.byteLength !== count * width) {
-      throw fail(
-        'tensor-invalid',
-        `${describe()} takes ${count * width} bytes, got ${bytes?.byteLength ?? 'none'}: the file is damaged`,
-      );
-    }
-    const place = { bytes: storageBytes(bytes, numeric, dtype.bigEndian, fail) };
-    const storage = new PickledStorage(numeric.dtype, dtype.code, '', count, place);
-    const strides = fortran ? contiguousStrides([...shape].reverse()).reverse() : contiguousStrides(shape);
-    this.tensor = new PickledTensor(storage, { dtype: numeric.dtype, shape, strides, storageOffset: 0 }, fail);
+interface ArrayContents {
+  readonly shape: readonly number[];
+  readonly dtype: NumpyDtype;
+  /** Column-major order. */
+  readonly fortran: boolean;
+  readonly data: PickleValue;
+}
+
+function fill(array: NumpyArray, { shape, dtype, fortran, data }: ArrayContents, fail: Fail): void {
+  array.shape = [...shape];
+  array.dtypeCode = dtype.code;
+  array.tensor = undefined;
+  array.objects = undefined;
+  const count = elementCount(shape);
+  const describe = () => `numpy array of ${JSON.stringify(dtype.code.slice(0, 20))} [${shape.join(', ')}]`;
+  if (dtype.code.startsWith('O')) {
+    const objects = Array.isArray(data) ? data : [];
+    if (objects.length !== count)
+      throw fail('tensor-invalid', `${describe()} has ${objects.length} objects: the file is damaged`);
+    array.objects = objects;
+    return;
   }
+  const numeric = numericOf(dtype);
+  if (!numeric) return;
+  const bytes = bytesOf(data);
+  const width = numeric.narrow ?? itemSize(numeric.dtype);
+  if (!bytes || bytes.byteLength !== count * width) {
+    throw fail(
+      'tensor-invalid',
+      `${describe()} takes ${count * width} bytes, got ${bytes?.byteLength ?? 'none'}: the file is damaged`,
+    );
+  }
+  const place = { bytes: storageBytes(bytes, numeric, dtype.bigEndian, fail) };
+  const storage = new PickledStorage(numeric.dtype, dtype.code, '', count, place);
+  const strides = fortran ? contiguousStrides([...shape].reverse()).reverse() : contiguousStrides(shape);
+  array.tensor = new PickledTensor(storage, { dtype: numeric.dtype, shape, strides, storageOffset: 0 }, fail);
 }
 
 /** `numpy._core.numeric._frombuffer(buffer, dtype, shape, order, axis_order)`, which protocol 5 uses. */
@@ -124,7 +108,7 @@ export function arrayFromBuffer(args: readonly PickleValue[], fail: Fail): Numpy
     throw fail('tensor-invalid', 'numpy._frombuffer takes (buffer, dtype, shape, order): the file is damaged');
   }
   const array = new NumpyArray();
-  array.fill(shape, dtype, order === 'F', buffer, fail);
+  fill(array, { shape, dtype, fortran: order === 'F', data: buffer }, fail);
   if (order !== 'K' || !array.tensor || !Array.isArray(axisOrder)) return array;
   const axes = axisOrder.map((axis) => (typeof axis === 'number' ? axis : -1));
   if (
@@ -152,9 +136,9 @@ export function numpyScalar(args: readonly PickleValue[], fail: Fail): PickleVal
   if (!(dtype instanceof NumpyDtype))
     throw fail('tensor-invalid', 'numpy scalar takes (dtype, bytes): the file is damaged');
   if (dtype.code.startsWith('O')) return data;
-  if (!dtype.numeric) return new OpaqueObject('numpy', `scalar of ${dtype.code.slice(0, 20)}`, data);
+  if (!numericOf(dtype)) return new OpaqueObject('numpy', `scalar of ${dtype.code.slice(0, 20)}`, data);
   const array = new NumpyArray();
-  array.fill([], dtype, false, data, fail);
+  fill(array, { shape: [], dtype, fortran: false, data }, fail);
   const { dtype: type, data: bytes } = array.tensor!.materialize();
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   switch (type) {
@@ -162,9 +146,10 @@ export function numpyScalar(args: readonly PickleValue[], fail: Fail): PickleVal
       return view.getFloat32(0, true);
     case 'float64':
       return view.getFloat64(0, true);
+    // numpy itself has no bfloat16.
     case 'float16':
     case 'bfloat16':
-      return halfToNumber(view.getUint16(0, true));
+      return float16ToNumber(view.getUint16(0, true));
     case 'int64': {
       const value = view.getBigInt64(0, true);
       return Number.isSafeInteger(Number(value)) ? Number(value) : value;
@@ -216,13 +201,4 @@ function widen(bytes: Uint8Array, from: number, to: number): Uint8Array {
   const out = new Uint8Array((bytes.length / from) * to);
   for (let i = 0, o = 0; i < bytes.length; i += from, o += to) out.set(bytes.subarray(i, i + from), o);
   return out;
-}
-
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

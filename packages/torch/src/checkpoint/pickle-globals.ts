@@ -2,8 +2,9 @@
 // torch/_weights_only_unpickler.py, plus numpy's arrays. All of these build plain values; none runs anything of the pickle's.
 import { type DType, dtypeOfStorageName, isDType } from '../tensor/dtype.js';
 import type { CheckpointError } from './checkpoint-error.js';
-import { arrayFromBuffer, NumpyArray, NumpyDtype, numpyScalar } from './numpy-values.js';
-import { bytesOf, OpaqueObject, PickledBytes, PickleGlobal, type PickleValue } from './pickle-values.js';
+import { arrayFromBuffer, numpyScalar } from './numpy-values.js';
+import { bytesOf, NumpyArray, NumpyDtype, OpaqueObject, PickleGlobal, type PickleValue } from './pickle-values.js';
+import { PickledBytes } from './pickled-bytes.js';
 import { PickledStorage, PickledTensor } from './pickled-tensor.js';
 
 /** What a constructor may use. */

@@ -1,6 +1,6 @@
 // Opcodes of a pickle whose value is in their argument (CPython's Lib/pickletools.py).
 import type { PickleStream } from './pickle-stream.js';
-import type { PickledBytes } from './pickle-values.js';
+import type { PickledBytes } from './pickled-bytes.js';
 
 /** The value of an opcode, read from the stream behind it; `undefined` for opcodes of another kind. */
 export function readScalar(

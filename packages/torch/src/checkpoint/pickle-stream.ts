@@ -1,7 +1,7 @@
 // The bytes of a pickle, read forward in chunks, with the arguments that opcodes have.
 import type { ByteSource } from './byte-source.js';
 import type { CheckpointError } from './checkpoint-error.js';
-import { latin1Text, PickledBytes, utf8Text } from './pickle-values.js';
+import { latin1Text, PickledBytes, utf8Text } from './pickled-bytes.js';
 
 /** Chunks grow, since a file may hold many small pickles. */
 const firstChunkBytes = 4 * 1024;

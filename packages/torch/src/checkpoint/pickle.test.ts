@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ByteSource } from './byte-source.js';
-import { NumpyArray } from './numpy-values.js';
 import { unpickle } from './pickle.js';
-import { PickledBytes, type PickleValue } from './pickle-values.js';
+import { NumpyArray, type PickleValue } from './pickle-values.js';
+import { PickledBytes } from './pickled-bytes.js';
 import { readCheckpoint } from './pth.js';
 import { bytes, checkpointErrorOf, fixture, temporaryFile } from './test-files.js';
 

@@ -2,11 +2,12 @@
 // values and calls nothing: classes outside the allow-list (pickle-globals.ts) are an error or an inert record.
 import type { ByteSource } from './byte-source.js';
 import { type CheckpointError, quoted } from './checkpoint-error.js';
-import { NumpyArray, NumpyDtype } from './numpy-values.js';
+import { setArrayState, setDtypeState } from './numpy-values.js';
 import { type CallContext, callGlobal, findGlobal } from './pickle-globals.js';
 import { readScalar } from './pickle-scalars.js';
 import { PickleStream } from './pickle-stream.js';
-import { latin1Text, OpaqueObject, PickledBytes, PickleGlobal, type PickleValue } from './pickle-values.js';
+import { NumpyArray, NumpyDtype, OpaqueObject, PickleGlobal, type PickleValue } from './pickle-values.js';
+import { latin1Text, PickledBytes } from './pickled-bytes.js';
 import { PickledTensor } from './pickled-tensor.js';
 
 /** How to read a pickle. */
@@ -250,7 +251,8 @@ class PickleMachine {
     const state = this.pop();
     const target = this.top();
     if (target instanceof OpaqueObject) target.state = state;
-    else if (target instanceof NumpyArray || target instanceof NumpyDtype) target.setState(state, this.context().fail);
+    else if (target instanceof NumpyArray) setArrayState(target, state, this.context().fail);
+    else if (target instanceof NumpyDtype) setDtypeState(target, state, this.context().fail);
     else if (!(target instanceof Map || target instanceof Set || target instanceof PickledTensor)) {
       // Attributes of dicts, sets and parameters carry nothing that a checkpoint needs; anything else has none.
       throw this.error('pickle-forbidden', 'BUILD sets attributes of a class or a plain value: do not trust this file');

@@ -3,7 +3,8 @@ import { itemSize } from '../tensor/dtype.js';
 import type { ByteSource } from './byte-source.js';
 import { quoted } from './checkpoint-error.js';
 import { type CallContext, storageType } from './pickle-globals.js';
-import { PickledBytes, type PickleValue } from './pickle-values.js';
+import type { PickleValue } from './pickle-values.js';
+import { PickledBytes } from './pickled-bytes.js';
 import type { PickledStorage } from './pickled-tensor.js';
 
 /** A persistent id, read. */

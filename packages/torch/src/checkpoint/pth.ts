@@ -3,7 +3,8 @@
 import { ByteSource } from './byte-source.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { unpickle } from './pickle.js';
-import { latin1Text, type PickleValue } from './pickle-values.js';
+import type { PickleValue } from './pickle-values.js';
+import { latin1Text } from './pickled-bytes.js';
 import { legacyMagic, readLegacyCheckpoint } from './pth-legacy.js';
 import { readTarCheckpoint } from './pth-tar.js';
 import { readZipCheckpoint } from './pth-zip.js';

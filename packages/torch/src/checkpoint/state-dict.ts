@@ -2,8 +2,7 @@
 // around them.
 import { ByteSource } from './byte-source.js';
 import { CheckpointError, quoted } from './checkpoint-error.js';
-import { NumpyArray } from './numpy-values.js';
-import { OpaqueObject, type PickleValue } from './pickle-values.js';
+import { NumpyArray, OpaqueObject, type PickleValue } from './pickle-values.js';
 import { PickledStorage, PickledTensor } from './pickled-tensor.js';
 import { type CheckpointFormat, readPythonCheckpoint } from './pth.js';
 import { looksLikeSafetensors, readSafetensors, safetensorsTensors } from './safetensors.js';

@@ -1,6 +1,6 @@
 // Tar archives, uncompressed: PyTorch's format before 0.2 (2017). Header layout: POSIX ustar, with GNU's binary sizes.
 import type { ByteSource } from './byte-source.js';
-import { latin1Text } from './pickle-values.js';
+import { latin1Text } from './pickled-bytes.js';
 
 const blockBytes = 512;
 /** A checkpoint has four members; more mean something else, or a loop of damage. */

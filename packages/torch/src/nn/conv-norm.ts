@@ -2,29 +2,17 @@
 // the features less, forward and backward. The modules keep their parameters and names.
 import { autocastDType } from '../amp/autocast.js';
 import { isGradEnabled, noGrad } from '../tensor/autograd.js';
+import { convert } from '../tensor/convert.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Conv2d } from './conv.js';
+import { type Folded, keepFolding, keptFolding } from './folded-weights.js';
 import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d } from './norm.js';
 import type { StateTensor } from './parameter.js';
 
 /** Norms that are, at least in evaluation, a constant factor and offset a channel. */
 export type FoldableNorm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d;
-
-interface Folded {
-  readonly weight: Tensor;
-  readonly bias: Tensor;
-}
-
-/** A folding kept for the next call, with what it was made from. */
-interface Kept extends Folded {
-  readonly versions: readonly number[];
-  readonly dtype: string | undefined;
-}
-
-/** By norm: heads that share a convolution among levels have one for each level. */
-const folds = new WeakMap<Conv2d, Map<FoldableNorm, Kept>>();
 
 /**
  * norm(conv(input)) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or norm.weight
@@ -45,31 +33,18 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm):
   });
 }
 
-/** Forgets the kept folded weights and frees their memory. */
-export function dropFolded(conv: Conv2d): void {
-  for (const kept of folds.get(conv)?.values() ?? []) free(kept);
-  folds.delete(conv);
-}
-
 function foldOnce(conv: Conv2d, norm: FoldableNorm, sources: readonly StateTensor[]): Folded {
   const dtype = autocastDType(conv.weight.device);
   const versions = sources.map((tensor) => tensor.version);
-  const ofConv = folds.get(conv) ?? new Map<FoldableNorm, Kept>();
-  const kept = ofConv.get(norm);
+  const kept = keptFolding(conv, norm);
   if (kept && kept.dtype === dtype && versions.every((v, i) => v === kept.versions[i])) return kept;
-  if (kept) free(kept);
   const made = noGrad(() => {
     const { weight, bias } = fold(conv, norm);
     // Autocasting would cast both again at every call.
-    return keep(dtype ? { weight: weight.to(dtype), bias: bias.to(dtype) } : { weight, bias });
+    return keep(dtype ? { weight: convert(weight, dtype), bias: convert(bias, dtype) } : { weight, bias });
   });
-  folds.set(conv, ofConv.set(norm, { ...made, versions, dtype }));
+  keepFolding(conv, norm, { ...made, versions, dtype });
   return made;
-}
-
-function free({ weight, bias }: Folded): void {
-  weight.dispose();
-  bias.dispose();
 }
 
 function fold(conv: Conv2d, norm: FoldableNorm): Folded {

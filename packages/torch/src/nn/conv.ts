@@ -4,7 +4,7 @@ import { isWinogradFaster, winogradConv3x3 } from '../kernels/winograd-conv.js';
 import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { dropFolded } from './conv-norm.js';
+import { dropFolded } from './folded-weights.js';
 import * as init from './init.js';
 import { Layer } from './module.js';
 import { Parameter } from './parameter.js';

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { noGrad } from '../tensor/autograd.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
-import { liveTensors, scope } from '../tensor/scope.js';
+import { liveTensors } from '../tensor/lifetime.js';
+import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertClose } from '../testing/assert-close.js';
 import {

@@ -1,4 +1,5 @@
 // Normalisation layers.
+import { convert } from '../tensor/convert.js';
 import { ones, zeros } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -151,5 +152,5 @@ function affineFor(
   input: Tensor,
   { weight, bias }: { readonly weight: Parameter; readonly bias: Parameter },
 ): [Tensor, Tensor] {
-  return [weight.to(input.dtype), bias.to(input.dtype)];
+  return [convert(weight, input.dtype), convert(bias, input.dtype)];
 }

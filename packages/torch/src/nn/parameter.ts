@@ -1,10 +1,12 @@
 // A module's own tensors: parameters, which are learned, and buffers, which are only kept with them.
 import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
 import { noGrad } from '../tensor/autograd.js';
+import { convert } from '../tensor/convert.js';
 import { callOp, findOperator } from '../tensor/dispatch.js';
 import type { DType } from '../tensor/dtype.js';
+import { track } from '../tensor/lifetime.js';
 import { native, type TensorId } from '../tensor/native.js';
-import { keep, track } from '../tensor/scope.js';
+import { keep } from '../tensor/scope.js';
 import { type Device, type MemoryFormat, Tensor } from '../tensor/tensor.js';
 
 /** What can be copied into a parameter or buffer: a tensor, its bytes, or one still in its file. */
@@ -58,9 +60,9 @@ export abstract class StateTensor extends Tensor {
       ...(memoryFormat && this.rank === 4 ? { memoryFormat } : {}),
     };
     noGrad(() => {
-      const moved = this.to(target);
+      const moved = convert(this, target);
       if (moved.is(this)) return;
-      const gradient = this.grad?.to(target);
+      const gradient = this.grad && convert(this.grad, target);
       this.grad = undefined;
       callOp('aten::set_data', this, moved);
       if (gradient) this.grad = gradient;

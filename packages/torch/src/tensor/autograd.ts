@@ -1,6 +1,8 @@
 // Gradients of several tensors at once, and parts of a program that need none.
+
+import { track } from './lifetime.js';
 import { native } from './native.js';
-import { scope, track } from './scope.js';
+import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
 
 /** Runs `body` in a scope of its own without recording operators for backward(). */

@@ -1,10 +1,11 @@
 // Tensors made from JavaScript values.
 
+import { convert } from './convert.js';
 import { ensureDevice } from './device.js';
 import { callTensorOp } from './dispatch.js';
 import type { DType } from './dtype.js';
+import { track } from './lifetime.js';
 import { native } from './native.js';
-import { track } from './scope.js';
 import { type Device, type MemoryFormat, Tensor } from './tensor.js';
 
 export type TypedArray =
@@ -46,7 +47,7 @@ export function tensor(
     const shape = flatten(values as NestedNumbers, flat);
     made = fromNumbers(flat, options.shape ?? shape, options.dtype ?? 'float32');
   }
-  return device === 'cpu' ? made : made.to({ device });
+  return device === 'cpu' ? made : convert(made, { device });
 }
 
 /** A tensor over the memory of `array` itself: no copy; writes on either side show on the other. Works over SharedArrayBuffers. */
@@ -143,7 +144,7 @@ function fromNumbers(flat: readonly number[], shape: readonly number[], dtype: D
     case 'float16':
     case 'bfloat16': {
       using single = track(new Tensor(native.fromBytes(Float32Array.from(flat), shape, 'float32')));
-      return single.to(dtype);
+      return convert(single, dtype);
     }
   }
 }

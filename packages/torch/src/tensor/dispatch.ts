@@ -1,6 +1,7 @@
 // Calls of the engine's operators by name. Every call of every operator goes through here.
+
+import { track } from './lifetime.js';
 import { type NativeOperator, native, type TensorId } from './native.js';
-import { track } from './scope.js';
 import { Tensor } from './tensor.js';
 
 /** What an operator takes: tensors, numbers, strings (dtypes, devices, memory formats), lists of them; undefined for the default. */

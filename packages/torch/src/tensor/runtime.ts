@@ -1,6 +1,7 @@
 // The engine as a whole: what it is, its threads, its random numbers.
+
+import { track } from './lifetime.js';
 import { libtorch, native } from './native.js';
-import { track } from './scope.js';
 import { Tensor } from './tensor.js';
 
 export interface EngineInfo {

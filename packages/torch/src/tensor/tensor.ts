@@ -1,10 +1,9 @@
-// The Tensor: a handle to one of the engine's tensors. Operators as methods come from ops/ (see ops/generated.ts).
-import type { TensorMethods } from '../ops/generated.js';
-import { ensureDevice } from './device.js';
-import { callTensorOp } from './dispatch.js';
-import type { DType } from './dtype.js';
-import { native, type TensorId } from './native.js';
-import { dispose, track } from './scope.js';
+// The Tensor: a handle to one of the engine's tensors, its elements and gradient. What computes a new tensor is an
+// operator, and those are put on as methods by ops/methods.ts.
+import { type DType, itemSize } from './dtype.js';
+import { float32FromBfloat16, float32FromFloat16 } from './half-types.js';
+import { TensorHandle, track } from './lifetime.js';
+import { native } from './native.js';
 
 export type MemoryFormat = 'contiguous_format' | 'channels_last' | 'preserve_format';
 
@@ -21,20 +20,13 @@ export type TensorArray =
   | Int8Array
   | Uint8Array;
 
-/** Every operator whose first argument is `self` is a method too, with the same arguments (see ops/generated.ts). */
-export interface Tensor extends TensorMethods {}
-
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are put on the prototype by ops/methods.ts
-export class Tensor implements Disposable {
-  /** The engine's number of this tensor; only the binding reads it. */
-  readonly id: TensorId;
+/**
+ * Every operator whose first argument is `self` is a method too, with the same arguments (see ops/methods.ts). Tensors are
+ * made by the functions of tensor/create.ts and by operators; the constructor is the binding's.
+ */
+export class Tensor extends TensorHandle {
   #shape: readonly number[] | undefined;
   #dtype: DType | undefined;
-
-  /** Not for use outside the binding: tensors are made by the functions of tensor/create.ts and by operators. */
-  constructor(id: TensorId) {
-    this.id = id;
-  }
 
   /** Sides, outermost first; `[]` for a scalar. */
   get shape(): readonly number[] {
@@ -93,20 +85,24 @@ export class Tensor implements Disposable {
   /** A copy of the elements in C order (last dimension fastest), in the typed array of the dtype. */
   toTypedArray(): TensorArray {
     const dtype = this.dtype;
-    if (dtype === 'float16' || dtype === 'bfloat16') {
-      using single = this.to('float32');
-      return single.toTypedArray();
-    }
+    if (dtype === 'float16') return float32FromFloat16(this.#halves());
+    if (dtype === 'bfloat16') return float32FromBfloat16(this.#halves());
     const array = arrayFor(dtype, this.length);
     native.readBytes(this.id, array);
     return array;
   }
 
+  #halves(): Uint16Array {
+    const bits = new Uint16Array(this.length);
+    native.readBytes(this.id, bits);
+    return bits;
+  }
+
   /** The elements as float32, whatever the dtype. */
   toFloat32Array(): Float32Array {
-    if (this.dtype === 'float32') return this.toTypedArray() as Float32Array;
-    using single = this.to('float32');
-    return single.toTypedArray() as Float32Array;
+    const array = this.toTypedArray();
+    if (array instanceof Float32Array) return array;
+    return array instanceof BigInt64Array ? Float32Array.from(array, Number) : new Float32Array(array);
   }
 
   /** The elements as plain numbers in C order, whatever the dtype. */
@@ -117,26 +113,9 @@ export class Tensor implements Disposable {
 
   /** The raw bytes in C order, little endian: what checkpoint files hold. */
   toBytes(): Uint8Array {
-    const bytes = new Uint8Array(this.length * itemBytes(this.dtype));
+    const bytes = new Uint8Array(this.length * itemSize(this.dtype));
     native.readBytes(this.id, bytes);
     return bytes;
-  }
-
-  /** The same elements with another dtype or on another device; this tensor itself where nothing changes. */
-  to(target: DType | { dtype?: DType; device?: Device; memoryFormat?: MemoryFormat }): Tensor {
-    const { dtype, device, memoryFormat } = typeof target === 'string' ? { dtype: target } : target;
-    if (device) ensureDevice(device);
-    return callTensorOp(
-      'aten::to.dtype_layout',
-      this,
-      dtype ?? this.dtype,
-      undefined,
-      device ?? this.device,
-      undefined,
-      false,
-      false,
-      memoryFormat,
-    );
   }
 
   /** The gradient that backward() added up here, or undefined. */
@@ -167,16 +146,7 @@ export class Tensor implements Disposable {
     native.backward([this.id], gradient ? [gradient.id] : undefined, retainGraph, createGraph);
   }
 
-  /** Frees the memory now; using the tensor afterwards is an Error. */
-  dispose(): void {
-    dispose(this);
-  }
-
-  [Symbol.dispose](): void {
-    dispose(this);
-  }
-
-  toString(): string {
+  override toString(): string {
     return `Tensor[${this.shape.join(', ')}] ${this.dtype} ${this.device}`;
   }
 
@@ -185,10 +155,6 @@ export class Tensor implements Disposable {
     const shown = this.length <= 64 ? ` ${this.toTypedArray().join(', ')}` : '';
     return `${this.toString()}${shown}`;
   }
-}
-
-function itemBytes(dtype: DType): number {
-  return dtype === 'float16' || dtype === 'bfloat16' ? 2 : arrayFor(dtype, 0).BYTES_PER_ELEMENT;
 }
 
 function arrayFor(dtype: Exclude<DType, 'float16' | 'bfloat16'>, length: number): TensorArray {

@@ -1,7 +1,7 @@
 // Keys that the heads of mmdetection 1.x share.
+import type { ConfigPart } from '../dialect.js';
 import type { Section } from './section.js';
 import type { Norm } from './translate-backbone.js';
-import type { ConfigPart } from './translate-model.js';
 
 /** Classes without the background, which mmdetection 1.x counts as the first one. */
 export function readClasses(head: Section): number {

@@ -1,11 +1,9 @@
 // The network of an mmdetection 1.x config as the model part of ours: RetinaNet, Faster R-CNN and Mask R-CNN on SpineNet or
 // on a ResNet with FPN. Names and defaults are those of mmdetection 1.1 and SpineNet-Pytorch.
+import type { ConfigPart } from '../dialect.js';
 import type { Section } from './section.js';
 import { translateRcnn } from './translate-rcnn.js';
 import { translateRetinaNet } from './translate-retinanet.js';
-
-/** A part of a config of ours, before its own schema checks it. */
-export type ConfigPart = Readonly<Record<string, unknown>>;
 
 /** @param config the whole file: train_cfg and test_cfg have options of the heads */
 export function translateModel(config: Section): ConfigPart {

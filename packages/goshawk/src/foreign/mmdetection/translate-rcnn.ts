@@ -1,8 +1,8 @@
 // Two-stage detectors of mmdetection 1.x: RPN, box head and mask head, with what train_cfg and test_cfg say of them.
+import type { ConfigPart } from '../dialect.js';
 import { normPart, readBestClaims, readClasses, readInputChannels, readNms, readUnitTargets } from './heads.js';
 import type { Section } from './section.js';
 import { readFeatures, readNorm } from './translate-backbone.js';
-import type { ConfigPart } from './translate-model.js';
 
 export function translateRcnn(
   model: Section,
