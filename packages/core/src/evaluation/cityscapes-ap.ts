@@ -79,7 +79,7 @@ function averagePrecision(pictures: readonly CityscapesPairs[], overlap: number,
         continue;
       }
       // The best of several is right, the others are wrong.
-      const best = Math.max(...scores);
+      const best = scores.reduce((most, score) => Math.max(most, score));
       const place = scores.indexOf(best);
       for (const [i, score] of scores.entries()) ranked.push({ score, isRight: i === place });
     }

@@ -24,7 +24,7 @@ export function formatVocTable(evaluations: readonly VocEvaluation[]): string {
       ...evaluations.map(({ map }) => figure(map)),
     ],
   ];
-  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)));
+  const widths = rows[0]!.map((_, c) => rows.reduce((widest, row) => Math.max(widest, row[c]!.length), 0));
   return rows
     .map((row) => row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  '))
     .join('\n');

@@ -62,7 +62,8 @@ export class DataIssueList {
 
   /** Takes over the issues of another file. */
   append(other: DataIssueList): void {
-    this.issues.push(...other.issues);
+    // One by one: a file can have more issues than a call may have arguments.
+    for (const issue of other.issues) this.issues.push(issue);
   }
 
   /** @throws InputError with the first error's message and the number of the others, if there is any error. */

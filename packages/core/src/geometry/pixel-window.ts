@@ -71,7 +71,10 @@ type Span = readonly [low: number, high: number];
 function startOver(spans: readonly Span[], length: number, whole: number, random: Random): number {
   const last = whole - length;
   if (spans.length === 0) return random.integer(last + 1);
-  const all: Span = [Math.min(...spans.map((span) => span[0])), Math.max(...spans.map((span) => span[1]))];
+  const all = spans.reduce<Span>(
+    (around, span) => [Math.min(around[0], span[0]), Math.max(around[1], span[1])],
+    spans[0]!,
+  );
   const [low, high] = all[1] - all[0] <= length ? all : spans[random.integer(spans.length)]!;
   // Beginnings between these two hold the span, or lie in it.
   const ends = [high - length, low].map((end) => Math.min(Math.max(end, 0), last));

@@ -23,7 +23,7 @@ export async function runDataCheck(file: string, options: DataCheckCommandOption
     const { dataset } = checkedFile.read;
     counts = `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`;
     if (options.images !== undefined) {
-      issues.push(...(await checkImages(file, options.images, dataset.images)));
+      for (const issue of await checkImages(file, options.images, dataset.images)) issues.push(issue);
       pictures = dataset.images.length;
     }
   }

@@ -108,7 +108,9 @@ function moduleTable(total: ModuleComplexity, depth: number): string {
   };
   walk(total, 0);
   const head = ['module', 'parameters', 'learning', 'mult-adds', 'FLOPs', 'share'];
-  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
+  const widths = head.map((name, column) =>
+    rows.reduce((widest, row) => Math.max(widest, row[column]!.length), name.length),
+  );
   return formatTable(
     [head, ...rows].map((row) => row.map((cell, column) => (column === 0 ? cell : cell.padStart(widths[column]!)))),
   );

@@ -63,7 +63,7 @@ export async function runPredict(
       const [found = []] = predictor.predict([image]);
       const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
       records.push({ id: index + 1, fileName, width: image.width, height: image.height });
-      all.push(...kept.map((detection) => ({ ...detection, imageId: index + 1 })));
+      for (const detection of kept) all.push({ ...detection, imageId: index + 1 });
       const drawn = drawDetections(
         image,
         kept.map((detection) => withSureKeypoints(detection, keypointThreshold)),

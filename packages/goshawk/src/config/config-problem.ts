@@ -39,6 +39,8 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown, origin: ConfigOr
   const where = place(path, origin);
   if (issue.code === 'custom') return `${where}: ${issue.message}`;
   const got = valueAt(value, path);
+  if (issue.code === 'too_big' && typeof got === 'string')
+    return `${where}: has ${got.length} characters: take at most ${issue.maximum}`;
   const expected = expectedAt(path, value);
   if (got === undefined) return `${where}: missing: add it (expected ${expected})`;
   return `${where}: got ${show(got)}: expected ${expected}`;

@@ -2,13 +2,15 @@
 // into docs/config.md.
 import { describeNode, type SchemaNode, schemaTree } from './schema-node.js';
 
-/** One table for each group of keys, in the schema's order. */
+/** Tables of keys, in the schema's order: one for each group, and where kinds of a group differ one for each kind. */
 export function configReference(): string {
-  const sections = Object.entries(schemaTree().properties ?? {}).flatMap(([key, node]) => groups(key, node));
+  const sections = Object.entries(schemaTree().properties ?? {}).flatMap(([key, node]) =>
+    tables([{ path: key, node }]),
+  );
   return sections.map(({ title, rows }) => [`### ${title}`, '', ...formatRows(rows)].join('\n')).join('\n\n');
 }
 
-interface Group {
+interface Table {
   readonly title: string;
   readonly rows: readonly Row[];
 }
@@ -20,36 +22,75 @@ interface Row {
   readonly description: string;
 }
 
-/** A group and the groups in it. Kinds of the same thing (optimizers) have a table each. */
-function groups(path: string, node: SchemaNode): Group[] {
-  const options = node.oneOf ?? [node];
-  const kinds = options.map((option) => ({ option, kind: option.properties?.type?.const }));
-  // What all kinds share is told once: models differ by a head only.
-  const shared = kinds.length > 1 && path === 'model';
-  const merged = shared ? [{ option: mergeKinds(options), kind: kinds.map(({ kind }) => kind).join(', ') }] : kinds;
-  return merged.flatMap(({ option, kind }) => {
-    const entries = Object.entries(option.properties ?? {});
-    const plain = entries.filter(([, child]) => !isGroup(child));
-    const nested = entries.filter(([, child]) => isGroup(child));
-    const title = kinds.length > 1 && !shared ? `${path} (type: ${kind})` : path;
-    const rows = plain.map(([key, child]) => rowOf(key, child, option.required ?? []));
-    const own = rows.length > 0 ? [{ title, rows }] : [];
-    return [...own, ...nested.flatMap(([key, child]) => groups(`${path}.${key}`, child))];
+/** A group as one kind of what holds it has it: models of every kind have anchors, but not the same keys in them. */
+interface Variant {
+  readonly path: string;
+  readonly node: SchemaNode;
+  /** The kind, such as `mask_rcnn`; absent where what holds it does not come in kinds. */
+  readonly kind?: string;
+}
+
+/**
+ * The tables of one group, which several kinds of what holds it have in the same form or each in its own; then of the groups
+ * in it.
+ * @param allKinds how many kinds of what holds it there are
+ */
+function tables(variants: readonly Variant[], allKinds = 0): Table[] {
+  const forms = groupBy(variants, ({ node }) => JSON.stringify(node));
+  return forms.flatMap((same) => {
+    const { path, node } = same[0]!;
+    const kinds = same.flatMap(({ kind }) => kind ?? []);
+    const title = kinds.length < allKinds ? `${path} of ${kinds.join(', ')}` : path;
+    const options = node.oneOf ?? [node];
+    const own = options.flatMap((option) =>
+      tableOf(options.length > 1 ? `${title} (type: ${kindOf(option)})` : title, option),
+    );
+    const inner = options.flatMap((option) =>
+      groupsOf(option).map(([key, child]) => ({
+        path: `${path}.${key}`,
+        node: child,
+        ...(options.length > 1 && { kind: kindOf(option) }),
+      })),
+    );
+    return [
+      ...own,
+      ...groupBy(inner, (variant) => variant.path).flatMap((group) =>
+        tables(group, options.length > 1 ? options.length : 0),
+      ),
+    ];
   });
 }
 
-function mergeKinds(options: readonly SchemaNode[]): SchemaNode {
-  const properties = Object.assign({}, ...options.map((option) => option.properties ?? {})) as Record<
-    string,
-    SchemaNode
-  >;
-  const kinds = options.map((option) => option.properties?.type?.const);
-  properties.type = { type: 'string', enum: kinds, description: properties.type?.description };
-  return { properties, required: options[0]?.required };
+function tableOf(title: string, node: SchemaNode): Table[] {
+  const entries = Object.entries(node.properties ?? {}).filter(([, child]) => !isGroup(child));
+  return entries.length === 0
+    ? []
+    : [{ title, rows: entries.map(([key, child]) => rowOf(key, child, node.required ?? [])) }];
+}
+
+function groupsOf(node: SchemaNode): (readonly [string, SchemaNode])[] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+    if (isGroup(child)) return [[key, child] as const];
+    // A list of groups: what stands in each.
+    return child.items !== undefined && isGroup(child.items) ? [[`${key}[]`, child.items] as const] : [];
+  });
 }
 
 function isGroup(node: SchemaNode): boolean {
   return node.properties !== undefined || node.oneOf !== undefined;
+}
+
+const kindOf = (option: SchemaNode): string => String(option.properties?.type?.const);
+
+function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [value]);
+    else group.push(value);
+  }
+  return [...groups.values()];
 }
 
 function rowOf(key: string, node: SchemaNode, required: readonly string[]): Row {
@@ -59,6 +100,7 @@ function rowOf(key: string, node: SchemaNode, required: readonly string[]): Row 
 
 function showDefault(value: unknown): string {
   if (value === 1 / 255) return '1/255';
+  if (value === 1 / 9) return '1/9';
   return typeof value === 'string' ? value : JSON.stringify(value).replaceAll(',', ', ');
 }
 

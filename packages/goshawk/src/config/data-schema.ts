@@ -2,6 +2,7 @@
 // `preprocess` are torchvision's (models/detection/transform.py); it has the shape of core's `Preprocess`.
 import type { Preprocess, ResizeKernel, SizeRule } from '@goshawk/core';
 import { z } from 'zod';
+import { pixels } from './bounds.js';
 import { splitSchema } from './split-schema.js';
 
 const sizeRules = [
@@ -16,26 +17,25 @@ const kernels = ['torch', 'opencv', 'pil'] as const satisfies readonly ResizeKer
 
 const aspectCroppingSchema = z
   .strictObject({
-    low: z.number().positive().max(1).default(0.5).describe('Smallest width / height that is left.'),
-    high: z.number().min(1).default(2).describe('Largest width / height that is left.'),
+    low: z.number().min(0.01).max(1).default(0.5).describe('Smallest width / height that is left.'),
+    high: z.number().min(1).max(100).default(2).describe('Largest width / height that is left.'),
   })
   .describe('Training crops pictures that are longer or wider than these, keeping an object; absent: none.');
 
 const jitterSchema = z
   .strictObject({
-    size: z
-      .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
-      .describe('Height and width of every training picture, in pixels.'),
-    minScale: z.number().positive().max(100).default(0.5).describe('Smallest factor of the size.'),
-    maxScale: z.number().positive().max(100).default(2).describe('Largest factor of the size.'),
+    size: z.tuple([pixels(), pixels()]).describe('Height and width of every training picture, in pixels.'),
+    minScale: z.number().min(0.01).max(100).default(0.5).describe('Smallest factor of the size.'),
+    maxScale: z.number().min(0.01).max(100).default(2).describe('Largest factor of the size.'),
   })
   .refine(({ minScale, maxScale }) => minScale <= maxScale, 'minScale is above maxScale: exchange them')
   .describe(
     'Training scales each picture to a random multiple of the size it would just fit, then crops or pads it to the size; replaces preprocess.resize there. Absent: no.',
   );
 
-const threeNumbers = () => z.tuple([z.number(), z.number(), z.number()]);
-const threePositive = () => z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]);
+/** A value of a channel: grey levels of 16 bits, and room for other scales. */
+const level = () => z.number().min(-1e6).max(1e6);
+const spread = () => z.number().min(1e-6).max(1e6);
 
 const resizeSchema = z.strictObject({
   rule: z
@@ -46,18 +46,14 @@ const resizeSchema = z.strictObject({
     .enum(kernels)
     .default('torch')
     .describe("Whose bilinear filter resizes: torch's in float, OpenCV's or PIL's in bytes."),
-  minSize: z.int().min(1).max(16384).default(800).describe('Length of the short side in pixels.'),
-  maxSize: z.int().min(1).max(16384).default(1333).describe('The long side is at most this, in pixels.'),
+  minSize: pixels().default(800).describe('Length of the short side in pixels.'),
+  maxSize: pixels().default(1333).describe('The long side is at most this, in pixels.'),
   trainMinSizes: z
-    .array(z.int().min(1).max(16384))
+    .array(pixels())
+    .max(256)
     .default([])
     .describe('Lengths of the short side of which training draws one for each picture; empty: minSize.'),
-  trainMaxSize: z
-    .int()
-    .min(1)
-    .max(16384)
-    .optional()
-    .describe('The long side is at most this in training, in pixels; absent: maxSize.'),
+  trainMaxSize: pixels().optional().describe('The long side is at most this in training, in pixels; absent: maxSize.'),
 });
 
 export const preprocessSchema = z
@@ -66,20 +62,27 @@ export const preprocessSchema = z
     channels: z.enum(['rgb', 'bgr']).default('rgb').describe('Order of the channels; mean and std are in this order.'),
     valueScale: z
       .number()
-      .positive()
+      .min(1e-6)
+      .max(1000)
       .default(1 / 255)
       .describe(
         'Network value = (grey level 0..255 * valueScale - mean) / std; 1/255, or 1 where mean is in grey levels.',
       ),
-    mean: threeNumbers().default([0.485, 0.456, 0.406]).describe("Subtracted from each channel; ImageNet's."),
-    std: threePositive().default([0.229, 0.224, 0.225]).describe("Each channel is divided by it; ImageNet's."),
+    mean: z
+      .tuple([level(), level(), level()])
+      .default([0.485, 0.456, 0.406])
+      .describe("Subtracted from each channel; ImageNet's."),
+    std: z
+      .tuple([spread(), spread(), spread()])
+      .default([0.229, 0.224, 0.225])
+      .describe("Each channel is divided by it; ImageNet's."),
     padMultiple: z
       .int()
       .min(1)
       .max(1024)
       .default(32)
       .describe('A batch is padded right and below to a multiple of this.'),
-    padValue: z.number().default(0).describe('The value in the padding, after normalisation.'),
+    padValue: level().default(0).describe('The value in the padding, after normalisation.'),
   })
   .prefault({});
 

@@ -1,23 +1,21 @@
 // Evaluation and prediction beyond a single pass of the network. The keys of `augment` follow Detectron's BBOX_AUG, MASK_AUG
 // and KPS_AUG (TEST in its config), their defaults too.
 import { z } from 'zod';
+import { pixels } from './bounds.js';
 
 const transformKeys = {
   enabled: z.boolean().default(false).describe('Whether there is more than the picture as it is.'),
   flip: z.boolean().default(false).describe('Also the mirrored picture.'),
   scales: z
-    .array(z.int().min(1).max(16384))
+    .array(pixels())
+    .max(64)
     .default([])
     .describe('Also the picture with a short side of each of these lengths, in pixels.'),
-  maxSize: z
-    .int()
-    .min(1)
-    .max(16384)
-    .default(4000)
-    .describe('The long side at these scales is at most this, in pixels.'),
+  maxSize: pixels().default(4000).describe('The long side at these scales is at most this, in pixels.'),
   scaleFlip: z.boolean().default(false).describe('Each scale also mirrored.'),
   aspectRatios: z
     .array(z.number().min(0.1).max(10))
+    .max(64)
     .default([])
     .describe('Also the picture made wider by each of these factors, at its own scale.'),
   aspectRatioFlip: z.boolean().default(false).describe('Each of them also mirrored.'),
@@ -27,10 +25,11 @@ const transformKeys = {
     .describe('Leave out smaller scales for small objects and larger scales for large ones.'),
 };
 
+/** Square image pixels; COCO's own largest area is 1e10. */
+const area = () => z.number().min(0).max(1e10);
+
 const areaThreshold = () =>
-  z
-    .number()
-    .min(0)
+  area()
     .default(180 ** 2)
     .describe('Objects from this area on, in square image pixels, are large where sizeDependent is set.');
 
@@ -47,9 +46,7 @@ const boxAugmentSchema = z
       .enum(['union', 'average', 'identity'])
       .default('union')
       .describe('The same for the corners of the boxes; union goes with union.'),
-    smallArea: z
-      .number()
-      .min(0)
+    smallArea: area()
       .default(50 ** 2)
       .describe('Boxes below this area, in square image pixels, are small where sizeDependent is set.'),
     largeArea: areaThreshold(),

@@ -78,11 +78,11 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem(`${minimal}train:\n  optimizer: {lr: -1}\n`),
-      'config.yaml:3: train.optimizer.lr: got -1: expected a number above 0',
+      'config.yaml:3: train.optimizer.lr: got -1: expected a number above 0 and at most 1000',
     );
     assert.equal(
       problem(`${minimal}train: {optimizer: {lr: .inf}}\n`),
-      'config.yaml:2: train.optimizer.lr: got Infinity: expected a number above 0',
+      'config.yaml:2: train.optimizer.lr: got Infinity: expected a number above 0 and at most 1000',
     );
     assert.equal(
       problem('model: {type: mask_rcnn, backbone: {depth: 20}}'),
@@ -90,7 +90,7 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem('model: {type: mask_rcnn, classes: all}'),
-      "config.yaml:1: model.classes: got 'all': expected a whole number of at least 1 or from-data",
+      "config.yaml:1: model.classes: got 'all': expected a whole number from 1 to 100000 or from-data",
     );
     assert.equal(
       problem('model: {type: yolo}'),
@@ -150,7 +150,7 @@ describe('a mistake in a config is one line that says', () => {
   test('how many more there are', () => {
     assert.equal(
       problem(`${minimal}train: {batchSize: 0, iterations: 0, seed: -1}`),
-      'config.yaml:2: train.iterations: got 0: expected a whole number of at least 1 (and 2 more problems)',
+      'config.yaml:2: train.iterations: got 0: expected a whole number from 1 to 10000000 (and 2 more problems)',
     );
   });
 
@@ -158,7 +158,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem(''), 'config.yaml: is empty: start from a file in configs/');
     assert.equal(problem('[1, 2]'), 'config.yaml: got a list, expected keys such as model and train: is it a config?');
     assert.match(problem('model: {type: mask_rcnn\ntrain: 3'), /^config\.yaml:\d+: not valid YAML: /);
-    assert.match(problem('model: 1\nmodel: 2\n'), /^config\.yaml:2: not valid YAML: map keys must be unique$/);
+    assert.match(problem('model: 1\nmodel: 2\n'), /^config\.yaml:2: not valid YAML: model is given twice: correct it$/);
     assert.match(problem('['.repeat(100_000)), /^config\.yaml.*: not valid YAML: /);
     const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]'];
     for (let i = 0; i < 9; i++) {

@@ -1,11 +1,11 @@
 // From a config's text to a checked value with every default, or to one line that says what is wrong and where.
 import { readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
-import { LineCounter, parseDocument } from 'yaml';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
 import { type RunConfig, runConfigSchema } from './run-config.js';
 import { isRecord } from './schema-node.js';
 import { applySetOption, parseSetOption } from './set-option.js';
+import { readYaml } from './yaml-document.js';
 
 /** Where a config was read from, for messages and records. */
 export interface ConfigSource {
@@ -17,6 +17,8 @@ export interface ConfigSource {
 
 /** No config of a person is that long; what is was meant for something else. */
 const maximumBytes = 4 * 1024 * 1024;
+/** Lines and entries of lists. The longest of published configs has some 300, a list of classes up to 13,000. */
+const maximumEntries = 30_000;
 
 /**
  * Reads a YAML (or JSON) config file and applies `--set` options in their order.
@@ -39,17 +41,14 @@ export function parseConfig(
 ): RunConfig {
   const { file } = options;
   const sets = (options.sets ?? []).map(parseSetOption);
-  const lines = new LineCounter();
   let value: unknown;
-  let document: ConfigOrigin['document'];
+  let origin: ConfigOrigin;
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-    const error = document.errors[0];
-    if (error !== undefined) {
-      const line = lines.linePos(error.pos[0]).line;
-      throw new InputError('config-invalid', `${file}:${line}: not valid YAML: ${lowerFirst(error.message)}`);
-    }
+    const { document, lines, error } = readYaml(text);
+    if (error !== undefined)
+      throw new InputError('config-invalid', `${file}:${error.line}: not valid YAML: ${error.message}: correct it`);
     value = document.toJS();
+    origin = { file, document, lines, sets };
   } catch (error) {
     if (error instanceof InputError) throw error;
     // The YAML reader refuses alias bombs and runs out of stack on absurd nesting.
@@ -67,7 +66,7 @@ export function parseConfig(
     );
   }
   for (const set of sets) value = applySetOption(value, set);
-  return check(value, { file, document, lines, sets });
+  return check(value, origin);
 }
 
 /**
@@ -103,11 +102,26 @@ export function readConfigText(file: string): string {
       `${file}: has ${bytes.length} bytes, a config at most ${maximumBytes}: is it one?`,
     );
   }
+  let text: string;
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new InputError('config-invalid', `${file}: is not text in UTF-8: is it a config?`);
   }
+  const entries = countEntries(bytes);
+  if (entries > maximumEntries) {
+    throw new InputError(
+      'config-invalid',
+      `${file}: has ${entries} lines and entries, a config at most ${maximumEntries}: is it one?`,
+    );
+  }
+  return text;
+}
+
+function countEntries(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes) if (byte === 0x2c || byte === 0x0a) count++;
+  return count;
 }
 
 function lowerFirst(message: string): string {

@@ -21,6 +21,8 @@ export interface SchemaNode {
   readonly exclusiveMinimum?: number;
   readonly exclusiveMaximum?: number;
   readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly maxLength?: number;
   readonly pattern?: string;
 }
 
@@ -120,7 +122,8 @@ function describeRange(node: SchemaNode): string {
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
   const low = minimum !== undefined ? `of at least ${minimum}` : undefined;
   const above = node.exclusiveMinimum !== undefined ? `above ${node.exclusiveMinimum}` : undefined;
-  const high = maximum !== undefined ? `of at most ${maximum}` : undefined;
+  const isBetween = minimum !== undefined || node.exclusiveMinimum !== undefined;
+  const high = maximum !== undefined ? `${isBetween ? '' : 'of '}at most ${maximum}` : undefined;
   const below = node.exclusiveMaximum !== undefined ? `below ${node.exclusiveMaximum}` : undefined;
   const parts = [low ?? above, high ?? below].filter((part) => part !== undefined);
   return parts.length === 0 ? '' : ` ${parts.join(' and ')}`;
@@ -128,11 +131,16 @@ function describeRange(node: SchemaNode): string {
 
 function describeList(node: SchemaNode): string {
   if (node.prefixItems !== undefined) return `a list of ${node.prefixItems.length} numbers`;
-  const least = node.minItems === undefined ? '' : `${node.minItems} or more `;
+  const least = describeLength(node);
   const { items } = node;
   if (items?.type === 'array') return `a list of ${least}lists of numbers`;
   const kinds: Readonly<Record<string, string>> = { integer: 'whole numbers', string: 'texts' };
   return `a list of ${least}${kinds[items?.type ?? ''] ?? 'numbers'}`;
+}
+
+function describeLength({ minItems, maxItems }: SchemaNode): string {
+  if (maxItems === undefined) return minItems === undefined ? '' : `${minItems} or more `;
+  return minItems === undefined ? `up to ${maxItems} ` : `${minItems} to ${maxItems} `;
 }
 
 function joinWords(words: readonly string[]): string {

@@ -1,7 +1,7 @@
 // `--set a.b=c`: one value of a config, given on the command line.
 import { InputError } from '@goshawk/core';
-import { parseDocument } from 'yaml';
 import { type ConfigPath, isRecord } from './schema-node.js';
+import { readYaml } from './yaml-document.js';
 
 export interface SetOption {
   /** As it was typed. */
@@ -28,10 +28,9 @@ export function parseSetOption(text: string): SetOption {
   if (path.some((part) => part === '' || part === '__proto__')) {
     throw new InputError('usage', `--set ${text}: a part of the key is empty: write it as in train.optimizer.lr`);
   }
-  const document = parseDocument(text.slice(equals + 1));
-  const error = document.errors[0];
+  const { document, error } = readYaml(text.slice(equals + 1));
   if (error !== undefined) {
-    throw new InputError('usage', `--set ${text}: the value is not valid YAML (${firstLine(error.message)}): quote it`);
+    throw new InputError('usage', `--set ${text}: the value is not valid YAML (${error.message}): quote it`);
   }
   try {
     // One value has nothing to refer to but itself.
@@ -65,8 +64,4 @@ function setAt(value: unknown, path: ConfigPath, option: SetOption): unknown {
   const { [key]: old, ...others } = (value ?? {}) as Record<string | number, unknown>;
   const changed = setAt(old, rest, option);
   return rest.length === 0 && changed === null ? others : { ...others, [key]: changed };
-}
-
-function firstLine(message: string): string {
-  return message.split('\n')[0]!.replace(/ at line .*$/, '');
 }

@@ -1,13 +1,12 @@
 // One data set of a config: where its annotations and pictures are.
 import { z } from 'zod';
+import { boxCount, filePath, nameText } from './bounds.js';
 
 export const splitSchema = z.strictObject({
-  annotations: z
-    .string()
+  annotations: filePath()
     .min(1)
     .describe('COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/).'),
-  images: z
-    .string()
+  images: filePath()
     .min(1)
     .optional()
     .describe('Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes.'),
@@ -15,20 +14,19 @@ export const splitSchema = z.strictObject({
     .enum(['coco', 'voc', 'cityscapes'])
     .optional()
     .describe('What annotations is; absent: told by what is there.'),
-  set: z
-    .string()
-    .min(1)
+  set: nameText()
     .optional()
     .describe('VOC: the list in ImageSets/Main, such as train; Cityscapes: the folder of gtFine. COCO has none.'),
   classes: z
-    .array(z.string().min(1))
+    .array(nameText())
     .min(1)
+    .max(100_000)
     .optional()
     .describe(
       "VOC: class names in order; absent: data.train's, which are VOC's 20 or the names in its folder, sorted.",
     ),
-  proposals: z.string().min(1).optional().describe('File of stored proposals, for models whose proposals are stored.'),
-  proposalLimit: z.int().min(1).optional().describe('Only the first so many stored proposals of each picture.'),
+  proposals: filePath().min(1).optional().describe('File of stored proposals, for models whose proposals are stored.'),
+  proposalLimit: boxCount().optional().describe('Only the first so many stored proposals of each picture.'),
   proposalCrowdShare: z
     .number()
     .min(0)
@@ -37,7 +35,12 @@ export const splitSchema = z.strictObject({
     .describe(
       'Stored proposals of which more than this share lies in one crowd region are left out: they are neither objects nor background. Absent: none.',
     ),
-  limit: z.int().min(1).optional().describe('Only the first so many images: to see whether a model overfits a few.'),
+  limit: z
+    .int()
+    .min(1)
+    .max(100_000_000)
+    .optional()
+    .describe('Only the first so many images: to see whether a model overfits a few.'),
 });
 
 export type DataSplitConfig = z.output<typeof splitSchema>;

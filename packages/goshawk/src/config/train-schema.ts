@@ -1,30 +1,24 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
+import { epsilon, factor, iterations } from './bounds.js';
+
+/** Factor of a weight that is taken away; published trainings have up to 0.1. */
+const decay = () => z.number().min(0).max(100);
 
 /** Rules for kinds of parameters, for the optimizers that add the decay to the gradient. */
 const parameterKinds = {
-  biasLrFactor: z
-    .number()
-    .positive()
+  biasLrFactor: factor()
     .default(1)
     .describe("Learning rate of biases, as a multiple of lr; a norm's weight and bias are no biases. Caffe's is 2."),
-  biasWeightDecay: z.number().min(0).optional().describe("Biases' own decay; absent: weightDecay."),
-  normWeightDecay: z
-    .number()
-    .min(0)
-    .optional()
-    .describe("The decay of norms' weights and biases; absent: weightDecay."),
+  biasWeightDecay: decay().optional().describe("Biases' own decay; absent: weightDecay."),
+  normWeightDecay: decay().optional().describe("The decay of norms' weights and biases; absent: weightDecay."),
 };
 
 const sgdSchema = z.strictObject({
   type: z.literal('sgd').default('sgd').describe('Stochastic gradient descent.'),
-  lr: z
-    .number()
-    .positive()
-    .default(0.0025)
-    .describe('Learning rate after the warm-up; 0.02 for 16 images, in proportion.'),
+  lr: factor().default(0.0025).describe('Learning rate after the warm-up; 0.02 for 16 images, in proportion.'),
   momentum: z.number().min(0).lt(1).default(0.9).describe('Share of the last step kept in the next.'),
-  weightDecay: z.number().min(0).default(1e-4).describe('Factor of the weights that is added to their gradient.'),
+  weightDecay: decay().default(1e-4).describe('Factor of the weights that is added to their gradient.'),
   nesterov: z.boolean().default(false).describe("Nesterov's form of the momentum."),
   ...parameterKinds,
 });
@@ -34,31 +28,27 @@ const adamMoments = {
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .default([0.9, 0.999])
     .describe('Decay of the running means of the gradient and of its square.'),
-  eps: z.number().positive().default(1e-8).describe('Added to the denominator.'),
+  eps: epsilon().default(1e-8).describe('Added to the denominator.'),
 };
 
 const adamSchema = z.strictObject({
   type: z.literal('adam').describe('Adam whose weight decay is part of the gradient.'),
-  lr: z.number().positive().default(1e-4).describe('Learning rate after the warm-up.'),
+  lr: factor().default(1e-4).describe('Learning rate after the warm-up.'),
   ...adamMoments,
-  weightDecay: z.number().min(0).default(1e-4).describe('Factor of the weights that is added to their gradient.'),
+  weightDecay: decay().default(1e-4).describe('Factor of the weights that is added to their gradient.'),
   ...parameterKinds,
 });
 
 const adamwSchema = z.strictObject({
   type: z.literal('adamw').describe('Adam with decoupled weight decay.'),
-  lr: z.number().positive().default(1e-4).describe('Learning rate after the warm-up.'),
+  lr: factor().default(1e-4).describe('Learning rate after the warm-up.'),
   ...adamMoments,
-  weightDecay: z
-    .number()
-    .min(0)
-    .default(1e-4)
-    .describe('Share of the weights that a step of learning rate 1 takes away.'),
+  weightDecay: decay().default(1e-4).describe('Share of the weights that a step of learning rate 1 takes away.'),
 });
 
 const scheduleSchema = z
   .strictObject({
-    warmupIterations: z.int().min(0).default(1000).describe('The learning rate rises over this many iterations.'),
+    warmupIterations: iterations(0).default(1000).describe('The learning rate rises over this many iterations.'),
     warmupFactor: z.number().positive().max(1).default(1e-3).describe('Share of the learning rate at iteration 0.'),
     warmup: z
       .enum(['linear', 'constant', 'exponential'])
@@ -67,7 +57,8 @@ const scheduleSchema = z
         'linear rises evenly; exponential by the same factor each iteration; constant stays at warmupFactor until the warm-up ends.',
       ),
     steps: z
-      .array(z.int().min(1))
+      .array(iterations())
+      .max(1000)
       .default([])
       .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'must rise: sort the steps')
       .describe('Iterations (or epochs, see stepUnit) after which the learning rate is multiplied by gamma.'),
@@ -81,10 +72,11 @@ const scheduleSchema = z
 
 export const trainSchema = z
   .strictObject({
-    iterations: z.int().min(1).default(10000).describe('Number of optimizer steps.'),
+    iterations: iterations().default(10000).describe('Number of optimizer steps.'),
     epochs: z
       .int()
       .min(1)
+      .max(100_000)
       .optional()
       .describe('Instead of iterations: how often every picture is shown; absent: iterations counts.'),
     batchSize: z.int().min(1).max(4096).default(2).describe('Images of one forward and backward pass.'),
@@ -124,19 +116,20 @@ export const trainSchema = z
       .describe(
         "Scale SGD's momentum with the learning rate where that changes by more than a tenth, as Detectron does; for slow warm-ups.",
       ),
-    clipGradNorm: z.number().positive().optional().describe('Gradients are scaled down to this norm; absent: never.'),
-    evaluateEvery: z
-      .int()
-      .min(0)
+    clipGradNorm: z
+      .number()
+      .positive()
+      .max(1e6)
+      .optional()
+      .describe('Gradients are scaled down to this norm; absent: never.'),
+    evaluateEvery: iterations(0)
       .default(0)
       .describe('Evaluate on data.val every so many iterations; 0: at the end only.'),
-    checkpointEvery: z
-      .int()
-      .min(1)
+    checkpointEvery: iterations()
       .default(1000)
       .describe('Write a checkpoint every so many iterations, and at the end.'),
-    keepCheckpoints: z.int().min(1).default(2).describe('How many of the newest checkpoints are kept.'),
-    logEvery: z.int().min(1).default(20).describe('Write and show the metrics every so many iterations.'),
+    keepCheckpoints: z.int().min(1).max(1_000_000).default(2).describe('How many of the newest checkpoints are kept.'),
+    logEvery: iterations().default(20).describe('Write and show the metrics every so many iterations.'),
   })
   .prefault({});
 
@@ -144,7 +137,7 @@ export const runtimeSchema = z
   .strictObject({
     device: z
       .string()
-      .regex(/^(cpu|cuda(:\d+)?)$/)
+      .regex(/^(cpu|cuda(:\d{1,3})?)$/)
       .default('cpu')
       .describe('cpu, cuda or cuda:N.'),
     threads: z.int().min(0).max(1024).default(0).describe('Threads of the engine; 0: as many as there are processors.'),

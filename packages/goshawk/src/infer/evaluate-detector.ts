@@ -49,7 +49,7 @@ async function detectAll(predictor: Predictor, options: EvaluateOptions): Promis
   const detections: Detection[] = [];
   let done = 0;
   for await (const found of detectEach(predictor, options)) {
-    detections.push(...found);
+    for (const detection of found) detections.push(detection);
     done += 1;
     options.onProgress?.(done, options.dataset.samples.length);
   }

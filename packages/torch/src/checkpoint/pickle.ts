@@ -23,8 +23,11 @@ export interface UnpickleOptions {
 
 /** Opcodes in one pickle: bounds time and the values held (a checkpoint of 1,000 tensors has about 30,000). */
 const maxOperations = 16_000_000;
-/** Lists, dicts, sets and records: an empty Map takes some 200 bytes for its one opcode. */
-const maxContainers = 2_000_000;
+/**
+ * Lists, dicts, sets and records: an empty Map takes some 200 bytes for its one opcode. A tensor is nine of them and takes
+ * 90 bytes or more, so that long pickles may have one for every 16 bytes beyond the two million.
+ */
+const containersAllowed = (bytesRead: number): number => 2_000_000 + bytesRead / 16;
 /** Byte strings up to this length become text when they are dict keys. */
 const maxKeyBytes = 4096;
 
@@ -338,8 +341,8 @@ class PickleMachine {
   }
 
   private counted<T>(value: T): T {
-    if (value !== null && typeof value === 'object' && ++this.containers > maxContainers) {
-      throw this.error('too-large', `more than ${maxContainers} objects in one pickle: not a weights file`);
+    if (value !== null && typeof value === 'object' && ++this.containers > containersAllowed(this.at)) {
+      throw this.error('too-large', `${this.containers} objects in ${this.at} bytes of pickle: not a weights file`);
     }
     return value;
   }

@@ -54,7 +54,7 @@ export class ZipWriter {
   finish(): void {
     const entries = this.directory.length / 3;
     const start = this.position;
-    this.put(...this.directory);
+    for (const part of this.directory) this.put(part);
     const size = this.position - start;
     if (entries >= 0xffff || start >= maxUint32 || size >= maxUint32) this.put(...zip64End(entries, start, size));
     this.put(

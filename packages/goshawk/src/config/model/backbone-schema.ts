@@ -1,8 +1,10 @@
 // Backbones: what turns pixels into feature maps.
 import { z } from 'zod';
+import { filePath } from '../bounds.js';
 import { spinenetSchema } from './spinenet-schema.js';
 
-const count = () => z.int().min(1);
+/** Channels of the 3x3 convolutions in the first stage; the widest published ResNeXt has 32 groups of 48. */
+const WIDEST_STAGE = 8192;
 
 export const resnetSchema = z
   .strictObject({
@@ -17,8 +19,11 @@ export const resnetSchema = z
       .max(512)
       .default(64)
       .describe('Channels of the first layer; every later layer scales with it.'),
-    groups: count().default(1).describe('Groups of the 3x3 convolutions; 32 or 64 in ResNeXt.'),
-    widthPerGroup: count()
+    groups: z.int().min(1).max(1024).default(1).describe('Groups of the 3x3 convolutions; 32 or 64 in ResNeXt.'),
+    widthPerGroup: z
+      .int()
+      .min(1)
+      .max(4096)
       .optional()
       .describe('Channels of a group in the first stage; 8 in ResNeXt 32x8d. Absent: width.'),
     strideIn1x1: z
@@ -40,6 +45,7 @@ export const resnetSchema = z
     normEps: z
       .number()
       .min(0)
+      .max(1)
       .default(1e-5)
       .describe('Added to the variance. Torchvision published its first detectors (COCO_V1) with 0.'),
     frozenStages: z
@@ -48,11 +54,15 @@ export const resnetSchema = z
       .max(5)
       .default(2)
       .describe('How many of the stem and the four stages do not learn; torchvision calls 5 - this trainable_layers.'),
-    weights: z.string().optional().describe('A checkpoint file that the backbone starts from.'),
+    weights: filePath().optional().describe('A checkpoint file that the backbone starts from.'),
   })
   .refine((backbone) => backbone.norm !== 'group' || backbone.width % 32 === 0, {
     path: ['width'],
     message: 'group norm has 32 groups: take a width that is a multiple of 32',
+  })
+  .refine(({ groups, widthPerGroup, width }) => groups * (widthPerGroup ?? width) <= WIDEST_STAGE, {
+    path: ['groups'],
+    message: `times widthPerGroup is above ${WIDEST_STAGE}, the widest first stage: take fewer or narrower groups`,
   })
   .refine((backbone) => backbone.groups === 1 || backbone.depth >= 50, {
     path: ['groups'],

@@ -1,12 +1,15 @@
 // The box head: from proposals to classes and refined boxes.
 import { z } from 'zod';
-
-const fraction = () => z.number().min(0).max(1);
-const count = () => z.int().min(1);
+import { boxCount, channelCount, epsilon, factor, fraction, layerCount } from '../bounds.js';
 
 /** How features of a box are cut out; all heads on RoIs have these keys. */
 export const roiFeatureKeys = (poolSize: number) => ({
-  poolSize: count().default(poolSize).describe('Cells in each direction that the features of a box are pooled to.'),
+  poolSize: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(poolSize)
+    .describe('Cells in each direction that the features of a box are pooled to.'),
   pooling: z
     .enum(['align', 'pool', 'crop'])
     .default('align')
@@ -16,13 +19,14 @@ export const roiFeatureKeys = (poolSize: number) => ({
   samplingRatio: z
     .int()
     .min(0)
+    .max(32)
     .default(2)
     .describe('Samples of a RoIAlign cell in each direction; 0 adapts to the size.'),
 });
 
 /** Of the batch norms in a head on RoIs. */
 export const batchNormKeys = {
-  normEps: z.number().positive().default(1e-5).describe('Added to the variance by norm batch.'),
+  normEps: epsilon().default(1e-5).describe('Added to the variance by norm batch.'),
   normMomentum: z
     .number()
     .positive()
@@ -41,7 +45,7 @@ const softNmsSchema = z.strictObject({
     .enum(['linear', 'gaussian', 'hard'])
     .default('linear')
     .describe('How the score of an overlapping box decays (Bodla et al. 2017).'),
-  sigma: z.number().positive().default(0.5).describe('Width of the Gaussian.'),
+  sigma: factor().default(0.5).describe('Width of the Gaussian.'),
   minScore: fraction().default(1e-4).describe('Boxes whose score decays below this are dropped.'),
 });
 
@@ -51,7 +55,7 @@ const boxVotingSchema = z.strictObject({
     .enum(['id', 'temp_avg', 'avg', 'iou_avg', 'generalized_avg', 'quasi_sum'])
     .default('id')
     .describe("How the score follows from the voters'; id keeps it (Detectron's SCORING_METHOD)."),
-  beta: z.number().positive().default(1).describe('Temperature or exponent of the scoring.'),
+  beta: factor().default(1).describe('Temperature or exponent of the scoring.'),
 });
 
 export const boxHeadSchema = z
@@ -64,8 +68,8 @@ export const boxHeadSchema = z
       ),
     convolutions: z
       .strictObject({
-        count: count().default(4).describe('Number of 3x3 convolutions.'),
-        channels: count().default(256).describe('Channels of each.'),
+        count: layerCount().default(4).describe('Number of 3x3 convolutions.'),
+        channels: channelCount().default(256).describe('Channels of each.'),
       })
       .prefault({}),
     norm: z
@@ -77,18 +81,16 @@ export const boxHeadSchema = z
       .default(0.5)
       .describe('A proposal with at least this IoU with an object takes its class.'),
     backgroundIou: fraction().default(0.5).describe('A proposal below this IoU with every object is background.'),
-    batchSizePerImage: count().default(512).describe('Proposals drawn of an image for the loss.'),
+    batchSizePerImage: boxCount().default(512).describe('Proposals drawn of an image for the loss.'),
     positiveFraction: fraction().default(0.25).describe('The largest share of objects among them.'),
-    hiddenSize: count().default(1024).describe('Outputs of each fully connected layer.'),
+    hiddenSize: channelCount().default(1024).describe('Outputs of each fully connected layer.'),
     ...roiFeatureKeys(7),
     classAgnostic: z.boolean().default(false).describe('One box for all classes instead of one for each.'),
     regressionWeights: z
-      .tuple([z.number().positive(), z.number().positive(), z.number().positive(), z.number().positive()])
+      .tuple([factor(), factor(), factor(), factor()])
       .default([10, 10, 5, 5])
       .describe('Factors on the deltas of x, y, width and height.'),
-    smoothL1Beta: z
-      .number()
-      .positive()
+    smoothL1Beta: factor()
       .default(1 / 9)
       .describe('Where the box regression loss turns linear: 1/9 in torchvision, 1 in Detectron.'),
     scoreThreshold: fraction().default(0.05).describe('Detections below this score are dropped.'),
@@ -97,7 +99,7 @@ export const boxHeadSchema = z
       .describe('IoU above which the worse of two detections of a class is dropped.'),
     softNms: softNmsSchema.optional().describe('Lower the scores of overlapping detections instead of dropping them.'),
     boxVoting: boxVotingSchema.optional().describe('Replace kept boxes by a mean of those they suppressed.'),
-    maxDetections: count().default(100).describe('Detections kept of an image.'),
+    maxDetections: boxCount().default(100).describe('Detections kept of an image.'),
   })
   .refine((head) => head.backgroundIou <= head.foregroundIou, {
     path: ['backgroundIou'],

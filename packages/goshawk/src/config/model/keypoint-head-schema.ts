@@ -1,15 +1,15 @@
 // The keypoint head of Keypoint R-CNN (Mask R-CNN, He et al. 2017, section 5; Detectron's roi_pose_head_v1convX).
 import { z } from 'zod';
+import { channelCount, factor } from '../bounds.js';
 import { roiFeatureKeys } from './box-head-schema.js';
-
-const count = () => z.int().min(1);
 
 export const keypointHeadSchema = z
   .strictObject({
     ...roiFeatureKeys(14),
     channels: z
-      .array(count())
+      .array(channelCount())
       .min(1)
+      .max(64)
       .default([512, 512, 512, 512, 512, 512, 512, 512])
       .describe('Channels of the 3x3 convolutions.'),
     kernelSize: z.literal([1, 3, 5, 7]).default(3).describe('Side of their kernels.'),
@@ -19,9 +19,9 @@ export const keypointHeadSchema = z
       .describe(
         'What makes a heatmap a keypoint: a 4x4 deconvolution, a 1x1 convolution, or both, one after the other.',
       ),
-    hiddenChannels: count().default(256).describe('Channels between the two.'),
+    hiddenChannels: channelCount().default(256).describe('Channels between the two.'),
     upsampleRatio: z.int().min(1).max(8).default(2).describe('The heatmaps are enlarged by this, bilinearly.'),
-    lossWeight: z.number().positive().default(1).describe('Factor of the loss.'),
+    lossWeight: factor().default(1).describe('Factor of the loss.'),
     normalize: z
       .enum(['visible', 'batch'])
       .default('visible')
@@ -29,6 +29,7 @@ export const keypointHeadSchema = z
     minSize: z
       .number()
       .min(0)
+      .max(4096)
       .default(0)
       .describe('A heatmap is enlarged to at least this many pixels before its maximum is sought.'),
     score: z

@@ -1,8 +1,7 @@
 // The mask head of Mask R-CNN.
 import { z } from 'zod';
+import { channelCount, factor } from '../bounds.js';
 import { batchNormKeys, fitsGroupNorm, GROUP_NORM_CHANNELS, roiFeatureKeys } from './box-head-schema.js';
-
-const count = () => z.int().min(1);
 
 export const maskHeadSchema = z
   .strictObject({
@@ -12,10 +11,13 @@ export const maskHeadSchema = z
       .describe("3x3 convolutions; the backbone's last stage once more; or the very one of the box head (C4 models)."),
     ...roiFeatureKeys(14),
     channels: z
-      .array(count())
+      .array(channelCount())
+      .max(64)
       .default([256, 256, 256, 256])
       .describe('Channels of the 3x3 convolutions; the upsampling layer has as many as the last.'),
-    upsampleChannels: count().optional().describe('Channels of the upsampling layer, where they differ from the last.'),
+    upsampleChannels: channelCount()
+      .optional()
+      .describe('Channels of the upsampling layer, where they differ from the last.'),
     dilation: z.int().min(1).max(8).default(1).describe('Dilation of the convolutions.'),
     norm: z.enum(['none', 'batch', 'group']).default('none').describe('Normalisation behind each convolution.'),
     ...batchNormKeys,
@@ -26,7 +28,7 @@ export const maskHeadSchema = z
       .max(8)
       .default(1)
       .describe('The logits are enlarged by this, bilinearly, before they are compared and drawn.'),
-    lossWeight: z.number().positive().default(1).describe('Factor of the loss.'),
+    lossWeight: factor().default(1).describe('Factor of the loss.'),
     threshold: z
       .number()
       .min(0)

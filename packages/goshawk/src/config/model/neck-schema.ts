@@ -1,9 +1,10 @@
 // Necks: from a backbone's feature maps to the levels that the heads read.
 import { z } from 'zod';
+import { channelCount } from '../bounds.js';
 
 const fpnSchema = z.strictObject({
   type: z.literal('fpn').default('fpn').describe('The kind of neck.'),
-  channels: z.int().min(1).default(256).describe('Channels of every level.'),
+  channels: channelCount().default(256).describe('Channels of every level.'),
   extraLevel: z
     .enum(['pool', 'none'])
     .default('pool')

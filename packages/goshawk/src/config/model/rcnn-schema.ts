@@ -1,6 +1,7 @@
 // Two-stage detectors. Every default is that of torchvision's maskrcnn_resnet50_fpn and fasterrcnn_resnet50_fpn
 // (torchvision/models/detection), so that a config without a model's details is exactly that model.
 import { z } from 'zod';
+import { classCount, MOST_ANCHORS, tooManyAnchors } from '../bounds.js';
 import { type BackboneConfig, backboneSchema } from './backbone-schema.js';
 import { boxHeadSchema, fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
 import { keypointHeadSchema } from './keypoint-head-schema.js';
@@ -9,7 +10,7 @@ import { levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
 import { type AnchorsConfig, anchorsSchema, rpnSchema } from './rpn-schema.js';
 
 export const classesSchema = z
-  .union([z.int().min(1), z.literal('from-data')])
+  .union([classCount(), z.literal('from-data')])
   .default('from-data')
   .describe('Number of classes without the background; from-data takes the categories of the training annotations.');
 
@@ -99,6 +100,8 @@ function checkAnchors(model: Anchored, context: z.RefinementCtx): void {
     issue(`got ${sizes.length} lists for the ${levels} levels of the neck: give one list a level`);
   } else if (sizes.some((list) => list.length !== sizes[0]!.length)) {
     issue('the lists differ in length: give every level as many sizes');
+  } else if (sizes[0]!.length * model.anchors.ratios.length > MOST_ANCHORS) {
+    issue(tooManyAnchors(sizes[0]!.length * model.anchors.ratios.length));
   }
 }
 

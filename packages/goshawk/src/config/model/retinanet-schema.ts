@@ -1,13 +1,21 @@
 // RetinaNet. The defaults are those of torchvision's retinanet_resnet50_fpn (torchvision/models/detection/retinanet.py).
 import { z } from 'zod';
+import {
+  anchorRatios,
+  boxCount,
+  channelCount,
+  epsilon,
+  factor,
+  fraction,
+  layerCount,
+  MOST_ANCHORS,
+  tooManyAnchors,
+} from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
 import { classesSchema } from './rcnn-schema.js';
 
-const fraction = () => z.number().min(0).max(1);
-const count = () => z.int().min(1);
-
 const neckSchema = z.strictObject({
-  channels: count().default(256).describe('Channels of every level.'),
+  channels: channelCount().default(256).describe('Channels of every level.'),
   extraLevelsFrom: z
     .enum(['p5', 'c5'])
     .default('p5')
@@ -22,25 +30,31 @@ const anchorsSchema = z
   .strictObject({
     octaveBaseScale: z
       .number()
-      .positive()
+      .min(0.001)
+      .max(1024)
       .default(4)
       .describe('Length of the smallest anchor of a level over its stride.'),
-    scalesPerOctave: count()
+    scalesPerOctave: layerCount()
       .default(3)
       .describe('So many lengths until the next level, evenly spaced in the logarithm.'),
-    ratios: z.array(z.number().positive()).min(1).default([0.5, 1, 2]).describe('Height / width of the anchors.'),
+    ratios: anchorRatios().default([0.5, 1, 2]).describe('Height / width of the anchors.'),
+  })
+  .superRefine(({ scalesPerOctave, ratios }, context) => {
+    const count = scalesPerOctave * ratios.length;
+    if (count > MOST_ANCHORS)
+      context.addIssue({ code: 'custom', path: ['scalesPerOctave'], message: tooManyAnchors(count) });
   })
   .prefault({});
 
 const headSchema = z
   .strictObject({
-    convolutions: count().default(4).describe('3x3 convolutions in front of each of the two outputs.'),
-    channels: count().optional().describe("Outputs of each. Absent: as many as the features'."),
+    convolutions: layerCount().default(4).describe('3x3 convolutions in front of each of the two outputs.'),
+    channels: channelCount().optional().describe("Outputs of each. Absent: as many as the features'."),
     norm: z
       .enum(['none', 'group', 'batch_per_level'])
       .default('none')
       .describe('Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms.'),
-    normEps: z.number().positive().default(1e-5).describe('Added to the variance.'),
+    normEps: epsilon().default(1e-5).describe('Added to the variance.'),
     normMomentum: z
       .number()
       .positive()
@@ -53,18 +67,23 @@ const headSchema = z
     focalAlpha: fraction()
       .default(0.25)
       .describe('Weight of present classes in the focal loss; absent ones have the rest.'),
-    focalGamma: z.number().min(0).default(2).describe('How fast the loss of well classified anchors vanishes.'),
+    focalGamma: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(2)
+      .describe('How fast the loss of well classified anchors vanishes.'),
     boxLoss: z
       .enum(['l1', 'smooth_l1', 'giou'])
       .default('l1')
       .describe('Of the offsets: l1 or smooth_l1; giou compares the boxes (version 2).'),
-    smoothL1Beta: z.number().positive().default(0.11).describe('Where smooth_l1 turns linear.'),
-    preNmsTopN: count().default(1000).describe('Candidates that a level gives to non-maximum suppression.'),
+    smoothL1Beta: factor().default(0.11).describe('Where smooth_l1 turns linear.'),
+    preNmsTopN: boxCount().default(1000).describe('Candidates that a level gives to non-maximum suppression.'),
     scoreThreshold: fraction().default(0.05).describe('Detections below this score are dropped.'),
     nmsThreshold: fraction()
       .default(0.5)
       .describe('IoU above which the worse of two detections of a class is dropped.'),
-    maxDetections: count().default(300).describe('Detections kept of an image.'),
+    maxDetections: boxCount().default(300).describe('Detections kept of an image.'),
   })
   .refine((head) => head.backgroundIou <= head.foregroundIou, {
     path: ['backgroundIou'],

@@ -1,26 +1,21 @@
 // Anchors and the region proposal network.
 import { z } from 'zod';
-
-const fraction = () => z.number().min(0).max(1);
-const count = () => z.int().min(1);
+import { anchorRatios, boxCount, channelCount, fraction } from '../bounds.js';
 
 export const anchorsSchema = z.strictObject({
   sizes: z
-    .array(z.array(z.number().positive()).min(1))
+    .array(z.array(z.number().min(0.01).max(65_536)).min(1).max(64))
     .min(1)
+    .max(8)
     .default([[32], [64], [128], [256], [512]])
     .describe("Side lengths of the anchors in network pixels: one list a level, the finest level's first."),
-  ratios: z
-    .array(z.number().positive())
-    .min(1)
-    .default([0.5, 1, 2])
-    .describe('Height / width of the anchors; each size comes in each ratio.'),
+  ratios: anchorRatios().default([0.5, 1, 2]).describe('Height / width of the anchors; each size comes in each ratio.'),
 });
 
 const keepCount = (train: number, test: number, what: string) =>
   z.strictObject({
-    train: count().default(train).describe(`${what}, in training.`),
-    test: count().default(test).describe(`${what}, in evaluation and prediction.`),
+    train: boxCount().default(train).describe(`${what}, in training.`),
+    test: boxCount().default(test).describe(`${what}, in evaluation and prediction.`),
   });
 
 export const rpnSchema = z
@@ -34,6 +29,7 @@ export const rpnSchema = z
     collectImages: z
       .int()
       .min(0)
+      .max(4096)
       .default(0)
       .describe(
         '0: every image keeps its own postNmsTopN. Above 0: training keeps the best of the whole batch, postNmsTopN for every so many images.',
@@ -45,17 +41,25 @@ export const rpnSchema = z
     lowestBestIou: fraction()
       .default(0)
       .describe("An object's best anchors are positives from this IoU on, also below foregroundIou."),
-    batchSizePerImage: count().default(256).describe('Anchors drawn of an image for the loss.'),
+    batchSizePerImage: boxCount().default(256).describe('Anchors drawn of an image for the loss.'),
     positiveFraction: fraction().default(0.5).describe('The largest share of positives among them.'),
-    minSize: z.number().min(0).default(1e-3).describe('Proposals with a shorter side, in network pixels, are dropped.'),
+    minSize: z
+      .number()
+      .min(0)
+      .max(16_384)
+      .default(1e-3)
+      .describe('Proposals with a shorter side, in network pixels, are dropped.'),
     straddle: z
       .number()
       .min(0)
+      .max(16_384)
       .optional()
       .describe(
         'Anchors that reach further than this beyond the image, in pixels, are left out of the loss. Absent: none is.',
       ),
-    hiddenChannels: count().optional().describe("Outputs of the 3x3 convolution. Absent: as many as the features'."),
+    hiddenChannels: channelCount()
+      .optional()
+      .describe("Outputs of the 3x3 convolution. Absent: as many as the features'."),
     activation: z
       .enum(['sigmoid', 'softmax'])
       .default('sigmoid')

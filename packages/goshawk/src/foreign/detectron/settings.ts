@@ -1,8 +1,9 @@
 // A Detectron config's text and its `--set` options as typed values with Detectron's defaults, checked as strictly as
 // the original does (lib/core/config.py, _merge_a_into_b): no unknown key, no value of another type.
 import { InputError } from '@goshawk/core';
-import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, isNode, isScalar, type LineCounter, type Node, type YAMLMap } from 'yaml';
 import { suggestKey } from '../../config/suggest-key.js';
+import { readYaml } from '../../config/yaml-document.js';
 import { type PythonLiteral, parsePythonLiteral } from '../python-literal.js';
 import { coerce, isKey, type Key, type KeyTree, kindInWords, type ValuesOf } from './key-kinds.js';
 import { modelKeys } from './model-keys.js';
@@ -34,8 +35,7 @@ export function readDetectronSettings(
   options: { readonly file: string; readonly sets: readonly DetectronSet[] },
 ): DetectronSettings {
   const { file } = options;
-  const lines = new LineCounter();
-  const document = parse(text, file, lines);
+  const { document, lines } = parse(text, file);
   const given = new Map<string, Given>();
   const root = document.contents;
   if (isMap(root)) readGroup(root, detectronKeys, '', { file, lines, document, given });
@@ -65,14 +65,13 @@ interface Reading {
   readonly given: Map<string, Given>;
 }
 
-function parse(text: string, file: string, lines: LineCounter): Document {
+function parse(text: string, file: string): { document: Document; lines: LineCounter } {
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.1' });
-    const error = document.errors[0];
+    const { document, lines, error } = readYaml(text, '1.1');
     if (error === undefined) {
       // Resolves aliases, so that a bomb of them is refused here.
       document.toJS();
-      return document;
+      return { document, lines };
     }
     const outdented = findOutdented(text);
     if (outdented !== undefined) {
@@ -82,7 +81,7 @@ function parse(text: string, file: string, lines: LineCounter): Document {
         `${file}:${line}: not valid YAML: ${key} stands outside ${group}, the group that it belongs to: indent it by two spaces, like the line below it`,
       );
     }
-    throw invalidYaml(`${file}:${lines.linePos(error.pos[0]).line}`, error.message);
+    throw invalidYaml(`${file}:${error.line}`, error.message);
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw invalidYaml(file, error instanceof RangeError ? 'nested too deeply' : String((error as Error).message));
