@@ -1,8 +1,9 @@
 // From a config's text to a checked value with every default, or to one line that says what is wrong and where.
 import { readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter } from 'yaml';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
+import { parseYaml } from './parse-yaml.js';
 import { type RunConfig, runConfigSchema } from './run-config.js';
 import { isRecord } from './schema-node.js';
 import { applySetOption, parseSetOption } from './set-option.js';
@@ -43,7 +44,7 @@ export function parseConfig(
   let value: unknown;
   let document: ConfigOrigin['document'];
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    document = parseYaml(text, { lineCounter: lines, prettyErrors: false });
     const error = document.errors[0];
     if (error !== undefined) {
       const line = lines.linePos(error.pos[0]).line;

@@ -1,6 +1,6 @@
 // `--set a.b=c`: one value of a config, given on the command line.
 import { InputError } from '@goshawk/core';
-import { parseDocument } from 'yaml';
+import { parseYaml } from './parse-yaml.js';
 import { type ConfigPath, isRecord } from './schema-node.js';
 
 export interface SetOption {
@@ -28,7 +28,7 @@ export function parseSetOption(text: string): SetOption {
   if (path.some((part) => part === '' || part === '__proto__')) {
     throw new InputError('usage', `--set ${text}: a part of the key is empty: write it as in train.optimizer.lr`);
   }
-  const document = parseDocument(text.slice(equals + 1));
+  const document = parseYaml(text.slice(equals + 1));
   const error = document.errors[0];
   if (error !== undefined) {
     throw new InputError('usage', `--set ${text}: the value is not valid YAML (${firstLine(error.message)}): quote it`);

@@ -1,7 +1,8 @@
 // A Detectron config's text and its `--set` options as typed values with Detectron's defaults, checked as strictly as
 // the original does (lib/core/config.py, _merge_a_into_b): no unknown key, no value of another type.
 import { InputError } from '@goshawk/core';
-import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, type Node, type YAMLMap } from 'yaml';
+import { parseYaml } from '../../config/parse-yaml.js';
 import { suggestKey } from '../../config/suggest-key.js';
 import { type PythonLiteral, parsePythonLiteral } from '../python-literal.js';
 import { coerce, isKey, type Key, type KeyTree, kindInWords, type ValuesOf } from './key-kinds.js';
@@ -67,7 +68,7 @@ interface Reading {
 
 function parse(text: string, file: string, lines: LineCounter): Document {
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.1' });
+    const document = parseYaml(text, { lineCounter: lines, prettyErrors: false, version: '1.1' });
     const error = document.errors[0];
     if (error === undefined) {
       // Resolves aliases, so that a bomb of them is refused here.
