@@ -1,5 +1,6 @@
 // JSON text from a person's file: byte order marks, bare NaN and Infinity, and errors that say what the file really is.
 import type { DataIssueList } from './data-issue.js';
+import { findJsonFault, type JsonFault } from './json-fault.js';
 
 /**
  * The parsed value, or undefined with an error in `issues`. Python writes NaN and Infinity without quotes: they are read
@@ -8,60 +9,84 @@ import type { DataIssueList } from './data-issue.js';
 export function readJson(input: string | Uint8Array, issues: DataIssueList): unknown {
   const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input, 'json-syntax', issues);
   if (text === undefined) return undefined;
-  const start = text.search(/\S/);
-  if (start < 0) {
-    issues.error('json-syntax', '', 'is empty (expected JSON): get a complete copy of the file');
-    return undefined;
+  if (!hasContent(text, issues)) return undefined;
+  const parsed = parseJsonText(text);
+  if (parsed !== undefined) {
+    if (parsed.hasBareNumbers) warnOfBareNumbers(issues);
+    return parsed.value;
   }
-  if (text[start] === '<') {
+  const fault = findJsonFault(text);
+  issues.error('json-syntax', '', fault ? describeFault(fault, (index) => placeIn(text, index)) : unknownFault);
+  return undefined;
+}
+
+/** Whether the text is neither empty nor a web page; an error in `issues` where it is. */
+export function hasContent(text: string, issues: DataIssueList): boolean {
+  const start = text.search(/\S/);
+  if (start < 0) issues.error('json-syntax', '', 'is empty (expected JSON): get a complete copy of the file');
+  else if (text[start] === '<')
     issues.error(
       'json-syntax',
       '',
       'is a web page or XML, not JSON: download the file itself, not the page that shows it',
     );
-    return undefined;
-  }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    return readWithBareNumbers(text, issues, error instanceof Error ? error.message : String(error));
-  }
+  else return true;
+  return false;
 }
 
-function readWithBareNumbers(text: string, issues: DataIssueList, parserMessage: string): unknown {
-  // Strings match first, so that a word inside of one stays as it is; 1e999 is read as Infinity.
-  const replaced = text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b|\bInfinity\b/g, (token) =>
-    token === 'NaN' ? '"\\u0000NaN"' : token === 'Infinity' ? '1e999' : token,
-  );
-  if (replaced !== text) {
+/** A text's value, and whether it has numbers that JSON does not have; undefined where it is no JSON. */
+export function parseJsonText(text: string): { readonly value: unknown; readonly hasBareNumbers: boolean } | undefined {
+  try {
+    return { value: JSON.parse(text) as unknown, hasBareNumbers: false };
+  } catch {
+    if (!text.includes('NaN') && !text.includes('Infinity')) return undefined;
+    // Strings match first, so that a word inside of one stays as it is; 1e999 is read as Infinity.
+    const replaced = text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b|\bInfinity\b/g, (token) =>
+      token === 'NaN' ? '"\\u0000NaN"' : token === 'Infinity' ? '1e999' : token,
+    );
     try {
-      const value = JSON.parse(replaced) as unknown;
-      issues.warning(
-        'json-not-finite',
-        '',
-        'contains NaN or Infinity, which JSON does not have: write null or drop the field',
-      );
-      return value;
+      return { value: JSON.parse(replaced) as unknown, hasBareNumbers: true };
     } catch {
-      // Neither is the rest JSON: the first message below names the place.
+      return undefined;
     }
   }
-  issues.error('json-syntax', '', `is not JSON: ${locate(text, parserMessage)}`);
-  return undefined;
 }
 
-function locate(text: string, parserMessage: string): string {
-  const position = /position (\d+)/.exec(parserMessage)?.[1];
-  const index = position === undefined ? text.length : Number(position);
-  if (/end of JSON|unterminated|end of data/i.test(parserMessage) || index >= text.trimEnd().length) {
-    return `it ends in the middle, after ${text.length} characters: get a complete copy of the file`;
-  }
-  const before = text.slice(0, index);
-  const line = before.split('\n').length;
-  const column = index - before.lastIndexOf('\n');
-  const found = text.slice(index, index + 12).split('\n')[0] ?? '';
-  return `unexpected ${JSON.stringify(found)} at line ${line}, column ${column}: mend it there, or write the file again`;
+export function warnOfBareNumbers(issues: DataIssueList): void {
+  issues.warning(
+    'json-not-finite',
+    '',
+    'contains NaN or Infinity, which JSON does not have: write null or drop the field',
+  );
 }
+
+/** A place in a text, both from 1; a line ends at a line feed. */
+export interface TextPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** @param start where the text itself starts */
+export function placeIn(text: string, index: number, start: TextPlace = { line: 1, column: 1 }): TextPlace {
+  let line = start.line;
+  let lineStart = -1;
+  for (let at = text.indexOf('\n'); at >= 0 && at < index; at = text.indexOf('\n', at + 1)) {
+    line++;
+    lineStart = at;
+  }
+  return { line, column: lineStart < 0 ? start.column + index : index - lineStart };
+}
+
+/** The rest of a sentence about a file that is no JSON. */
+export function describeFault(fault: JsonFault, place: (index: number) => TextPlace): string {
+  const words = ({ line, column }: TextPlace) => `line ${line}, column ${column}`;
+  const related = fault.related ? ` ${fault.related.words} ${words(place(fault.related.index))}` : '';
+  const cut = fault.isCut ? 'it ends in the middle, at ' : '';
+  return `is not JSON: ${cut}${words(place(fault.index))}: got ${fault.got}, expected ${fault.expected}${related}: ${fault.remedy}`;
+}
+
+/** Where the engine refuses what the walk over the text accepts. */
+export const unknownFault = 'is not JSON: it cannot be read: write the file again';
 
 /** The text of UTF-8 bytes, or of UTF-16 with a byte order mark; undefined with an error of that code. */
 export function decodeText(

@@ -28,15 +28,16 @@ function repeatedKey(document: Document, lines: LineCounter): YamlDocument['erro
   let error: YamlDocument['error'];
   visit(document, {
     Map(_, map) {
-      const known = new Set<unknown>();
+      const firstLines = new Map<unknown, number>();
       for (const { key } of map.items) {
         if (!isScalar(key)) continue;
-        if (known.has(key.value)) {
-          const name = String(key.value).slice(0, 40);
-          error = { line: lines.linePos((key as Node).range?.[0] ?? 0).line, message: `${name} is given twice` };
+        const { line } = lines.linePos((key as Node).range?.[0] ?? 0);
+        const first = firstLines.get(key.value);
+        if (first !== undefined) {
+          error = { line, message: `${String(key.value).slice(0, 40)} is given twice, first on line ${first}` };
           return visit.BREAK;
         }
-        known.add(key.value);
+        firstLines.set(key.value, line);
       }
       return undefined;
     },
