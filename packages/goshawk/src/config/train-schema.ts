@@ -1,7 +1,7 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
 
-/** Rules for kinds of parameters, for the optimizers that add the decay to the gradient. */
+/** Rules for kinds of parameters. */
 const parameterKinds = {
   biasLrFactor: z
     .number()
@@ -54,6 +54,7 @@ const adamwSchema = z.strictObject({
     .min(0)
     .default(1e-4)
     .describe('Share of the weights that a step of learning rate 1 takes away.'),
+  ...parameterKinds,
 });
 
 const scheduleSchema = z

@@ -3,7 +3,14 @@ import { type Category, cocoCategories, cocoPersonKeypoints, cocoPersonSkeleton,
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector } from '../models/index.js';
-import { classesOf, keypointsOf, loadWeights, readDescription, readWeights } from './detector-file.js';
+import {
+  classesOf,
+  keypointsOf,
+  loadWeights,
+  readDescription,
+  readWeights,
+  requireKnownModel,
+} from './detector-file.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -24,6 +31,7 @@ export interface OpenDetectorOptions {
 export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
+  requireKnownModel(weights, path);
   // Proposals are of no class.
   const classes = config.model.type === 'rpn' ? 2 : classesOf(weights, config.model);
   if (classes === undefined)

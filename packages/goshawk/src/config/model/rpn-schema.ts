@@ -55,7 +55,8 @@ export const rpnSchema = z
       .describe(
         'Anchors that reach further than this beyond the image, in pixels, are left out of the loss. Absent: none is.',
       ),
-    hiddenChannels: count().optional().describe("Outputs of the 3x3 convolution. Absent: as many as the features'."),
+    convolutions: count().max(16).default(1).describe('3x3 convolutions in front of the two outputs.'),
+    hiddenChannels: count().optional().describe("Outputs of each 3x3 convolution. Absent: as many as the features'."),
     activation: z
       .enum(['sigmoid', 'softmax'])
       .default('sigmoid')
