@@ -158,7 +158,10 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem(''), 'config.yaml: is empty: start from a file in configs/');
     assert.equal(problem('[1, 2]'), 'config.yaml: got a list, expected keys such as model and train: is it a config?');
     assert.match(problem('model: {type: mask_rcnn\ntrain: 3'), /^config\.yaml:\d+: not valid YAML: /);
-    assert.match(problem('model: 1\nmodel: 2\n'), /^config\.yaml:2: not valid YAML: model is given twice, first on line 1: correct it$/);
+    assert.match(
+      problem('model: 1\nmodel: 2\n'),
+      /^config\.yaml:2: not valid YAML: model is given twice, first on line 1: correct it$/,
+    );
     assert.match(problem('['.repeat(100_000)), /^config\.yaml.*: not valid YAML: /);
     const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]'];
     for (let i = 0; i < 9; i++) {

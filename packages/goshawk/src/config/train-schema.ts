@@ -5,7 +5,7 @@ import { epsilon, factor, iterations } from './bounds.js';
 /** Factor of a weight that is taken away; published trainings have up to 0.1. */
 const decay = () => z.number().min(0).max(100);
 
-/** Rules for kinds of parameters, for the optimizers that add the decay to the gradient. */
+/** Rules for kinds of parameters. */
 const parameterKinds = {
   biasLrFactor: factor()
     .default(1)
@@ -44,6 +44,7 @@ const adamwSchema = z.strictObject({
   lr: factor().default(1e-4).describe('Learning rate after the warm-up.'),
   ...adamMoments,
   weightDecay: decay().default(1e-4).describe('Share of the weights that a step of learning rate 1 takes away.'),
+  ...parameterKinds,
 });
 
 const scheduleSchema = z

@@ -1,5 +1,6 @@
-// torchvision's own renamings between its releases: its published detection checkpoints carry the older names.
-// Rules from the _load_from_state_dict methods of torchvision/ops/feature_pyramid_network.py (version 2),
+// torchvision's names where ours are others: those of its releases before 0.13, which its published detection checkpoints
+// carry, and those of layers that lie in one list with their activations there.
+// Rules of the older names from the _load_from_state_dict methods of torchvision/ops/feature_pyramid_network.py (version 2),
 // models/detection/rpn.py (RPNHead, version 2), models/detection/mask_rcnn.py (MaskRCNNHeads, version 2) and
 // models/detection/retinanet.py (the two heads, version 2).
 
@@ -19,15 +20,51 @@ const RENAMINGS: readonly Renaming[] = [
     to: ([, number, leaf]) => `roi_heads.mask_head.${Number(number) - 1}.0.${leaf}`,
   },
   {
+    // KeypointRCNNHeads: every second layer is an activation.
+    from: /^roi_heads\.keypoint_head\.(\d*[02468])\.(weight|bias)$/,
+    to: ([, place, leaf]) => `roi_heads.keypoint_head.${Number(place) / 2}.0.${leaf}`,
+  },
+  {
+    // FastRCNNConvFCHead: convolutions with their norms, then what flattens, and a linear layer.
+    from: /^roi_heads\.box_head\.(\d+\.[01]\.\w+)$/,
+    to: ([, rest]) => `roi_heads.box_head.convs.${rest}`,
+  },
+  {
+    from: /^roi_heads\.box_head\.\d+\.(weight|bias)$/,
+    to: ([, leaf]) => `roi_heads.box_head.fc6.${leaf}`,
+  },
+  {
     // Once the activations between the convolutions had numbers too.
     from: /^head\.(classification|regression)_head\.conv\.([0246])\.(weight|bias)$/,
     to: ([, head, place, leaf]) => `head.${head}_head.conv.${Number(place) / 2}.0.${leaf}`,
   },
 ];
 
-/** The same tensors under the names of torchvision 0.13 and later; other names stay. */
+/** The same tensors under our names; other names, and those of a further layer with a name that is taken, stay. */
 export function torchvisionState<T>(state: ReadonlyMap<string, T>): Map<string, T> {
-  return new Map([...state].map(([name, value]) => [renamed(name), value]));
+  const result = new Map<string, T>();
+  for (const [name, value] of state) {
+    const own = renamed(name);
+    result.set(result.has(own) ? name : own, value);
+  }
+  return result;
+}
+
+/** Names by which the detectors of torchvision that have no counterpart here are known. */
+const ABSENT: readonly { readonly name: RegExp; readonly what: string }[] = [
+  // An inverted residual: the first of MobileNetV3's blocks.
+  { name: /^backbone\.body\.1\.block\.0\.0\.weight$/, what: 'the backbone MobileNetV3' },
+  { name: /^head\.regression_head\.bbox_ctrness\.weight$/, what: 'the detector FCOS' },
+  { name: /^head\.classification_head\.module_list\.0\./, what: 'the detector SSD' },
+];
+
+/** Which part of torchvision a state of its names needs that is not here; undefined where none is. */
+export function absentFromTorchvision(names: Iterable<string>): string | undefined {
+  for (const name of names) {
+    const found = ABSENT.find((part) => part.name.test(name));
+    if (found) return found.what;
+  }
+  return undefined;
 }
 
 function renamed(name: string): string {

@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import { type ModelConfig, type RunConfig, validateConfig } from '../config/index.js';
 import { fitState } from '../foreign/fit-state.js';
+import { absentFromTorchvision } from '../foreign/torchvision-names.js';
 import { recogniseState } from '../foreign/weights.js';
 import { type Detector, detectorKind } from '../models/index.js';
 
@@ -86,6 +87,16 @@ export function readWeights(path: string): Map<string, TensorData> {
   }
 }
 
+/** @throws InputError where the weights are those of a torchvision model that has no counterpart here, naming the part */
+export function requireKnownModel(weights: ReadonlyMap<string, unknown>, path: string): void {
+  const absent = absentFromTorchvision(weights.keys());
+  if (absent !== undefined)
+    throw new InputError(
+      'checkpoint-invalid',
+      `${path}: needs torchvision's ${absent}, which is not supported yet: take a Faster, Mask or Keypoint R-CNN or a RetinaNet on a ResNet`,
+    );
+}
+
 /** What the weights of a model say about what it tells apart: classes, the background included, and an object's keypoints. */
 export function outputsIn(
   weights: ReadonlyMap<string, TensorData>,
@@ -117,6 +128,7 @@ export function loadWeights(
   path: string,
   { partial = false } = {},
 ): WeightsReport {
+  requireKnownModel(weights, path);
   const { dialect, state, orphans, norm } = recogniseState(weights);
   const expected = new Set(model.stateDict().keys());
   const fitting = fitState(state, { expected, modelNorm: backboneNorm(model), stateNorm: norm, path });

@@ -3,7 +3,7 @@ import { type Category, cocoCategories, cocoPersonKeypoints, cocoPersonSkeleton,
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
-import { loadWeights, outputsIn, readDescription, readWeights } from './detector-file.js';
+import { loadWeights, outputsIn, readDescription, readWeights, requireKnownModel } from './detector-file.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -24,6 +24,7 @@ export interface OpenDetectorOptions {
 export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
+  requireKnownModel(weights, path);
   const { classes, keypoints } = outputsIn(weights, config.model);
   if (classes === undefined)
     throw new InputError(

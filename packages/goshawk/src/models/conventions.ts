@@ -47,6 +47,16 @@ export interface Conventions {
   readonly maskThreshold: 'inclusive' | 'exclusive';
   /** Cells of zeros around a mask before it is enlarged to its box. */
   readonly maskPadding: 0 | 1;
+  /**
+   * Which RoIs the keypoint head learns from: the positives that the box head learns from, or a draw of its own among those
+   * that hold a visible keypoint of their object.
+   */
+  readonly keypointRois: 'box_head' | 'own_draw';
+  /**
+   * How the keypoint head's heatmaps are enlarged: by bilinear interpolation, which repeats the border; or by a
+   * deconvolution with constant weights, which reads zeros behind it.
+   */
+  readonly heatmapEnlarging: 'interpolation' | 'deconvolution';
 }
 
 /** Level = floor(log2(size / 224) + 4), Feature Pyramid Networks' equation 1, kept from falling short by an epsilon. */
@@ -75,6 +85,8 @@ const torchvision: Conventions = {
   maskTargets: 'cropped',
   maskThreshold: 'inclusive',
   maskPadding: 1,
+  keypointRois: 'box_head',
+  heatmapEnlarging: 'interpolation',
 };
 
 // Read off Detectron.pytorch, which follows Facebook's Detectron.
@@ -95,9 +107,12 @@ const detectron: Conventions = {
   maskTargets: 'polygons',
   maskThreshold: 'exclusive',
   maskPadding: 1,
+  keypointRois: 'own_draw',
+  heatmapEnlarging: 'deconvolution',
 };
 
-// mmdetection 1.1: anchor_head.py, max_iou_assigner.py, single_level.py, bbox_nms.py, mask_target.py, fcn_mask_head.py.
+// mmdetection 1.1: anchor_head.py, max_iou_assigner.py, single_level.py, bbox_nms.py, mask_target.py, fcn_mask_head.py. It
+// has no keypoint head: these two rules are Detectron's.
 const mmdetection: Conventions = {
   boxes: 'inclusive',
   boundsShrinking: true,
@@ -116,6 +131,8 @@ const mmdetection: Conventions = {
   maskTargets: 'resized',
   maskThreshold: 'exclusive',
   maskPadding: 0,
+  keypointRois: 'own_draw',
+  heatmapEnlarging: 'deconvolution',
 };
 
 export const CONVENTIONS = { torchvision, detectron, mmdetection } as const;

@@ -47,7 +47,7 @@ describe('the optimizer', () => {
     assert.deepEqual([groups[0]!.lr, groups[0]!.weightDecay], [0.1, 0.01]);
   });
 
-  for (const type of ['sgd', 'adam'])
+  for (const type of ['sgd', 'adam', 'adamw'])
     test(`${type}: Detectron's rule: biases learn twice as fast and do not decay, norms decay by their own`, () => {
       const rules = { biasLrFactor: 2, biasWeightDecay: 0, normWeightDecay: 0.003 };
       const groups = groupsOf({ type, lr: 0.1, weightDecay: 0.01, ...rules });

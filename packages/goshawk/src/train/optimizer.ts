@@ -22,10 +22,12 @@ export function buildOptimizer(model: Module, config: OptimizerConfig): Detector
         weightDecay: config.weightDecay,
       });
     case 'adamw':
-      return new AdamW(
-        [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad),
-        { lr: config.lr, betas: config.betas, eps: config.eps, weightDecay: config.weightDecay },
-      );
+      return new AdamW(groupsOf(model, config), {
+        lr: config.lr,
+        betas: config.betas,
+        eps: config.eps,
+        weightDecay: config.weightDecay,
+      });
   }
 }
 
@@ -51,7 +53,7 @@ interface Group {
 }
 
 /** Parameters of one kind each; all in one group where no rule tells them apart. */
-function groupsOf(model: Module, config: Exclude<OptimizerConfig, { type: 'adamw' }>): Group[] {
+function groupsOf(model: Module, config: OptimizerConfig): Group[] {
   const { lr, weightDecay, biasLrFactor, biasWeightDecay = weightDecay, normWeightDecay = weightDecay } = config;
   const kinds = learningParameters(model);
   const rules = {

@@ -9,7 +9,7 @@ const fpnSchema = z.strictObject({
     .enum(['pool', 'none'])
     .default('pool')
     .describe('pool adds a level of half the resolution of the last one, for large anchors.'),
-  norm: z.enum(['none', 'group']).default('none').describe('Normalisation behind each convolution.'),
+  norm: z.enum(['none', 'group', 'batch']).default('none').describe('Normalisation behind each convolution.'),
   finestOnly: z.boolean().default(false).describe('Give the finest level alone (Detectron calls it P2only).'),
   zeroInitLateral: z.boolean().default(false).describe('Lateral convolutions start at zero.'),
 });

@@ -1,6 +1,6 @@
 // Anchors and the region proposal network.
 import { z } from 'zod';
-import { anchorRatios, boxCount, channelCount, fraction } from '../bounds.js';
+import { anchorRatios, boxCount, channelCount, fraction, layerCount } from '../bounds.js';
 
 export const anchorsSchema = z.strictObject({
   sizes: z
@@ -57,9 +57,10 @@ export const rpnSchema = z
       .describe(
         'Anchors that reach further than this beyond the image, in pixels, are left out of the loss. Absent: none is.',
       ),
+    convolutions: layerCount().default(1).describe('3x3 convolutions in front of the two outputs.'),
     hiddenChannels: channelCount()
       .optional()
-      .describe("Outputs of the 3x3 convolution. Absent: as many as the features'."),
+      .describe("Outputs of each 3x3 convolution. Absent: as many as the features'."),
     activation: z
       .enum(['sigmoid', 'softmax'])
       .default('sigmoid')

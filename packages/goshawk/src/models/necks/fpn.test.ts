@@ -109,6 +109,22 @@ describe('Fpn', () => {
       assertClose(ops.mean(ops.mul(maps, maps), [1]), new Array<number>(32).fill(1), { absolute: 1e-2 });
     }));
 
+  test('has batch norms for biases where asked, also in front of the top-down sum', () =>
+    scope(() => {
+      const fpn = new Fpn({ inChannels: [8, 16], channels: 4, extraLevel: false, norm: 'batch' });
+      assert.deepEqual(
+        [...fpn.stateDict().keys()].filter((name) => name.startsWith('inner_blocks.0')),
+        ['0.weight', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked'].map(
+          (leaf) => `inner_blocks.0.${leaf}`,
+        ),
+      );
+      const [fine] = fpn.forward([randn([2, 8, 4, 4]), randn([2, 16, 2, 2])]);
+      // Over the batch every channel has mean 0 and variance 1.
+      const channels = ops.reshape(ops.transpose(fine!, 0, 1), [4, 32]);
+      assertClose(ops.mean(channels, [1]), [0, 0, 0, 0], { absolute: 1e-5 });
+      assertClose(ops.mean(ops.mul(channels, channels), [1]), [1, 1, 1, 1], { absolute: 1e-2 });
+    }));
+
   test('starts with the coarsest level alone where lateral convolutions start at zero', () =>
     scope(() => {
       for (const norm of ['none', 'group'] as const) {

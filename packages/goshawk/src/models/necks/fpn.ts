@@ -1,6 +1,9 @@
 // Feature Pyramid Network (Lin et al. 2017), with torchvision's names.
-import { Conv2d, GroupNorm, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { BatchNorm2d, Conv2d, GroupNorm, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
+
+type FpnNorm = 'none' | 'group' | 'batch';
+type Part = Conv2d | GroupNorm | BatchNorm2d;
 
 export interface FpnOptions {
   readonly inChannels: readonly number[];
@@ -8,7 +11,7 @@ export interface FpnOptions {
   /** Whether a level of half the coarsest one's resolution is added. */
   readonly extraLevel: boolean;
   /** Behind each convolution, which then has no bias. Default none. */
-  readonly norm?: 'none' | 'group';
+  readonly norm?: FpnNorm;
   /** Whether only the finest level is made. Default false. */
   readonly finestOnly?: boolean;
   /** Whether the lateral convolutions, but for the coarsest, start at zero. Default false. */
@@ -59,15 +62,22 @@ export class Fpn extends Module {
 // Detectron's and the group norm paper's number.
 const NORM_GROUPS = 32;
 
-function block(inChannels: number, channels: number, kernel: number, norm: 'none' | 'group'): (Conv2d | GroupNorm)[] {
+function block(inChannels: number, channels: number, kernel: number, norm: FpnNorm): Part[] {
   const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias: norm === 'none' });
   // a = 1: torchvision's FeaturePyramidNetwork, which keeps the variance of linear layers.
   init.kaimingUniform(conv.weight, { a: 1 });
   if (conv.bias) init.constant(conv.bias, 0);
-  return norm === 'group' ? [conv, new GroupNorm(NORM_GROUPS, channels)] : [conv];
+  switch (norm) {
+    case 'none':
+      return [conv];
+    case 'group':
+      return [conv, new GroupNorm(NORM_GROUPS, channels)];
+    case 'batch':
+      return [conv, new BatchNorm2d(channels)];
+  }
 }
 
-function zero(part: Conv2d | GroupNorm): void {
+function zero(part: Part): void {
   init.constant(part.weight, 0);
   if (part.bias) init.constant(part.bias, 0);
 }

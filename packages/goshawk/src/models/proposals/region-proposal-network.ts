@@ -23,7 +23,9 @@ export interface RpnOptions extends AnchorLossOptions {
   readonly scoreThreshold: number;
   /** Network pixels, or image pixels where the conventions say so. */
   readonly minSize: number;
-  /** Of the head's 3x3 convolution. Default: as many as come in. */
+  /** 3x3 convolutions of the head. Default 1. */
+  readonly convolutions?: number;
+  /** Of each of them. Default: as many as come in. */
   readonly hiddenChannels?: number;
   /** Default sigmoid. */
   readonly activation?: 'sigmoid' | 'softmax';
@@ -55,8 +57,9 @@ export class RegionProposalNetwork extends Module {
     this.#options = options;
     this.#conventions = options.conventions ?? CONVENTIONS.torchvision;
     this.#anchors = new AnchorGenerator({ ...options.anchors, cells: this.#conventions.anchorCells });
-    const { hiddenChannels, activation } = options;
-    this.head = new RpnHead({ inChannels, hiddenChannels, activation, anchorsPerCell: this.#anchors.perCell });
+    const { convolutions, hiddenChannels, activation } = options;
+    const anchorsPerCell = this.#anchors.perCell;
+    this.head = new RpnHead({ inChannels, convolutions, hiddenChannels, activation, anchorsPerCell });
   }
 
   /** Proposals of each image; with targets also the losses. */

@@ -4,20 +4,28 @@ import type { Features } from '../structures.js';
 
 export interface RpnHeadOptions {
   readonly inChannels: number;
-  /** Of the 3x3 convolution. Default inChannels. */
+  /** Of each 3x3 convolution. Default inChannels. */
   readonly hiddenChannels?: number;
+  /** How many 3x3 convolutions. Default 1. */
+  readonly convolutions?: number;
   readonly anchorsPerCell: number;
   /** softmax has two logits an anchor, those of the background first. Default sigmoid. */
   readonly activation?: 'sigmoid' | 'softmax';
 }
 
-/** A 3x3 convolution, then for every anchor an objectness logit and four offsets. */
+/** 3x3 convolutions with ReLU, then for every anchor an objectness logit and four offsets. */
 export class RpnHead extends Module {
   readonly conv: Sequential[];
   readonly clsLogits: Conv2d;
   readonly bboxPred: Conv2d;
 
-  constructor({ inChannels, hiddenChannels = inChannels, anchorsPerCell, activation = 'sigmoid' }: RpnHeadOptions) {
+  constructor({
+    inChannels,
+    hiddenChannels = inChannels,
+    convolutions = 1,
+    anchorsPerCell,
+    activation = 'sigmoid',
+  }: RpnHeadOptions) {
     super();
     const initialised = (conv: Conv2d): Conv2d => {
       init.normal(conv.weight, { std: 0.01 });
@@ -25,7 +33,10 @@ export class RpnHead extends Module {
       return conv;
     };
     const logits = activation === 'softmax' ? 2 * anchorsPerCell : anchorsPerCell;
-    this.conv = [new Sequential(initialised(new Conv2d(inChannels, hiddenChannels, 3, { padding: 1 })))];
+    this.conv = Array.from({ length: convolutions }, (_, index) => {
+      const channels = index === 0 ? inChannels : hiddenChannels;
+      return new Sequential(initialised(new Conv2d(channels, hiddenChannels, 3, { padding: 1 })));
+    });
     this.clsLogits = initialised(new Conv2d(hiddenChannels, logits, 1));
     this.bboxPred = initialised(new Conv2d(hiddenChannels, anchorsPerCell * 4, 1));
   }
@@ -36,7 +47,7 @@ export class RpnHead extends Module {
     const offsets: Tensor[] = [];
     for (const feature of features) {
       const [level, delta] = scope(() => {
-        const hidden = ops.relu_(this.conv[0]!.forward(feature));
+        const hidden = this.conv.reduce((input, conv) => ops.relu_(conv.forward(input)), feature);
         return [this.clsLogits.forward(hidden), this.bboxPred.forward(hidden)] as const;
       });
       logits.push(level);

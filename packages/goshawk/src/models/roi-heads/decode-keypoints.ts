@@ -64,8 +64,9 @@ function decodeOne(
   [x1, y1, x2, y2]: readonly [number, number, number, number],
   minSize: number,
 ): Tensor {
-  const width = Math.max(x2 - x1, 1);
-  const height = Math.max(y2 - y1, 1);
+  // In float32, as the originals measure: what is a whole number there must not become one pixel more here.
+  const width = Math.max(Math.fround(x2 - x1), 1);
+  const height = Math.max(Math.fround(y2 - y1), 1);
   const columns = Math.max(Math.ceil(width), Math.ceil(minSize));
   const lines = Math.max(Math.ceil(height), Math.ceil(minSize));
   const atOnce = Math.max(1, Math.floor(CELLS_AT_ONCE / (columns * lines)));

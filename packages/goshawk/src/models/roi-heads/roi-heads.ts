@@ -13,7 +13,7 @@ import { keypointCells, keypointLoss } from './keypoint-loss.js';
 import { MaskPredictor, makeMaskHead, type Stage5MaskHead } from './mask-head.js';
 import { maskGoals, maskLoss } from './mask-loss.js';
 import { poolRois, type RoiPoolerOptions } from './roi-pooler.js';
-import { keypointRoiLimit, sampleKeypoints } from './sample-keypoints.js';
+import { keypointRoiLimit, keypointsOfPositives, sampleKeypoints } from './sample-keypoints.js';
 import { type RoiSample, sampleProposals, toNetwork, toSecondStage } from './sample-proposals.js';
 import { type Candidates, candidatesOf } from './select-detections.js';
 
@@ -49,7 +49,7 @@ export class RoiHeads extends Module {
 
   constructor(options: RoiHeadsOptions) {
     super();
-    const { inChannels, classes, backbone, box, mask, keypoint, keypoints } = options;
+    const { inChannels, classes, backbone, box, mask, keypoint, keypoints, conventions } = options;
     this.#options = options;
     this.boxHead = makeBoxHead(box, inChannels, backbone);
     this.boxPredictor = new BoxPredictor(this.boxHead.outFeatures, classes, box);
@@ -61,7 +61,7 @@ export class RoiHeads extends Module {
     }
     if (keypoint) {
       this.keypointHead = new KeypointHead(inChannels, keypoint);
-      this.keypointPredictor = new KeypointPredictor(keypoint.channels.at(-1)!, keypoints, keypoint);
+      this.keypointPredictor = new KeypointPredictor(keypoint.channels.at(-1)!, keypoints, keypoint, conventions);
     }
   }
 
@@ -80,7 +80,9 @@ export class RoiHeads extends Module {
     return {
       ...boxLosses(prediction, labels, goals, box.smoothL1Beta),
       ...(mask && { loss_mask: scope(() => this.#maskLoss(batch, features, samples, targets, shared)) }),
-      ...(keypoint && { loss_keypoint: scope(() => this.#keypointLoss(batch, features, proposals, targets)) }),
+      ...(keypoint && {
+        loss_keypoint: scope(() => this.#keypointLoss(batch, features, { proposals, samples }, targets)),
+      }),
     };
   }
 
@@ -187,13 +189,17 @@ export class RoiHeads extends Module {
   #keypointLoss(
     batch: ImageBatch,
     features: Features,
-    proposals: readonly Tensor[],
+    { proposals, samples: ofBoxes }: { readonly proposals: readonly Tensor[]; readonly samples: readonly RoiSample[] },
     targets: readonly Targets[],
   ): Tensor {
     const { box, keypoint, keypoints: count, conventions, draws } = this.#options;
     const samples = noGrad(() =>
-      proposals.map((boxes, image) =>
-        scope(() => sampleKeypoints(boxes, targets[image]!, batch.scales[image]!, box, conventions, draws)),
+      targets.map((target, image) =>
+        scope(() =>
+          conventions.keypointRois === 'box_head'
+            ? keypointsOfPositives(ofBoxes[image]!, target, batch.scales[image]!, conventions)
+            : sampleKeypoints(proposals[image]!, target, batch.scales[image]!, box, conventions, draws),
+        ),
       ),
     );
     const logits = this.#keypointLogits(

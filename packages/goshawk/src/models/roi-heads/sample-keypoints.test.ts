@@ -4,7 +4,8 @@ import { scope, type Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS } from '../conventions.js';
 import { evenDraws } from '../sampling.js';
 import type { Targets } from '../structures.js';
-import { keypointRoiLimit, sampleKeypoints } from './sample-keypoints.js';
+import { keypointRoiLimit, keypointsOfPositives, sampleKeypoints } from './sample-keypoints.js';
+import { sampleProposals } from './sample-proposals.js';
 
 const boxesOf = (rows: readonly (readonly number[])[]): Tensor => tensor(rows.flat(), { shape: [rows.length, 4] });
 
@@ -118,6 +119,61 @@ describe('sampleKeypoints', () => {
       assert.throws(
         () => sampleKeypoints(boxes, { boxes, labels }, UNSCALED, CONFIG, CONVENTIONS.torchvision, evenDraws),
         /internal: an image of the batch came without keypoints/,
+      );
+    }));
+});
+
+describe('keypointsOfPositives', () => {
+  test("takes the box head's positives, also those in which no keypoint is seen", () =>
+    scope(() => {
+      const [left, right] = [
+        [0, 0, 20, 20],
+        [50, 0, 70, 20],
+      ] as const;
+      const unseen: readonly Point[] = [
+        [60, 10, 0],
+        [61, 10, 0],
+      ];
+      const seen: readonly Point[] = [
+        [10, 18, 2],
+        [10, 2, 0],
+      ];
+      const target = targetOf([left, right], [seen, unseen]);
+      const regressionWeights: [number, number, number, number] = [10, 10, 5, 5];
+      const drawn = sampleProposals(
+        boxesOf([[0, 0, 20, 15], right, [200, 200, 220, 220]]),
+        target,
+        UNSCALED,
+        { ...CONFIG, batchSizePerImage: 12, regressionWeights },
+        CONVENTIONS.torchvision,
+        evenDraws,
+      );
+      const { rois, keypoints } = keypointsOfPositives(drawn, target, UNSCALED, CONVENTIONS.torchvision);
+      // Four positives, of which a quarter of 12 are drawn evenly: the first, the second and the third.
+      assert.deepEqual(rois.toNumbers(), [[0, 0, 20, 15], right, left].flat());
+      assert.deepEqual(keypoints.toNumbers(), [seen, unseen, seen].flat(2));
+    }));
+
+  test('takes none in an image without objects', () =>
+    scope(() => {
+      const target = targetOf([], []);
+      const regressionWeights: [number, number, number, number] = [10, 10, 5, 5];
+      const config = { ...CONFIG, regressionWeights };
+      const drawn = sampleProposals(
+        boxesOf([[0, 0, 9, 9]]),
+        target,
+        UNSCALED,
+        config,
+        CONVENTIONS.torchvision,
+        evenDraws,
+      );
+      const { rois, keypoints } = keypointsOfPositives(drawn, target, UNSCALED, CONVENTIONS.torchvision);
+      assert.deepEqual(
+        [rois.shape, keypoints.shape],
+        [
+          [0, 4],
+          [0, 2, 3],
+        ],
       );
     }));
 });

@@ -5,7 +5,7 @@ import type { Conventions } from '../conventions.js';
 import { type Draws, drawFrom, indicesWhere, matchBoxes } from '../sampling.js';
 import { requiredPart, type Scale, type Targets } from '../structures.js';
 import { hasKeypointInside } from './keypoint-loss.js';
-import { toSecondStage } from './sample-proposals.js';
+import { type RoiSample, toSecondStage } from './sample-proposals.js';
 
 /** What the keypoint head learns from in one image. */
 export interface KeypointSample {
@@ -23,6 +23,23 @@ export function keypointRoiLimit(box: Pick<BoxHeadConfig, 'batchSizePerImage' | 
 }
 
 /**
+ * The positives of the box head, whether a keypoint of their object lies inside them or not (torchvision's RoIHeads).
+ */
+export function keypointsOfPositives(
+  { rois, boxes, objects, positives }: RoiSample,
+  target: Targets,
+  scale: Scale,
+  conventions: Conventions,
+): KeypointSample {
+  const first = (values: Tensor): Tensor => ops.narrow(values, 0, 0, positives);
+  return {
+    rois: first(rois),
+    boxes: first(boxes),
+    keypoints: ops.index_select(keypointsInSecondStage(target, scale, conventions), 0, first(objects)),
+  };
+}
+
+/**
  * A draw of its own, beside that of the box head: proposals that find an object of which a visible keypoint lies inside
  * them (Detectron's add_keypoint_rcnn_blobs).
  * @param proposals [P, 4] xyxy in network pixels; the objects' own boxes take part too
@@ -35,7 +52,7 @@ export function sampleKeypoints(
   conventions: Conventions,
   draws: Draws,
 ): KeypointSample {
-  const keypoints = requiredPart(target, 'keypoints');
+  const keypoints = keypointsInSecondStage(target, scale, conventions);
   const candidates = ops.cat([proposals, target.boxes]);
   const measured = toSecondStage(candidates, scale, conventions);
   const matches = matchBoxes(toSecondStage(target.boxes, scale, conventions), measured, {
@@ -46,11 +63,7 @@ export function sampleKeypoints(
   });
   const positive = indicesWhere(ops.ge(matches, 0));
   const boxes = ops.index_select(measured, 0, positive);
-  const own = ops.index_select(
-    conventions.secondStage === 'network' ? keypoints : keypointsToImage(keypoints, scale),
-    0,
-    ops.index_select(matches, 0, positive),
-  );
+  const own = ops.index_select(keypoints, 0, ops.index_select(matches, 0, positive));
   const seen = positive.size(0) > 0 ? indicesWhere(hasKeypointInside(own, boxes)) : positive;
   const drawn = drawFrom(seen, Math.min(keypointRoiLimit(box), seen.size(0)), draws);
   return {
@@ -58,6 +71,12 @@ export function sampleKeypoints(
     boxes: ops.index_select(boxes, 0, drawn),
     keypoints: ops.index_select(own, 0, drawn),
   };
+}
+
+/** [G, K, 3] keypoints of an image's objects in the pixels that the conventions measure the second stage in. */
+function keypointsInSecondStage(target: Targets, scale: Scale, conventions: Conventions): Tensor {
+  const keypoints = requiredPart(target, 'keypoints');
+  return conventions.secondStage === 'network' ? keypoints : keypointsToImage(keypoints, scale);
 }
 
 /** [G, K, 3] keypoints of network pixels in image pixels. */
