@@ -168,6 +168,10 @@ describe('a translated config', () => {
     assert.equal(fast.model.proposals, 'stored');
     assert.equal(fast.data.train?.proposals, 'train.pkl');
     assert.deepEqual([fast.data.train?.proposalCrowdShare, fast.data.val?.proposalLimit], [0.7, 2000]);
+    assert.deepEqual([fast.data.train?.proposalsDistinct, fast.data.train?.proposalMinSize], [true, 2]);
+    const two = read(C4, 'MODEL.FASTER_RCNN=False', "TRAIN.PROPOSAL_FILES=('train.pkl', 'valminusminival.pkl')");
+    assert.deepEqual(two.config.data.train?.proposals, ['train.pkl', 'valminusminival.pkl']);
+    assert.deepEqual(two.notices, []);
     const all = read(C4, 'MODEL.FASTER_RCNN=False', 'TRAIN.CROWD_FILTER_THRESH=0', 'TEST.PROPOSAL_LIMIT=-1');
     assert.deepEqual(
       [all.config.data.train?.proposalCrowdShare, all.config.data.val?.proposalLimit],
@@ -259,6 +263,14 @@ OUTPUT_DIR: .
     assert.equal(notices[1], 'a.yaml: without effect here: OUTPUT_DIR');
   });
 
+  test('has rates that the file names one by one', () => {
+    const { optimizer, schedule } = read(
+      text.replace('steps_with_decay', 'steps_with_lrs'),
+      'SOLVER.LRS=(0.01, 0.005, 0.0001)',
+    ).config.train;
+    assert.deepEqual([optimizer.lr, schedule.steps, schedule.factors], [0.01, [60000, 80000], [0.5, 0.01]]);
+  });
+
   test('names the union of two sets that is a third, and one set in texts', () => {
     const { data } = read(text).config;
     assert.equal(data.train?.annotations, 'data/coco/annotations/instances_train2017.json');
@@ -338,8 +350,12 @@ describe('a mistake in a Detectron config is one line that says', () => {
       /: MODEL\.MASK_ON: got 1, expected True or False$/,
     );
     assert.match(
-      problem(MASK.replace('steps_with_decay', 'steps_with_lrs')),
-      /'steps_with_lrs' is not supported: take step, steps_with_decay$/,
+      problem(MASK.replace('steps_with_decay', 'steps_with_lr')),
+      /'steps_with_lr' is not supported: take step, steps_with_decay, steps_with_lrs$/,
+    );
+    assert.match(
+      problem(MASK.replace('steps_with_decay', 'steps_with_lrs'), 'SOLVER.LRS=(0.02, 0.002)'),
+      /SOLVER\.LRS: is \(0\.02, 0\.002\), expected a rate above 0 for each of the 3 SOLVER\.STEPS: correct it$/,
     );
   });
 
