@@ -263,6 +263,24 @@ OUTPUT_DIR: .
     assert.equal(notices[1], 'a.yaml: without effect here: OUTPUT_DIR');
   });
 
+  test('has learned levels beyond the fifth, and masks beside keypoints', () => {
+    const levels = read(MASK, 'FPN.EXTRA_CONV_LEVELS=True', 'FPN.RPN_MAX_LEVEL=7').config.model;
+    assert.ok(levels.type === 'mask_rcnn' && levels.neck.type === 'fpn');
+    assert.deepEqual([levels.neck.extraLevel, levels.neck.extraConvolutions], ['convolutions', 2]);
+    assert.deepEqual(levels.anchors.sizes.flat(), [32, 64, 128, 256, 512, 1024]);
+    assert.match(
+      problem(MASK, 'FPN.RPN_MAX_LEVEL=7'),
+      /FPN\.RPN_MAX_LEVEL: is 7, expected 5 to 6: correct it, or set FPN\.EXTRA_CONV_LEVELS to True$/,
+    );
+    const both = read(
+      MASK,
+      'MODEL.KEYPOINTS_ON=True',
+      'KRCNN.ROI_KEYPOINTS_HEAD=keypoint_rcnn_heads.roi_pose_head_v1convX',
+    ).config.model;
+    assert.ok(both.type === 'keypoint_rcnn');
+    assert.deepEqual(both.maskHead?.channels, [256, 256, 256, 256]);
+  });
+
   test('has rates that the file names one by one', () => {
     const { optimizer, schedule } = read(
       text.replace('steps_with_decay', 'steps_with_lrs'),
@@ -390,8 +408,8 @@ describe('a mistake in a Detectron config is one line that says', () => {
 
   test('which values are not supported', () => {
     assert.match(
-      problem(MASK, 'FPN.EXTRA_CONV_LEVELS=True'),
-      /FPN\.EXTRA_CONV_LEVELS: True is not supported, only False: remove it$/,
+      problem(MASK, 'MRCNN.USE_FC_OUTPUT=True'),
+      /MRCNN\.USE_FC_OUTPUT: True is not supported, only False: remove it$/,
     );
   });
 });
