@@ -12,6 +12,7 @@ export {
   type BackboneConfig,
   type BoxHeadConfig,
   type BoxVotingConfig,
+  extraLevelCount,
   type FasterRcnnConfig,
   type FpnConfig,
   type KeypointHeadConfig,

@@ -25,7 +25,26 @@ export const splitSchema = z.strictObject({
     .describe(
       "VOC: class names in order; absent: data.train's, which are VOC's 20 or the names in its folder, sorted.",
     ),
-  proposals: filePath().min(1).optional().describe('File of stored proposals, for models whose proposals are stored.'),
+  proposals: z
+    .union([filePath().min(1), z.array(filePath().min(1)).min(1).max(64)])
+    .optional()
+    .describe(
+      'File of stored proposals, for models whose proposals are stored; a list where several share the pictures.',
+    ),
+  proposalsDistinct: z
+    .boolean()
+    .optional()
+    .describe(
+      'Of stored proposals that are the same in whole pixels of the picture only the first is taken (Detectron). Absent: all are.',
+    ),
+  proposalMinSize: z
+    .number()
+    .min(0)
+    .max(16384)
+    .optional()
+    .describe(
+      'Stored proposals of at most this width or height, in pixels, are left out; 2 in Detectron. Absent: none.',
+    ),
   proposalLimit: boxCount().optional().describe('Only the first so many stored proposals of each picture.'),
   proposalCrowdShare: z
     .number()

@@ -68,6 +68,17 @@ const scheduleSchema = z
       .default('iteration')
       .describe('What steps are counted in; an epoch is as many iterations as show every picture once.'),
     gamma: z.number().positive().max(1).default(0.1).describe('The factor of a step.'),
+    factors: z
+      .array(z.number().positive().max(1000))
+      .max(1000)
+      .optional()
+      .describe(
+        'From each step on, what the learning rate is multiplied by instead of powers of gamma: 0.5, 0.01 halve it, then leave a hundredth.',
+      ),
+  })
+  .refine(({ steps, factors }) => factors === undefined || factors.length === steps.length, {
+    path: ['factors'],
+    message: 'has another length than train.schedule.steps: give one factor a step',
   })
   .prefault({});
 

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
 import { writePth, writeSafetensors } from '@goshawk/torch/checkpoint';
-import { readProposals, type StoredProposals, writeProposals } from './proposals-file.js';
+import { readProposalFiles, readProposals, type StoredProposals, writeProposals } from './proposals-file.js';
 
 // dist/data/ -> src/data/: fixtures are not compiled.
 const detectronFile = fileURLToPath(new URL('../../src/data/fixtures/detectron-proposals.pkl', import.meta.url));
@@ -41,6 +41,17 @@ describe('proposals in files', () => {
     writeProposals(path, found, { convention: 'continuous' });
     assert.deepEqual([...readProposals(path, { convention: 'inclusive' }).get(139)!.boxes], [1, 2, 2, 3]);
   });
+  test('of several files are put together, each for pictures of its own', () => {
+    const [first, second] = [join(folder, 'first.safetensors'), join(folder, 'second.safetensors')];
+    writeProposals(first, found.slice(0, 2));
+    writeProposals(second, found.slice(2));
+    assert.deepEqual([...readProposalFiles([first, second]).values()], found);
+    writeProposals(second, found.slice(1));
+    assert.throws(() => readProposalFiles([first, second]), {
+      message: `${second}: has proposals for image id 7, as ${first} has: leave one of the files out`,
+    });
+  });
+
   test('that are damaged or something else are refused', () => {
     const refuse = (name: string, message: RegExp): void =>
       assert.throws(

@@ -75,6 +75,31 @@ export function readProposals(
   return byImage;
 }
 
+/**
+ * The proposals of several files, each for pictures of its own.
+ * @throws InputError as {@link readProposals}, and where two files have proposals for one picture
+ */
+export function readProposalFiles(
+  paths: readonly string[],
+  options: { readonly convention?: ProposalConvention } = {},
+): Map<number, StoredProposals> {
+  const byImage = new Map<number, StoredProposals>();
+  const fileOf = new Map<number, string>();
+  for (const path of paths) {
+    for (const [imageId, own] of readProposals(path, options)) {
+      const other = fileOf.get(imageId);
+      if (other !== undefined)
+        throw new InputError(
+          'checkpoint-invalid',
+          `${path}: has proposals for image id ${imageId}, as ${other} has: leave one of the files out`,
+        );
+      fileOf.set(imageId, path);
+      byImage.set(imageId, own);
+    }
+  }
+  return byImage;
+}
+
 interface ProposalsFile {
   readonly proposals: readonly StoredProposals[];
   readonly convention: ProposalConvention;

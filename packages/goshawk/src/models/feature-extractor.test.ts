@@ -22,6 +22,15 @@ describe('makeFeatureExtractor', () => {
   for (const [what, backbone, neck, further, channels, strides, roiLevels] of [
     ['a pyramid', RESNET, 'channels: 16', FIVE, 16, [4, 8, 16, 32, 64], 4],
     ['a pyramid without the extra level', RESNET, 'channels: 16, extraLevel: none', FOUR, 16, [4, 8, 16, 32], 4],
+    [
+      'a pyramid with learned extra levels',
+      RESNET,
+      'channels: 16, extraLevel: convolutions, extraConvolutions: 2',
+      'anchors: { sizes: [[8], [16], [32], [64], [128], [256]] }',
+      16,
+      [4, 8, 16, 32, 64, 128],
+      4,
+    ],
     ["a pyramid's finest level", RESNET, 'channels: 16, finestOnly: true', ONE, 16, [4], 1],
     ['stage 4', RESNET, 'type: none, stage: 4', C4, 64, [16], 1],
     ['stage 5', RESNET, 'type: none, stage: 5', ONE, 128, [32], 1],

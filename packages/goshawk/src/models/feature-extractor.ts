@@ -1,6 +1,6 @@
 // Backbone and neck together: from pixels to the levels that heads read.
 import { Module, scope, type Tensor } from '@goshawk/torch';
-import type { BackboneConfig, FpnConfig, NeckConfig } from '../config/index.js';
+import { type BackboneConfig, extraLevelCount, type FpnConfig, type NeckConfig } from '../config/index.js';
 import { ResNet, type ResNetOptions } from './backbones/resnet.js';
 import { makeSpineNet } from './backbones/spinenet.js';
 import { Fpn } from './necks/fpn.js';
@@ -30,12 +30,13 @@ export class ResNetFpn extends Module implements FeatureExtractor {
   constructor(options: ResNetOptions, neck: FpnConfig) {
     super();
     const { channels, extraLevel, norm, finestOnly, zeroInitLateral } = neck;
-    const hasExtra = extraLevel === 'pool' && !finestOnly;
+    const extraLevels = extraLevelCount(neck);
     this.body = new ResNet(options);
     this.fpn = new Fpn({
       inChannels: this.body.outChannels,
       channels,
-      extraLevel: hasExtra,
+      extraLevel: extraLevels > 0 && extraLevel === 'pool',
+      extraConvolutions: extraLevel === 'convolutions' ? extraLevels : 0,
       norm,
       finestOnly,
       zeroInitLateral,
@@ -43,7 +44,7 @@ export class ResNetFpn extends Module implements FeatureExtractor {
     const strides = finestOnly ? STAGE_STRIDES.slice(0, 1) : STAGE_STRIDES;
     this.channels = channels;
     this.roiLevels = strides.length;
-    this.strides = hasExtra ? [...strides, 64] : strides;
+    this.strides = [...strides, ...Array.from({ length: extraLevels }, (_, i) => 64 * 2 ** i)];
   }
 
   forward(pixels: Tensor): Features {

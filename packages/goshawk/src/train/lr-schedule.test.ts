@@ -62,6 +62,12 @@ describe('the learning rate', () => {
       assert.ok(Math.abs(learningRateFactor(iteration, given) - factor) < 1e-12, String(iteration));
   });
 
+  test("takes Detectron's steps_with_lrs: a factor of its own from each step on", () => {
+    const given = { ...schedule, warmupIterations: 0, steps: [10, 20], factors: [0.5, 0.8] };
+    const got = [0, 9, 10, 19, 20, 1000].map((iteration) => learningRateFactor(iteration, given));
+    assert.deepEqual(got, [1, 1, 0.5, 0.5, 0.8, 0.8]);
+  });
+
   test('is the configured one from the start without a warm-up', () => {
     assert.equal(learningRateFactor(0, { ...schedule, warmupIterations: 0 }), 1);
   });

@@ -6,14 +6,15 @@ export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'>;
 
 /**
  * What the learning rate is multiplied by in one iteration: the warm-up's factor times gamma for each step that has
- * come. The linear warm-up is that of torchvision (LinearLR), Detectron, maskrcnn-benchmark and mmcv:
+ * come, or times the factor of the last one (Detectron's steps_with_lrs). The linear warm-up is that of torchvision (LinearLR), Detectron, maskrcnn-benchmark and mmcv:
  * `warmupFactor + (1 - warmupFactor) * iteration / warmupIterations`; the exponential one is mmcv's:
  * `warmupFactor ** (1 - iteration / warmupIterations)`.
  * @param iteration optimizer steps done before: 0 in the first
  */
 export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
   const stepsDone = schedule.steps.filter((step) => iteration >= step).length;
-  return warmupFactor(iteration, schedule) * schedule.gamma ** stepsDone;
+  const factor = schedule.factors ? (schedule.factors[stepsDone - 1] ?? 1) : schedule.gamma ** stepsDone;
+  return warmupFactor(iteration, schedule) * factor;
 }
 
 function warmupFactor(iteration: number, schedule: IterationSchedule): number {

@@ -6,7 +6,7 @@ import {
   type DatasetOptions,
   type DetectionDataset,
   openSplitDataset,
-  readProposals,
+  readProposalFiles,
   selectProposals,
 } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
@@ -45,23 +45,29 @@ export function openSplit(
 
 /** By image id, for every picture of the set. */
 function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset: DetectionDataset) {
-  const { proposals: file, proposalLimit, proposalCrowdShare } = config.data[name] ?? {};
-  if (file === undefined)
+  const split = config.data[name];
+  if (split?.proposals === undefined)
     throw new InputError(
       'config-invalid',
       `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
   const convention = CONVENTIONS[config.model.conventions].boxes;
-  const proposals = readProposals(file, { convention });
+  const files = typeof split.proposals === 'string' ? [split.proposals] : split.proposals;
+  const proposals = readProposalFiles(files, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));
   if (missing.length > 0)
     throw new InputError(
       'annotation-invalid',
-      `${file}: has no proposals for ${missing.length} of the ${dataset.samples.length} images of ${dataset.fileName} ` +
+      `${files.join(', ')}: ${files.length === 1 ? 'has' : 'have'} no proposals for ${missing.length} of the ${dataset.samples.length} images of ${dataset.fileName} ` +
         `(the first is id ${missing[0]!.image.id}): make them for this set`,
     );
-  const crowds = proposalCrowdShare === undefined ? undefined : { share: proposalCrowdShare, in: dataset.annotations };
-  return selectProposals(proposals, { limit: proposalLimit, crowds, convention });
+  return selectProposals(proposals, dataset.annotations, {
+    convention,
+    distinct: split.proposalsDistinct,
+    minSize: split.proposalMinSize,
+    limit: split.proposalLimit,
+    crowdShare: split.proposalCrowdShare,
+  });
 }
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */

@@ -3,7 +3,7 @@ export type { BoxHeadConfig, BoxVotingConfig, SoftNmsConfig } from './box-head-s
 export type { KeypointHeadConfig } from './keypoint-head-schema.js';
 export type { MaskHeadConfig } from './mask-head-schema.js';
 export { type ModelConfig, modelSchema } from './model-schema.js';
-export { type FpnConfig, levelCount, type NeckConfig } from './neck-schema.js';
+export { extraLevelCount, type FpnConfig, levelCount, type NeckConfig } from './neck-schema.js';
 export type {
   FasterRcnnConfig,
   KeypointRcnnConfig,

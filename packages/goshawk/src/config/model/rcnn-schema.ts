@@ -59,6 +59,7 @@ const keypointRcnnSchema = z
     type: z.literal('keypoint_rcnn').describe('The kind of model.'),
     ...rcnnShape,
     keypointHead: keypointHeadSchema,
+    maskHead: maskHeadSchema.unwrap().optional().describe('Masks beside the keypoints; absent: none.'),
   })
   .superRefine(checkNeck)
   .superRefine(checkAnchors)

@@ -26,6 +26,15 @@ export const rpnSchema = z
       'Proposals of the best scores that a level gives to non-maximum suppression',
     ).prefault({}),
     postNmsTopN: keepCount(2000, 1000, 'Proposals kept of an image after non-maximum suppression').prefault({}),
+    levelPostNmsTopN: z
+      .strictObject({
+        train: boxCount().describe('In training.'),
+        test: boxCount().describe('In evaluation and prediction.'),
+      })
+      .optional()
+      .describe(
+        "Proposals kept of a level after non-maximum suppression, before postNmsTopN (mmdetection's nms_post): the best, but of a level with at most preNmsTopN anchors the first in their order. Absent: all.",
+      ),
     collectImages: z
       .int()
       .min(0)

@@ -69,6 +69,11 @@ const RULES: readonly Renaming[] = [
     from: /^fpn_res([2-5])_\d+_sum_(w|b|gn_s|gn_b)$/,
     to: ([, stage, ending = '']) => `backbone.fpn.layer_blocks.${Number(stage) - 2}.${LEAF[ending]}`,
   },
+  {
+    // The first extra level is 6.
+    from: /^fpn_([6-9])_([wb])$/,
+    to: ([, level, leaf = '']) => `backbone.fpn.extra_convs.${Number(level) - 6}.${PLAIN[leaf]}`,
+  },
   ...ROWS.map(([from, to]) => ({
     from: new RegExp(`^${from}(\\d+)_(w|b|gn_s|gn_b)$`),
     to: ([, number, ending = '']: RegExpExecArray) => `${to}.${Number(number) - 1}.${LEAF[ending]}`,

@@ -168,6 +168,10 @@ describe('a translated config', () => {
     assert.equal(fast.model.proposals, 'stored');
     assert.equal(fast.data.train?.proposals, 'train.pkl');
     assert.deepEqual([fast.data.train?.proposalCrowdShare, fast.data.val?.proposalLimit], [0.7, 2000]);
+    assert.deepEqual([fast.data.train?.proposalsDistinct, fast.data.train?.proposalMinSize], [true, 2]);
+    const two = read(C4, 'MODEL.FASTER_RCNN=False', "TRAIN.PROPOSAL_FILES=('train.pkl', 'valminusminival.pkl')");
+    assert.deepEqual(two.config.data.train?.proposals, ['train.pkl', 'valminusminival.pkl']);
+    assert.deepEqual(two.notices, []);
     const all = read(C4, 'MODEL.FASTER_RCNN=False', 'TRAIN.CROWD_FILTER_THRESH=0', 'TEST.PROPOSAL_LIMIT=-1');
     assert.deepEqual(
       [all.config.data.train?.proposalCrowdShare, all.config.data.val?.proposalLimit],
@@ -259,6 +263,32 @@ OUTPUT_DIR: .
     assert.equal(notices[1], 'a.yaml: without effect here: OUTPUT_DIR');
   });
 
+  test('has learned levels beyond the fifth, and masks beside keypoints', () => {
+    const levels = read(MASK, 'FPN.EXTRA_CONV_LEVELS=True', 'FPN.RPN_MAX_LEVEL=7').config.model;
+    assert.ok(levels.type === 'mask_rcnn' && levels.neck.type === 'fpn');
+    assert.deepEqual([levels.neck.extraLevel, levels.neck.extraConvolutions], ['convolutions', 2]);
+    assert.deepEqual(levels.anchors.sizes.flat(), [32, 64, 128, 256, 512, 1024]);
+    assert.match(
+      problem(MASK, 'FPN.RPN_MAX_LEVEL=7'),
+      /FPN\.RPN_MAX_LEVEL: is 7, expected 5 to 6: correct it, or set FPN\.EXTRA_CONV_LEVELS to True$/,
+    );
+    const both = read(
+      MASK,
+      'MODEL.KEYPOINTS_ON=True',
+      'KRCNN.ROI_KEYPOINTS_HEAD=keypoint_rcnn_heads.roi_pose_head_v1convX',
+    ).config.model;
+    assert.ok(both.type === 'keypoint_rcnn');
+    assert.deepEqual(both.maskHead?.channels, [256, 256, 256, 256]);
+  });
+
+  test('has rates that the file names one by one', () => {
+    const { optimizer, schedule } = read(
+      text.replace('steps_with_decay', 'steps_with_lrs'),
+      'SOLVER.LRS=(0.01, 0.005, 0.0001)',
+    ).config.train;
+    assert.deepEqual([optimizer.lr, schedule.steps, schedule.factors], [0.01, [60000, 80000], [0.5, 0.01]]);
+  });
+
   test('names the union of two sets that is a third, and one set in texts', () => {
     const { data } = read(text).config;
     assert.equal(data.train?.annotations, 'data/coco/annotations/instances_train2017.json');
@@ -338,8 +368,12 @@ describe('a mistake in a Detectron config is one line that says', () => {
       /: MODEL\.MASK_ON: got 1, expected True or False$/,
     );
     assert.match(
-      problem(MASK.replace('steps_with_decay', 'steps_with_lrs')),
-      /'steps_with_lrs' is not supported: take step, steps_with_decay$/,
+      problem(MASK.replace('steps_with_decay', 'steps_with_lr')),
+      /'steps_with_lr' is not supported: take step, steps_with_decay, steps_with_lrs$/,
+    );
+    assert.match(
+      problem(MASK.replace('steps_with_decay', 'steps_with_lrs'), 'SOLVER.LRS=(0.02, 0.002)'),
+      /SOLVER\.LRS: is \(0\.02, 0\.002\), expected a rate above 0 for each of the 3 SOLVER\.STEPS: correct it$/,
     );
   });
 
@@ -374,8 +408,8 @@ describe('a mistake in a Detectron config is one line that says', () => {
 
   test('which values are not supported', () => {
     assert.match(
-      problem(MASK, 'FPN.EXTRA_CONV_LEVELS=True'),
-      /FPN\.EXTRA_CONV_LEVELS: True is not supported, only False: remove it$/,
+      problem(MASK, 'MRCNN.USE_FC_OUTPUT=True'),
+      /MRCNN\.USE_FC_OUTPUT: True is not supported, only False: remove it$/,
     );
   });
 });

@@ -48,7 +48,7 @@ export const modelKeys = {
     RPN_ASPECT_RATIOS: floats(0.5, 1, 2),
     RPN_ANCHOR_START_SIZE: int(32),
     RPN_COLLECT_SCALE: float(1),
-    EXTRA_CONV_LEVELS: fixed(flag(false)),
+    EXTRA_CONV_LEVELS: flag(false),
     USE_GN: flag(false),
   },
   RPN: {

@@ -69,6 +69,10 @@ const PYRAMID: readonly Renaming[] = [
     from: /^Conv_Body\.posthoc_modules\.([0-3])(?:\.([01]))?\.(weight|bias)$/,
     to: ([, index, part = '0', leaf]) => `backbone.fpn.layer_blocks.${3 - Number(index)}.${part}.${leaf}`,
   },
+  {
+    from: /^Conv_Body\.extra_pyramid_modules\.(\d)\.(weight|bias)$/,
+    to: ([, index, leaf]) => `backbone.fpn.extra_convs.${index}.${leaf}`,
+  },
 ];
 
 function rulesFor(names: ReadonlySet<string>): readonly Renaming[] {

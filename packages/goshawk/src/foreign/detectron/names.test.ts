@@ -99,6 +99,7 @@ describe("blobs of Detectron's files", () => {
         'fpn_res4_35_sum_w',
         'fpn_res3_7_sum_b',
         'fpn_inner_res2_2_sum_lateral_gn_s',
+        'fpn_7_w',
       ),
       [
         'backbone.fpn.inner_blocks.3.0.weight',
@@ -106,6 +107,7 @@ describe("blobs of Detectron's files", () => {
         'backbone.fpn.layer_blocks.2.0.weight',
         'backbone.fpn.layer_blocks.1.0.bias',
         'backbone.fpn.inner_blocks.0.1.weight',
+        'backbone.fpn.extra_convs.1.weight',
       ],
     );
   });

@@ -97,7 +97,7 @@ export const runKeys = {
   SOLVER: {
     TYPE: choice('SGD', 'Adam'),
     BASE_LR: float(0.001),
-    LR_POLICY: choice('step', 'steps_with_decay'),
+    LR_POLICY: choice('step', 'steps_with_decay', 'steps_with_lrs'),
     GAMMA: float(0.1),
     STEP_SIZE: int(30000),
     MAX_ITER: int(40000),

@@ -32,16 +32,10 @@ export function translateModel(settings: DetectronSettings, notices: string[]): 
     proposals: MODEL.FASTER_RCNN ? 'rpn' : 'stored',
     boxHead: translateBoxHead(settings, boxHead),
   };
-  if (MODEL.MASK_ON && MODEL.KEYPOINTS_ON) {
-    throw keyError(
-      settings,
-      'MODEL.KEYPOINTS_ON',
-      'is True beside MODEL.MASK_ON: a model here has one of them: set one to False',
-    );
-  }
-  if (MODEL.MASK_ON) return { type: 'mask_rcnn', ...stageTwo, maskHead: translateMaskHead(settings) };
-  if (MODEL.KEYPOINTS_ON) return { type: 'keypoint_rcnn', ...stageTwo, keypointHead: translateKeypointHead(settings) };
-  return { type: 'faster_rcnn', ...stageTwo };
+  const masks = MODEL.MASK_ON ? { maskHead: translateMaskHead(settings) } : {};
+  if (MODEL.KEYPOINTS_ON)
+    return { type: 'keypoint_rcnn', ...stageTwo, ...masks, keypointHead: translateKeypointHead(settings) };
+  return { type: MODEL.MASK_ON ? 'mask_rcnn' : 'faster_rcnn', ...stageTwo, ...masks };
 }
 
 function checkLevels(settings: DetectronSettings, body: Body): void {
@@ -59,8 +53,10 @@ function checkLevels(settings: DetectronSettings, body: Body): void {
       );
     }
   }
-  if (FPN.RPN_MAX_LEVEL !== 5 && FPN.RPN_MAX_LEVEL !== 6) {
-    throw keyError(settings, 'FPN.RPN_MAX_LEVEL', `is ${FPN.RPN_MAX_LEVEL}, expected 6 or 5: correct it`);
+  const largest = FPN.EXTRA_CONV_LEVELS ? 9 : 6;
+  if (FPN.RPN_MAX_LEVEL < 5 || FPN.RPN_MAX_LEVEL > largest) {
+    const advice = FPN.EXTRA_CONV_LEVELS ? 'correct it' : 'correct it, or set FPN.EXTRA_CONV_LEVELS to True';
+    throw keyError(settings, 'FPN.RPN_MAX_LEVEL', `is ${FPN.RPN_MAX_LEVEL}, expected 5 to ${largest}: ${advice}`);
   }
 }
 
@@ -117,16 +113,25 @@ function pretrainedWeights(settings: DetectronSettings, notices: string[]): stri
   return file;
 }
 
-function translateNeck({ values: { FPN } }: DetectronSettings, body: Body): ModelPart {
+function translateNeck(settings: DetectronSettings, body: Body): ModelPart {
+  const { FPN } = settings.values;
   if (!body.isFpn) return { type: 'none', stage: body.stage };
   return {
     type: 'fpn',
     channels: FPN.DIM,
-    extraLevel: body.finestOnly || FPN.RPN_MAX_LEVEL === 5 ? 'none' : 'pool',
+    ...translateExtraLevels(settings, body),
     norm: FPN.USE_GN ? 'group' : 'none',
     finestOnly: body.finestOnly,
     zeroInitLateral: FPN.ZERO_INIT_LATERAL,
   };
+}
+
+function translateExtraLevels({ values: { FPN } }: DetectronSettings, body: Body): ModelPart {
+  const extraLevels = FPN.RPN_MAX_LEVEL - 5;
+  if (body.finestOnly || extraLevels === 0) return { extraLevel: 'none' };
+  return FPN.EXTRA_CONV_LEVELS
+    ? { extraLevel: 'convolutions', extraConvolutions: extraLevels }
+    : { extraLevel: 'pool' };
 }
 
 function translateAnchors({ values: { FPN, RPN } }: DetectronSettings, body: Body): ModelPart {

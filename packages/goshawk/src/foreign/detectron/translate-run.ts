@@ -84,24 +84,19 @@ function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', no
 
 function translateProposals(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): RunPart {
   const key = `${group}.PROPOSAL_FILES`;
-  const files = settings.values[group].PROPOSAL_FILES;
-  if (files.length > 1) {
-    const part = group === 'TRAIN' ? 'train' : 'val';
+  const files = settings.values[group].PROPOSAL_FILES.map((file) => {
+    if (!/^https?:/.test(file)) return file;
+    // Detectron's addresses end in the data set, generalized_rcnn or rpn, and one name for all files.
+    const parts = file.split('/');
+    const local = ['data', 'proposals', ...parts.filter((name) => datasetNames.includes(name)), parts.at(-1)].join('/');
     notices.push(
-      `${settings.given.get(key)}: ${key} names ${files.length} files: the first is read; for pictures of several sets make one file with goshawk eval --save-proposals and give it with --set data.${part}.proposals=FILE`,
+      `${settings.given.get(key)}: ${key} is an address: proposals are read from ${local}; put the file there`,
     );
-  }
-  const [file] = files;
+    return local;
+  });
   const rules = proposalRules(settings, group);
-  if (file === undefined) return rules;
-  if (!/^https?:/.test(file)) return { proposals: file, ...rules };
-  // Detectron's addresses end in the data set, generalized_rcnn or rpn, and one name for all files.
-  const parts = file.split('/');
-  const local = ['data', 'proposals', ...parts.filter((name) => datasetNames.includes(name)), parts.at(-1)].join('/');
-  notices.push(
-    `${settings.given.get(key)}: ${key} is an address: proposals are read from ${local}; put the file there`,
-  );
-  return { proposals: local, ...rules };
+  if (files.length === 0) return rules;
+  return { proposals: files.length === 1 ? files[0] : files, ...rules };
 }
 
 /** Whether the model takes its proposals from files. */
@@ -109,10 +104,11 @@ export function readsProposals({ values: { MODEL } }: DetectronSettings): boolea
   return !MODEL.FASTER_RCNN && !MODEL.RPN_ONLY;
 }
 
-/** Which of the proposals are left out (lib/datasets/json_dataset.py, where 0 turns both off). */
+/** Which of the proposals are left out (lib/datasets/json_dataset.py, where 0 turns the last two off). */
 function proposalRules({ values: { TRAIN, TEST } }: DetectronSettings, group: 'TRAIN' | 'TEST'): RunPart {
-  if (group === 'TEST') return TEST.PROPOSAL_LIMIT > 0 ? { proposalLimit: TEST.PROPOSAL_LIMIT } : {};
-  return TRAIN.CROWD_FILTER_THRESH > 0 ? { proposalCrowdShare: TRAIN.CROWD_FILTER_THRESH } : {};
+  const always = { proposalsDistinct: true, proposalMinSize: 2 };
+  if (group === 'TEST') return TEST.PROPOSAL_LIMIT > 0 ? { ...always, proposalLimit: TEST.PROPOSAL_LIMIT } : always;
+  return TRAIN.CROWD_FILTER_THRESH > 0 ? { ...always, proposalCrowdShare: TRAIN.CROWD_FILTER_THRESH } : always;
 }
 
 export function translateTrain(settings: DetectronSettings): RunPart {
@@ -131,6 +127,7 @@ export function translateTrain(settings: DetectronSettings): RunPart {
       warmup: SOLVER.WARM_UP_METHOD,
       steps: translateSteps(settings),
       gamma: SOLVER.GAMMA,
+      ...(SOLVER.LR_POLICY === 'steps_with_lrs' && { factors: SOLVER.LRS.slice(1).map((lr) => lr / SOLVER.LRS[0]!) }),
     },
     momentumCorrection: SOLVER.SCALE_MOMENTUM,
     checkpointEvery: Math.max(1, Math.trunc(TRAIN.SNAPSHOT_ITERS / NUM_GPUS)),
@@ -142,13 +139,23 @@ function translateOptimizer(settings: DetectronSettings): RunPart {
   const type = SOLVER.TYPE.toLowerCase();
   return {
     type,
-    lr: SOLVER.BASE_LR,
+    lr: SOLVER.LR_POLICY === 'steps_with_lrs' ? firstRate(settings) : SOLVER.BASE_LR,
     ...(type === 'sgd' ? { momentum: SOLVER.MOMENTUM } : {}),
     weightDecay: SOLVER.WEIGHT_DECAY,
     biasLrFactor: SOLVER.BIAS_DOUBLE_LR ? 2 : 1,
     ...(SOLVER.BIAS_WEIGHT_DECAY ? {} : { biasWeightDecay: 0 }),
     normWeightDecay: SOLVER.WEIGHT_DECAY_GN,
   };
+}
+
+/** Detectron's steps_with_lrs names the rate of each step and takes no BASE_LR (detectron/utils/lr_policy.py). */
+function firstRate(settings: DetectronSettings): number {
+  const { LRS, STEPS } = settings.values.SOLVER;
+  if (LRS.length !== STEPS.length || !LRS.every((lr) => lr > 0)) {
+    const message = `is ${show(LRS)}, expected a rate above 0 for each of the ${STEPS.length} SOLVER.STEPS: correct it`;
+    throw keyError(settings, 'SOLVER.LRS', message);
+  }
+  return LRS[0] ?? settings.values.SOLVER.BASE_LR;
 }
 
 // A rate that falls by a tenth a thousand times is no rate.

@@ -114,6 +114,26 @@ describe("mmdetection's own configs", () => {
     assert.equal(preprocess.channels, 'bgr');
   });
 
+  test('fewer proposals of a level than of an image are its nms_post', () => {
+    const kept = (text: string) => {
+      const { model } = readMmdetectionConfig(text, { file: 'config.py', sets: [] }).config;
+      assert.ok(model.type === 'mask_rcnn');
+      const { preNmsTopN, levelPostNmsTopN, postNmsTopN } = model.rpn;
+      return { preNmsTopN, levelPostNmsTopN, postNmsTopN };
+    };
+    const text = fixture('mask_rcnn_resnet');
+    // No level has more candidates than it may keep.
+    assert.equal(kept(text).levelPostNmsTopN, undefined);
+    assert.deepEqual(
+      kept(text.replace('nms_pre=1000, nms_post=1000, max_num=1000', 'nms_pre=1000, nms_post=300, max_num=700')),
+      {
+        preNmsTopN: { train: 2000, test: 1000 },
+        levelPostNmsTopN: { train: 2000, test: 300 },
+        postNmsTopN: { train: 2000, test: 700 },
+      },
+    );
+  });
+
   test('several training sizes are drawn from', () => {
     const sizes = "img_scale=[(1333, 640), (1333, 800)], multiscale_mode='value', keep_ratio=True";
     const { resize } = changed('mask_rcnn_resnet', 'img_scale=(1333, 800), keep_ratio=True', sizes).config.preprocess;

@@ -144,6 +144,10 @@ function readProposals(training: Section, testing: Section): ConfigPart {
   return {
     preNmsTopN: { train: train.before, test: test.before },
     postNmsTopN: { train: train.after, test: test.after },
+    // It cuts only where more than so many boxes of a level can be left.
+    ...((train.ofLevel < train.before || test.ofLevel < test.before) && {
+      levelPostNmsTopN: { train: train.ofLevel, test: test.ofLevel },
+    }),
     nmsThreshold: train.threshold,
     minSize: train.minSize,
   };
@@ -151,18 +155,13 @@ function readProposals(training: Section, testing: Section): ConfigPart {
 
 function readProposalCounts(section: Section) {
   section.fixed('nms_across_levels', false);
-  const ofLevel = section.count('nms_post');
   const read = {
+    ofLevel: section.count('nms_post'),
     before: section.count('nms_pre'),
     after: section.count('max_num'),
     threshold: section.number('nms_thr'),
     minSize: section.number('min_bbox_size', 0),
   };
-  if (ofLevel < read.after)
-    throw section.wrong(
-      'nms_post',
-      `got ${ofLevel}, less than max_num ${read.after}, which is not supported: raise it`,
-    );
   section.finish();
   return read;
 }

@@ -8,7 +8,7 @@ const COCO_KEYPOINTS = 17;
 
 export function rcnnKind(config: RcnnConfig): DetectorKind {
   const conventions = CONVENTIONS[config.conventions];
-  const maskHead = config.type === 'mask_rcnn' ? config.maskHead : undefined;
+  const maskHead = config.type === 'faster_rcnn' ? undefined : config.maskHead;
   const hasKeypoints = config.type === 'keypoint_rcnn';
   return {
     gives: 'objects',

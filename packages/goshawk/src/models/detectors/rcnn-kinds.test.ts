@@ -83,6 +83,9 @@ const KINDS: Readonly<Record<string, string>> = {
   maskHead: { kind: stage5, dilation: 2, upsampleChannels: 16 }`,
   'Keypoint R-CNN on a pyramid': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
   keypointHead: { channels: [16, 16] }`,
+  'Keypoint R-CNN with masks': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
+  maskHead: { channels: [16] }
+  keypointHead: { channels: [16] }`,
   'Keypoint R-CNN whose loss is divided by a full batch, ranked by keypoints': `type: keypoint_rcnn${FPN}
   boxHead: { ${BOX} }
   keypointHead: { channels: [16], normalize: batch, output: deconvolution_convolution, hiddenChannels: 8, score: mean_probability }`,

@@ -95,6 +95,27 @@ describe('Fpn', () => {
       assertClose(outputs[0]!, all.forward(input)[0]!);
     }));
 
+  test("adds learned coarser levels: of the backbone's last one, then of the positive part of the one before", () =>
+    scope(() => {
+      const fpn = new Fpn({ inChannels: [1, 1], channels: 1, extraLevel: false, extraConvolutions: 2 });
+      noGrad(() => {
+        for (const [name, parameter] of fpn.namedParameters()) {
+          init.constant(parameter, 0);
+          // Only the centre of each 3x3 kernel counts, so a level is every second cell, with the sign turned.
+          if (/^extra_convs.*weight$/.test(name)) ops.fill_(ops.narrow(ops.view(parameter, [9]), 0, 4, 1), -1);
+        }
+      });
+      const coarse = tensor([1, 5, -2, 5, 5, 5, 5, 5, 3, 5, -4, 5, 5, 5, 5, 5], { shape: [1, 1, 4, 4] });
+      const levels = fpn.forward([ops.zeros([1, 1, 8, 8]), coarse]);
+      assert.deepEqual(
+        levels.map((level) => level.size(2)),
+        [8, 4, 2, 1],
+      );
+      assertClose(ops.view(levels[2]!, [4]), [-1, 2, -3, 4]);
+      // The first cell is negative, so nothing is left of it.
+      assertClose(ops.view(levels[3]!, [1]), [0]);
+    }));
+
   test('has group norms for biases where asked', () =>
     scope(() => {
       const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extraLevel: true, norm: 'group' });

@@ -10,6 +10,11 @@ export interface FpnOptions {
   readonly channels: number;
   /** Whether a level of half the coarsest one's resolution is added. */
   readonly extraLevel: boolean;
+  /**
+   * Coarser levels by 3x3 convolutions of stride 2: the first from the coarsest features that come in, each further one from
+   * the positive part of the one before (Detectron's EXTRA_CONV_LEVELS, detectron/modeling/FPN.py). Default 0.
+   */
+  readonly extraConvolutions?: number;
   /** Behind each convolution, which then has no bias. Default none. */
   readonly norm?: FpnNorm;
   /** Whether only the finest level is made. Default false. */
@@ -22,6 +27,7 @@ export interface FpnOptions {
 export class Fpn extends Module {
   readonly innerBlocks: Sequential[];
   readonly layerBlocks: Sequential[];
+  readonly extraConvs?: Conv2d[];
 
   readonly #options: FpnOptions;
 
@@ -37,6 +43,11 @@ export class Fpn extends Module {
     this.layerBlocks = (finestOnly ? inChannels.slice(0, 1) : inChannels).map(
       () => new Sequential(...block(channels, channels, 3, norm)),
     );
+    const { extraConvolutions = 0 } = options;
+    if (extraConvolutions > 0)
+      this.extraConvs = Array.from({ length: extraConvolutions }, (_, i) =>
+        initialised(new Conv2d(i === 0 ? inChannels.at(-1)! : channels, channels, 3, { stride: 2, padding: 1 })),
+      );
   }
 
   /** Levels as the backbone gives them, finest first -> as many of `channels` channels, and the extra one. */
@@ -55,6 +66,8 @@ export class Fpn extends Module {
     // P6 exists for the anchors of its stride alone: every second cell of P5.
     if (this.#options.extraLevel && !this.#options.finestOnly)
       outputs.push(ops.max_pool2d(outputs[outputs.length - 1]!, [1, 1], { stride: [2, 2] }));
+    for (const [i, conv] of this.extraConvs?.entries() ?? [])
+      outputs.push(conv.forward(i === 0 ? features.at(-1)! : ops.relu(outputs.at(-1)!)));
     return outputs;
   }
 }
@@ -64,9 +77,7 @@ const NORM_GROUPS = 32;
 
 function block(inChannels: number, channels: number, kernel: number, norm: FpnNorm): Part[] {
   const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias: norm === 'none' });
-  // a = 1: torchvision's FeaturePyramidNetwork, which keeps the variance of linear layers.
-  init.kaimingUniform(conv.weight, { a: 1 });
-  if (conv.bias) init.constant(conv.bias, 0);
+  initialised(conv);
   switch (norm) {
     case 'none':
       return [conv];
@@ -75,6 +86,13 @@ function block(inChannels: number, channels: number, kernel: number, norm: FpnNo
     case 'batch':
       return [conv, new BatchNorm2d(channels)];
   }
+}
+
+/** a = 1: torchvision's FeaturePyramidNetwork, which keeps the variance of linear layers. */
+export function initialised(conv: Conv2d): Conv2d {
+  init.kaimingUniform(conv.weight, { a: 1 });
+  if (conv.bias) init.constant(conv.bias, 0);
+  return conv;
 }
 
 function zero(part: Part): void {

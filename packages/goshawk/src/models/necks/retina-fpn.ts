@@ -1,8 +1,8 @@
 // RetinaNet's pyramid (Lin et al. 2017): a feature pyramid without its finest level, and two coarser ones by strided
 // convolutions (torchvision's LastLevelP6P7).
-import { Conv2d, init, Module, ops, scope, type Tensor } from '@goshawk/torch';
+import { Conv2d, Module, ops, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
-import { Fpn } from './fpn.js';
+import { Fpn, initialised } from './fpn.js';
 
 export interface RetinaFpnOptions {
   readonly inChannels: readonly number[];
@@ -48,11 +48,4 @@ export class RetinaFpn extends Fpn {
     });
     return [...levels, p6, p7];
   }
-}
-
-function initialised(conv: Conv2d): Conv2d {
-  // a = 1: as the pyramid's other convolutions.
-  init.kaimingUniform(conv.weight, { a: 1 });
-  if (conv.bias) init.constant(conv.bias, 0);
-  return conv;
 }

@@ -73,6 +73,34 @@ describe('RegionProposalNetwork', () => {
       assert.equal(found.length, 4);
     }));
 
+  test('a level keeps its best proposals, or its first where all of its anchors were candidates', () =>
+    scope(() => {
+      const features = featuresOf([
+        [0, 5, 3],
+        [0, 6, 5],
+        [0, 10, 4],
+        [1, 0, 1],
+        [1, 3, 4],
+      ]);
+      const levelPostNmsTopN = { train: 100, test: 2 };
+      // Of the 16 finer anchors 15 are candidates, so they are sorted; of the 4 coarser ones all.
+      const sorted = transparentRpn({ preNmsTopN: { train: 100, test: 15 }, levelPostNmsTopN });
+      const coarse = [
+        [0, 0, 8, 8],
+        [8, 0, 24, 8],
+      ];
+      assert.deepEqual(proposalsOf(sorted, features)[0], [FINE_6, FINE_10, ...coarse]);
+      // With 16 candidates the finer level is cut in the order of its anchors as well.
+      const unsorted = transparentRpn({ preNmsTopN: { train: 100, test: 16 }, levelPostNmsTopN });
+      const fine = [
+        [0, 0, 4, 4],
+        [4, 0, 12, 4],
+      ];
+      const found = proposalsOf(unsorted, features)[0]!;
+      assert.deepEqual(found[0], coarse[0]);
+      assert.deepEqual(new Set(found.map(String)), new Set([...coarse, ...fine].map(String)));
+    }));
+
   test('takes the training counts in training mode', () =>
     scope(() => {
       const features = featuresOf([

@@ -15,6 +15,11 @@ export interface RpnOptions extends AnchorLossOptions {
   /** Proposals kept a level and an image after it. */
   readonly postNmsTopN: { readonly train: number; readonly test: number };
   /**
+   * Proposals that each level keeps first: the best, but of a level with at most preNmsTopN anchors the first in the order
+   * of its anchors, since mmdetection 1.1 (nms_post in rpn_head.py) sorts no such level before it cuts. Default: all.
+   */
+  readonly levelPostNmsTopN?: { readonly train: number; readonly test: number };
+  /**
    * 0: every image keeps its own best proposals. Above 0: in training the best of the whole batch are kept, postNmsTopN
    * for every so many images (Detectron's CollectAndDistributeFpnRpnProposals). Default 0.
    */
@@ -116,6 +121,7 @@ export class RegionProposalNetwork extends Module {
     const boxes: Tensor[] = [];
     const scores: Tensor[] = [];
     const groups: Tensor[] = [];
+    const anchorNumbers: Tensor[] = [];
     for (let level = 0; level < levels.length; level++) {
       const objectness = this.#objectness(ops.select(logits[level]!, 0, image));
       const count = Math.min(this.#options.preNmsTopN[mode], objectness.size(0));
@@ -127,6 +133,7 @@ export class RegionProposalNetwork extends Module {
       );
       scores.push(ops.sigmoid(top));
       groups.push(ops.full_like(index, level));
+      anchorNumbers.push(index);
     }
     const clipped = clipBoxes(ops.cat(boxes), size, convention);
     const score = ops.cat(scores);
@@ -135,14 +142,21 @@ export class RegionProposalNetwork extends Module {
     );
     const validBoxes = ops.index_select(clipped, 0, valid);
     const validScores = ops.index_select(score, 0, valid);
+    const validGroups = ops.index_select(ops.cat(groups), 0, valid);
     const inclusive = convention === 'inclusive';
-    const kept = batchedNms(
-      validBoxes,
-      validScores,
-      ops.index_select(ops.cat(groups), 0, valid),
-      this.#options.nmsThreshold,
-      { plusOne: inclusive, suppressEqual: inclusive },
-    );
+    const separate = batchedNms(validBoxes, validScores, validGroups, this.#options.nmsThreshold, {
+      plusOne: inclusive,
+      suppressEqual: inclusive,
+    });
+    const ofLevel = this.#options.levelPostNmsTopN?.[mode];
+    const kept =
+      ofLevel === undefined
+        ? separate
+        : firstOfLevels(separate, ofLevel, {
+            groups: validGroups,
+            anchorNumbers: ops.index_select(ops.cat(anchorNumbers), 0, valid),
+            isSorted: levels.map((anchors) => anchors.size(0) > this.#options.preNmsTopN[mode]),
+          });
     // Where the batch is thinned out as a whole, an image may give more than its own share.
     const share = this.training && this.#options.collectImages ? kept.size(0) : this.#options.postNmsTopN[mode];
     const best = ops.narrow(kept, 0, 0, Math.min(kept.size(0), share));
@@ -175,6 +189,31 @@ export class RegionProposalNetwork extends Module {
       return { boxes: ops.index_select(boxes, 0, mine), scores: ops.index_select(own, 0, mine) };
     });
   }
+}
+
+/**
+ * At most `count` of each level's proposals, best first.
+ * @param kept [K] numbers of proposals, best first
+ * @param levels.groups [P] level of each proposal
+ * @param levels.anchorNumbers [P] number of its anchor in its level
+ * @param levels.isSorted for each level whether its best count, or its first
+ */
+function firstOfLevels(
+  kept: Tensor,
+  count: number,
+  levels: { readonly groups: Tensor; readonly anchorNumbers: Tensor; readonly isSorted: readonly boolean[] },
+): Tensor {
+  const groups = ops.index_select(levels.groups, 0, kept);
+  const anchorNumbers = ops.index_select(levels.anchorNumbers, 0, kept);
+  const places = levels.isSorted.map((isSorted, level) => {
+    const own = indicesWhere(ops.eq(groups, level));
+    const first = Math.min(count, own.size(0));
+    if (isSorted) return ops.narrow(own, 0, 0, first);
+    const inOrder = ops.argsort(ops.index_select(anchorNumbers, 0, own));
+    return ops.index_select(own, 0, ops.narrow(inOrder, 0, 0, first));
+  });
+  const [bestFirst] = ops.sort(ops.cat(places));
+  return ops.index_select(kept, 0, bestFirst);
 }
 
 /** [N, A * K, H, W] -> [N, H * W * A, K]. */
