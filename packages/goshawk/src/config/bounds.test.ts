@@ -165,7 +165,7 @@ describe('a config file', () => {
     const started = performance.now();
     const text = `${keys.join('\n')}\nk7: 2\n`;
     assert.throws(() => parseConfig(text, { file: 'c.yaml' }), {
-      message: 'c.yaml:25001: not valid YAML: k7 is given twice: correct it',
+      message: 'c.yaml:25001: not valid YAML: k7 is given twice, first on line 8: correct it',
     });
     // Comparing each with each takes a quarter of a minute.
     assert.ok(performance.now() - started < 8000);

@@ -14,8 +14,8 @@ export const layerCount = () => z.int().min(1).max(64);
 /** Side of a picture or a length in one, in pixels. */
 export const pixels = () => z.int().min(1).max(16_384);
 
-/** Boxes of a picture that are drawn, kept or compared with one another; Faster R-CNN's 12,000 are the most in use. */
-export const boxCount = () => z.int().min(1).max(100_000);
+/** Boxes of a picture that are drawn or kept: what more than there are means is all of them. */
+export const boxCount = () => z.int().min(1).max(10_000_000);
 
 /** Categories; the largest detection data sets have some 13,000. */
 export const classCount = () => z.int().min(1).max(100_000);

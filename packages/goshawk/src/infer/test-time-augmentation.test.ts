@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { type Detection, flipImageInPlace, InputError, type RgbImage, resizeOpenCv } from '@goshawk/core';
-import { liveTensors, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
-import { CONVENTIONS, type Detections, type Rcnn } from '../models/index.js';
+import { liveTensors, manualSeed, noGrad, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
+import { parseConfig } from '../config/index.js';
+import { buildModel, CONVENTIONS, type Detections, type Rcnn } from '../models/index.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps } from './combine-maps.js';
 import { furtherViews, openView } from './image-views.js';
@@ -63,7 +64,11 @@ function closeDetections(got: readonly Detection[], wanted: readonly Detection[]
   // Nearly equal scores may come in either order.
   const sorted = (list: readonly Detection[]) =>
     [...list].sort(
-      (a, b) => Math.round((b.score - a.score) * 1e5) || a.bbox![0] - b.bbox![0] || a.bbox![1] - b.bbox![1],
+      (a, b) =>
+        a.categoryId - b.categoryId ||
+        Math.round((b.score - a.score) * 1e5) ||
+        a.bbox![0] - b.bbox![0] ||
+        a.bbox![1] - b.bbox![1],
     );
   sorted(got).forEach((detection, i) => {
     const other = sorted(wanted)[i]!;
@@ -150,6 +155,82 @@ describe('maps of several views', () => {
       const heatmaps = tensor([[[[1, 2]], [[3, 4]], [[5, 6]]]]);
       assert.deepEqual(numbers(unflipHeatmaps(heatmaps, [0, 2, 1])), [2, 1, 6, 5, 4, 3]);
     }));
+});
+
+describe('test-time augmentation of RetinaNet', () => {
+  before(() => setThreads(1));
+
+  const RETINANET = `model:
+  type: retinanet
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  anchors: { octaveBaseScale: 1, scalesPerOctave: 1 }
+  head: { convolutions: 1, prior: 0.3, scoreThreshold: 0.3, nmsThreshold: 1, maxDetections: 10000 }
+preprocess: { resize: { minSize: 64, maxSize: 100 } }`;
+  const predictor = (conventions: string, sets: readonly string[] = []): Predictor => {
+    const config = parseConfig(RETINANET, { file: 'retinanet', sets: [`model.conventions=${conventions}`, ...sets] });
+    manualSeed(5);
+    const model = buildModel(config.model, { classes: 2 }).eval();
+    noGrad(() => {
+      // Untrained scores lie too close together to tell candidates apart.
+      for (const [name, parameter] of model.namedParameters())
+        if (name === 'head.classification_head.cls_logits.weight') ops.mul_(parameter, 20);
+    });
+    return new Predictor({ model, categories, ...predictorOptions(config) });
+  };
+  const views = augmenting(
+    'boxes.enabled=true boxes.flip=true boxes.scales=[80] boxes.maxSize=120 boxes.scaleFlip=true',
+  );
+
+  test('lets the boxes of all views compete', () => {
+    const [got] = predictor('torchvision', views).predict([picture()]);
+    const plain = predictor('torchvision');
+    const larger = predictor('torchvision', ['preprocess.resize.minSize=80', 'preprocess.resize.maxSize=120']);
+    const wanted = [plain, larger].flatMap((each) => [
+      ...each.predict([picture()])[0]!,
+      ...each.predict([mirrored(picture())])[0]!.map((found) => unmirror(found)),
+    ]);
+    assert.ok(wanted.length > 50, `${wanted.length}`);
+    closeDetections(got!, wanted);
+  });
+
+  test('leaves to a larger view what is small', () => {
+    const sizeDependent = augmenting(
+      'boxes.enabled=true boxes.scales=[80] boxes.maxSize=120 boxes.sizeDependent=true boxes.largeArea=400',
+    );
+    const [got] = predictor('torchvision', sizeDependent).predict([picture()]);
+    const larger = predictor('torchvision', ['preprocess.resize.minSize=80', 'preprocess.resize.maxSize=120']);
+    const wanted = [
+      ...predictor('torchvision').predict([picture()])[0]!,
+      ...larger.predict([picture()])[0]!.filter(({ bbox }) => bbox![2] * bbox![3] < 400),
+    ];
+    assert.ok(wanted.length > 20, `${wanted.length}`);
+    closeDetections(got!, wanted);
+  });
+
+  test('says the same of a picture and its mirror image, also where the last pixel counts', () => {
+    for (const conventions of ['torchvision', 'mmdetection']) {
+      const both = predictor(conventions, [
+        ...augmenting('boxes.enabled=true boxes.flip=true'),
+        'model.head.nmsThreshold=0.5',
+      ]);
+      const [own] = both.predict([picture()]);
+      const [other] = both.predict([mirrored(picture())]);
+      assert.ok(own!.length > 5, `${own!.length}`);
+      const edge = conventions === 'mmdetection' ? 1 : 0;
+      closeDetections(
+        other!.map((found) => unmirror(found, WIDTH - edge)),
+        own!,
+      );
+    }
+  });
+
+  test('is refused where the views would have to share boxes', () => {
+    assert.throws(
+      () => predictor('torchvision', augmenting('boxes.enabled=true boxes.scores=average boxes.coordinates=average')),
+      /inference\.augment\.boxes\.scores: is average, but RetinaNet gives every view boxes of its own/,
+    );
+  });
 });
 
 describe('test-time augmentation', () => {

@@ -1,4 +1,4 @@
-// Test-time augmentation (Detectron's BBOX_AUG, MASK_AUG and KPS_AUG): a two-stage detector sees several views of a picture,
+// Test-time augmentation (Detectron's BBOX_AUG, MASK_AUG and KPS_AUG): a detector sees several views of a picture,
 // and what it says about them is put together before detections are chosen.
 import { InputError, type Preprocess, type RgbImage } from '@goshawk/core';
 import { type Device, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
@@ -6,10 +6,12 @@ import type { AugmentConfig, BoxAugmentConfig } from '../config/index.js';
 import {
   type Candidates,
   type Conventions,
+  type DenseCandidates,
   type Detections,
   type Detector,
   type Features,
   Rcnn,
+  RetinaNet,
 } from '../models/index.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps, unflipMasks, type ViewMaps } from './combine-maps.js';
 import { furtherViews, identityView, type OpenView, openView, type View } from './image-views.js';
@@ -31,14 +33,15 @@ export function isAugmented({ boxes, masks, keypoints }: AugmentConfig): boolean
 }
 
 /** @throws InputError where a detector cannot be augmented as the options say */
-export function requireAugmentable(model: Detector, options: AugmentationOptions): asserts model is Rcnn {
+export function requireAugmentable(model: Detector, options: AugmentationOptions): asserts model is Rcnn | RetinaNet {
   const refuse = (message: string) => new InputError('config-invalid', `inference.augment${message}`);
   const { augment, preprocess, keypointFlipOrder } = options;
-  if (!(model instanceof Rcnn) || !model.roiHeads)
-    throw refuse(': is for Faster, Mask and Keypoint R-CNN: disable boxes, masks and keypoints for this model');
-  if (augment.boxes.scores !== 'union' && model.rpn)
+  if (!(model instanceof RetinaNet) && !(model instanceof Rcnn && model.roiHeads))
+    throw refuse(': is for detectors of objects: disable boxes, masks and keypoints for a model of proposals');
+  const hasOwnBoxes = model instanceof RetinaNet || model.rpn !== undefined;
+  if (augment.boxes.scores !== 'union' && hasOwnBoxes)
     throw refuse(
-      `.boxes.scores: is ${augment.boxes.scores}, but a region proposal network gives every view boxes of its own: set scores and coordinates to union`,
+      `.boxes.scores: is ${augment.boxes.scores}, but ${model instanceof RetinaNet ? 'RetinaNet' : 'a region proposal network'} gives every view boxes of its own: set scores and coordinates to union`,
     );
   for (const [name, { enabled, scales }] of Object.entries(augment)) {
     if (enabled && scales.length > 0 && preprocess.resize.rule === 'none')
@@ -48,7 +51,8 @@ export function requireAugmentable(model: Detector, options: AugmentationOptions
   }
   const { keypoints } = augment;
   const isMirrored = keypoints.flip || keypoints.scaleFlip || keypoints.aspectRatioFlip;
-  if (keypoints.enabled && isMirrored && model.roiHeads.keypointPredictor && !keypointFlipOrder)
+  const hasKeypoints = model instanceof Rcnn && model.roiHeads?.keypointPredictor !== undefined;
+  if (keypoints.enabled && isMirrored && hasKeypoints && !keypointFlipOrder)
     throw refuse(
       '.keypoints.flip: the categories do not name their keypoints, so left and right are unknown: set flip, scaleFlip and aspectRatioFlip to false',
     );
@@ -57,6 +61,7 @@ export function requireAugmentable(model: Detector, options: AugmentationOptions
 /** Detections in one picture, in its own pixels, best first. The model is in evaluation mode. */
 export function detectAugmented(model: Detector, image: RgbImage, options: AugmentationOptions): Detections {
   requireAugmentable(model, options);
+  if (model instanceof RetinaNet) return detectDense(model, image, options);
   return noGrad(() =>
     scope(() => {
       const { boxes, masks, keypoints } = options.augment;
@@ -91,6 +96,41 @@ export function detectAugmented(model: Detector, image: RgbImage, options: Augme
   );
 }
 
+/** The boxes of all views compete. */
+function detectDense(model: RetinaNet, image: RgbImage, options: AugmentationOptions): Detections {
+  const { boxes: config } = options.augment;
+  const { resize } = options.preprocess;
+  const identity = identityView(resize);
+  return noGrad(() =>
+    scope(() => {
+      const views = [...(config.enabled ? furtherViews(config, resize) : []), identity].map((view) =>
+        scope((): DenseCandidates => {
+          const opened = openView(image, view, options);
+          const found = toPicture(model.candidates(opened.batch)[0]!, opened);
+          const unfit = config.sizeDependent ? unfitBoxes(found.boxes, view, resize, config, options.boxes) : undefined;
+          return unfit ? { ...found, ...picked(found, ops.logical_not(unfit)) } : found;
+        }),
+      );
+      const all = (part: (own: DenseCandidates) => Tensor): Tensor => ops.cat(views.map(part));
+      return model.select({
+        pixels: 'image',
+        boxes: all(({ boxes }) => boxes),
+        scores: all(({ scores }) => scores),
+        labels: all(({ labels }) => labels),
+      });
+    }),
+  );
+}
+
+function picked({ boxes, scores, labels }: DenseCandidates, wanted: Tensor) {
+  const rows = ops.squeeze(ops.nonzero(wanted), 1);
+  return {
+    boxes: ops.index_select(boxes, 0, rows),
+    scores: ops.index_select(scores, 0, rows),
+    labels: ops.index_select(labels, 0, rows),
+  };
+}
+
 /** Candidates of all views in the picture's pixels, the picture itself last. */
 function augmentCandidates(model: Rcnn, image: RgbImage, own: Candidates, options: AugmentationOptions): Candidates {
   const { boxes: config } = options.augment;
@@ -103,7 +143,10 @@ function augmentCandidates(model: Rcnn, image: RgbImage, own: Candidates, option
         scope(() => model.features(opened.batch)),
       );
       const candidates = toPicture(found!, opened);
-      return config.sizeDependent ? withoutUnfit(candidates, view, resize, config, options.boxes) : candidates;
+      const unfit = config.sizeDependent
+        ? unfitBoxes(candidates.boxes, view, resize, config, options.boxes)
+        : undefined;
+      return unfit ? { ...candidates, scores: ops.masked_fill(candidates.scores, unfit, 0) } : candidates;
     }),
   );
   const all = [...further, own];
@@ -132,22 +175,21 @@ function combineCandidates(values: readonly Tensor[], heuristic: BoxAugmentConfi
   }
 }
 
-function toPicture(candidates: Candidates, view: OpenView): Candidates {
+function toPicture<T extends Pick<Candidates, 'boxes' | 'pixels'>>(candidates: T, view: OpenView): T {
   return { ...candidates, pixels: 'image', boxes: view.toPicture(candidates.boxes, candidates.pixels) };
 }
 
-/** Scores of 0 for small boxes of a smaller view and for large ones of a larger one. */
-function withoutUnfit(
-  candidates: Candidates,
+/** Which of [..., 4] boxes are small in a smaller view or large in a larger one; undefined for a view of the usual size. */
+function unfitBoxes(
+  boxes: Tensor,
   view: View,
   { minSize }: Preprocess['resize'],
   { smallArea, largeArea }: BoxAugmentConfig,
   convention: Conventions['boxes'],
-): Candidates {
-  if (view.minSize === minSize) return candidates;
-  const areas = areasOf(candidates.boxes, convention);
-  const unfit = view.minSize < minSize ? ops.lt(areas, smallArea) : ops.ge(areas, largeArea);
-  return { ...candidates, scores: ops.masked_fill(candidates.scores, unfit, 0) };
+): Tensor | undefined {
+  if (view.minSize === minSize) return undefined;
+  const areas = areasOf(boxes, convention);
+  return view.minSize < minSize ? ops.lt(areas, smallArea) : ops.ge(areas, largeArea);
 }
 
 /** [...] of boxes [..., 4]. */

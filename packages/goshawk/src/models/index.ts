@@ -2,6 +2,7 @@ export { SPINENET_BLOCKS, SPINENET_SIZES, SpineNet, type SpineNetVariant } from 
 export * from './build.js';
 export * from './complexity.js';
 export { CONVENTIONS, type Conventions } from './conventions.js';
+export type { DenseCandidates } from './dense-heads/index.js';
 export * from './detector.js';
 export * from './detector-kind.js';
 export * from './detectors/rcnn.js';

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertClose, noGrad, scope, setThreads, tensor } from '@goshawk/torch';
+import { assertClose, noGrad, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import fc from 'fast-check';
+import type { Detections } from '../structures.js';
 import { RETINA_CONVENTIONS } from './retina-conventions.js';
-import { type SelectOptions, selectRetinaDetections } from './select-detections.js';
+import type { RetinaPrediction } from './retina-head.js';
+import { retinaCandidates, type SelectOptions, selectRetinaDetections } from './select-detections.js';
 
 setThreads(1);
 
@@ -29,6 +31,15 @@ const logit = (score: number): number => Math.log(score / (1 - score));
 const scores = (found: { readonly scores: { toNumbers(): number[] } }): number[] => found.scores.toNumbers();
 const WHOLE = { index: 0, size: [1000, 1000], scale: { x: 1, y: 1 } } as const;
 
+function detect(
+  prediction: RetinaPrediction,
+  anchors: readonly Tensor[],
+  image: Parameters<typeof retinaCandidates>[2],
+  options: SelectOptions,
+): Detections {
+  return selectRetinaDetections(retinaCandidates(prediction, anchors, image, options), options);
+}
+
 describe('selectRetinaDetections', () => {
   test('refines boxes by the R-CNN formulas in either convention of boxes', () => {
     const offset = fc.double({ min: -1.5, max: 1.5, noNaN: true });
@@ -42,9 +53,7 @@ describe('selectRetinaDetections', () => {
             const row = name === 'mmdetection' ? [2, -9] : [-9, 2, -9];
             const { logits, offsets } = level([row], [deltas]);
             const anchors = [tensor([...anchor], { shape: [1, 4] })];
-            const found = noGrad(() =>
-              selectRetinaDetections({ logits: [logits], offsets: [offsets] }, anchors, WHOLE, options(name)),
-            );
+            const found = noGrad(() => detect({ logits: [logits], offsets: [offsets] }, anchors, WHOLE, options(name)));
             const [w, h] = [width + extra, height + extra];
             const x = anchor[0] + w / 2 + deltas[0] * w;
             const y = anchor[1] + h / 2 + deltas[1] * h;
@@ -69,7 +78,7 @@ describe('selectRetinaDetections', () => {
       const widthOf = (name: 'torchvision' | 'mmdetection', delta: number): number => {
         const row = name === 'mmdetection' ? [2, -9] : [-9, 2, -9];
         const { logits, offsets } = level([row], [[0, 0, delta, 0]]);
-        const found = selectRetinaDetections(
+        const found = detect(
           { logits: [logits], offsets: [offsets] },
           anchors,
           { ...WHOLE, size: [9999, 9999] },
@@ -106,10 +115,7 @@ describe('selectRetinaDetections', () => {
         name: 'torchvision' | 'mmdetection',
         { logits, offsets }: ReturnType<typeof level>,
         preNmsTopN: number,
-      ) =>
-        scores(
-          selectRetinaDetections({ logits: [logits], offsets: [offsets] }, far(), WHOLE, options(name, { preNmsTopN })),
-        );
+      ) => scores(detect({ logits: [logits], offsets: [offsets] }, far(), WHOLE, options(name, { preNmsTopN })));
       assertClose(run('torchvision', pairs, 2), [0.9, 0.8]);
       assertClose(run('mmdetection', anchors, 2), [0.9, 0.8, 0.7, 0.1]);
       assertClose(run('torchvision', pairs, 1000), [0.9, 0.8, 0.7, 0.6, 0.2, 0.1]);
@@ -126,12 +132,7 @@ describe('selectRetinaDetections', () => {
         ],
         [still, still, still, still],
       );
-      const found = selectRetinaDetections(
-        { logits: [logits], offsets: [offsets] },
-        far(),
-        WHOLE,
-        options('torchvision'),
-      );
+      const found = detect({ logits: [logits], offsets: [offsets] }, far(), WHOLE, options('torchvision'));
       assert.deepEqual(found.labels.toNumbers(), [1, 2]);
     }));
 
@@ -139,7 +140,7 @@ describe('selectRetinaDetections', () => {
     scope(() => {
       const boxes = () => [tensor([0, 0, 9, 9], { shape: [1, 4] }), tensor([1, 0, 10, 9], { shape: [1, 4] })];
       const levels = [level([[2, 1]], [still]), level([[1.5, -9]], [still])];
-      const found = selectRetinaDetections(
+      const found = detect(
         { logits: levels.map((l) => l.logits), offsets: levels.map((l) => l.offsets) },
         boxes(),
         { index: 0, size: [100, 100], scale: { x: 2, y: 4 } },
@@ -157,7 +158,7 @@ describe('selectRetinaDetections', () => {
         rows,
         rows.map(() => still),
       );
-      const limited = selectRetinaDetections(
+      const limited = detect(
         { logits: [logits], offsets: [offsets] },
         far(),
         WHOLE,
@@ -169,12 +170,7 @@ describe('selectRetinaDetections', () => {
           rows.map(() => (name === 'mmdetection' ? [-9, -9] : [-9, -9, -9])),
           rows.map(() => still),
         );
-        const found = selectRetinaDetections(
-          { logits: [empty.logits], offsets: [empty.offsets] },
-          far(),
-          WHOLE,
-          options(name),
-        );
+        const found = detect({ logits: [empty.logits], offsets: [empty.offsets] }, far(), WHOLE, options(name));
         assert.deepEqual(found.boxes.shape, [0, 4]);
       }
     }));

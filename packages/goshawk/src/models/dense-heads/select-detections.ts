@@ -18,21 +18,27 @@ export interface SelectOptions {
 
 const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 
-/** Boxes of one level with their classes: [K, 4], [K] float32, [K] int64 labels 1..C. */
+/** Boxes with their classes: [K, 4], [K] float32, [K] int64 labels 1..C. */
 interface Candidates {
   readonly boxes: Tensor;
   readonly scores: Tensor;
   readonly labels: Tensor;
 }
 
-/** The detections of image `image` of a batch. */
-export function selectRetinaDetections(
+/** Those of all levels of an image. */
+export interface DenseCandidates extends Candidates {
+  /** What the boxes are measured in. */
+  readonly pixels: 'network' | 'image';
+}
+
+/** The best boxes of each level of image `image` of a batch, with scores above the threshold; they may cover one another. */
+export function retinaCandidates(
   { logits, offsets }: RetinaPrediction,
   anchors: readonly Tensor[],
   image: { readonly index: number; readonly size: HeightWidth; readonly scale: Scale },
-  options: SelectOptions,
-): Detections {
-  const { conventions, nmsThreshold, maxDetections } = options;
+  options: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
+): DenseCandidates {
+  const { conventions } = options;
   return scope(() => {
     const levels = anchors.map((own, level) =>
       scope(() => {
@@ -42,18 +48,31 @@ export function selectRetinaDetections(
         return select(map, ops.reshape(deltas, [-1, 4]), own, image.size, options);
       }),
     );
-    const inclusive = conventions.boxes === 'inclusive';
     let boxes = ops.cat(levels.map((level) => level.boxes));
     if (conventions.suppression === 'image') {
       const { x, y } = image.scale;
       boxes = ops.div(boxes, ops.cat([ops.new_full(boxes, [1], x), ops.new_full(boxes, [1], y)]).repeat([2]));
     }
-    const scores = ops.cat(levels.map((level) => level.scores));
-    const labels = ops.cat(levels.map((level) => level.labels));
+    return {
+      pixels: conventions.suppression,
+      boxes,
+      scores: ops.cat(levels.map((level) => level.scores)),
+      labels: ops.cat(levels.map((level) => level.labels)),
+    };
+  });
+}
+
+/** The detections among the candidates of an image, best first. */
+export function selectRetinaDetections(
+  { pixels, boxes, scores, labels }: DenseCandidates,
+  { conventions, nmsThreshold, maxDetections }: Pick<SelectOptions, 'conventions' | 'nmsThreshold' | 'maxDetections'>,
+): Detections {
+  return scope(() => {
+    const inclusive = conventions.boxes === 'inclusive';
     const order = batchedNms(boxes, scores, labels, nmsThreshold, { plusOne: inclusive, suppressEqual: inclusive });
     const kept = ops.narrow(order, 0, 0, Math.min(order.size(0), maxDetections));
     return {
-      pixels: conventions.suppression,
+      pixels,
       boxes: ops.index_select(boxes, 0, kept),
       scores: ops.index_select(scores, 0, kept),
       labels: ops.index_select(labels, 0, kept),
@@ -67,7 +86,7 @@ function bestPairs(
   deltas: Tensor,
   anchors: Tensor,
   size: HeightWidth,
-  { conventions, classes, scoreThreshold, preNmsTopN }: SelectOptions,
+  { conventions, classes, scoreThreshold, preNmsTopN }: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
 ): Candidates {
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const flat = ops.reshape(map, [-1]);
@@ -88,7 +107,7 @@ function bestAnchors(
   deltas: Tensor,
   anchors: Tensor,
   size: HeightWidth,
-  { conventions, classes, scoreThreshold, preNmsTopN }: SelectOptions,
+  { conventions, classes, scoreThreshold, preNmsTopN }: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
 ): Candidates {
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const all = ops.reshape(map, [-1, columns]);

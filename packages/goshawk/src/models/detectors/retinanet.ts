@@ -6,9 +6,11 @@ import { AnchorGenerator } from '../anchors.js';
 import { ResNet, type ResNetOptions } from '../backbones/resnet.js';
 import { makeSpineNet } from '../backbones/spinenet.js';
 import {
+  type DenseCandidates,
   RETINA_CONVENTIONS,
   type RetinaConventions,
   RetinaHead,
+  retinaCandidates,
   retinaLosses,
   selectRetinaDetections,
 } from '../dense-heads/index.js';
@@ -97,19 +99,23 @@ export class RetinaNet extends Detector {
   }
 
   override predict(batch: ImageBatch): Detections[] {
-    return noGrad(() => {
-      const prediction = this.head.forward(this.backbone.forward(batch.pixels));
-      const anchors = this.#anchorsFor(batch, prediction.logits);
-      const { classes, head } = this.#options;
-      return batch.sizes.map((size, index) =>
-        selectRetinaDetections(
-          prediction,
-          anchors,
-          { index, size, scale: batch.scales[index]! },
-          { ...head, classes, conventions: this.#conventions },
-        ),
-      );
-    });
+    return noGrad(() => this.candidates(batch).map((own) => this.select(own)));
+  }
+
+  /** The best boxes of every level of each image, before those that cover one another are dropped. */
+  candidates(batch: ImageBatch): DenseCandidates[] {
+    const prediction = this.head.forward(this.backbone.forward(batch.pixels));
+    const anchors = this.#anchorsFor(batch, prediction.logits);
+    const { classes, head } = this.#options;
+    const options = { ...head, classes, conventions: this.#conventions };
+    return batch.sizes.map((size, index) =>
+      retinaCandidates(prediction, anchors, { index, size, scale: batch.scales[index]! }, options),
+    );
+  }
+
+  /** Those of one image that do not cover one another. */
+  select(candidates: DenseCandidates): Detections {
+    return selectRetinaDetections(candidates, { ...this.#options.head, conventions: this.#conventions });
   }
 
   override runLayers(pixels: Tensor): void {
