@@ -1,7 +1,7 @@
 // Checks that imports point down only, as docs/architecture.md draws them: between the packages, between the folders of
 // goshawk/src, whose order is read from that page's table, and between files, where none may come back to itself. What
-// only tests need lies in rooms of its own (testing/), which no other code imports. Prints each import that does not;
-// exit code 1.
+// only tests need lies in rooms of its own (testing/, test-support/), which no other code imports. Prints each import that does
+// not; exit code 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,7 +64,10 @@ function checkFile(name, rules, source, entry) {
       if (resolved.startsWith('..'))
         problems.push(`${where}: '${target}' leaves the package: import it by its package name`);
       else if (isForTests(name, resolved) && !isTest) problems.push(`${where}: '${target}' is for tests alone`);
-      else if (name === 'goshawk') checkFolders(where, target, entry, resolved);
+      else if (name === 'goshawk') {
+        checkFolders(where, target, entry, resolved);
+        checkDialects(where, target, entry, resolved);
+      }
       targets.add(path.join(source, resolved.replace(/\.js$/, '.ts')));
     } else if (!modules.some((module) => target === module || (module === 'node:' && target.startsWith(module)))) {
       problems.push(`${where}: packages/${name} may not import '${target}'`);
@@ -85,10 +88,24 @@ function checkFolders(where, target, entry, resolved) {
   else if (to === undefined || !rule.has(to)) problems.push(`${where}: ${from}/ may not import '${target}'`);
 }
 
+/** A system's folder in foreign/ uses shared/ and what lies at the top, never another system's. */
+function checkDialects(where, target, entry, resolved) {
+  const dialectOf = (file) => /^foreign[/\\](.+?)[/\\]/.exec(file)?.[1] ?? 'shared';
+  const [from, to] = [dialectOf(entry), dialectOf(resolved)];
+  // The table of dialects, at the top, names them all.
+  const isTop = /^foreign[/\\][^/\\]+$/.test(entry);
+  if (topFolder(entry) === 'foreign' && !isTop && to !== 'shared' && from !== to)
+    problems.push(`${where}: a dialect may not import '${target}', which is another's`);
+}
+
 function isForTests(name, entry) {
-  // @goshawk/torch has a public room of that name, as PyTorch has.
+  // @goshawk/torch has a public room of that name, as PyTorch has, and test-support/ for its own tests.
   if (name === 'goshawk' && topFolder(entry) === 'testing') return true;
-  return entry.endsWith('.test.ts') || entry.endsWith('.test.js') || /(^|[/\\])(fixtures|parity)[/\\]/.test(entry);
+  return (
+    entry.endsWith('.test.ts') ||
+    entry.endsWith('.test.js') ||
+    /(^|[/\\])(fixtures|parity|test-support)[/\\]/.test(entry)
+  );
 }
 
 /** Each circle once, from its first file in the order of names. */

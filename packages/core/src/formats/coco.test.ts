@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { InputError } from '../errors/index.js';
+import { inputErrorOf } from '../test-support/input-error.js';
 import { checkCoco, parseCoco } from './coco.js';
 import { checkCocoResults, parseCocoResults } from './coco-results.js';
 
@@ -30,16 +30,6 @@ const skipped: Readonly<Record<string, number>> = {
   'coco/box-wholly-outside.json': 2,
   'coco/polygon-four-numbers.json': 3,
 };
-
-function inputErrorOf(run: () => unknown): InputError {
-  try {
-    run();
-  } catch (error) {
-    assert.ok(error instanceof InputError, `expected an InputError, got ${String(error)}`);
-    return error;
-  }
-  assert.fail('expected an InputError, got a result');
-}
 
 function assertSays(message: string, entry: Entry): void {
   assert.ok(message.startsWith(`${entry.file}: `), message);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InputError } from '../errors/index.js';
+import { inputErrorOf } from '../test-support/input-error.js';
 import { formatVocAnnotation } from './format-voc.js';
 import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
 import { vocBoxToXywh, xywhToVocBox } from './voc-box.js';
@@ -26,15 +27,7 @@ function parse(content: string | Uint8Array, options: VocOptions = {}, fileName 
   return parseVoc([{ fileName, content }], options);
 }
 
-function messageOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    assert.ok(error instanceof InputError, `expected an InputError, got ${String(error)}`);
-    return error.message;
-  }
-  assert.fail('expected an InputError, got a result');
-}
+const messageOf = (run: () => unknown): string => inputErrorOf(run).message;
 
 const object = (inside: string) => `<object>${inside}</object>`;
 const annotation = (inside: string) =>

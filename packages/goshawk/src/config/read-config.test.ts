@@ -4,19 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
+import { inputErrorOf } from '../testing/input-error.js';
 import { configToYaml, loadConfig, parseConfig, validateConfig } from './index.js';
 
 const minimal = 'model: {type: mask_rcnn}\n';
 
 function problem(text: string, sets: readonly string[] = []): string {
-  try {
-    parseConfig(text, { file: 'config.yaml', sets });
-  } catch (error) {
-    assert.ok(error instanceof InputError, String(error));
-    assert.ok(!error.message.includes('\n'), 'a message is one line');
-    return error.message;
-  }
-  throw new Error('the config was accepted');
+  return inputErrorOf(() => parseConfig(text, { file: 'config.yaml', sets }));
 }
 
 describe('a config', () => {

@@ -1,12 +1,11 @@
-// What a system's config files are to us: something that can be recognised, and read into a config of ours.
+// What another system's files are to us: configs and states that can be recognised, and read into ours. Names of tensors here
+// are torchvision's of today.
 import type { RunConfig } from '../config/index.js';
 
 /** A part of a config of ours, before its own schema checks it. */
 export type ConfigPart = Readonly<Record<string, unknown>>;
 
 export interface ConfigDialect {
-  /** The system's name, for messages. */
-  readonly name: string;
   /** Whether `text` is such a config: told by its content, and by the ending of `file` where that decides. */
   recognises(file: string, text: string): boolean;
   /**
@@ -18,4 +17,32 @@ export interface ConfigDialect {
     text: string,
     options: { readonly file: string; readonly sets: readonly string[] },
   ): { readonly config: RunConfig; readonly notices: readonly string[] };
+}
+
+/** How a file's ResNet is normalised; undefined where the file does not tell. */
+export type StateNorm = 'affine' | 'group' | 'batch';
+
+export interface RenamedState<T> {
+  /** Under our names. */
+  readonly state: Map<string, T>;
+  /** Names in the file of what is no part of a model here: momentum, an ImageNet classifier, idle biases. */
+  readonly orphans: readonly string[];
+  readonly norm?: StateNorm | undefined;
+}
+
+export interface StateDialect {
+  /** What has such names, for messages: the system, or the program of its family. */
+  readonly name: string;
+  recognises(names: ReadonlySet<string>): boolean;
+  rename<T>(state: ReadonlyMap<string, T>): RenamedState<T>;
+}
+
+/** All that a system's folder gives. */
+export interface Dialect {
+  /** The system's name, for messages. */
+  readonly name: string;
+  /** Its config files; `none` for a system that has no such files. */
+  readonly configs: ConfigDialect | 'none';
+  /** The namings that its weights come in, asked in this order. */
+  readonly states: readonly [StateDialect, ...StateDialect[]];
 }

@@ -1,7 +1,7 @@
 // A recognised state made to fit one model: what depends on the model and not on the file's names alone.
 import { InputError } from '@goshawk/core';
 import type { LazyTensor, TensorData } from '@goshawk/torch';
-import type { StateNorm } from './state-dialect.js';
+import type { StateNorm } from './dialect.js';
 
 export interface FitOptions {
   /** Names of the model's tensors. */

@@ -1,11 +1,6 @@
 // Opens a config of any system, told apart by its content.
 import { type ConfigSource, parseConfig, type RunConfig, readConfigText } from '../config/index.js';
-import { detectronDialect } from './detectron/config.js';
-import type { ConfigDialect } from './dialect.js';
-import { mmdetectionDialect } from './mmdetection/config.js';
-
-/** Asked in this order; a config that none of them recognises is one of ours. */
-const dialects: readonly ConfigDialect[] = [mmdetectionDialect, detectronDialect];
+import { configDialects } from './dialects.js';
 
 export interface OpenConfig {
   readonly config: RunConfig;
@@ -24,8 +19,10 @@ export interface OpenConfig {
 export function openConfig(file: string, sets: readonly string[] = []): OpenConfig {
   const text = readConfigText(file);
   const source = { file, text, sets };
-  const dialect = dialects.find((candidate) => candidate.recognises(file, text));
-  if (dialect === undefined)
+  const found = configDialects.find(([, dialect]) => dialect.recognises(file, text));
+  // What none of them recognises is one of ours.
+  if (found === undefined)
     return { config: parseConfig(text, { file, sets }), source, dialect: 'Goshawk', notices: [] };
-  return { ...dialect.read(text, { file, sets }), source, dialect: dialect.name };
+  const [system, dialect] = found;
+  return { ...dialect.read(text, { file, sets }), source, dialect: system };
 }

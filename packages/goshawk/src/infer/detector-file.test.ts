@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { InputError } from '@goshawk/core';
 import { type TensorData, writePth, writeSafetensors } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
+import { inputError } from '../testing/input-error.js';
 import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { describeDetector, loadWeights, outputsIn, readDescription, readWeights } from './detector-file.js';
 import { openDetector } from './open-detector.js';
@@ -35,15 +35,6 @@ const same = (a: Detector, b: Detector): void => {
   const wanted = b.stateDict();
   for (const [name, tensor] of a.stateDict()) assert.deepEqual(tensor.toBytes(), wanted.get(name)!.toBytes(), name);
 };
-
-function inputError(message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof InputError, String(error));
-    assert.match(error.message, message);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  };
-}
 
 describe('model files', () => {
   let folder: string;

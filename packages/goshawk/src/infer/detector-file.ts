@@ -12,7 +12,7 @@ import {
 import { z } from 'zod';
 import { type ModelConfig, type RunConfig, validateConfig } from '../config/index.js';
 import { fitState } from '../foreign/fit-state.js';
-import { absentFromTorchvision } from '../foreign/torchvision-names.js';
+import { absentFromTorchvision } from '../foreign/torchvision/state-names.js';
 import { recogniseState } from '../foreign/weights.js';
 import { type Detector, detectorKind } from '../models/index.js';
 

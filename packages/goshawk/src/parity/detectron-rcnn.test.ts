@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { maskIou, type RgbImage, rleFromString } from '@goshawk/core';
 import { noGrad, scope, setThreads, type TensorData, tensor, writePth } from '@goshawk/torch';
-import { detectronDialect } from '../foreign/detectron/config.js';
+import { detectronConfigs } from '../foreign/detectron/config.js';
 import { shippedConfigs } from '../foreign/detectron/fixtures/shipped-configs.js';
 import { recogniseState } from '../foreign/weights.js';
 import { loadWeights, readWeights } from '../infer/detector-file.js';
@@ -200,7 +200,7 @@ function configOf({ config, overrides, score_thresh_override }: Facts) {
   const sets = Object.entries({ ...overrides, 'TEST.SCORE_THRESH': score_thresh_override }).map(
     ([key, value]) => `${key}=${Array.isArray(value) ? `(${value.join(',')},)` : value}`,
   );
-  return detectronDialect.read(text, { file: config, sets }).config;
+  return detectronConfigs.read(text, { file: config, sets }).config;
 }
 
 /** The first stage's losses are sums over the levels there. */

@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
 import { noGrad, scope, setThreads, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
-import { mmdetectionState } from '../foreign/mmdetection/names.js';
+import { mmdetectionState } from '../foreign/mmdetection/state-names.js';
 import { imageBatchOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';

@@ -18,7 +18,7 @@ import {
 import { noGrad, scope, setThreads, type Tensor, type TensorData } from '@goshawk/torch';
 import { loadConfig, type RunConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
-import { torchvisionState } from '../foreign/torchvision-names.js';
+import { torchvisionState } from '../foreign/torchvision/state-names.js';
 import { loadWeights, outputsIn } from '../infer/detector-file.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, ops, rand, scope } from '@goshawk/torch';
 import { readDescription, readWeights } from '../infer/index.js';
+import { inputError } from '../testing/input-error.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import {
   checkpointPath,
@@ -41,15 +41,6 @@ function trained(seed: number) {
   optimizer.step();
   optimizer.zeroGrad();
   return { model, optimizer };
-}
-
-function inputError(message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof InputError, String(error));
-    assert.match(error.message, message);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  };
 }
 
 describe('checkpoints', () => {

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { InputError } from '@goshawk/core';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
 import { createProgressLine } from '../terminal/progress-line.js';
+import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { checkpointPath, listCheckpoints } from './checkpoint.js';
@@ -60,15 +60,6 @@ async function run(output: string, options: Partial<TrainOptions> & { sets?: rea
   } finally {
     log.close();
   }
-}
-
-function inputError(message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof InputError, String(error));
-    assert.match(error.message, message);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  };
 }
 
 /** A run's lines without what depends on the clock and the machine. */

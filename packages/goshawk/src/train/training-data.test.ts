@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { InputError } from '@goshawk/core';
 import { writeProposals } from '../data/index.js';
+import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
 import { type TrainOptions, train } from './trainer.js';
@@ -23,15 +23,6 @@ after(() => rmSync(folder, { recursive: true }));
 function run({ sets = [], ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) {
   const config = tinyConfig([...SETS, ...data.sets, ...sets]);
   return train({ config, output: join(folder, 'nothing'), save: false, ...options });
-}
-
-function inputError(message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof InputError, String(error));
-    assert.match(error.message, message);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  };
 }
 
 describe('what a training learns from', () => {

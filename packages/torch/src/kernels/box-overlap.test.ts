@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
+import { torchvision } from '../test-support/torchvision-cases.js';
 import { assertClose } from '../testing/assert-close.js';
 import { boxIou, matchAnchors } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 test('divides the common area by the joint one', () => {
   scope(() => {

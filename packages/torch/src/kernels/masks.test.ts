@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { full, ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
-import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
+import { torchvision } from '../test-support/torchvision-cases.js';
 import { assertClose } from '../testing/assert-close.js';
 import { wave } from '../testing/wave.js';
 import { cropMaskTargets, masksToRle, roiAlign } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 /** sin() between 0 and 1 in float32, as the fixtures' masks. */
 function probabilities(shape: readonly number[], phase: number): Tensor {
@@ -106,19 +106,10 @@ test('gives empty masks for boxes outside of the image or not finite, and full o
 });
 
 test('is the same for any number of threads', () => {
-  const threads = getThreads();
-  try {
-    const runs = [1, 3].map((count) => {
-      setThreads(count);
-      return scope(() => {
-        const boxes = Array.from({ length: 9 }, (_, i) => [i, i, i + 20, i + 9]);
-        return masksToRle(probabilities([9, 7, 7], 0.1), tensor(boxes), { height: 40, width: 40 });
-      });
-    });
-    assert.deepEqual(runs[1], runs[0]);
-  } finally {
-    setThreads(threads);
-  }
+  assertSameOnAnyThreads(() => {
+    const boxes = Array.from({ length: 9 }, (_, i) => [i, i, i + 20, i + 9]);
+    return masksToRle(probabilities([9, 7, 7], 0.1), tensor(boxes), { height: 40, width: 40 });
+  });
 });
 
 /** Two masks of 20 x 24 pixels, as the fixtures': signs of sines inside of a rectangle. */

@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import { enableGrad, grad } from '../tensor/autograd.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
-import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { MemoryFormat, Tensor } from '../tensor/tensor.js';
+import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
+import { torchvision } from '../test-support/torchvision-cases.js';
 import { assertClose } from '../testing/assert-close.js';
 import { gradientCheck } from '../testing/gradient-check.js';
 import { wave } from '../testing/wave.js';
 import { roiAlign, roiAlignMultilevel } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 const formats: readonly MemoryFormat[] = ['contiguous_format', 'channels_last'];
 const tight = { absolute: 1e-13, relative: 1e-12 };
@@ -203,28 +203,18 @@ test('has the gradients of finite differences, the second ones too', () => {
 });
 
 test('gives the same bits for any number of threads', () => {
-  const threads = getThreads();
-  try {
-    const runs = [1, 2, 3].map((count) => {
-      setThreads(count);
-      return scope(() => {
-        const rois = tensor(
-          Array.from({ length: 40 }, (_, k) => [k % 2, k % 7, (k * 3) % 11, 12 + (k % 13), 15 + (k % 9)]),
-        );
-        return formats.flatMap((format) => {
-          const input = formatted(wave([2, 72, 8, 9], 0.2).to('float32'), format);
-          input.requiresGrad = true;
-          const pooled = roiAlign(input, rois, { spatialScale: 0.3, outputSize: 5, samplingRatio: 2 });
-          pooled.backward({ gradient: wave(pooled.shape, 0.5).to('float32') });
-          return [pooled.toBytes(), input.grad!.toBytes()];
-        });
-      });
+  assertSameOnAnyThreads(() => {
+    const rois = tensor(
+      Array.from({ length: 40 }, (_, k) => [k % 2, k % 7, (k * 3) % 11, 12 + (k % 13), 15 + (k % 9)]),
+    );
+    return formats.flatMap((format) => {
+      const input = formatted(wave([2, 72, 8, 9], 0.2).to('float32'), format);
+      input.requiresGrad = true;
+      const pooled = roiAlign(input, rois, { spatialScale: 0.3, outputSize: 5, samplingRatio: 2 });
+      pooled.backward({ gradient: wave(pooled.shape, 0.5).to('float32') });
+      return [pooled.toBytes(), input.grad!.toBytes()];
     });
-    assert.deepEqual(runs[1], runs[0]);
-    assert.deepEqual(runs[2], runs[0]);
-  } finally {
-    setThreads(threads);
-  }
+  });
 });
 
 test('reads each RoI from its level and sends its gradient there', () => {

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
-import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
+import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
+import { torchvision } from '../test-support/torchvision-cases.js';
 import { assertClose } from '../testing/assert-close.js';
 import { gradientCheck } from '../testing/gradient-check.js';
 import { wave } from '../testing/wave.js';
 import { roiPool } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 const tight = { absolute: 1e-14, relative: 1e-13 };
 const formats = ['contiguous_format', 'channels_last'] as const;
@@ -66,24 +66,14 @@ test('has the gradient of finite differences', () => {
 });
 
 test('gives the same bits for any number of threads', () => {
-  const threads = getThreads();
-  try {
-    const runs = [1, 2, 3].map((count) => {
-      setThreads(count);
-      return scope(() => {
-        const input = wave([1, 70, 8, 9], 0.2).to('float32');
-        input.requiresGrad = true;
-        const rois = tensor(Array.from({ length: 30 }, (_, k) => [0, k % 3, (k * 3) % 5, 6 + (k % 4), 7]));
-        const pooled = roiPool(input, rois, { outputSize: 3 });
-        pooled.backward({ gradient: wave(pooled.shape, 0.5).to('float32') });
-        return [pooled.toBytes(), input.grad!.toBytes()];
-      });
-    });
-    assert.deepEqual(runs[1], runs[0]);
-    assert.deepEqual(runs[2], runs[0]);
-  } finally {
-    setThreads(threads);
-  }
+  assertSameOnAnyThreads(() => {
+    const input = wave([1, 70, 8, 9], 0.2).to('float32');
+    input.requiresGrad = true;
+    const rois = tensor(Array.from({ length: 30 }, (_, k) => [0, k % 3, (k * 3) % 5, 6 + (k % 4), 7]));
+    const pooled = roiPool(input, rois, { outputSize: 3 });
+    pooled.backward({ gradient: wave(pooled.shape, 0.5).to('float32') });
+    return [pooled.toBytes(), input.grad!.toBytes()];
+  });
 });
 
 test('names what does not fit', () => {

@@ -1,11 +1,12 @@
 // Detectron's YAML configs (Detectron.pytorch's and Detectron's own) as configs of ours. The seven steps that
 // Detectron.pytorch's document asks for, to make its files out of Detectron's, are done on the way.
 import { InputError } from '@goshawk/core';
-import { type RunConfig, runConfigSchema, validateConfig } from '../../config/index.js';
-import { applySetOption, parseSetOption } from '../../config/set-option.js';
+import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
-import { isKey, type KeyTree } from './key-kinds.js';
-import { type DetectronSet, type DetectronSettings, detectronKeys, readDetectronSettings, show } from './settings.js';
+import { finishConfig } from '../shared/finish-config.js';
+import { keysOf, valueAt } from '../shared/key-kinds.js';
+import { checkFixed, readYamlSettings, type SettingsOption } from '../shared/yaml-settings.js';
+import { type DetectronSettings, detectronKeys } from './keys.js';
 import { translateModel } from './translate-model.js';
 import {
   readsProposals,
@@ -15,13 +16,12 @@ import {
   translateTrain,
 } from './translate-run.js';
 
-export const detectronDialect: ConfigDialect = {
-  name: 'Detectron',
+export const detectronConfigs: ConfigDialect = {
   recognises: isDetectronConfig,
   read: readDetectronConfig,
 };
 
-const groups = new RegExp(`^(${Object.keys(detectronKeys).join('|')})[ ]*:`, 'm');
+const groups = new RegExp(`^(${Object.keys(detectronKeys.tree).join('|')})[ ]*:`, 'm');
 
 // maskrcnn-benchmark's keys are in capitals too; these Detectron has not.
 const othersKeys = /^(INPUT|DATASETS|DATALOADER|PATHS_CATALOG|VERSION)[ ]*:|^\s+META_ARCHITECTURE[ ]*:/m;
@@ -40,23 +40,20 @@ export function readDetectronConfig(
 ): { readonly config: RunConfig; readonly notices: readonly string[] } {
   const { file } = options;
   const own = options.sets.filter((set) => !isDetectronSet(set));
-  const settings = readDetectronSettings(text, {
+  const settings = readYamlSettings(text, detectronKeys, {
     file,
     sets: options.sets.filter(isDetectronSet).map(parseDetectronSet),
   });
-  checkFixed(settings);
+  checkFixed(detectronKeys.tree, settings);
   const notices: string[] = [];
-  let value: unknown = {
+  const value = {
     model: translateModel(settings, notices),
     preprocess: translatePreprocess(settings),
     data: translateData(settings, notices),
     train: translateTrain(settings),
     inference: translateInference(settings),
   };
-  // The translation is checked first: a mistake in the file is not one of a --set.
-  checkTranslation(value, file);
-  for (const set of own) value = applySetOption(value, parseSetOption(set));
-  const config = validateConfig(value, own.length > 0 ? `--set ${own.join(' --set ')}` : file);
+  const config = finishConfig(value, own, file);
   return { config, notices: [...notices, ...unusedNotice(settings)] };
 }
 
@@ -65,7 +62,7 @@ function isDetectronSet(set: string): boolean {
   return /^[A-Z]/.test(set);
 }
 
-function parseDetectronSet(set: string): DetectronSet {
+function parseDetectronSet(set: string): SettingsOption {
   const equals = set.indexOf('=');
   if (equals < 0) {
     throw new InputError('usage', `--set ${set}: has no value: write --set ${set} VALUE or --set ${set}=VALUE`);
@@ -73,26 +70,9 @@ function parseDetectronSet(set: string): DetectronSet {
   return { path: set.slice(0, equals).trim().split('.'), text: set.slice(equals + 1) };
 }
 
-/** Keys of which one value alone is supported. */
-function checkFixed({ given, values }: DetectronSettings): void {
-  for (const [path, key] of keysOf(detectronKeys, '')) {
-    if (key.effect !== 'fixed' || !given.has(path)) continue;
-    const value = valueAt(values, path);
-    if (key.kind === 'float' ? Math.abs(Number(value) - Number(key.standard)) < 1e-6 : value === key.standard) continue;
-    throw new InputError(
-      'config-invalid',
-      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)}: remove it`,
-    );
-  }
-}
-
-function checkTranslation(value: unknown, file: string): void {
-  if (!runConfigSchema.safeParse(value).success) validateConfig(value, `${file}, translated`);
-}
-
 /** Keys that are set and that nothing here reads, in one line. */
 function unusedNotice(settings: DetectronSettings): string[] {
-  const names = keysOf(detectronKeys, '').flatMap(([path, { effect }]) => {
+  const names = keysOf(detectronKeys.tree).flatMap(([path, { effect }]) => {
     if (!settings.given.has(path)) return [];
     return effect === 'none' || isOfOtherModel(path, settings) || isOtherInit(path, settings) ? [path] : [];
   });
@@ -108,19 +88,4 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
 /** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
-}
-
-function keysOf(
-  tree: KeyTree,
-  prefix: string,
-): (readonly [path: string, key: Extract<KeyTree[string], { effect: unknown }>])[] {
-  return Object.entries(tree).flatMap(([name, node]) =>
-    isKey(node) ? [[`${prefix}${name}`, node] as const] : keysOf(node, `${prefix}${name}.`),
-  );
-}
-
-function valueAt(values: unknown, path: string): unknown {
-  let here = values;
-  for (const part of path.split('.')) here = (here as Readonly<Record<string, unknown>>)[part];
-  return here;
 }

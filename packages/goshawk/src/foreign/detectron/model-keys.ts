@@ -1,6 +1,6 @@
 // The keys of Detectron.pytorch's lib/core/config.py that describe the network, with its defaults, and those of
 // Detectron's own detectron/core/config.py that this repository left out.
-import { any, choice, fixed, flag, float, floats, int, ints, text, unused } from './key-kinds.js';
+import { any, choice, fixed, flag, float, floats, int, ints, text, unused } from '../shared/key-kinds.js';
 
 export const modelKeys = {
   MODEL: {

@@ -1,7 +1,8 @@
 // The networks' parts as Detectron.pytorch's configs name them, `module.function`, and as Detectron's own do, with
 // `add_` before the function.
 import { suggestKey } from '../../config/suggest-key.js';
-import { type DetectronSettings, keyError } from './settings.js';
+import { keyError } from '../shared/yaml-settings.js';
+import type { DetectronSettings } from './keys.js';
 
 export interface Body {
   readonly depth: 50 | 101 | 152;

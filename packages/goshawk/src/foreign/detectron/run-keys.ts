@@ -1,6 +1,6 @@
 // The keys of Detectron.pytorch's lib/core/config.py about training, testing and the machine, with its defaults, and
 // those of Detectron's own that this repository left out.
-import { any, choice, fixed, flag, float, floats, int, ints, text, texts, unused } from './key-kinds.js';
+import { any, choice, fixed, flag, float, floats, int, ints, text, texts, unused } from '../shared/key-kinds.js';
 
 const augmentation = {
   ENABLED: flag(false),

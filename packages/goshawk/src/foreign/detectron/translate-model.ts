@@ -1,13 +1,12 @@
 // The network that a Detectron config describes, as the model part of ours. Rules from Detectron.pytorch's
 // lib/modeling (model_builder, ResNet, FPN, rpn_heads, *_heads) and lib/core/config.py (assert_and_infer_cfg).
+import type { ConfigPart } from '../dialect.js';
+import { keyError, show } from '../shared/yaml-settings.js';
+import type { DetectronSettings } from './keys.js';
 import { type Body, type BoxHeadName, checkKeypointHead, readBody, readBoxHead, readMaskHead } from './module-names.js';
-import { type DetectronSettings, keyError, show } from './settings.js';
-
-/** The model part of a config of ours, before its own schema checks it. */
-export type ModelPart = Readonly<Record<string, unknown>>;
 
 /** @param notices gets a line for what a reader should know */
-export function translateModel(settings: DetectronSettings, notices: string[]): ModelPart {
+export function translateModel(settings: DetectronSettings, notices: string[]): ConfigPart {
   const { MODEL, FPN } = settings.values;
   const body = readBody(settings);
   if (FPN.FPN_ON !== body.isFpn) {
@@ -60,7 +59,7 @@ function checkLevels(settings: DetectronSettings, body: Body): void {
   }
 }
 
-function translateBackbone(settings: DetectronSettings, body: Body, notices: string[]): ModelPart {
+function translateBackbone(settings: DetectronSettings, body: Body, notices: string[]): ConfigPart {
   const { RESNETS, TRAIN, MODEL } = settings.values;
   const usesGroupNorm = RESNETS.USE_GN || RESNETS.TRANS_FUNC === 'bottleneck_gn_transformation';
   checkNormFunctions(settings, usesGroupNorm);
@@ -113,7 +112,7 @@ function pretrainedWeights(settings: DetectronSettings, notices: string[]): stri
   return file;
 }
 
-function translateNeck(settings: DetectronSettings, body: Body): ModelPart {
+function translateNeck(settings: DetectronSettings, body: Body): ConfigPart {
   const { FPN } = settings.values;
   if (!body.isFpn) return { type: 'none', stage: body.stage };
   return {
@@ -126,7 +125,7 @@ function translateNeck(settings: DetectronSettings, body: Body): ModelPart {
   };
 }
 
-function translateExtraLevels({ values: { FPN } }: DetectronSettings, body: Body): ModelPart {
+function translateExtraLevels({ values: { FPN } }: DetectronSettings, body: Body): ConfigPart {
   const extraLevels = FPN.RPN_MAX_LEVEL - 5;
   if (body.finestOnly || extraLevels === 0) return { extraLevel: 'none' };
   return FPN.EXTRA_CONV_LEVELS
@@ -134,14 +133,14 @@ function translateExtraLevels({ values: { FPN } }: DetectronSettings, body: Body
     : { extraLevel: 'pool' };
 }
 
-function translateAnchors({ values: { FPN, RPN } }: DetectronSettings, body: Body): ModelPart {
+function translateAnchors({ values: { FPN, RPN } }: DetectronSettings, body: Body): ConfigPart {
   if (!body.isFpn || body.finestOnly) return { sizes: [[...RPN.SIZES]], ratios: [...RPN.ASPECT_RATIOS] };
   const levels = FPN.RPN_MAX_LEVEL - FPN.RPN_MIN_LEVEL + 1;
   const sizes = Array.from({ length: levels }, (_, level) => [FPN.RPN_ANCHOR_START_SIZE * 2 ** level]);
   return { sizes, ratios: [...FPN.RPN_ASPECT_RATIOS] };
 }
 
-function translateRpn(settings: DetectronSettings, body: Body, notices: string[]): ModelPart {
+function translateRpn(settings: DetectronSettings, body: Body, notices: string[]): ConfigPart {
   const { RPN, TRAIN, TEST, FPN } = settings.values;
   for (const key of ['RPN_NMS_THRESH', 'RPN_MIN_SIZE'] as const) {
     if (TRAIN[key] !== TEST[key]) {
@@ -175,7 +174,7 @@ function translateRpn(settings: DetectronSettings, body: Body, notices: string[]
   };
 }
 
-function translateBoxHead(settings: DetectronSettings, name: BoxHeadName): ModelPart {
+function translateBoxHead(settings: DetectronSettings, name: BoxHeadName): ConfigPart {
   const { FAST_RCNN, MODEL, TRAIN, TEST } = settings.values;
   const { SOFT_NMS, BBOX_VOTE } = TEST;
   const convolves = name === 'convolutions' || name === 'convolutions_gn';
@@ -213,7 +212,7 @@ function translateBoxHead(settings: DetectronSettings, name: BoxHeadName): Model
   };
 }
 
-function translateMaskHead(settings: DetectronSettings): ModelPart {
+function translateMaskHead(settings: DetectronSettings): ConfigPart {
   const { MRCNN } = settings.values;
   const head = readMaskHead(settings);
   // Stage 5 halves 14 x 14 cells (ROI_XFORM_RESOLUTION // 7 is its stride); the upsampling layer doubles them again.
@@ -241,7 +240,7 @@ const NMS_OKS_THRESHOLD = 0.3;
 
 const MOST_CONVOLUTIONS = 64;
 
-function translateKeypointHead(settings: DetectronSettings): ModelPart {
+function translateKeypointHead(settings: DetectronSettings): ConfigPart {
   const { KRCNN } = settings.values;
   checkKeypointHead(settings);
   if (KRCNN.NUM_STACKED_CONVS < 1 || KRCNN.NUM_STACKED_CONVS > MOST_CONVOLUTIONS) {
@@ -292,7 +291,7 @@ const poolings: Readonly<Record<string, string>> = {
   RoICrop: 'crop',
 };
 
-function translatePooling(settings: DetectronSettings, group: 'FAST_RCNN' | 'MRCNN' | 'KRCNN'): ModelPart {
+function translatePooling(settings: DetectronSettings, group: 'FAST_RCNN' | 'MRCNN' | 'KRCNN'): ConfigPart {
   const keys = settings.values[group];
   return {
     poolSize: keys.ROI_XFORM_RESOLUTION,

@@ -1,12 +1,11 @@
 // The pictures, the training and the testing that a Detectron config describes, as those parts of ours. Rules from
 // Detectron.pytorch's tools/train_net_step.py, lib/utils/blob.py and lib/core/test.py.
+import type { ConfigPart } from '../dialect.js';
+import { keyError, show } from '../shared/yaml-settings.js';
 import { datasetFiles, datasetNames } from './datasets.js';
-import { type DetectronSettings, type DetectronValues, keyError, show } from './settings.js';
-import type { ModelPart } from './translate-model.js';
+import type { DetectronSettings, DetectronValues } from './keys.js';
 
-export type RunPart = Readonly<Record<string, unknown>>;
-
-export function translatePreprocess(settings: DetectronSettings): RunPart {
+export function translatePreprocess(settings: DetectronSettings): ConfigPart {
   const { TRAIN, TEST, FPN } = settings.values;
   const hasOneSize = TRAIN.SCALES.length === 1 && TRAIN.SCALES[0] === TEST.SCALE;
   return {
@@ -39,7 +38,7 @@ function pixelMeans(settings: DetectronSettings): readonly unknown[] {
 }
 
 /** @param notices gets a line for a set of pictures that cannot be found by its name */
-export function translateData(settings: DetectronSettings, notices: string[]): RunPart {
+export function translateData(settings: DetectronSettings, notices: string[]): ConfigPart {
   const { TRAIN, DATA_LOADER, MODEL } = settings.values;
   const train = translateSplit(settings, 'TRAIN', notices);
   const val = translateSplit(settings, 'TEST', notices);
@@ -58,7 +57,11 @@ export function translateData(settings: DetectronSettings, notices: string[]): R
 // DEBUG True reads so many pictures of a set (lib/datasets/json_dataset.py).
 const DEBUG_PICTURES = 100;
 
-function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): RunPart | undefined {
+function translateSplit(
+  settings: DetectronSettings,
+  group: 'TRAIN' | 'TEST',
+  notices: string[],
+): ConfigPart | undefined {
   const { DATASETS } = settings.values[group];
   const { MODEL, DEBUG } = settings.values;
   const key = `${group}.DATASETS`;
@@ -82,7 +85,7 @@ function translateSplit(settings: DetectronSettings, group: 'TRAIN' | 'TEST', no
   };
 }
 
-function translateProposals(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): RunPart {
+function translateProposals(settings: DetectronSettings, group: 'TRAIN' | 'TEST', notices: string[]): ConfigPart {
   const key = `${group}.PROPOSAL_FILES`;
   const files = settings.values[group].PROPOSAL_FILES.map((file) => {
     if (!/^https?:/.test(file)) return file;
@@ -105,13 +108,13 @@ export function readsProposals({ values: { MODEL } }: DetectronSettings): boolea
 }
 
 /** Which of the proposals are left out (lib/datasets/json_dataset.py, where 0 turns the last two off). */
-function proposalRules({ values: { TRAIN, TEST } }: DetectronSettings, group: 'TRAIN' | 'TEST'): RunPart {
+function proposalRules({ values: { TRAIN, TEST } }: DetectronSettings, group: 'TRAIN' | 'TEST'): ConfigPart {
   const always = { proposalsDistinct: true, proposalMinSize: 2 };
   if (group === 'TEST') return TEST.PROPOSAL_LIMIT > 0 ? { ...always, proposalLimit: TEST.PROPOSAL_LIMIT } : always;
   return TRAIN.CROWD_FILTER_THRESH > 0 ? { ...always, proposalCrowdShare: TRAIN.CROWD_FILTER_THRESH } : always;
 }
 
-export function translateTrain(settings: DetectronSettings): RunPart {
+export function translateTrain(settings: DetectronSettings): ConfigPart {
   const { SOLVER, TRAIN, NUM_GPUS, RNG_SEED } = settings.values;
   const batchSize = NUM_GPUS * TRAIN.IMS_PER_BATCH;
   return {
@@ -134,7 +137,7 @@ export function translateTrain(settings: DetectronSettings): RunPart {
   };
 }
 
-function translateOptimizer(settings: DetectronSettings): RunPart {
+function translateOptimizer(settings: DetectronSettings): ConfigPart {
   const { SOLVER } = settings.values;
   const type = SOLVER.TYPE.toLowerCase();
   return {
@@ -180,7 +183,7 @@ function translateSteps(settings: DetectronSettings): readonly number[] {
   return STEPS.slice(1);
 }
 
-export function translateInference({ values: { TEST } }: DetectronSettings): RunPart {
+export function translateInference({ values: { TEST } }: DetectronSettings): ConfigPart {
   const { BBOX_AUG, MASK_AUG, KPS_AUG } = TEST;
   const augment = {
     ...(BBOX_AUG.ENABLED
@@ -228,7 +231,7 @@ type Transforms = Pick<
   | 'ASPECT_RATIO_H_FLIP'
 >;
 
-function translateTransforms(keys: Transforms): ModelPart {
+function translateTransforms(keys: Transforms): ConfigPart {
   return {
     enabled: keys.ENABLED,
     flip: keys.H_FLIP,

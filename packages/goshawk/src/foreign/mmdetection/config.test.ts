@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
 import { loadConfig } from '../../config/index.js';
-import { mmdetectionDialect, readMmdetectionConfig } from './config.js';
+import { mmdetectionConfigs, readMmdetectionConfig } from './config.js';
 
 // dist/foreign/mmdetection/ -> src/foreign/mmdetection/: the fixtures are not compiled.
 const fixture = (name: string): string =>
@@ -267,7 +267,7 @@ describe('a config that is not understood', () => {
 });
 
 test("a file is mmdetection's by its ending or by what it assigns", () => {
-  assert.ok(mmdetectionDialect.recognises('a.py', ''));
-  assert.ok(mmdetectionDialect.recognises('a.txt', fixture('retinanet_resnet')));
-  assert.ok(!mmdetectionDialect.recognises('a.yaml', 'model:\n  type: retinanet\n'));
+  assert.ok(mmdetectionConfigs.recognises('a.py', ''));
+  assert.ok(mmdetectionConfigs.recognises('a.txt', fixture('retinanet_resnet')));
+  assert.ok(!mmdetectionConfigs.recognises('a.yaml', 'model:\n  type: retinanet\n'));
 });

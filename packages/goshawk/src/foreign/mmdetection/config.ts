@@ -1,15 +1,14 @@
 // mmdetection 1.x config files that are plain data, SpineNet-Pytorch's among them, as configs of ours. Nothing is run.
-import { type RunConfig, runConfigSchema, validateConfig } from '../../config/index.js';
-import { applySetOption, parseSetOption } from '../../config/set-option.js';
+import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
-import { type PythonEntry, readPythonData } from './python-data.js';
-import { type ReadingNotes, Section } from './section.js';
-import { applyPythonSet, findValue, isOwnSet, parsePythonSet } from './set-python.js';
+import { finishConfig } from '../shared/finish-config.js';
+import { type PythonEntry, readPythonData } from '../shared/python-data.js';
+import { type ReadingNotes, Section } from '../shared/python-section.js';
+import { applyPythonSet, findValue, isOwnSet, parsePythonSet } from '../shared/python-set.js';
 import { translateModel } from './translate-model.js';
 import { translateRun } from './translate-run.js';
 
-export const mmdetectionDialect: ConfigDialect = {
-  name: 'mmdetection',
+export const mmdetectionConfigs: ConfigDialect = {
   recognises: (file, text) => file.endsWith('.py') || /^model\s*=\s*(dict\s*\(|\{)/m.test(text),
   read: readMmdetectionConfig,
 };
@@ -56,10 +55,7 @@ export function readMmdetectionConfig(
   for (const set of theirs) applyPythonSet(entries, set);
   const notes: ReadingNotes = { idle: new Set(), notices: new Set() };
   const value = translate(entries, file, notes, referenceImages(readPythonData(text, file), entries));
-  checkTranslation(value, file);
-  const own = options.sets.filter(isOurs);
-  const changed = own.reduce<unknown>((config, set) => applySetOption(config, parseSetOption(set)), value);
-  const config = validateConfig(changed, own.length > 0 ? `--set ${own.join(' --set ')}` : file);
+  const config = finishConfig(value, options.sets.filter(isOurs), file);
   const idle = notes.idle.size === 0 ? [] : [`${file}: without effect here: ${[...notes.idle].join(', ')}`];
   return { config, notices: [...notes.notices, ...idle] };
 }
@@ -89,8 +85,4 @@ function translate(entries: Entries, file: string, notes: ReadingNotes, referenc
   root.passOver(...PART_NAMES, ...[...entries.keys()].filter((name) => entries.get(name)?.isUsed));
   root.finish();
   return value;
-}
-
-function checkTranslation(value: unknown, file: string): void {
-  if (!runConfigSchema.safeParse(value).success) validateConfig(value, `${file}, translated`);
 }

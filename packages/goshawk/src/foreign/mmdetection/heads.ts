@@ -1,6 +1,6 @@
 // Keys that the heads of mmdetection 1.x share.
 import type { ConfigPart } from '../dialect.js';
-import type { Section } from './section.js';
+import type { Section } from '../shared/python-section.js';
 import type { Norm } from './translate-backbone.js';
 
 /** Classes without the background, which mmdetection 1.x counts as the first one. */

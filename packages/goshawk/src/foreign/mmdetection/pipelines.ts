@@ -1,6 +1,6 @@
 // The steps that a picture takes in an mmdetection 1.x config, in the one order that its configs have.
 import type { ConfigPart } from '../dialect.js';
-import type { Section } from './section.js';
+import type { Section } from '../shared/python-section.js';
 
 export interface Size {
   readonly long: number;

@@ -1,6 +1,6 @@
 // SpineNet, or a ResNet with a pyramid, of an mmdetection 1.x config.
 import type { ConfigPart } from '../dialect.js';
-import type { Section } from './section.js';
+import type { Section } from '../shared/python-section.js';
 
 export interface Norm {
   readonly kind: 'batch' | 'group';

@@ -1,7 +1,7 @@
 // The network of an mmdetection 1.x config as the model part of ours: RetinaNet, Faster R-CNN and Mask R-CNN on SpineNet or
 // on a ResNet with FPN. Names and defaults are those of mmdetection 1.1 and SpineNet-Pytorch.
 import type { ConfigPart } from '../dialect.js';
-import type { Section } from './section.js';
+import type { Section } from '../shared/python-section.js';
 import { translateRcnn } from './translate-rcnn.js';
 import { translateRetinaNet } from './translate-retinanet.js';
 

@@ -1,7 +1,7 @@
 // Two-stage detectors of mmdetection 1.x: RPN, box head and mask head, with what train_cfg and test_cfg say of them.
 import type { ConfigPart } from '../dialect.js';
+import type { Section } from '../shared/python-section.js';
 import { normPart, readBestClaims, readClasses, readInputChannels, readNms, readUnitTargets } from './heads.js';
-import type { Section } from './section.js';
 import { readFeatures, readNorm } from './translate-backbone.js';
 
 export function translateRcnn(

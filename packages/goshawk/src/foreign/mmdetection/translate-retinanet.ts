@@ -1,7 +1,7 @@
 // RetinaHead and RetinaSepBNHead of mmdetection 1.x, with what train_cfg and test_cfg say of them.
 import type { ConfigPart } from '../dialect.js';
+import type { Section } from '../shared/python-section.js';
 import { readBestClaims, readClasses, readInputChannels, readNms, readUnitTargets } from './heads.js';
-import type { Section } from './section.js';
 import { readFeatures, readNorm } from './translate-backbone.js';
 
 export function translateRetinaNet(model: Section, training: Section, testing: Section): ConfigPart {

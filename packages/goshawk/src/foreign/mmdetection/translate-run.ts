@@ -1,8 +1,8 @@
 // Pictures, training and logging of an mmdetection 1.x config as parts of ours.
 
 import type { ConfigPart } from '../dialect.js';
+import type { Section } from '../shared/python-section.js';
 import { type Pipeline, readTestPipeline, readTrainPipeline } from './pipelines.js';
-import type { Section } from './section.js';
 
 // The processes that mmdetection's configs are written for (its getting_started.md, and SpineNet-Pytorch's "8gpu").
 const GPUS = 8;

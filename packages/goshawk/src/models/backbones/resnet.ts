@@ -1,24 +1,10 @@
 // ResNet ("Deep Residual Learning", He et al. 2015) and ResNeXt (Xie et al. 2017), with torchvision's names.
-import {
-  AffineChannel2d,
-  BatchNorm2d,
-  Conv2d,
-  convFrozenNorm,
-  FrozenBatchNorm2d,
-  GroupNorm,
-  init,
-  Layer,
-  MaxPool2d,
-  Module,
-  ops,
-  Sequential,
-  scope,
-  type Tensor,
-} from '@goshawk/torch';
+import { type Conv2d, type Layer, MaxPool2d, Module, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
+import { convThenNorm, makeConv, makeNorm, type Norm, type NormKind, type NormOptions } from './conv-norm-layers.js';
+import { BasicBlock, Bottleneck } from './residual-blocks.js';
 
 export type ResNetDepth = 18 | 34 | 50 | 101 | 152;
-export type NormKind = 'frozen_batch' | 'batch' | 'group' | 'affine';
 /** Stages by their numbers in the paper: 2 is the first behind the stem. */
 export type StageNumber = 2 | 3 | 4 | 5;
 
@@ -43,8 +29,6 @@ export interface ResNetOptions {
   readonly frozenStages: number;
 }
 
-type Norm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d | GroupNorm;
-
 const STAGE_BLOCKS: Readonly<Record<ResNetDepth, readonly [number, number, number, number]>> = {
   18: [2, 2, 2, 2],
   34: [3, 4, 6, 3],
@@ -53,124 +37,8 @@ const STAGE_BLOCKS: Readonly<Record<ResNetDepth, readonly [number, number, numbe
   152: [3, 8, 36, 3],
 };
 
-type NormOptions = Pick<ResNetOptions, 'norm' | 'normEps'>;
-
-function makeNorm({ norm, normEps: eps }: NormOptions, channels: number): Norm {
-  switch (norm) {
-    case 'frozen_batch':
-      return new FrozenBatchNorm2d(channels, { eps });
-    case 'batch':
-      return new BatchNorm2d(channels, { eps });
-    case 'group':
-      return new GroupNorm(Math.min(32, channels), channels, { eps });
-    case 'affine':
-      return new AffineChannel2d(channels);
-  }
-}
-
-/** A convolution and its norm; a frozen norm disappears into the convolution's weight. */
-function convNorm(input: Tensor, conv: Conv2d, norm: Norm): Tensor {
-  return norm instanceof FrozenBatchNorm2d || norm instanceof AffineChannel2d
-    ? convFrozenNorm(input, conv, norm)
-    : norm.forward(conv.forward(input));
-}
-
-function conv(
-  inChannels: number,
-  outChannels: number,
-  kernel: number,
-  { stride = 1, dilation = 1, groups = 1 }: { stride?: number; dilation?: number; groups?: number } = {},
-): Conv2d {
-  const padding = (dilation * (kernel - 1)) / 2;
-  const made = new Conv2d(inChannels, outChannels, kernel, { stride, padding, dilation, groups, bias: false });
-  // He et al. 2015 (rectifiers), over the outputs: as torchvision starts its ResNets.
-  init.kaimingNormal(made.weight, { mode: 'fan_out', nonlinearity: 'relu' });
-  return made;
-}
-
-class Downsample extends Sequential {
-  readonly #conv: Conv2d;
-  readonly #norm: Norm;
-
-  constructor(inChannels: number, outChannels: number, stride: number, options: NormOptions) {
-    const projection = conv(inChannels, outChannels, 1, { stride });
-    const norm = makeNorm(options, outChannels);
-    super(projection, norm);
-    this.#conv = projection;
-    this.#norm = norm;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return convNorm(input, this.#conv, this.#norm);
-  }
-}
-
-/** Two 3x3 convolutions beside the identity. */
-class BasicBlock extends Layer {
-  readonly conv1: Conv2d;
-  readonly bn1: Norm;
-  readonly conv2: Conv2d;
-  readonly bn2: Norm;
-  readonly downsample?: Downsample;
-
-  constructor(inChannels: number, width: number, stride: number, norm: NormOptions) {
-    super();
-    this.conv1 = conv(inChannels, width, 3, { stride });
-    this.bn1 = makeNorm(norm, width);
-    this.conv2 = conv(width, width, 3);
-    this.bn2 = makeNorm(norm, width);
-    if (stride !== 1 || inChannels !== width) this.downsample = new Downsample(inChannels, width, stride, norm);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const hidden = ops.relu_(convNorm(input, this.conv1, this.bn1));
-    const output = convNorm(hidden, this.conv2, this.bn2);
-    return ops.relu_(ops.add_(output, this.downsample ? this.downsample.forward(input) : input));
-  }
-}
-
-interface BottleneckOptions {
-  /** Channels inside. */
-  readonly width: number;
-  readonly outChannels: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly groups: number;
-  readonly strideIn1x1: boolean;
-  readonly norm: NormOptions;
-}
-
-/** 1x1, 3x3 and 1x1 convolutions beside the identity. */
-class Bottleneck extends Layer {
-  readonly conv1: Conv2d;
-  readonly bn1: Norm;
-  readonly conv2: Conv2d;
-  readonly bn2: Norm;
-  readonly conv3: Conv2d;
-  readonly bn3: Norm;
-  readonly downsample?: Downsample;
-
-  constructor(
-    inChannels: number,
-    { width, outChannels, stride, dilation, groups, strideIn1x1, norm }: BottleneckOptions,
-  ) {
-    super();
-    this.conv1 = conv(inChannels, width, 1, { stride: strideIn1x1 ? stride : 1 });
-    this.bn1 = makeNorm(norm, width);
-    this.conv2 = conv(width, width, 3, { stride: strideIn1x1 ? 1 : stride, dilation, groups });
-    this.bn2 = makeNorm(norm, width);
-    this.conv3 = conv(width, outChannels, 1);
-    this.bn3 = makeNorm(norm, outChannels);
-    if (stride !== 1 || inChannels !== outChannels)
-      this.downsample = new Downsample(inChannels, outChannels, stride, norm);
-  }
-
-  override forward(input: Tensor): Tensor {
-    let hidden = ops.relu_(convNorm(input, this.conv1, this.bn1));
-    hidden = ops.relu_(convNorm(hidden, this.conv2, this.bn2));
-    const output = convNorm(hidden, this.conv3, this.bn3);
-    return ops.relu_(ops.add_(output, this.downsample ? this.downsample.forward(input) : input));
-  }
+function normOf({ norm, normEps }: ResNetOptions): NormOptions {
+  return { kind: norm, eps: normEps };
 }
 
 /** Channels that come out of a stage. */
@@ -188,6 +56,7 @@ export function resNetStage(
   override: { readonly stride?: 1 | 2; readonly dilation?: number } = {},
 ): Sequential {
   const { depth, width = 64, groups = 1, strideIn1x1 = false, lastStageDilation = 1 } = options;
+  const norm = normOf(options);
   const index = stage - 2;
   const outChannels = stageChannels(options, stage);
   const dilation = override.dilation ?? (stage === 5 ? lastStageDilation : 1);
@@ -198,10 +67,8 @@ export function resNetStage(
     const stride = block === 0 ? firstStride : 1;
     if (depth >= 50) {
       const inner = groups * (options.widthPerGroup ?? width) * 2 ** index;
-      blocks.push(
-        new Bottleneck(channels, { width: inner, outChannels, stride, dilation, groups, strideIn1x1, norm: options }),
-      );
-    } else blocks.push(new BasicBlock(channels, outChannels, stride, options));
+      blocks.push(new Bottleneck(channels, { width: inner, outChannels, stride, dilation, groups, strideIn1x1, norm }));
+    } else blocks.push(new BasicBlock(channels, outChannels, stride, norm));
     channels = outChannels;
   }
   return new Sequential(...blocks);
@@ -221,8 +88,8 @@ export class ResNet extends Module {
   constructor(options: ResNetOptions) {
     super();
     const { width = 64, frozenStages, lastStage = 5 } = options;
-    this.conv1 = conv(3, width, 7, { stride: 2 });
-    this.bn1 = makeNorm(options, width);
+    this.conv1 = makeConv(3, width, 7, { stride: 2 });
+    this.bn1 = makeNorm(normOf(options), width);
     this.layer1 = resNetStage(options, 2);
     this.layer2 = resNetStage(options, 3);
     this.layer3 = resNetStage(options, 4);
@@ -242,7 +109,7 @@ export class ResNet extends Module {
 
   /** [N, 3, H, W] -> the outputs of the stages, strides 4, 8, 16 and, where it is built, 32. */
   forward(pixels: Tensor): Features {
-    const stem = scope(() => this.#maxPool.forward(ops.relu_(convNorm(pixels, this.conv1, this.bn1))));
+    const stem = scope(() => this.#maxPool.forward(ops.relu_(convThenNorm(pixels, this.conv1, this.bn1))));
     const features: Tensor[] = [];
     let hidden = stem;
     for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) {

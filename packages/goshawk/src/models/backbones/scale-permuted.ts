@@ -4,14 +4,8 @@ import { InputError } from '@goshawk/core';
 import { MaxPool2d, type Member, Module, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features, HeightWidth } from '../structures.js';
 import { type BlockSpec, checkBlockSpecs, endpointSkips, FIRST_BLOCKS, STEM_LEVEL } from './block-specs.js';
-import {
-  type BlockKind,
-  blockChannels,
-  ConvNorm,
-  type NormOptions,
-  Resample,
-  ResidualBlock,
-} from './spinenet-layers.js';
+import { ConvNorm, type NormOptions } from './conv-norm-layers.js';
+import { type BlockKind, blockChannels, makeResidualBlock, Resample } from './spinenet-layers.js';
 
 export interface ScalePermutedOptions {
   /** Blocks 2, 3, ... in the order of computation. */
@@ -82,10 +76,8 @@ export class ScalePermutedBackbone extends Module {
     const widthOf = (level: number): number => Math.max(1, Math.trunc(LEVEL_WIDTHS[level]! * widthScale));
     const stage = (kind: BlockKind, inChannels: number, width: number): Sequential =>
       new Sequential(
-        ...Array.from(
-          { length: repeats },
-          (_, i) =>
-            new ResidualBlock(kind, i === 0 ? inChannels : blockChannels(kind, width), width, norm, zeroInitResidual),
+        ...Array.from({ length: repeats }, (_, i) =>
+          makeResidualBlock(kind, i === 0 ? inChannels : blockChannels(kind, width), width, norm, zeroInitResidual),
         ),
       );
     const stemWidth = widthOf(STEM_LEVEL);

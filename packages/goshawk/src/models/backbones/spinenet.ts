@@ -2,8 +2,8 @@
 // search found, in the sizes of SpineNet-Pytorch (mmdet/models/backbones/spinenet.py).
 import type { SpinenetConfig } from '../../config/index.js';
 import type { BlockSpec } from './block-specs.js';
+import type { NormOptions } from './conv-norm-layers.js';
 import { ScalePermutedBackbone } from './scale-permuted.js';
-import type { NormOptions } from './spinenet-layers.js';
 
 export type SpineNetVariant = '49S' | '49' | '96' | '143' | '190';
 

@@ -1,8 +1,9 @@
 // Names of the blobs in Detectron's .pkl files, of whole models and of ImageNet backbones (detectron/utils/c2.py and
 // detectron/modeling; the detectron_weight_mapping methods of Detectron.pytorch).
-import { type Renaming, renameState, type StateDialect } from '../state-dialect.js';
+import type { StateDialect } from '../dialect.js';
+import { type Renaming, renameState } from '../shared/rename-state.js';
 
-export const detectronBlobState: StateDialect = {
+export const detectronPklState: StateDialect = {
   name: 'Detectron',
   recognises: (names) => names.has('conv1_w') || [...names].some((name) => /^res\d_\d+_branch[12][abc]?_w$/.test(name)),
   rename: (state) => {

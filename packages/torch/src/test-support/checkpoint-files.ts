@@ -1,11 +1,11 @@
-// Files for the tests of this folder: the fixtures, and temporary ones that go with the process.
+// Files for the tests of checkpoints: the fixtures, and temporary ones that go with the process.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CheckpointError, type CheckpointErrorCode } from './checkpoint-error.js';
-import type { LazyTensor, TensorData } from './tensor-data.js';
+import { CheckpointError, type CheckpointErrorCode } from '../checkpoint/checkpoint-error.js';
+import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
 
 const fixtures = fileURLToPath(new URL('../../src/checkpoint/fixtures/', import.meta.url));
 let folder: string | undefined;

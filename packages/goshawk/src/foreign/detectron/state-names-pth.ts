@@ -1,7 +1,8 @@
 // Names of Detectron.pytorch's own checkpoints (its state dicts), from lib/modeling.
-import { type Renaming, renameState, type StateDialect } from '../state-dialect.js';
+import type { StateDialect } from '../dialect.js';
+import { type Renaming, renameState } from '../shared/rename-state.js';
 
-export const detectronModuleState: StateDialect = {
+export const detectronPthState: StateDialect = {
   name: 'Detectron.pytorch',
   recognises: (names) =>
     [...names].some((name) => /^(Conv_Body\.(conv_body\.)?res\d\.|Box_Outs\.cls_score\.)/.test(name)),

@@ -1,4 +1,4 @@
-// `--set` on mmdetection's files: in its dotted names, told from ours by what the file has.
+// `--set` on Python configs: in the file's dotted names, told from ours by what the file has.
 import { InputError } from '@goshawk/core';
 import { type PythonEntry, type PythonValue, parsePythonValue } from './python-data.js';
 
@@ -13,7 +13,7 @@ const OWN_GROUPS: ReadonlySet<string> = new Set(['model', 'preprocess', 'data', 
 
 /**
  * Whether `KEY=VALUE` is in this project's names: its first word is one of ours, the file has no such key, and no part has
- * an underscore, which mmdetection's have and ours do not.
+ * an underscore, which Python's names have and ours do not.
  */
 export function isOwnSet(text: string, entries: ReadonlyMap<string, PythonEntry>): boolean {
   const path = pathOf(text);

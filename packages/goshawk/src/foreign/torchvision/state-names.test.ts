@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { torchvisionState } from './torchvision-names.js';
+import { torchvisionState } from './state-names.js';
 
 const renamed = (name: string): string => [...torchvisionState(new Map([[name, 0]])).keys()][0]!;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isMmdetectionState, mmdetectionState } from './names.js';
+import { isMmdetectionState, mmdetectionState } from './state-names.js';
 
 const renamed = (name: string, ...others: readonly string[]): string =>
   [...mmdetectionState(new Map([name, ...others].map((each) => [each, 0]))).keys()][0]!;

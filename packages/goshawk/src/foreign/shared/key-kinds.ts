@@ -1,5 +1,5 @@
-// What a key of Detectron's config holds: its type, its default, and whether it matters here.
-import type { PythonLiteral } from '../python-literal.js';
+// What a key of a YAML config holds: its type, its default, and whether it matters here.
+import type { PythonLiteral } from './python-literal.js';
 
 export type KeyKind = 'flag' | 'int' | 'float' | 'text' | 'ints' | 'floats' | 'texts' | 'any';
 
@@ -18,7 +18,7 @@ export interface Key<T = unknown> {
   readonly choices?: readonly string[];
 }
 
-/** Groups of keys by their name, as deep as Detectron nests them. */
+/** Groups of keys by their name, as deep as the system nests them. */
 export interface KeyTree {
   readonly [name: string]: Key | KeyTree;
 }
@@ -47,6 +47,20 @@ export const fixed = <T>(key: Key<T>): Key<T> => ({ ...key, effect: 'fixed' });
 
 export function isKey(node: Key | KeyTree): node is Key {
   return typeof node.kind === 'string' && 'standard' in node;
+}
+
+/** All keys with their paths, such as `TRAIN.SCALES`. */
+export function keysOf(tree: KeyTree, prefix = ''): (readonly [path: string, key: Key])[] {
+  return Object.entries(tree).flatMap(([name, node]) =>
+    isKey(node) ? [[`${prefix}${name}`, node] as const] : keysOf(node, `${prefix}${name}.`),
+  );
+}
+
+/** What stands at a path of values. */
+export function valueAt(values: unknown, path: string): unknown {
+  let here = values;
+  for (const part of path.split('.')) here = (here as Readonly<Record<string, unknown>>)[part];
+  return here;
 }
 
 /** What a person reads about a kind, with an example. */

@@ -1,4 +1,4 @@
-// Reads a dict of an mmdetection config key by key. What nobody asked for is an error at the end, so that a config is
+// Reads a dict of a Python config key by key. What nobody asked for is an error at the end, so that a config is
 // either understood or refused.
 import { InputError } from '@goshawk/core';
 import { suggestKey } from '../../config/suggest-key.js';

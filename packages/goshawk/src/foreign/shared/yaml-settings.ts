@@ -1,28 +1,29 @@
-// A Detectron config's text and its `--set` options as typed values with Detectron's defaults, checked as strictly as
-// the original does (lib/core/config.py, _merge_a_into_b): no unknown key, no value of another type.
+// A YAML config of known keys and its `--set` options as typed values with the keys' defaults, checked as strictly as
+// Detectron does (lib/core/config.py, _merge_a_into_b): no unknown key, no value of another type.
 import { InputError } from '@goshawk/core';
 import { type Document, isMap, isNode, isScalar, type LineCounter, type Node, type YAMLMap } from 'yaml';
 import { suggestKey } from '../../config/suggest-key.js';
 import { readYaml } from '../../config/yaml-document.js';
-import { type PythonLiteral, parsePythonLiteral } from '../python-literal.js';
-import { coerce, isKey, type Key, type KeyTree, kindInWords, type ValuesOf } from './key-kinds.js';
-import { modelKeys } from './model-keys.js';
-import { runKeys } from './run-keys.js';
+import { coerce, isKey, type Key, type KeyTree, keysOf, kindInWords, type ValuesOf, valueAt } from './key-kinds.js';
+import { type PythonLiteral, parsePythonLiteral } from './python-literal.js';
 
-export const detectronKeys = { ...modelKeys, ...runKeys } as const;
+/** The keys of a system's configs. */
+export interface KnownKeys<Tree extends KeyTree> {
+  /** For messages. */
+  readonly system: string;
+  readonly tree: Tree;
+}
 
-export type DetectronValues = ValuesOf<typeof detectronKeys>;
-
-/** One `--set SECTION.KEY VALUE` in Detectron's names. */
-export interface DetectronSet {
+/** One `--set SECTION.KEY VALUE` in the system's names. */
+export interface SettingsOption {
   readonly path: readonly string[];
   /** As it was typed: read as a Python literal, or as text where it is none. */
   readonly text: string;
 }
 
-export interface DetectronSettings {
+export interface YamlSettings<Values> {
   readonly file: string;
-  readonly values: DetectronValues;
+  readonly values: Values;
   /** The keys that the file or a `--set` gives, such as `TRAIN.SCALES`, with where: `config.yaml:12` or `--set`. */
   readonly given: ReadonlyMap<string, string>;
   /** The keys that a `--set` gives. */
@@ -30,27 +31,41 @@ export interface DetectronSettings {
 }
 
 /** @throws InputError (config-invalid, usage) naming the line, the key and the nearest known one */
-export function readDetectronSettings(
+export function readYamlSettings<Tree extends KeyTree>(
   text: string,
-  options: { readonly file: string; readonly sets: readonly DetectronSet[] },
-): DetectronSettings {
+  keys: KnownKeys<Tree>,
+  options: { readonly file: string; readonly sets: readonly SettingsOption[] },
+): YamlSettings<ValuesOf<Tree>> {
   const { file } = options;
-  const { document, lines } = parse(text, file);
+  const { document, lines } = parse(text, keys.tree, file);
   const given = new Map<string, Given>();
   const root = document.contents;
-  if (isMap(root)) readGroup(root, detectronKeys, '', { file, lines, document, given });
-  for (const set of options.sets) readSet(set, given);
+  if (isMap(root)) readGroup(root, keys.tree, '', { file, lines, document, given, keys });
+  for (const set of options.sets) readSet(set, keys, given);
   return {
     file,
-    values: valuesOf(detectronKeys, '', given) as DetectronValues,
+    values: valuesOf(keys.tree, '', given) as ValuesOf<Tree>,
     given: new Map([...given].map(([path, { where }]) => [path, where])),
     set: new Set(options.sets.map(({ path }) => path.join('.'))),
   };
 }
 
 /** An error about a key, which names the place it was given at. */
-export function keyError({ file, given }: DetectronSettings, path: string, message: string): InputError {
+export function keyError({ file, given }: YamlSettings<unknown>, path: string, message: string): InputError {
   return new InputError('config-invalid', `${placeOf(given.get(path) ?? file, path)}: ${message}`);
+}
+
+/** @throws InputError where a key of which one value alone is supported has another */
+export function checkFixed(tree: KeyTree, { given, values }: YamlSettings<unknown>): void {
+  for (const [path, key] of keysOf(tree)) {
+    if (key.effect !== 'fixed' || !given.has(path)) continue;
+    const value = valueAt(values, path);
+    if (key.kind === 'float' ? Math.abs(Number(value) - Number(key.standard)) < 1e-6 : value === key.standard) continue;
+    throw new InputError(
+      'config-invalid',
+      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)}: remove it`,
+    );
+  }
 }
 
 interface Given {
@@ -63,9 +78,10 @@ interface Reading {
   readonly lines: LineCounter;
   readonly document: Document;
   readonly given: Map<string, Given>;
+  readonly keys: KnownKeys<KeyTree>;
 }
 
-function parse(text: string, file: string): { document: Document; lines: LineCounter } {
+function parse(text: string, tree: KeyTree, file: string): { document: Document; lines: LineCounter } {
   try {
     const { document, lines, error } = readYaml(text, '1.1');
     if (error === undefined) {
@@ -73,7 +89,7 @@ function parse(text: string, file: string): { document: Document; lines: LineCou
       document.toJS();
       return { document, lines };
     }
-    const outdented = findOutdented(text);
+    const outdented = findOutdented(text, tree);
     if (outdented !== undefined) {
       const { line, key, group } = outdented;
       throw new InputError(
@@ -97,14 +113,14 @@ function invalidYaml(where: string, reason: string): InputError {
 }
 
 /** A key of a group that was not indented under it, as in two of the files that Detectron.pytorch ships. */
-function findOutdented(text: string): { line: number; key: string; group: string } | undefined {
+function findOutdented(text: string, tree: KeyTree): { line: number; key: string; group: string } | undefined {
   let group: string | undefined;
   for (const [index, content] of text.split('\n').entries()) {
     const key = /^([A-Z][A-Z0-9_]*):/.exec(content)?.[1];
     if (key === undefined) continue;
-    const parent = group === undefined ? undefined : childOf(detectronKeys, group);
+    const parent = group === undefined ? undefined : childOf(tree, group);
     const isChild = parent !== undefined && !isKey(parent) && Object.hasOwn(parent, key);
-    if (isChild && !Object.hasOwn(detectronKeys, key)) return { line: index + 1, key, group: group! };
+    if (isChild && !Object.hasOwn(tree, key)) return { line: index + 1, key, group: group! };
     group = key;
   }
   return undefined;
@@ -122,7 +138,7 @@ function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading
     const offset = isNode(keyNode) ? (keyNode as Node).range?.[0] : undefined;
     const where = offset === undefined ? reading.file : `${reading.file}:${reading.lines.linePos(offset).line}`;
     const child = childOf(tree, name);
-    if (child === undefined) throw unknownKey(where, path, tree, prefix);
+    if (child === undefined) throw unknownKey(where, path, prefix, tree, reading.keys);
     if (isKey(child)) {
       const plain = isNode(value) ? (value.toJS(reading.document) as PythonLiteral) : null;
       // As it is written: YAML would make a number of a folder named `.`.
@@ -141,17 +157,17 @@ function readGroup(map: YAMLMap, tree: KeyTree, prefix: string, reading: Reading
   }
 }
 
-function readSet({ path, text }: DetectronSet, given: Map<string, Given>): void {
+function readSet({ path, text }: SettingsOption, keys: KnownKeys<KeyTree>, given: Map<string, Given>): void {
   const name = path.join('.');
   const where = '--set';
-  let tree: KeyTree = detectronKeys;
+  let { tree } = keys;
   for (const [index, part] of path.entries()) {
     const child = childOf(tree, part);
     const prefix = path
       .slice(0, index)
       .map((key) => `${key}.`)
       .join('');
-    if (child === undefined) throw unknownKey(where, `${prefix}${part}`, tree, prefix);
+    if (child === undefined) throw unknownKey(where, `${prefix}${part}`, prefix, tree, keys);
     if (isKey(child)) {
       if (index + 1 < path.length)
         throw new InputError('usage', `${where} ${name}: ${prefix}${part} is a single value, not a group`);
@@ -193,20 +209,18 @@ function readValue(key: Key, path: string, value: PythonLiteral, where: string):
   );
 }
 
-function unknownKey(where: string, path: string, tree: KeyTree, prefix: string): InputError {
+function unknownKey(where: string, path: string, prefix: string, tree: KeyTree, keys: KnownKeys<KeyTree>): InputError {
   const known = Object.keys(tree);
   const name = path.slice(prefix.length);
-  const suggestion = suggestKey(name, known, allPaths(detectronKeys, ''));
-  const list = known.length <= 24 ? `the keys here are ${known.join(', ')}` : 'Detectron has none of that name';
+  const suggestion = suggestKey(
+    name,
+    known,
+    keysOf(keys.tree).map(([path]) => path),
+  );
+  const list = known.length <= 24 ? `the keys here are ${known.join(', ')}` : `${keys.system} has none of that name`;
   const near = suggestion?.includes('.') ? suggestion : `${prefix}${suggestion}`;
   const advice = suggestion === undefined ? list : `did you mean ${near}?`;
   return new InputError('config-invalid', `${placeOf(where, path)}: unknown key: ${advice}`);
-}
-
-function allPaths(tree: KeyTree, prefix: string): string[] {
-  return Object.entries(tree).flatMap(([name, node]) =>
-    isKey(node) ? [`${prefix}${name}`] : allPaths(node, `${prefix}${name}.`),
-  );
 }
 
 function childOf(tree: KeyTree, name: string): Key | KeyTree | undefined {

@@ -4,10 +4,8 @@
 // models/detection/rpn.py (RPNHead, version 2), models/detection/mask_rcnn.py (MaskRCNNHeads, version 2) and
 // models/detection/retinanet.py (the two heads, version 2).
 
-interface Renaming {
-  readonly from: RegExp;
-  readonly to: (match: RegExpExecArray) => string;
-}
+import type { StateDialect } from '../dialect.js';
+import type { Renaming } from '../shared/rename-state.js';
 
 const RENAMINGS: readonly Renaming[] = [
   {
@@ -70,7 +68,27 @@ export function absentFromTorchvision(names: Iterable<string>): string | undefin
 function renamed(name: string): string {
   for (const { from, to } of RENAMINGS) {
     const match = from.exec(name);
-    if (match) return to(match);
+    const own = match && to(match);
+    if (own) return own;
   }
   return name;
 }
+
+/** A ResNet by itself, as torchvision and the converters from Caffe name it: ImageNet weights. */
+export const bareResnetState: StateDialect = {
+  name: 'ResNet',
+  recognises: (names) => names.has('conv1.weight') && names.has('layer1.0.conv1.weight'),
+  rename: (state) => {
+    const orphans = [...state.keys()].filter((name) => /^fc\.(weight|bias)$/.test(name));
+    const rest = [...state].filter(([name]) => !orphans.includes(name));
+    const renamed = new Map(rest.map(([name, value]) => [`backbone.body.${name}`, value]));
+    return { state: renamed, orphans, norm: state.has('bn1.running_var') ? 'batch' : undefined };
+  },
+};
+
+/** Ours are torchvision's names of today; its files of before 0.13 have a few others. */
+export const torchvisionDetectorState: StateDialect = {
+  name: 'torchvision',
+  recognises: () => true,
+  rename: (state) => ({ state: torchvisionState(state), orphans: [] }),
+};

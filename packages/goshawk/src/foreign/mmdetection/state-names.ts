@@ -1,7 +1,8 @@
 // Names of mmdetection 1.x's RetinaNet, plain and with separate norms a level, and of its Faster and Mask R-CNN, on SpineNet
 // (SpineNet-Pytorch) or on ResNet with FPN. SpineNet's own names are ours. Classes stand alike there and here: RetinaNet has
 // none for the background, the others have it first.
-import { type Renaming, renameState } from '../state-dialect.js';
+import type { StateDialect } from '../dialect.js';
+import { type Renaming, renameState } from '../shared/rename-state.js';
 
 const TOWERS: Readonly<Record<string, string>> = { cls: 'classification_head', reg: 'regression_head' };
 const EXTRA_LEVELS = ['p6', 'p7'];
@@ -73,6 +74,12 @@ function pyramid(levels: number): readonly Renaming[] {
     },
   ];
 }
+
+export const mmdetectionStates: StateDialect = {
+  name: 'mmdetection',
+  recognises: isMmdetectionState,
+  rename: (state) => ({ state: mmdetectionState(state), orphans: [] }),
+};
 
 /** Whether a state is of an mmdetection 1.x detector that is read here. */
 export function isMmdetectionState(names: Iterable<string>): boolean {

@@ -1,4 +1,4 @@
-// The numbers of fixtures/torchvision.json, for the tests beside.
+// The numbers of kernels/fixtures/torchvision.json, for the tests of kernels.
 import { readFileSync } from 'node:fs';
 
 type Rows = readonly (readonly number[])[];

@@ -1,23 +1,4 @@
-// What a system's names of tensors are to us: something that can be recognised, and turned into our names, which are
-// torchvision's.
-
-/** How a file's ResNet is normalised; undefined where the file does not tell. */
-export type StateNorm = 'affine' | 'group' | 'batch';
-
-export interface RenamedState<T> {
-  /** Under our names. */
-  readonly state: Map<string, T>;
-  /** Names in the file of what is no part of a model here: momentum, an ImageNet classifier, idle biases. */
-  readonly orphans: readonly string[];
-  readonly norm?: StateNorm | undefined;
-}
-
-export interface StateDialect {
-  /** The system's name, for messages. */
-  readonly name: string;
-  recognises(names: ReadonlySet<string>): boolean;
-  rename<T>(state: ReadonlyMap<string, T>): RenamedState<T>;
-}
+// Names of tensors turned into ours by rules.
 
 /** A rule of renaming; the first that matches a name decides. */
 export interface Renaming {
