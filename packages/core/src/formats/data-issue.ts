@@ -6,6 +6,7 @@ export type DataIssueCode =
   | 'json-syntax'
   | 'xml-syntax'
   | 'json-not-finite'
+  | 'json-unfinished'
   | 'top-level'
   | 'missing-field'
   | 'wrong-value'
