@@ -28,6 +28,8 @@ export type JsonPart =
 export interface JsonStreamOptions {
   /** A list whose end is missing is read up to its last whole entry, with a warning, as a writer that was stopped leaves it. Default false. */
   readonly allowUnfinished?: boolean;
+  /** Added to the message about a text that is cut: how to read what is there. */
+  readonly remedyWhenCut?: string;
 }
 
 /** What the text was; undefined after an error. */
@@ -322,7 +324,9 @@ class JsonStream {
       if (index >= prefix.length) return placeIn(text, index - prefix.length, this.place);
       return this.brackets[index === 0 ? 0 : this.brackets.length - 1]!;
     };
-    this.issues.error('json-syntax', '', fault ? describeFault(fault, place) : unknownFault);
+    const words = fault ? describeFault(fault, place) : unknownFault;
+    const remedy = fault?.isCut ? (this.options.remedyWhenCut ?? '') : '';
+    this.issues.error('json-syntax', '', words + remedy);
     throw new Stopped();
   }
 
