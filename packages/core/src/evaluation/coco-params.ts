@@ -28,7 +28,10 @@ export interface CocoParams {
   readonly areaRanges: readonly AreaRange[];
   /** false: every object and detection counts as of one category, as for proposals. Default true. */
   readonly useCategories: boolean;
-  /** Standard deviation of each keypoint relative to the object's scale; default COCO's for persons. */
+  /**
+   * Standard deviation of each keypoint relative to the object's scale. Default: those of the first category that has some
+   * (`sigmas`); else COCO's for 17 keypoints, and for another number the mean of COCO's for each.
+   */
   readonly oksSigmas: readonly number[];
   /** The entry of `maxDetections` that `stats.AP` (for keypoints: all of `stats`) reads. Default 100, for keypoints 20, even where that is not an entry; those stats are then -1. */
   readonly statsMaxDetections: number;
@@ -44,10 +47,17 @@ export interface CocoParams {
   readonly idZeroIsUnmatched: boolean;
 }
 
-/** Those of the first category that names its keypoints; COCO's person's where none does. */
-function sigmasOf({ categories }: Dataset): readonly number[] {
-  const named = categories.find(({ keypoints = [] }) => keypoints.length > 0);
-  return named ? oksSigmas(named.keypoints!.length) : cocoPersonSigmas;
+/** The sigmas that a data set is measured with where none are given: {@link CocoParams.oksSigmas}. */
+export function defaultSigmas({
+  categories,
+  annotations,
+}: Pick<Dataset, 'categories' | 'annotations'>): readonly number[] {
+  const given = categories.find(({ sigmas = [] }) => sigmas.length > 0)?.sigmas;
+  if (given !== undefined) return given;
+  const named = categories.find(({ keypoints = [] }) => keypoints.length > 0)?.keypoints;
+  if (named !== undefined) return oksSigmas(named.length);
+  const points = annotations.find(({ keypoints = [] }) => keypoints.length > 0)?.keypoints;
+  return points === undefined ? cocoPersonSigmas : oksSigmas(points.length / 3);
 }
 
 /** The full parameters from the given ones. @throws InputError (code `usage`) for values that make no sense. */
@@ -63,7 +73,7 @@ export function resolveCocoParams(given: Partial<CocoParams>, iouType: IouType, 
     maxDetections: ascending(given.maxDetections ?? (isKeypoints ? [20] : [1, 10, 100])),
     areaRanges: given.areaRanges ?? cocoAreaRanges.filter((range) => !isKeypoints || range.name !== 'small'),
     useCategories: given.useCategories ?? true,
-    oksSigmas: given.oksSigmas ?? sigmasOf(groundTruth),
+    oksSigmas: given.oksSigmas ?? defaultSigmas(groundTruth),
     statsMaxDetections: given.statsMaxDetections ?? (isKeypoints ? 20 : 100),
     segmArea: given.segmArea ?? 'box-first',
     idZeroIsUnmatched: given.idZeroIsUnmatched ?? false,
@@ -87,8 +97,8 @@ export const cocoAreaRanges: readonly AreaRange[] = [
   { name: 'large', min: 96 ** 2, max: 1e5 ** 2 },
 ];
 
-// As numpy.linspace rounds: recall 0.57 is 57 * 0.01 = 0.5700000000000001 there, which decides ties.
-function evenlySpaced(first: number, last: number, count: number): number[] {
+/** `count` numbers from `first` to `last`, as numpy.linspace rounds them: recall 0.57 is 57 * 0.01 = 0.5700000000000001 there, which decides ties. */
+export function evenlySpaced(first: number, last: number, count: number): number[] {
   const step = (last - first) / (count - 1);
   return Array.from({ length: count }, (_, i) => (i === count - 1 ? last : i * step + first));
 }

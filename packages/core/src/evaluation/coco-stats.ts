@@ -80,6 +80,28 @@ export function cocoStatRules(iouType: IouType, params: CocoParams): CocoStatRul
   ];
 }
 
+/** AP and AR of the area ranges that the usual numbers leave out: those of other names than all, small, medium and large. */
+export function otherAreaRules({ areaRanges, maxDetections }: CocoParams): CocoStatRule[] {
+  const limit = maxDetections[maxDetections.length - 1]!;
+  return areaRanges
+    .filter(({ name }) => !usualAreas.has(name))
+    .flatMap(({ name }) => [
+      { name: 'AP', of: 'precision', area: name, maxDetections: limit },
+      { name: 'AR', of: 'recall', area: name, maxDetections: limit },
+    ]);
+}
+
+const usualAreas: ReadonlySet<string> = new Set(['all', 'small', 'medium', 'large']);
+
+/** Whether the parameters have what a rule asks for: its number of detections, area and threshold. */
+export function hasRule({ areaRanges, maxDetections, iouThresholds }: CocoParams, rule: CocoStatRule): boolean {
+  return (
+    maxDetections.includes(rule.maxDetections) &&
+    areaRanges.some(({ name }) => name === rule.area) &&
+    (rule.iouThreshold === undefined || iouThresholds.includes(rule.iouThreshold))
+  );
+}
+
 /** The value of one rule, over all categories or over the one at `categoryIndex`; -1 where there is nothing to average. */
 export function cocoStat(curves: Curves, params: CocoParams, rule: CocoStatRule, categoryIndex?: number): number {
   const grid = rule.of === 'precision' ? curves.precision : curves.recall;

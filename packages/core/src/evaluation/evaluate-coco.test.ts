@@ -340,7 +340,7 @@ describe('what cannot be evaluated is refused with the reason', () => {
     }
   });
   test('another number of keypoints than sigmas', () => {
-    refuses('annotation-invalid', /a detection has 2 of them, but oksSigmas has 17/, () =>
+    refuses('annotation-invalid', /a detection has 2 of them, but there are sigmas for 17/, () =>
       evaluateCoco({
         groundTruth: scene([object(1, 0, 0, 20, { keypoints: new Array<number>(51).fill(1) })]),
         detections: [found(1, 0, 0, 20, { keypoints: [1, 1, 2, 3, 3, 2] })],

@@ -2,12 +2,14 @@
 import { InputError } from '../errors/input-error.js';
 import type { Annotation, Dataset, Detection, ImageRecord } from '../formats/dataset.js';
 import type { CocoParams, IouType } from './coco-params.js';
+import { type DetectionColumns, type Detections, detectionColumns } from './detection-columns.js';
 import { numbered, orderByKey, orderDescending } from './stable-order.js';
 
 /** The rows of one side, in groups; a group is all rows of one category in one image. */
 export interface EvaluationRows<Source> {
-  /** What each row was made of. */
-  readonly sources: readonly Source[];
+  readonly count: number;
+  /** What a row was made of. */
+  readonly at: (row: number) => Source;
   /**
    * Number of each row's group, ascending: image * categories + category, both as indices into the parameters' ids (category 0
    * throughout where categories do not count). Infinity after the last row.
@@ -27,8 +29,9 @@ export interface EvaluationTable {
   readonly categoryStart: Uint32Array;
 }
 
-interface Selected<Source> {
-  readonly sources: Source[];
+interface Selected {
+  /** Which of all. */
+  readonly items: Uint32Array;
   readonly category: Int32Array;
   readonly image: Int32Array;
 }
@@ -40,10 +43,11 @@ interface Selected<Source> {
  */
 export function buildEvaluationTable(
   groundTruth: Dataset,
-  detections: readonly Detection[],
+  detections: Detections,
   params: CocoParams,
   iouType: IouType,
 ): EvaluationTable {
+  const columns = detectionColumns(detections);
   const imagePlace = new Map(params.imageIds.map((id, place) => [id, place]));
   const categoryPlace = new Map(params.categoryIds.map((id, place) => [id, place]));
   const images: ImageRecord[] = [];
@@ -53,18 +57,18 @@ export function buildEvaluationTable(
     const place = imagePlace.get(image.id);
     if (place !== undefined) images[place] = image;
   }
-  for (let i = 0; i < detections.length; i++) {
-    const detection = detections[i]!;
-    if (!knownImages.has(detection.imageId)) {
+  for (let i = 0; i < columns.length; i++) {
+    const imageId = columns.imageId(i);
+    if (!knownImages.has(imageId)) {
       throw new InputError(
         'results-invalid',
-        `detections[${i}]: image ${detection.imageId} is not in the ground truth: evaluate against the ground truth of the same images`,
+        `detections[${i}]: image ${imageId} is not in the ground truth: evaluate against the ground truth of the same images`,
       );
     }
-    if (Number.isNaN(detection.score)) {
+    if (Number.isNaN(columns.score(i))) {
       throw new InputError('results-invalid', `detections[${i}]: score must be a number, got NaN: drop the detection`);
     }
-    if (!hasPart(detection, iouType)) {
+    if (!hasPart(columns, i, iouType)) {
       const needed = iouType === 'segm' ? 'segmentation' : iouType;
       throw new InputError(
         'results-invalid',
@@ -73,22 +77,30 @@ export function buildEvaluationTable(
     }
   }
 
-  const truthRows = select(groundTruth.annotations, imagePlace, categoryPlace);
-  const detectionRows = select(detections, imagePlace, categoryPlace);
-  if (iouType === 'segm') requireMasks(truthRows.sources);
+  const { annotations } = groundTruth;
+  const truthRows = select(
+    annotations.length,
+    (index) => imagePlace.get(annotations[index]!.imageId),
+    (index) => categoryPlace.get(annotations[index]!.categoryId),
+  );
+  const detectionRows = select(
+    columns.length,
+    (index) => imagePlace.get(columns.imageId(index)),
+    (index) => categoryPlace.get(columns.categoryId(index)),
+  );
+  if (iouType === 'segm') requireMasks(annotations, truthRows.items);
   const imageCount = params.imageIds.length;
   const categoryCount = params.useCategories ? params.categoryIds.length : 1;
 
   // By category even where categories do not count, as in pycocotools: it decides ties.
-  const rowOrder = (rows: Selected<unknown>) =>
+  const rowOrder = (rows: Selected) =>
     orderByKey(
-      orderByKey(numbered(rows.sources.length), rows.category, params.categoryIds.length),
+      orderByKey(numbered(rows.items.length), rows.category, params.categoryIds.length),
       rows.image,
       imageCount,
     );
   const truthOrder = rowOrder(truthRows);
-  const scores = new Float64Array(detectionRows.sources.length);
-  for (let i = 0; i < scores.length; i++) scores[i] = detectionRows.sources[i]!.score;
+  const scores = Float64Array.from(detectionRows.items, (item) => columns.score(item));
   const scoreOrder = orderDescending(rowOrder(detectionRows), scores);
   if (!params.useCategories) {
     truthRows.category.fill(0);
@@ -115,16 +127,17 @@ export function buildEvaluationTable(
   return {
     images,
     categoryCount,
-    truths: reorder(truthRows, truthOrder, categoryCount),
-    detections: reorder(detectionRows, detectionOrder, categoryCount),
+    truths: reorder(truthRows, truthOrder, categoryCount, (item) => annotations[item]!),
+    detections: reorder(detectionRows, detectionOrder, categoryCount, (item) => columns.at(item)),
     score,
     byScore,
     categoryStart,
   };
 }
 
-function requireMasks(annotations: readonly Annotation[]): void {
-  for (const { id, segmentation } of annotations) {
+function requireMasks(annotations: readonly Annotation[], items: Uint32Array): void {
+  for (const item of items) {
+    const { id, segmentation } = annotations[item]!;
     if (segmentation !== undefined && (segmentation.kind === 'rle' || segmentation.polygons.length > 0)) continue;
     throw new InputError(
       'annotation-invalid',
@@ -133,39 +146,49 @@ function requireMasks(annotations: readonly Annotation[]): void {
   }
 }
 
-function hasPart({ bbox, segmentation, keypoints }: Detection, iouType: IouType): boolean {
-  if (iouType === 'keypoints') return keypoints !== undefined;
-  if (iouType === 'segm') return segmentation !== undefined || bbox !== undefined;
-  return bbox !== undefined || segmentation !== undefined || keypoints !== undefined;
+function hasPart(columns: DetectionColumns, index: number, iouType: IouType): boolean {
+  if (iouType === 'keypoints') return columns.has(index, 'keypoints');
+  if (columns.has(index, 'bbox') || columns.has(index, 'segmentation')) return true;
+  return iouType === 'bbox' && columns.has(index, 'keypoints');
 }
 
-function select<Source extends { readonly imageId: number; readonly categoryId: number }>(
-  all: readonly Source[],
-  imagePlace: ReadonlyMap<number, number>,
-  categoryPlace: ReadonlyMap<number, number>,
-): Selected<Source> {
-  const sources: Source[] = [];
-  const category = new Int32Array(all.length);
-  const image = new Int32Array(all.length);
-  for (const source of all) {
-    const inImage = imagePlace.get(source.imageId);
-    const inCategory = categoryPlace.get(source.categoryId);
+function select(
+  count: number,
+  imagePlace: (index: number) => number | undefined,
+  categoryPlace: (index: number) => number | undefined,
+): Selected {
+  const items = new Uint32Array(count);
+  const category = new Int32Array(count);
+  const image = new Int32Array(count);
+  let selected = 0;
+  for (let i = 0; i < count; i++) {
+    const inImage = imagePlace(i);
+    const inCategory = categoryPlace(i);
     if (inImage === undefined || inCategory === undefined) continue;
-    category[sources.length] = inCategory;
-    image[sources.length] = inImage;
-    sources.push(source);
+    category[selected] = inCategory;
+    image[selected] = inImage;
+    items[selected++] = i;
   }
-  return { sources, category: category.subarray(0, sources.length), image: image.subarray(0, sources.length) };
+  return {
+    items: items.subarray(0, selected),
+    category: category.subarray(0, selected),
+    image: image.subarray(0, selected),
+  };
 }
 
-function reorder<Source>(rows: Selected<Source>, order: Uint32Array, categoryCount: number): EvaluationRows<Source> {
-  const sources = new Array<Source>(order.length);
+function reorder<Source>(
+  rows: Selected,
+  order: Uint32Array,
+  categoryCount: number,
+  at: (item: number) => Source,
+): EvaluationRows<Source> {
+  const items = new Uint32Array(order.length);
   const group = new Float64Array(order.length + 1);
   for (let i = 0; i < order.length; i++) {
     const item = order[i]!;
-    sources[i] = rows.sources[item]!;
+    items[i] = rows.items[item]!;
     group[i] = rows.image[item]! * categoryCount + rows.category[item]!;
   }
   group[order.length] = Number.POSITIVE_INFINITY;
-  return { sources, group };
+  return { count: order.length, at: (row) => at(items[row]!), group };
 }

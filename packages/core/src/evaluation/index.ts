@@ -6,10 +6,18 @@ export {
   evaluateCityscapes,
   formatCityscapesTable,
 } from './cityscapes-ap.js';
-export { type AreaRange, type CocoParams, cocoAreaRanges, type IouType } from './coco-params.js';
-export type { CategoryStats, CocoStatName, CocoStats } from './coco-stats.js';
+export {
+  type AreaRange,
+  type CocoParams,
+  cocoAreaRanges,
+  defaultSigmas,
+  evenlySpaced,
+  type IouType,
+} from './coco-params.js';
+export { type CategoryStats, type CocoStatName, type CocoStats, cocoStat, otherAreaRules } from './coco-stats.js';
 export { formatCocoTable } from './coco-table.js';
-export { type CocoEvaluation, type CocoEvaluationInput, evaluateCoco } from './evaluate-coco.js';
+export type { Detections } from './detection-columns.js';
+export { type CocoEvaluation, type CocoEvaluationInput, type DetectionCut, evaluateCoco } from './evaluate-coco.js';
 export { keypointSimilarity } from './keypoint-similarity.js';
 export {
   evaluateProposals,

@@ -68,6 +68,6 @@ function requireCount(keypoints: readonly number[], sigmas: readonly number[], w
   if (keypoints.length === 3 * sigmas.length) return;
   throw new InputError(
     'annotation-invalid',
-    `keypoints: ${where} has ${keypoints.length / 3} of them, but oksSigmas has ${sigmas.length}: pass one sigma per keypoint`,
+    `keypoints: ${where} has ${keypoints.length / 3} of them, but there are sigmas for ${sigmas.length}: give a sigma for each keypoint (--sigmas; oksSigmas in a program), and as many keypoints in the results as in the ground truth`,
   );
 }

@@ -3,7 +3,7 @@
 // it overlaps most, and objects to be ignored only where no other is left.
 import type { Annotation, Detection } from '../formats/dataset.js';
 import type { CocoParams, IouType } from './coco-params.js';
-import type { EvaluationTable } from './evaluation-table.js';
+import type { EvaluationRows, EvaluationTable } from './evaluation-table.js';
 import { hasKeypoints } from './keypoint-similarity.js';
 import { overlapMeasure } from './overlap.js';
 
@@ -22,7 +22,7 @@ export interface Matches {
 /** Matches all rows of the table. Detections beyond the largest of `params.maxDetections` stay unmatched. */
 export function matchDetections(table: EvaluationTable, params: CocoParams, iouType: IouType): Matches {
   const { truths, detections } = table;
-  const rows = detections.sources.length;
+  const rows = detections.count;
   const areaCount = params.areaRanges.length;
   const matches: Matches = {
     matched: new Uint32Array(areaCount * rows),
@@ -37,7 +37,7 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
   let areas = new Float64Array(128);
   let truthRow = 0;
   let row = 0;
-  while (truthRow < truths.sources.length || row < rows) {
+  while (truthRow < truths.count || row < rows) {
     const group = Math.min(truths.group[truthRow]!, detections.group[row]!);
     const firstTruth = truthRow;
     while (truths.group[truthRow] === group) truthRow++;
@@ -46,8 +46,8 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
       matches.rank[row] = row - first;
       row++;
     }
-    const groupTruths = truths.sources.slice(firstTruth, truthRow);
-    const groupDetections = detections.sources.slice(first, Math.min(row, first + most));
+    const groupTruths = rowsOf(truths, firstTruth, truthRow);
+    const groupDetections = rowsOf(detections, first, Math.min(row, first + most));
     if (areas.length < groupDetections.length) areas = new Float64Array(2 * groupDetections.length);
     const pairs = groupDetections.length * groupTruths.length;
     if (overlap.length < pairs) overlap = new Float64Array(2 * pairs);
@@ -56,6 +56,12 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
     matchGroup(groupDetections, groupTruths, overlap, areas, first, group % table.categoryCount);
   }
   return matches;
+}
+
+function rowsOf<Source>(rows: EvaluationRows<Source>, from: number, to: number): Source[] {
+  const sources: Source[] = [];
+  for (let row = from; row < to; row++) sources.push(rows.at(row));
+  return sources;
 }
 
 type GroupMatcher = (

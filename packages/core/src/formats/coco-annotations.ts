@@ -1,5 +1,7 @@
 // The `annotations` list of a COCO file, checked against its images and categories.
 import type { BoxXywh } from '../boxes/box.js';
+import { InputError } from '../errors/index.js';
+import { polygonsToRle } from '../masks/polygon-to-rle.js';
 import type { MaskSize, Polygon } from '../masks/rle.js';
 import { rleArea } from '../masks/rle.js';
 import { isFiniteNumber, readBox, readId, readKeypoints } from './coco-fields.js';
@@ -80,7 +82,11 @@ function readAnnotation(object: JsonObject, id: number, tables: CocoTables, plac
   const size: MaskSize | undefined =
     image !== undefined && image.width > 0 && image.height > 0 ? [image.height, image.width] : undefined;
   const mask = readMask(object.segmentation, size, place);
-  const area = readArea(object.area, mask === 'skip' ? undefined : mask?.segmentation, box, place);
+  const area = readArea(
+    object.area,
+    { segmentation: mask === 'skip' ? undefined : mask?.segmentation, size, box },
+    place,
+  );
   const keypoints = readAnnotationKeypoints(object.keypoints, category, place);
   if (image === undefined || category === undefined || isCrowd === undefined || box === undefined) return undefined;
   if (mask === undefined || area === undefined || keypoints === undefined) return undefined;
@@ -181,12 +187,13 @@ function readMask(
   return 'skip';
 }
 
-function readArea(
-  value: unknown,
-  segmentation: Segmentation | undefined,
-  box: BoxXywh | undefined,
-  place: Place,
-): number | undefined {
+interface Extent {
+  readonly segmentation: Segmentation | undefined;
+  readonly size: MaskSize | undefined;
+  readonly box: BoxXywh | undefined;
+}
+
+function readArea(value: unknown, { segmentation, size, box }: Extent, place: Place): number | undefined {
   const { path, entity, issues } = place;
   if (value !== undefined && value !== null) {
     if (isFiniteNumber(value) && value >= 0) return value;
@@ -199,8 +206,7 @@ function readArea(
     return undefined;
   }
   if (segmentation?.kind === 'rle') return rleArea(segmentation.rle);
-  if (segmentation?.kind === 'polygons')
-    return segmentation.polygons.reduce((sum, polygon) => sum + polygonArea(polygon), 0);
+  if (segmentation?.kind === 'polygons') return polygonsArea(segmentation.polygons, size, place);
   return box === undefined ? undefined : Math.max(box[2], 0) * Math.max(box[3], 0);
 }
 
@@ -238,16 +244,32 @@ interface ReadKeypoints {
   readonly labelled?: number;
 }
 
-// Gauss's area formula, which is how COCO's own `area` of polygons was made.
-function polygonArea(polygon: Polygon): number {
-  let twice = 0;
-  let [x0, y0] = [polygon[polygon.length - 2]!, polygon[polygon.length - 1]!];
-  for (let i = 0; i < polygon.length; i += 2) {
-    const x1 = polygon[i]!;
-    const y1 = polygon[i + 1]!;
-    twice += x0 * y1 - x1 * y0;
-    x0 = x1;
-    y0 = y1;
+/**
+ * Pixels of the polygons' mask, those of several polygons once. Without a picture size it is drawn on a canvas from the origin to
+ * its farthest corner. Undefined after an error.
+ */
+function polygonsArea(
+  polygons: readonly Polygon[],
+  size: MaskSize | undefined,
+  { path, entity, issues }: Place,
+): number | undefined {
+  try {
+    return rleArea(polygonsToRle(polygons, size ?? canvasOf(polygons)));
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    issues.error('bad-mask', `${path}.segmentation`, error.message.replace(/^mask: /, ''), entity);
+    return undefined;
   }
-  return Math.abs(twice) / 2;
+}
+
+// Far enough for every real picture; a corner beyond it is a mistake, and memory goes with the columns.
+const mostCanvas = 65535;
+
+function canvasOf(polygons: readonly Polygon[]): MaskSize {
+  const farthest = (first: 0 | 1): number => {
+    let most = 0;
+    for (const polygon of polygons) for (let i = first; i < polygon.length; i += 2) most = Math.max(most, polygon[i]!);
+    return Math.min(Math.ceil(most) + 1, mostCanvas);
+  };
+  return [farthest(1), farthest(0)];
 }

@@ -1,10 +1,14 @@
 // COCO results files (https://cocodataset.org/#format-results): a list of detections, checked against a dataset.
+import { InputError } from '../errors/index.js';
 import type { MaskSize } from '../masks/rle.js';
 import { isFiniteNumber, readBox, readId, readKeypoints } from './coco-fields.js';
 import { readSegmentation } from './coco-segmentation.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
-import type { Category, Dataset, Detection, ImageRecord, Segmentation } from './dataset.js';
+import type { Dataset, Detection, ImageRecord, Segmentation } from './dataset.js';
+import { type JsonStreamOptions, readJsonParts } from './json-stream.js';
+import { PackedDetections } from './packed-detections.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
+import { ResultCategories } from './result-categories.js';
 
 export interface CocoResultsOptions {
   /** Stands at the head of every message. */
@@ -22,15 +26,54 @@ export interface ParsedCocoResults {
 /**
  * Reads a results file: boxes, masks, keypoints, or any of them together, each with a finite score. Boxes are taken as
  * they are, also empty ones and those outside, as pycocotools does. A detection of a category that the dataset lacks is
- * ignored with a warning (one a category).
+ * ignored with a warning (one a category). Where entries have a `category_name`, it decides: the same names under other ids
+ * are matched by name, with a warning.
  * @throws InputError that names the file, entry, field and remedy of the first error and counts the others.
  */
 export function parseCocoResults(text: string | Uint8Array, options: CocoResultsOptions): ParsedCocoResults {
   const issues = new DataIssueList(options.fileName);
   const detections = readResults(text, options.dataset, issues);
-  issues.throwFirstError(
-    issues.issues.some((issue) => issue.code === 'json-syntax') ? 'json-invalid' : 'results-invalid',
-  );
+  throwResultsError(issues);
+  return { detections, warnings: issues.warnings };
+}
+
+export interface CocoResultsChunksOptions extends CocoResultsOptions, JsonStreamOptions {}
+
+export interface PackedCocoResults {
+  /** In file order. */
+  readonly detections: PackedDetections;
+  readonly warnings: readonly DataIssue[];
+}
+
+// A file may be wrong in every one of millions of entries.
+const mostIssues = 1000;
+
+/**
+ * The same for a file of any length, in chunks: its detections are kept packed, some 250 bytes for one with a mask.
+ * @throws as {@link parseCocoResults}
+ */
+export function parseCocoResultsChunks(
+  chunks: Iterable<Uint8Array>,
+  options: CocoResultsChunksOptions,
+): PackedCocoResults {
+  const issues = new DataIssueList(options.fileName, mostIssues);
+  const detections = new PackedDetections();
+  const reader = new ResultsReader(options.dataset, issues);
+  const parts = readJsonParts(chunks, issues, options);
+  let value: unknown;
+  for (;;) {
+    const next = parts.next();
+    if (next.done) {
+      if (next.value === 'list') reader.finish();
+      else if (next.value !== undefined) notAList(value, issues);
+      break;
+    }
+    const { key } = next.value;
+    if (key !== undefined) value = { ...(value as object), [key]: next.value.kind };
+    else if (next.value.kind === 'value') value = next.value.value;
+    else for (const entry of next.value.entries) reader.read(entry, (detection) => detections.push(detection));
+  }
+  throwResultsError(issues);
   return { detections, warnings: issues.warnings };
 }
 
@@ -41,95 +84,111 @@ export function checkCocoResults(text: string | Uint8Array, options: CocoResults
   return issues.issues;
 }
 
+function throwResultsError(issues: DataIssueList): void {
+  const syntax = issues.issues.find(({ code }) => code === 'json-syntax');
+  if (syntax !== undefined) throw new InputError('json-invalid', syntax.message);
+  issues.throwFirstError('results-invalid');
+}
+
 function readResults(text: string | Uint8Array, dataset: Dataset, issues: DataIssueList): Detection[] {
   const list = readJson(text, issues);
   if (list === undefined) return [];
   if (!Array.isArray(list)) {
-    const object = asObject(list);
-    const looksLike = object !== undefined && 'images' in object ? ', which looks like ground truth' : '';
-    issues.error(
-      'top-level',
-      '',
-      `is ${describeValue(list)}${looksLike} (expected a list of detections): pass the list itself`,
-    );
+    notAList(list, issues);
     return [];
   }
-  const images = new Map(dataset.images.map((image) => [image.id, image]));
-  const categories = new Map(dataset.categories.map((category) => [category.id, category]));
-  const unknownCategories = new Set<number>();
   const detections: Detection[] = [];
-  for (let i = 0; i < list.length; i++) {
-    const entry: unknown = list[i];
-    const object = asObject(entry);
-    if (object === undefined) {
-      issues.error('wrong-value', `[${i}]`, `is ${describeValue(entry)} (expected an object): correct it`);
-      continue;
-    }
-    const detection = readDetection(object, `[${i}]`, images, categories, unknownCategories, issues);
-    if (detection !== undefined) detections.push(detection);
-  }
+  const reader = new ResultsReader(dataset, issues);
+  for (const entry of list as readonly unknown[]) reader.read(entry, (detection) => detections.push(detection));
+  reader.finish();
   return detections;
 }
 
-function readDetection(
-  object: JsonObject,
-  path: string,
-  images: ReadonlyMap<number, ImageRecord>,
-  categories: ReadonlyMap<number, Category>,
-  unknownCategories: Set<number>,
-  issues: DataIssueList,
-): Detection | undefined {
-  const imageId = readId(object.image_id, `${path}.image_id`, issues);
-  const categoryId = readId(object.category_id, `${path}.category_id`, issues);
-  const score = readScore(object.score, path, issues);
-  if (imageId === undefined || categoryId === undefined) return undefined;
-  const image = images.get(imageId);
-  if (image === undefined) {
-    issues.error(
-      'unknown-image',
-      `${path}.image_id`,
-      `is ${imageId}, which the ground truth does not have: pass the ground truth that these results belong to`,
-      `image id ${imageId}`,
-    );
-    return undefined;
+function notAList(value: unknown, issues: DataIssueList): void {
+  const object = asObject(value);
+  const looksLike = object !== undefined && 'images' in object ? ', which looks like ground truth' : '';
+  issues.error(
+    'top-level',
+    '',
+    `is ${describeValue(value === undefined ? {} : value)}${looksLike} (expected a list of detections): pass the list itself`,
+  );
+}
+
+/** Reads the entries of a results file, one after the other. */
+class ResultsReader {
+  private readonly issues: DataIssueList;
+  private readonly images: ReadonlyMap<number, ImageRecord>;
+  private readonly categories: ResultCategories;
+  private entries = 0;
+
+  constructor(dataset: Dataset, issues: DataIssueList) {
+    this.issues = issues;
+    this.images = new Map(dataset.images.map((image) => [image.id, image]));
+    this.categories = new ResultCategories(dataset.categories, issues);
   }
-  const category = categories.get(categoryId);
-  if (category === undefined && !unknownCategories.has(categoryId)) {
-    unknownCategories.add(categoryId);
-    issues.warning(
-      'unknown-category',
-      `${path}.category_id`,
-      `is ${categoryId}, which the ground truth does not have: its detections are ignored; write category ids, not class indices`,
-      `category id ${categoryId}`,
-    );
+
+  /** Gives the detection to `keep`, where it is one and of a known category. */
+  read(entry: unknown, keep: (detection: Detection) => void): void {
+    const path = `[${this.entries++}]`;
+    const object = asObject(entry);
+    if (object === undefined) {
+      this.issues.error('wrong-value', path, `is ${describeValue(entry)} (expected an object): correct it`);
+      return;
+    }
+    const detection = this.readDetection(object, path);
+    if (detection !== undefined) keep(detection);
   }
-  const { bbox, segmentation, keypoints } = object;
-  const box = isGiven(bbox) ? readBox(bbox, `${path}.bbox`, issues, '') : undefined;
-  const mask = isGiven(segmentation) ? readMask(segmentation, image, path, issues) : undefined;
-  const points = isGiven(keypoints)
-    ? readKeypoints(keypoints, category?.keypoints?.length, `${path}.keypoints`, issues, '')
-    : undefined;
-  if (!isGiven(bbox) && !isGiven(segmentation) && !isGiven(keypoints)) {
-    issues.error(
-      'missing-field',
-      `${path}.bbox`,
-      'is missing (expected a bbox, segmentation or keypoints): add what was detected',
-    );
+
+  /** Checks that only the whole file can be asked for. */
+  finish(): void {
+    this.categories.finish();
   }
-  if (
-    category === undefined ||
-    score === undefined ||
-    (box === undefined && mask === undefined && points === undefined)
-  )
-    return undefined;
-  return {
-    imageId,
-    categoryId,
-    score,
-    ...(box === undefined ? {} : { bbox: box }),
-    ...(mask === undefined ? {} : { segmentation: mask }),
-    ...(points === undefined ? {} : { keypoints: points }),
-  };
+
+  private readDetection(object: JsonObject, path: string): Detection | undefined {
+    const { issues } = this;
+    const imageId = readId(object.image_id, `${path}.image_id`, issues);
+    const writtenId = readId(object.category_id, `${path}.category_id`, issues);
+    const score = readScore(object.score, path, issues);
+    if (imageId === undefined || writtenId === undefined) return undefined;
+    const image = this.images.get(imageId);
+    if (image === undefined) {
+      issues.error(
+        'unknown-image',
+        `${path}.image_id`,
+        `is ${imageId}, which the ground truth does not have: pass the ground truth that these results belong to`,
+        `image id ${imageId}`,
+      );
+      return undefined;
+    }
+    const category = this.categories.of(writtenId, object.category_name, path);
+    const { bbox, segmentation, keypoints } = object;
+    const box = isGiven(bbox) ? readBox(bbox, `${path}.bbox`, issues, '') : undefined;
+    const mask = isGiven(segmentation) ? readMask(segmentation, image, path, issues) : undefined;
+    const points = isGiven(keypoints)
+      ? readKeypoints(keypoints, category?.keypoints?.length, `${path}.keypoints`, issues, '')
+      : undefined;
+    if (!isGiven(bbox) && !isGiven(segmentation) && !isGiven(keypoints)) {
+      issues.error(
+        'missing-field',
+        `${path}.bbox`,
+        'is missing (expected a bbox, segmentation or keypoints): add what was detected',
+      );
+    }
+    if (
+      category === undefined ||
+      score === undefined ||
+      (box === undefined && mask === undefined && points === undefined)
+    )
+      return undefined;
+    return {
+      imageId,
+      categoryId: category.id,
+      score,
+      ...(box === undefined ? {} : { bbox: box }),
+      ...(mask === undefined ? {} : { segmentation: mask }),
+      ...(points === undefined ? {} : { keypoints: points }),
+    };
+  }
 }
 
 function readScore(value: unknown, path: string, issues: DataIssueList): number | undefined {

@@ -1,6 +1,6 @@
 // The two tables that annotations refer to: `categories` and `images` of a COCO file.
 
-import { readId } from './coco-fields.js';
+import { isFiniteNumber, readId } from './coco-fields.js';
 import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
 import type { Category, ImageRecord } from './dataset.js';
@@ -26,6 +26,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
     checkName(name, names, `${path}.name`, issues, entity);
     if (typeof name === 'string' && !names.has(name)) names.set(name, id);
     const keypoints = readKeypointNames(object.keypoints, `${path}.keypoints`, issues, entity);
+    const sigmas = readSigmas(object.sigmas, keypoints?.length, `${path}.sigmas`, issues, entity);
     const skeleton = readSkeleton(object.skeleton, keypoints?.length ?? 0, `${path}.skeleton`, issues, entity);
     ids.entries.set(id, {
       id,
@@ -33,6 +34,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
       ...(typeof supercategory === 'string' ? { supercategory } : {}),
       ...(keypoints === undefined ? {} : { keypoints }),
       ...(skeleton === undefined ? {} : { skeleton }),
+      ...(sigmas === undefined ? {} : { sigmas }),
     });
   }
   return ids;
@@ -142,6 +144,24 @@ function readKeypointNames(
     `is ${describeValue(value)} (expected a list of names): name the points in order`,
     entity,
   );
+  return undefined;
+}
+
+// No key of COCO's own; some exporters write it.
+function readSigmas(
+  value: unknown,
+  pointCount: number | undefined,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): readonly number[] | undefined {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return undefined;
+  const isSigma = (sigma: unknown): sigma is number => isFiniteNumber(sigma) && sigma > 0;
+  const isList = Array.isArray(value) && value.every(isSigma);
+  if (isList && value.length === (pointCount ?? value.length)) return value;
+  const expected =
+    pointCount === undefined ? 'numbers above 0' : `${pointCount} numbers above 0, one for each keypoint`;
+  issues.error('bad-keypoints', path, `is ${describeValue(value)} (expected ${expected}): correct or drop it`, entity);
   return undefined;
 }
 

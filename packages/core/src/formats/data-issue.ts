@@ -6,6 +6,8 @@ export type DataIssueCode =
   | 'json-syntax'
   | 'xml-syntax'
   | 'json-not-finite'
+  | 'json-unfinished'
+  | 'more'
   | 'top-level'
   | 'missing-field'
   | 'wrong-value'
@@ -14,6 +16,7 @@ export type DataIssueCode =
   | 'duplicate-annotation'
   | 'unknown-image'
   | 'unknown-category'
+  | 'category-ids'
   | 'unsafe-path'
   | 'bad-box'
   | 'box-degenerate'
@@ -38,9 +41,15 @@ export interface DataIssue {
 export class DataIssueList {
   readonly issues: DataIssue[] = [];
   private readonly fileName: string;
+  private readonly most: number;
+  /** Found beyond `most`. */
+  private moreErrors = 0;
+  private moreWarnings = 0;
 
-  constructor(fileName: string) {
+  /** @param most errors and warnings together that are kept; the others are counted */
+  constructor(fileName: string, most = Number.POSITIVE_INFINITY) {
     this.fileName = fileName;
+    this.most = most;
   }
 
   /** `entity` names what the path points into, such as "annotation id 12". */
@@ -53,11 +62,16 @@ export class DataIssueList {
   }
 
   get warnings(): DataIssue[] {
-    return this.issues.filter((issue) => issue.severity === 'warning');
+    const warnings = this.issues.filter((issue) => issue.severity === 'warning');
+    const { moreWarnings, fileName } = this;
+    const more = `${fileName}: ${moreWarnings} more warnings`;
+    return moreWarnings === 0
+      ? warnings
+      : [...warnings, { severity: 'warning', code: 'more', path: '', message: more }];
   }
 
   get errorCount(): number {
-    return this.issues.filter((issue) => issue.severity === 'error').length;
+    return this.moreErrors + this.issues.filter((issue) => issue.severity === 'error').length;
   }
 
   /** Takes over the issues of another file. */
@@ -68,10 +82,9 @@ export class DataIssueList {
 
   /** @throws InputError with the first error's message and the number of the others, if there is any error. */
   throwFirstError(code: InputErrorCode): void {
-    const errors = this.issues.filter((issue) => issue.severity === 'error');
-    const first = errors[0];
+    const first = this.issues.find((issue) => issue.severity === 'error');
     if (first === undefined) return;
-    const others = errors.length - 1;
+    const others = this.errorCount - 1;
     throw new InputError(
       code,
       others === 0 ? first.message : `${first.message} (and ${others} more ${others === 1 ? 'problem' : 'problems'})`,
@@ -79,6 +92,12 @@ export class DataIssueList {
   }
 
   private add(severity: DataIssue['severity'], code: DataIssueCode, path: string, text: string, entity: string): void {
+    // An error is kept in any case where it is the first: it is the one to be thrown.
+    if (this.issues.length >= this.most && !(severity === 'error' && this.errorCount === 0)) {
+      if (severity === 'error') this.moreErrors++;
+      else this.moreWarnings++;
+      return;
+    }
     const where = [path, entity === '' ? '' : `(${entity})`].filter((part) => part !== '').join(' ');
     this.issues.push({ severity, code, path, message: `${this.fileName}: ${where === '' ? '' : `${where} `}${text}` });
   }

@@ -8,6 +8,8 @@ export interface Category {
   readonly supercategory?: string;
   /** Names of the keypoints, in the order of an annotation's `keypoints`. */
   readonly keypoints?: readonly string[];
+  /** Standard deviations of the keypoints for their similarity (OKS), where the file has them. */
+  readonly sigmas?: readonly number[];
   /** Pairs of 1-based keypoint numbers to be joined by a line. */
   readonly skeleton?: readonly (readonly [number, number])[];
 }

@@ -70,8 +70,8 @@ function imageEntry(image: ImageRecord): object {
 }
 
 function categoryEntry(category: Category): object {
-  const { id, name, supercategory, keypoints, skeleton } = category;
-  return { id, name, supercategory, keypoints, skeleton };
+  const { id, name, supercategory, keypoints, skeleton, sigmas } = category;
+  return { id, name, supercategory, keypoints, skeleton, sigmas };
 }
 
 function annotationEntry(annotation: Annotation): object {

@@ -11,6 +11,7 @@ export * from './format-coco.js';
 export * from './format-voc.js';
 export * from './image-path.js';
 export * from './match-categories.js';
+export { type DetectionPart, PackedDetections } from './packed-detections.js';
 export * from './segmentation-from-mask.js';
 export * from './voc.js';
 export * from './voc-box.js';

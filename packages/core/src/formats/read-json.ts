@@ -85,6 +85,8 @@ export function describeFault(fault: JsonFault, place: (index: number) => TextPl
   return `is not JSON: ${cut}${words(place(fault.index))}: got ${fault.got}, expected ${fault.expected}${related}: ${fault.remedy}`;
 }
 
+export const notText = 'is not text (expected UTF-8): convert it, or check that it is the right file';
+
 /** Where the engine refuses what the walk over the text accepts. */
 export const unknownFault = 'is not JSON: it cannot be read: write the file again';
 
@@ -104,7 +106,7 @@ export function decodeText(
       bytes.length > 2 ** 29 - 24 || (error instanceof Error && /string longer|too long/i.test(error.message));
     const reason = tooLong
       ? `is too large to read (${Math.round(bytes.length / 2 ** 20)} MiB, at most 511): split it`
-      : 'is not text (expected UTF-8): convert it, or check that it is the right file';
+      : notText;
     issues.error(code, '', reason);
     return undefined;
   }

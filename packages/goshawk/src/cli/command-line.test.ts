@@ -175,6 +175,77 @@ describe('goshawk evaluate', () => {
   });
 });
 
+describe('goshawk evaluate with other limits', () => {
+  const evaluate = (found: object[] | string, ...more: string[]) => {
+    const text = typeof found === 'string' ? found : JSON.stringify(found);
+    writeFileSync(path.join(folder, 'other.json'), text);
+    return goshawk(['evaluate', '--ground-truth', 'truth.json', '--detections', 'other.json', ...more]);
+  };
+  const cup = { image_id: 1, category_id: 3, bbox: [10, 10, 20, 20], score: 0.9 };
+
+  test('the table names the limits that were used, and a hint what they left out', () => {
+    const limits = [
+      '--max-detections',
+      '1',
+      '--iou-thresholds',
+      '0.3,0.5',
+      '--area-ranges',
+      'tiny=0:20^2',
+      'rest=20^2:',
+    ];
+    const { code, out, err } = evaluate([cup, { ...cup, score: 0.8 }], ...limits);
+    assert.equal(code, 0, err);
+    assert.deepEqual(out.trimEnd().split('\n'), [
+      ' Average Precision  (AP) @[ IoU=0.30:0.50 | area=   all | maxDets=  1 ] = 0.505',
+      ' Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=  1 ] = 0.505',
+      ' Average Recall     (AR) @[ IoU=0.30:0.50 | area=   all | maxDets=  1 ] = 0.500',
+      ' Average Precision  (AP) @[ IoU=0.30:0.50 | area=  tiny | maxDets=  1 ] = 1.000',
+      ' Average Recall     (AR) @[ IoU=0.30:0.50 | area=  tiny | maxDets=  1 ] = 1.000',
+      ' Average Precision  (AP) @[ IoU=0.30:0.50 | area=  rest | maxDets=  1 ] = 0.505',
+      ' Average Recall     (AR) @[ IoU=0.30:0.50 | area=  rest | maxDets=  1 ] = 0.500',
+    ]);
+    assert.match(
+      err,
+      /^hint: bbox: the limit of 1 detections .* left out 1 in 1 picture, .*--max-detections 2 counts all\n$/,
+    );
+  });
+
+  test('belong to the measures of COCO', () => {
+    const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json'];
+    assertRefused(
+      [...args, '--type', 'voc', '--max-detections', '5'],
+      '--max-detections: belongs to bbox, segm and keypoints, not to --type voc: leave it out',
+    );
+    assertRefused([...args, '--sigmas', '0.1'], '--sigmas: belongs to keypoints, not to --type bbox: leave it out');
+  });
+
+  test('names decide where ids are exchanged', () => {
+    const { code, out, err } = evaluate([{ ...cup, category_id: 7, category_name: 'cup' }]);
+    assert.equal(code, 0);
+    assert.match(out, / = 0\.505\n/);
+    assert.equal(
+      err,
+      "warning: other.json: its category ids are not those of the ground truth ('cup' is id 7 there and id 3 here): matched by name\n",
+    );
+  });
+
+  test('a list without its end counts where that is allowed, and is said', () => {
+    const cut = JSON.stringify([cup, cup]).slice(0, -20);
+    const refused = evaluate(cut);
+    assert.deepEqual([refused.code, refused.out], [2, '']);
+    assert.match(
+      refused.err,
+      /^goshawk: other\.json: is not JSON: it ends in the middle, at line 1, column \d+: .*--allow-unfinished/,
+    );
+    const { code, err } = evaluate(cut, '--allow-unfinished');
+    assert.equal(code, 0);
+    assert.match(
+      err,
+      /^warning: other\.json: was not finished: it ends in the middle, .*\nwarning: other\.json: 1 detections were read\n$/,
+    );
+  });
+});
+
 describe('goshawk data', () => {
   test('stats counts objects by category and size', () => {
     const { code, out } = goshawk(['data', 'stats', 'truth.json', '--json']);

@@ -2,6 +2,7 @@
 // the command runs: help needs none of them, and work on annotation files needs no engine.
 import { readFileSync } from 'node:fs';
 import { Command, type CommanderError, Option } from 'commander';
+import { addEvaluationOptions } from './evaluation-options.js';
 
 export function buildProgram(): Command {
   const program = new Command('goshawk')
@@ -113,22 +114,25 @@ export function buildProgram(): Command {
     .option('--output <file>', 'PNG file to write', 'curves.png')
     .action(async (runs, options) => (await import('./curves.js')).runCurves(runs, options));
 
-  command(
-    program,
-    'evaluate',
-    'compare a results file with annotations, as COCO, PASCAL VOC or Cityscapes do',
-    'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',
-  )
-    .requiredOption('--ground-truth <path>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
-    .option('--image-set <name>', 'PASCAL VOC or Cityscapes: the set that was measured')
-    .option('--classes <names>', 'PASCAL VOC: class names in order, separated by commas')
-    .requiredOption('--detections <file>', 'COCO results file, such as detections.json')
-    .addOption(
-      new Option('--type <type>', 'what is compared')
-        .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
-        .default('bbox'),
+  addEvaluationOptions(
+    command(
+      program,
+      'evaluate',
+      'compare a results file with annotations, as COCO, PASCAL VOC or Cityscapes do',
+      'goshawk evaluate --ground-truth val.json --detections detections.json --type bbox',
     )
-    .option('--per-category', 'also print AP and AR of each category')
+      .requiredOption('--ground-truth <path>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+      .option('--image-set <name>', 'PASCAL VOC or Cityscapes: the set that was measured')
+      .option('--classes <names>', 'PASCAL VOC: class names in order, separated by commas')
+      .requiredOption('--detections <file>', 'COCO results file, such as detections.json')
+      .addOption(
+        new Option('--type <type>', 'what is compared')
+          .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
+          .default('bbox'),
+      )
+      .option('--per-category', 'also print AP and AR of each category'),
+  )
+    .option('--allow-unfinished', 'a results file whose end is missing counts up to there, with a warning')
     .option('--json', 'print one JSON object')
     .action(async (options) => (await import('./evaluate.js')).runEvaluate(options));
 
