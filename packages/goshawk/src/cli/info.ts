@@ -3,7 +3,7 @@ import { InputError, paddedBatchSize } from '@goshawk/core';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { buildModel, COUNTED_ROIS, type HeightWidth, type ModuleComplexity, modelComplexity } from '../models/index.js';
 import { formatTable } from '../terminal/text-table.js';
-import { openCommandConfig } from './open-command-config.js';
+import { ASSUMED_CLASSES, openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 
 export interface InfoCommandOptions {
@@ -15,8 +15,6 @@ export interface InfoCommandOptions {
   readonly json?: boolean;
 }
 
-/** COCO's, where neither the config nor an option says how many there are. */
-const ASSUMED_CLASSES = 80;
 /** COCO's with keypoints: persons. */
 const ASSUMED_KEYPOINT_CLASSES = 1;
 

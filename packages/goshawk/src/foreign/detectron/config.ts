@@ -1,11 +1,20 @@
 // Detectron's YAML configs (Detectron.pytorch's and Detectron's own) as configs of ours. The seven steps that
 // Detectron.pytorch's document asks for, to make its files out of Detectron's, are done on the way.
 import { InputError } from '@goshawk/core';
-import { type RunConfig, runConfigSchema, validateConfig } from '../../config/index.js';
+import { type RunConfig, validateConfig } from '../../config/index.js';
 import { applySetOption, parseSetOption } from '../../config/set-option.js';
 import type { ConfigDialect } from '../dialect.js';
+import { translatedProblem } from '../translated-problem.js';
 import { isKey, type KeyTree } from './key-kinds.js';
-import { type DetectronSet, type DetectronSettings, detectronKeys, readDetectronSettings, show } from './settings.js';
+import {
+  type DetectronSet,
+  type DetectronSettings,
+  detectronKeys,
+  keyError,
+  readDetectronSettings,
+  show,
+  withOtherValues,
+} from './settings.js';
 import { translateModel } from './translate-model.js';
 import {
   readsProposals,
@@ -46,18 +55,22 @@ export function readDetectronConfig(
   });
   checkFixed(settings);
   const notices: string[] = [];
-  let value: unknown = {
+  let value = translate(settings, notices);
+  // The translation is checked first: a mistake in the file is not one of a --set.
+  checkTranslation(value, settings);
+  for (const set of own) value = applySetOption(value, parseSetOption(set));
+  const config = validateConfig(value, own.length > 0 ? `--set ${own.join(' --set ')}` : file);
+  return { config, notices: [...notices, ...unusedNotice(settings)] };
+}
+
+function translate(settings: DetectronSettings, notices: string[]): unknown {
+  return {
     model: translateModel(settings, notices),
     preprocess: translatePreprocess(settings),
     data: translateData(settings, notices),
     train: translateTrain(settings),
     inference: translateInference(settings),
   };
-  // The translation is checked first: a mistake in the file is not one of a --set.
-  checkTranslation(value, file);
-  for (const set of own) value = applySetOption(value, parseSetOption(set));
-  const config = validateConfig(value, own.length > 0 ? `--set ${own.join(' --set ')}` : file);
-  return { config, notices: [...notices, ...unusedNotice(settings)] };
 }
 
 /** Detectron's names are in capitals; ours begin with a small letter. */
@@ -86,8 +99,15 @@ function checkFixed({ given, values }: DetectronSettings): void {
   }
 }
 
-function checkTranslation(value: unknown, file: string): void {
-  if (!runConfigSchema.safeParse(value).success) validateConfig(value, `${file}, translated`);
+/** A value that ours cannot have is one of a key of the file's. */
+function checkTranslation(value: unknown, settings: DetectronSettings): void {
+  const problem = translatedProblem(value, numbersFirst(settings), (path) =>
+    withOtherValues(settings, path).map((other) => () => translate(other, [])),
+  );
+  if (problem === undefined) return;
+  const { candidate, message } = problem;
+  if (candidate !== undefined) throw keyError(settings, candidate, `as ${message}`);
+  throw new InputError('config-invalid', `${settings.file}, translated: ${message}`);
 }
 
 /** Keys that are set and that nothing here reads, in one line. */
@@ -108,6 +128,13 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
 /** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
+}
+
+/** The keys that are given: numbers and lists are likelier to be out of bounds than what a flag turns on. */
+function numbersFirst({ given }: DetectronSettings): string[] {
+  const kinds = new Map(keysOf(detectronKeys, '').map(([path, { kind }]) => [path, kind]));
+  const isNumber = (path: string): boolean => /^(int|float)s?$/.test(kinds.get(path) ?? '');
+  return [...given.keys()].sort((a, b) => Number(isNumber(b)) - Number(isNumber(a)));
 }
 
 function keysOf(

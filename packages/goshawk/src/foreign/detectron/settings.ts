@@ -48,6 +48,21 @@ export function readDetectronSettings(
   };
 }
 
+/** The settings with values that may stand for the one at `path`: the default, and small numbers for a number. */
+export function withOtherValues(settings: DetectronSettings, path: string): DetectronSettings[] {
+  const change = (tree: KeyTree, values: object, [name = '', ...rest]: readonly string[], choice: number): object => {
+    const node = tree[name]!;
+    const old = (values as Readonly<Record<string, object>>)[name]!;
+    if (!isKey(node)) return { ...values, [name]: change(node, old, rest, choice) };
+    const others: Partial<Record<Key['kind'], readonly unknown[]>> = { int: [2, 32], float: [0.5, 1] };
+    return { ...values, [name]: [node.standard, ...(others[node.kind] ?? [])][choice] ?? node.standard };
+  };
+  return [0, 1, 2].map((choice) => ({
+    ...settings,
+    values: change(detectronKeys, settings.values, path.split('.'), choice) as DetectronValues,
+  }));
+}
+
 /** An error about a key, which names the place it was given at. */
 export function keyError({ file, given }: DetectronSettings, path: string, message: string): InputError {
   return new InputError('config-invalid', `${placeOf(given.get(path) ?? file, path)}: ${message}`);
