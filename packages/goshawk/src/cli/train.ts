@@ -19,7 +19,7 @@ export interface TrainCommandOptions {
 }
 
 export async function runTrain(configFile: string, options: TrainCommandOptions): Promise<void> {
-  const { config } = openCommandConfig(configFile, options.set);
+  const { config } = openCommandConfig(configFile, options.set, { training: true });
   const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
   const { save = true } = options;
   const iterations =

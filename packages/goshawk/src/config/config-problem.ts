@@ -1,9 +1,11 @@
 // Turns what zod found wrong into the one line that a person reads, with the place in the file.
 import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node } from 'yaml';
 import type { z } from 'zod';
+import type { ConfigSource } from './config-source.js';
 import { allPaths, type ConfigPath, expectedAt, keysAt } from './schema-node.js';
-import type { SetOption } from './set-option.js';
+import { parseSetOption, type SetOption } from './set-option.js';
 import { suggestKey } from './suggest-key.js';
+import { readYaml } from './yaml-document.js';
 
 /** Where a config's values come from. */
 export interface ConfigOrigin {
@@ -44,6 +46,16 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown, origin: ConfigOr
   const expected = expectedAt(path, value);
   if (got === undefined) return `${where}: missing: add it (expected ${expected})`;
   return `${where}: got ${show(got)}: expected ${expected}`;
+}
+
+/**
+ * Where a key of a config stands that is valid by itself, as messages say it.
+ * @param isOwn whether the text is in this project's names; other systems' files have the value under another key
+ */
+export function placeInSource(path: ConfigPath, { file, text, sets }: ConfigSource, isOwn: boolean): string {
+  if (!isOwn) return place(path, { file: `${file}, translated`, sets: [] });
+  const { document, lines } = readYaml(text);
+  return place(path, { file, document, lines, sets: sets.map(parseSetOption) });
 }
 
 /** `config.yaml:14: train.optimizer.lr`, or with the `--set` that the value comes from. */

@@ -1,4 +1,6 @@
+export { placeInSource } from './config-problem.js';
 export { configReference } from './config-reference.js';
+export type { ConfigSource } from './config-source.js';
 export type { DataConfig, PreprocessConfig } from './data-schema.js';
 export type {
   AugmentConfig,
@@ -31,7 +33,7 @@ export {
   type SoftNmsConfig,
   type SpinenetConfig,
 } from './model/index.js';
-export { type ConfigSource, loadConfig, parseConfig, readConfigText, validateConfig } from './read-config.js';
+export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { DataSplitConfig } from './split-schema.js';
 export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';

@@ -2,18 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
+import type { ConfigSource } from './config-source.js';
 import { type RunConfig, runConfigSchema } from './run-config.js';
 import { isRecord } from './schema-node.js';
 import { applySetOption, parseSetOption } from './set-option.js';
 import { readYaml } from './yaml-document.js';
-
-/** Where a config was read from, for messages and records. */
-export interface ConfigSource {
-  readonly file: string;
-  readonly text: string;
-  /** The `--set` options as they were typed. */
-  readonly sets: readonly string[];
-}
 
 /** No config of a person is that long; what is was meant for something else. */
 const maximumBytes = 4 * 1024 * 1024;
@@ -75,6 +68,17 @@ export function parseConfig(
  */
 export function validateConfig(value: unknown, where: string): RunConfig {
   return check(value, { file: where, sets: [] });
+}
+
+/** What is wrong with a value as a config: the places of all problems, and a line on the first without a file; undefined if nothing. */
+export function validationProblem(
+  value: unknown,
+): { readonly places: readonly string[]; readonly message: string } | undefined {
+  const result = runConfigSchema.safeParse(value);
+  if (result.success) return undefined;
+  const { issues } = result.error;
+  const message = describeIssues(issues, value, { file: '', sets: [] });
+  return { places: issues.map(({ path }) => path.join('.')), message: message.replace(/^: /, '') };
 }
 
 function check(value: unknown, origin: ConfigOrigin): RunConfig {

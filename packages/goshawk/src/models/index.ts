@@ -1,5 +1,6 @@
 export { SPINENET_BLOCKS, SPINENET_SIZES, SpineNet, type SpineNetVariant } from './backbones/spinenet.js';
 export * from './build.js';
+export { type CheckModelOptions, checkModel } from './check-model.js';
 export * from './complexity.js';
 export { CONVENTIONS, type Conventions } from './conventions.js';
 export type { DenseCandidates } from './dense-heads/index.js';

@@ -23,9 +23,10 @@ double TensorTable::add(at::Tensor tensor) {
     free_.pop_back();
   }
   Slot& slot = slots_[index];
-  // Only the first handle of a storage carries its bytes, so that views are not counted again.
-  slot.bytes =
-      tensor.has_storage() && tensor.storage().use_count() <= 1 ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
+  // Only the first handle of a storage carries its bytes, so that views are not counted again; a tensor of the meta device
+  // has none, whatever its shape.
+  const bool carries = !tensor.is_meta() && tensor.has_storage() && tensor.storage().use_count() <= 1;
+  slot.bytes = carries ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
   memoryChange_ += slot.bytes;
   slot.tensor = std::move(tensor);
   ++live_;

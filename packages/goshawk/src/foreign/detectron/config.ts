@@ -5,7 +5,14 @@ import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
 import { finishConfig } from '../shared/finish-config.js';
 import { keysOf, valueAt } from '../shared/key-kinds.js';
-import { checkFixed, readYamlSettings, type SettingsOption } from '../shared/yaml-settings.js';
+import { translatedProblem } from '../shared/translated-problem.js';
+import {
+  checkFixed,
+  keyError,
+  readYamlSettings,
+  type SettingsOption,
+  withOtherValues,
+} from '../shared/yaml-settings.js';
 import { type DetectronSettings, detectronKeys } from './keys.js';
 import { translateModel } from './translate-model.js';
 import {
@@ -46,15 +53,20 @@ export function readDetectronConfig(
   });
   checkFixed(detectronKeys.tree, settings);
   const notices: string[] = [];
-  const value = {
+  const value = translate(settings, notices);
+  checkTranslation(value, settings);
+  const config = finishConfig(value, own, file);
+  return { config, notices: [...notices, ...unusedNotice(settings)] };
+}
+
+function translate(settings: DetectronSettings, notices: string[]): unknown {
+  return {
     model: translateModel(settings, notices),
     preprocess: translatePreprocess(settings),
     data: translateData(settings, notices),
     train: translateTrain(settings),
     inference: translateInference(settings),
   };
-  const config = finishConfig(value, own, file);
-  return { config, notices: [...notices, ...unusedNotice(settings)] };
 }
 
 /** Detectron's names are in capitals; ours begin with a small letter. */
@@ -68,6 +80,17 @@ function parseDetectronSet(set: string): SettingsOption {
     throw new InputError('usage', `--set ${set}: has no value: write --set ${set} VALUE or --set ${set}=VALUE`);
   }
   return { path: set.slice(0, equals).trim().split('.'), text: set.slice(equals + 1) };
+}
+
+/** A value that ours cannot have is one of a key of the file's. */
+function checkTranslation(value: unknown, settings: DetectronSettings): void {
+  const problem = translatedProblem(value, numbersFirst(settings), (path) =>
+    withOtherValues(detectronKeys.tree, settings, path).map((other) => () => translate(other, [])),
+  );
+  if (problem === undefined) return;
+  const { candidate, message } = problem;
+  if (candidate !== undefined) throw keyError(settings, candidate, `as ${message}`);
+  throw new InputError('config-invalid', `${settings.file}, translated: ${message}`);
 }
 
 /** Keys that are set and that nothing here reads, in one line. */
@@ -88,4 +111,11 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
 /** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
+}
+
+/** The keys that are given: numbers and lists are likelier to be out of bounds than what a flag turns on. */
+function numbersFirst({ given }: DetectronSettings): string[] {
+  const kinds = new Map(keysOf(detectronKeys.tree).map(([path, { kind }]) => [path, kind]));
+  const isNumber = (path: string): boolean => /^(int|float)s?$/.test(kinds.get(path) ?? '');
+  return [...given.keys()].sort((a, b) => Number(isNumber(b)) - Number(isNumber(a)));
 }

@@ -243,10 +243,6 @@ const MOST_CONVOLUTIONS = 64;
 function translateKeypointHead(settings: DetectronSettings): ConfigPart {
   const { KRCNN } = settings.values;
   checkKeypointHead(settings);
-  if (KRCNN.NUM_STACKED_CONVS < 1 || KRCNN.NUM_STACKED_CONVS > MOST_CONVOLUTIONS) {
-    const message = `is ${KRCNN.NUM_STACKED_CONVS}, expected 1 to ${MOST_CONVOLUTIONS}: correct it`;
-    throw keyError(settings, 'KRCNN.NUM_STACKED_CONVS', message);
-  }
   const upsampleRatio = Math.max(1, KRCNN.UP_SCALE);
   const deconvolutions = Number(KRCNN.USE_DECONV) + Number(KRCNN.USE_DECONV_OUTPUT);
   if (KRCNN.HEATMAP_SIZE !== -1) {
@@ -256,6 +252,10 @@ function translateKeypointHead(settings: DetectronSettings): ConfigPart {
       KRCNN.HEATMAP_SIZE,
       KRCNN.ROI_XFORM_RESOLUTION * 2 ** deconvolutions * upsampleRatio,
     );
+  }
+  if (KRCNN.NUM_STACKED_CONVS < 1 || KRCNN.NUM_STACKED_CONVS > MOST_CONVOLUTIONS) {
+    const message = `is ${KRCNN.NUM_STACKED_CONVS}, expected 1 to ${MOST_CONVOLUTIONS}: correct it`;
+    throw keyError(settings, 'KRCNN.NUM_STACKED_CONVS', message);
   }
   return {
     ...translatePooling(settings, 'KRCNN'),

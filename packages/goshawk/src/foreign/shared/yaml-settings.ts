@@ -50,6 +50,25 @@ export function readYamlSettings<Tree extends KeyTree>(
   };
 }
 
+/** The settings with values that may stand for the one at `path`: the default, and small numbers for a number. */
+export function withOtherValues<Values extends object>(
+  tree: KeyTree,
+  settings: YamlSettings<Values>,
+  path: string,
+): YamlSettings<Values>[] {
+  const change = (group: KeyTree, values: object, [name = '', ...rest]: readonly string[], choice: number): object => {
+    const node = group[name]!;
+    const old = (values as Readonly<Record<string, object>>)[name]!;
+    if (!isKey(node)) return { ...values, [name]: change(node, old, rest, choice) };
+    const others: Partial<Record<Key['kind'], readonly unknown[]>> = { int: [2, 32], float: [0.5, 1] };
+    return { ...values, [name]: [node.standard, ...(others[node.kind] ?? [])][choice] ?? node.standard };
+  };
+  return [0, 1, 2].map((choice) => ({
+    ...settings,
+    values: change(tree, settings.values, path.split('.'), choice) as Values,
+  }));
+}
+
 /** An error about a key, which names the place it was given at. */
 export function keyError({ file, given }: YamlSettings<unknown>, path: string, message: string): InputError {
   return new InputError('config-invalid', `${placeOf(given.get(path) ?? file, path)}: ${message}`);
