@@ -1,31 +1,8 @@
 // What is wrong with a person's data, as data: one entry a problem, in file order.
 import { InputError, type InputErrorCode } from '../errors/index.js';
+import { type DataIssueCode, type DataRule, dataRules } from './data-rules.js';
 
-/** Stable names of the problems that annotation files have. */
-export type DataIssueCode =
-  | 'json-syntax'
-  | 'xml-syntax'
-  | 'json-not-finite'
-  | 'top-level'
-  | 'missing-field'
-  | 'wrong-value'
-  | 'duplicate-id'
-  | 'duplicate-name'
-  | 'duplicate-annotation'
-  | 'unknown-image'
-  | 'unknown-category'
-  | 'unsafe-path'
-  | 'bad-box'
-  | 'box-degenerate'
-  | 'box-outside'
-  | 'box-clipped'
-  | 'bad-mask'
-  | 'polygon-degenerate'
-  | 'mask-missing'
-  | 'bad-keypoints'
-  | 'image-missing'
-  | 'image-damaged'
-  | 'image-size';
+export type { DataIssueCode } from './data-rules.js';
 
 export interface DataIssue {
   /** An error makes the file unusable; after a warning the message says what was done instead. */
@@ -55,6 +32,12 @@ export class DataIssueList {
     this.add('warning', code, path, text, entity);
   }
 
+  /** With the severity that the rule of `code` has for `purpose`; nothing where that is silent. */
+  byRule(code: DataIssueCode, purpose: 'training' | 'evaluation', path: string, text: string, entity = ''): void {
+    const { severity }: DataRule['training'] = dataRules[code][purpose];
+    if (severity !== 'silent') this.add(severity, code, path, text, entity);
+  }
+
   get warnings(): DataIssue[] {
     return this.issues.filter((issue) => issue.severity === 'warning');
   }
@@ -64,8 +47,8 @@ export class DataIssueList {
   }
 
   /** Takes over the issues of another file. */
-  append(other: DataIssueList): void {
-    this.issues.push(...other.issues);
+  append(other: { readonly issues: readonly DataIssue[] }): void {
+    for (const issue of other.issues) this.issues.push(issue);
   }
 
   /** @throws InputError with the first error's message and the number of the others, if there is any error. */

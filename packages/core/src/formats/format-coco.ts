@@ -41,8 +41,8 @@ function imageEntry(image: ImageRecord): object {
 }
 
 function categoryEntry(category: Category): object {
-  const { id, name, supercategory, keypoints, skeleton } = category;
-  return { id, name, supercategory, keypoints, skeleton };
+  const { id, name, supercategory, keypoints, skeleton, flipPairs } = category;
+  return { id, name, supercategory, keypoints, skeleton, flip_pairs: flipPairs };
 }
 
 function annotationEntry(annotation: Annotation): object {

@@ -307,7 +307,7 @@ test('a link that leads out of the image folder is refused, one that stays insid
   await write('out.jpg');
   assert.throws(
     () => openCocoDataset({ annotations: file, images: images() }),
-    /image id 5: file_name "out.jpg" is a link/,
+    /\(image id 5\) file_name "out.jpg" is a link/,
   );
   await write('in.jpg');
   assert.equal(openCocoDataset({ annotations: file, images: images() }).samples.length, 1);

@@ -36,6 +36,7 @@ export function openSplit(
     purpose,
     limit: split.limit,
     exifOrientation: config.data.exifOrientation,
+    followLinks: config.data.followLinks,
     ...(purpose === 'training' && whatToLearn(config)),
   });
   return {
@@ -73,7 +74,10 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     polygons: masks === 'polygons',
     keypoints,
     requireKeypoints: keypoints && data.requireKeypoints,
+    keypointFlipPairs: data.keypointFlipPairs,
+    mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
+    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
   };
 }
 
