@@ -1,11 +1,13 @@
 // The two tables that annotations refer to: `categories` and `images` of a COCO file.
 
+import { InputError } from '../errors/input-error.js';
+import { flipPairsOf } from '../keypoints/flip-keypoints.js';
 import { isFiniteNumber, readId } from './coco-fields.js';
 import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
 import type { Category, ImageRecord } from './dataset.js';
 import { imagePathProblem } from './image-path.js';
-import { asObject } from './read-json.js';
+import { asObject, type JsonObject } from './read-json.js';
 
 /** The entries of a list by id, and whether ids were so wrong that references cannot be judged. */
 export interface ById<Entry> {
@@ -28,6 +30,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
     const keypoints = readKeypointNames(object.keypoints, `${path}.keypoints`, issues, entity);
     const sigmas = readSigmas(object.sigmas, keypoints?.length, `${path}.sigmas`, issues, entity);
     const skeleton = readSkeleton(object.skeleton, keypoints?.length ?? 0, `${path}.skeleton`, issues, entity);
+    const flipPairs = readFlipPairs(object, keypoints ?? [], path, issues, entity);
     ids.entries.set(id, {
       id,
       name: typeof name === 'string' ? name : '',
@@ -35,6 +38,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
       ...(keypoints === undefined ? {} : { keypoints }),
       ...(skeleton === undefined ? {} : { skeleton }),
       ...(sigmas === undefined ? {} : { sigmas }),
+      ...(flipPairs === undefined ? {} : { flipPairs }),
     });
   }
   return ids;
@@ -188,6 +192,38 @@ function readSkeleton(
     entity,
   );
   return undefined;
+}
+
+/**
+ * Which keypoints change places in a mirrored picture, as other tools write it beside the names: `flip_pairs`, pairs of
+ * names or of numbers from 0, or `flip_idx`, for each point the number of the one that it becomes.
+ */
+function readFlipPairs(
+  { flip_pairs: pairs, flip_idx: order }: JsonObject,
+  names: readonly string[],
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): readonly (readonly [number, number])[] | undefined {
+  const [key, value] = pairs === undefined || pairs === null ? ['flip_idx', order] : ['flip_pairs', pairs];
+  if (value === undefined || value === null) return undefined;
+  try {
+    return flipPairsOf(names, key === 'flip_pairs' ? value : pairsOfOrder(value, names.length));
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    issues.error('bad-keypoints', `${path}.${key}`, error.message, entity);
+    return undefined;
+  }
+}
+
+function pairsOfOrder(order: unknown, count: number): unknown {
+  const partners = Array.isArray(order) ? (order as readonly unknown[]) : [];
+  if (partners.length !== count || partners.some((partner, i) => partners[partner as number] !== i))
+    throw new InputError(
+      'annotation-invalid',
+      `is ${describeValue(order)} (expected for each of the ${count} keypoints the number, from 0, of the one that it becomes): correct it`,
+    );
+  return partners.flatMap((partner, i) => ((partner as number) > i ? [[i, partner]] : []));
 }
 
 // Reads ids of one list, each once.

@@ -1,36 +1,14 @@
 // What is wrong with a person's data, as data: one entry a problem, in file order.
 import { InputError, type InputErrorCode } from '../errors/index.js';
+import { type DataIssueCode, type DataRule, dataRules } from './data-rules.js';
 
-/** Stable names of the problems that annotation files have. */
-export type DataIssueCode =
-  | 'json-syntax'
-  | 'xml-syntax'
-  | 'json-not-finite'
-  | 'json-unfinished'
-  | 'more'
-  | 'top-level'
-  | 'missing-field'
-  | 'wrong-value'
-  | 'duplicate-id'
-  | 'duplicate-name'
-  | 'duplicate-annotation'
-  | 'unknown-image'
-  | 'unknown-category'
-  | 'category-ids'
-  | 'unsafe-path'
-  | 'bad-box'
-  | 'box-degenerate'
-  | 'box-outside'
-  | 'box-clipped'
-  | 'bad-mask'
-  | 'polygon-degenerate'
-  | 'mask-missing'
-  | 'bad-keypoints';
+export type { DataIssueCode } from './data-rules.js';
 
 export interface DataIssue {
   /** An error makes the file unusable; after a warning the message says what was done instead. */
   readonly severity: 'error' | 'warning';
-  readonly code: DataIssueCode;
+  /** more: so many further warnings are not given one by one. */
+  readonly code: DataIssueCode | 'more';
   /** Where in the file: `annotations[12].bbox`; empty for the file as a whole. */
   readonly path: string;
   /** One line, `file: path (id): what is wrong (expected, got): what to do`. */
@@ -61,6 +39,12 @@ export class DataIssueList {
     this.add('warning', code, path, text, entity);
   }
 
+  /** With the severity that the rule of `code` has for `purpose`; nothing where that is silent. */
+  byRule(code: DataIssueCode, purpose: 'training' | 'evaluation', path: string, text: string, entity = ''): void {
+    const { severity }: DataRule['training'] = dataRules[code][purpose];
+    if (severity !== 'silent') this.add(severity, code, path, text, entity);
+  }
+
   get warnings(): DataIssue[] {
     const warnings = this.issues.filter((issue) => issue.severity === 'warning');
     const { moreWarnings, fileName } = this;
@@ -75,7 +59,7 @@ export class DataIssueList {
   }
 
   /** Takes over the issues of another file. */
-  append(other: DataIssueList): void {
+  append(other: { readonly issues: readonly DataIssue[] }): void {
     // One by one: a file can have more issues than a call may have arguments.
     for (const issue of other.issues) this.issues.push(issue);
   }

@@ -12,6 +12,8 @@ export interface Category {
   readonly sigmas?: readonly number[];
   /** Pairs of 1-based keypoint numbers to be joined by a line. */
   readonly skeleton?: readonly (readonly [number, number])[];
+  /** Pairs of 0-based keypoint numbers that change places in a mirrored picture. Absent: told by the names. */
+  readonly flipPairs?: readonly (readonly [number, number])[];
 }
 
 export interface ImageRecord {

@@ -70,8 +70,8 @@ function imageEntry(image: ImageRecord): object {
 }
 
 function categoryEntry(category: Category): object {
-  const { id, name, supercategory, keypoints, skeleton, sigmas } = category;
-  return { id, name, supercategory, keypoints, skeleton, sigmas };
+  const { id, name, supercategory, keypoints, skeleton, sigmas, flipPairs } = category;
+  return { id, name, supercategory, keypoints, skeleton, sigmas, flip_pairs: flipPairs };
 }
 
 function annotationEntry(annotation: Annotation): object {

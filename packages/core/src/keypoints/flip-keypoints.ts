@@ -1,33 +1,97 @@
 // Mirroring keypoints: a left elbow becomes the right one, so names pair up and the points change places.
 import { InputError } from '../errors/index.js';
 
+/** What mirroring a picture does to the points of a category. */
+export interface KeypointFlip {
+  /** For each keypoint the index of the one it becomes (itself for a point on the middle line). */
+  readonly order: readonly number[];
+  /** A left or right point without a partner, which a mirrored picture cannot label; it stays itself in `order`. */
+  readonly oneSided?: { readonly name: string; readonly expected: string };
+  /** No pair is given, and of several names none says left or right: that nothing changes places is a guess. */
+  readonly isGuess: boolean;
+}
+
 /**
- * For each keypoint the index of the one it becomes in a mirrored picture (itself for a point on the middle line).
- * Pairs are read off the names: "left" and "right" (or "l" and "r") as a whole word, wherever it stands:
- * left_eye / right_eye, eyeLeft / eyeRight, l-wing / r-wing.
- * @throws InputError where a left or right has no partner, since a mirrored picture could then not be labelled.
+ * By the category's `flipPairs` where it has them, else by its names: "left" and "right" (or "l" and "r") as a whole
+ * word, wherever it stands: left_eye / right_eye, eyeLeft / eyeRight, l-wing / r-wing.
  */
-export function keypointFlipOrder(names: readonly string[]): number[] {
+export function keypointFlip({
+  keypoints: names = [],
+  flipPairs,
+}: {
+  readonly keypoints?: readonly string[];
+  readonly flipPairs?: readonly (readonly [number, number])[];
+}): KeypointFlip {
+  const order = names.map((_, i) => i);
+  if (flipPairs !== undefined) {
+    for (const [a, b] of flipPairs) [order[a], order[b]] = [b, a];
+    return { order, isGuess: false };
+  }
   const words = names.map(splitWords);
   const index = new Map(words.map((parts, i) => [parts.join(' '), i]));
-  return words.map((parts, i) => {
+  let oneSided: KeypointFlip['oneSided'];
+  let hasSides = false;
+  words.forEach((parts, i) => {
     const mirrored = parts.map((word) => opposite[word] ?? word).join(' ');
-    if (mirrored === parts.join(' ')) return i;
+    if (mirrored === parts.join(' ')) return;
+    hasSides = true;
     const partner = index.get(mirrored);
-    if (partner === undefined) {
-      throw new InputError(
-        'annotation-invalid',
-        `keypoints: "${names[i]}" has no counterpart on the other side (expected "${mirrored}" in some spelling): ` +
-          'add it to the category or train without horizontal flips',
-      );
-    }
-    return partner;
+    if (partner !== undefined) order[i] = partner;
+    else oneSided ??= { name: names[i]!, expected: mirrored };
   });
+  return { order, isGuess: !hasSides && names.length > 1, ...(oneSided && { oneSided }) };
+}
+
+/**
+ * {@link keypointFlip}'s order from names alone.
+ * @throws InputError where a left or right has no partner, since a mirrored picture could then not be labelled.
+ */
+export function keypointFlipOrder(names: readonly string[]): readonly number[] {
+  const { order, oneSided } = keypointFlip({ keypoints: names });
+  if (oneSided) throw new InputError('annotation-invalid', `keypoints: ${oneSidedProblem(oneSided)}`);
+  return order;
+}
+
+/** In words, with what to do. */
+export function oneSidedProblem({ name, expected }: NonNullable<KeypointFlip['oneSided']>): string {
+  return (
+    `"${name}" has no counterpart on the other side (expected "${expected}" in some spelling): ` +
+    'give the pairs that change places in data.keypointFlipPairs, add the point to the category, or train without horizontal flips'
+  );
 }
 
 /** Pairs of 0-based indices that change places, each once, from `keypointFlipOrder`. */
 export function keypointFlipPairs(names: readonly string[]): [number, number][] {
   return keypointFlipOrder(names).flatMap((partner, i): [number, number][] => (partner > i ? [[i, partner]] : []));
+}
+
+/**
+ * Pairs of names, or of numbers from 0, as pairs of numbers.
+ * @throws InputError whose message is the rest of a sentence about them
+ */
+export function flipPairsOf(names: readonly string[], pairs: unknown): (readonly [number, number])[] {
+  const refuse = (what: string): never => {
+    throw new InputError(
+      'annotation-invalid',
+      `${what} (expected pairs of two of the ${names.length} keypoints, by name or by number from 0, each point once): correct it`,
+    );
+  };
+  if (!Array.isArray(pairs)) return refuse('is no list');
+  const taken = new Set<number>();
+  return pairs.map((pair: unknown) => {
+    if (!Array.isArray(pair) || pair.length !== 2) return refuse('has an entry that is no pair');
+    const [a, b] = (pair as readonly unknown[]).map((point) => {
+      const index = typeof point === 'string' ? names.indexOf(point) : point;
+      if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= names.length)
+        return refuse(
+          `names ${JSON.stringify(point)?.slice(0, 40)}, which is no keypoint of ${names.slice(0, 6).join(', ')}`,
+        );
+      if (taken.has(index)) return refuse(`has "${names[index]}" twice`);
+      taken.add(index);
+      return index;
+    });
+    return [a!, b!] as const;
+  });
 }
 
 export interface FlipKeypointsOptions {

@@ -1,9 +1,8 @@
 // What one evaluation works on: the pictures and the detector, opened the same way in the command and in its processes.
-import { InputError } from '@goshawk/core';
+import { type Category, InputError, matchCategories } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { type OpenDetector, openDetector } from '../infer/index.js';
-import { detectorKind } from '../models/index.js';
 import { openSplit } from '../train/training-data.js';
 
 export interface EvalJob {
@@ -20,18 +19,48 @@ export function openEvalDataset({ config, split, range }: EvalJob): DetectionDat
   return range ? inRange(dataset, range) : dataset;
 }
 
-/** @throws InputError where the detector does not know a category of the dataset */
-export function openEvalDetector({ config, weights }: EvalJob, dataset: DetectionDataset): OpenDetector {
-  const opened = openDetector({ config, weights, categories: dataset.categories });
-  const known = new Set(opened.categories.map((category) => category.id));
-  const unknown = dataset.categories.find((category) => !known.has(category.id));
-  // Proposals are of no category.
-  if (unknown && detectorKind(config.model).gives === 'objects')
+/**
+ * The detector, whose results carry the dataset's ids: classes are matched by name.
+ * @param onWarning is told where ids or their order differ
+ * @throws InputError where the detector does not know a category of the dataset
+ */
+export function openEvalDetector(
+  { config, weights }: EvalJob,
+  dataset: DetectionDataset,
+  onWarning?: (warning: string) => void,
+): OpenDetector {
+  return openDetector({
+    config,
+    weights,
+    categories: dataset.categories,
+    relabel: (own) => inIdsOf(dataset, own, weights, onWarning),
+  });
+}
+
+/** A detector's categories with the ids that the dataset has for their names; those that it lacks get ids of their own. */
+function inIdsOf(
+  { fileName, categories }: DetectionDataset,
+  own: readonly Category[],
+  weights: string,
+  onWarning: ((warning: string) => void) | undefined,
+): readonly Category[] {
+  const match = matchCategories(categories, own, { allowMore: true });
+  if (match.kind === 'different')
     throw new InputError(
       'checkpoint-invalid',
-      `${weights}: knows no category ${unknown.id} ('${unknown.name}') of ${dataset.fileName}: evaluate on the data it was trained for`,
+      `${weights}: its categories are not those of ${fileName} (there: the data, here: the checkpoint; ${match.words}): evaluate on the data it was trained for`,
     );
-  return opened;
+  if (match.differs !== 'ids') return own;
+  onWarning?.(
+    `${fileName}: its categories have other ids than in ${weights} (${match.words}): they are matched by name, and results have the ids of ${fileName}`,
+  );
+  const idOf = new Map([...match.idOf].map(([here, there]) => [there, here]));
+  const taken = new Set(categories.map(({ id }) => id));
+  let free = Math.max(0, ...taken, ...own.map(({ id }) => id)) + 1;
+  return own.map((category) => {
+    const id = idOf.get(category.id) ?? (taken.has(category.id) ? free++ : category.id);
+    return { ...category, id };
+  });
 }
 
 function inRange(dataset: DetectionDataset, [from, to]: readonly [number, number]): DetectionDataset {

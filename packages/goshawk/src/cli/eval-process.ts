@@ -35,7 +35,11 @@ process.on('disconnect', () => process.exit());
 async function run(job: ProcessJob): Promise<void> {
   const { index, count } = job.share;
   const whole = openEvalDataset(job);
-  const { predictor, preprocess } = openEvalDetector(job, whole);
+  const { predictor, preprocess } = openEvalDetector(
+    job,
+    whole,
+    index === 0 ? (warning) => console.error(`warning: ${warning}`) : undefined,
+  );
   const dataset = { ...whole, samples: whole.samples.filter((_, picture) => picture % count === index) };
   let picture = index;
   for await (const detections of detectEach(predictor, {

@@ -113,7 +113,7 @@ async function detectHere(
   dataset: DetectionDataset,
   onProgress: (done: number, total: number) => void,
 ): Promise<(readonly Detection[])[]> {
-  const { predictor, preprocess } = openEvalDetector(job, dataset);
+  const { predictor, preprocess } = openEvalDetector(job, dataset, (warning) => console.error(`warning: ${warning}`));
   const found: (readonly Detection[])[] = [];
   const { workers } = job.config.data;
   for await (const detections of detectEach(predictor, { dataset, preprocess, batchSize: 1, workers })) {

@@ -86,6 +86,8 @@ export const preprocessSchema = z
   })
   .prefault({});
 
+const flippedPoint = () => z.union([z.int().min(0).max(10000), z.string().min(1)]);
+
 export const dataSchema = z
   .strictObject({
     train: splitSchema.optional().describe('What training learns from.'),
@@ -104,6 +106,25 @@ export const dataSchema = z
       .describe('Batches hold either wide or tall pictures, which saves padding.'),
     aspectCropping: aspectCroppingSchema.optional(),
     jitter: jitterSchema.optional(),
+    exifOrientation: z
+      .enum(['apply', 'ignore'])
+      .default('apply')
+      .describe(
+        'apply: pictures are turned as their EXIF orientation says, in training, evaluation and prediction; ignore: taken as stored, for annotations that were made so.',
+      ),
+    followLinks: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether pictures may be links that lead out of their folder; false: refused, since an annotation file from elsewhere could name any file.',
+      ),
+    keypointFlipPairs: z
+      .array(z.tuple([flippedPoint(), flippedPoint()]))
+      .max(1000)
+      .optional()
+      .describe(
+        'Keypoints that change places in a mirrored picture, by name or by number from 0, such as [[left_eye, right_eye]]; []: none. Absent: flip_pairs of the file, else told by left and right in the names.',
+      ),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()

@@ -71,7 +71,7 @@ test('crowds are left out of the samples, counted, and stay in the ground truth'
   const crowd = object(2, { iscrowd: 1, segmentation: { size: [48, 64], counts: [0, 100, 2972] } });
   const annotations = [object(1), crowd];
   const dropped = await open({ annotations });
-  assert.deepEqual([dropped.counts.droppedCrowds, dropped.samples[0]!.annotations.length], [1, 1]);
+  assert.deepEqual([dropped.counts.leftOut.crowd, dropped.samples[0]!.annotations.length], [1, 1]);
   assert.equal(dropped.annotations.annotations.length, 2);
   const kept = await open({ annotations }, { dropCrowds: false });
   assert.equal(kept.samples[0]!.annotations.length, 2);
@@ -80,14 +80,14 @@ test('crowds are left out of the samples, counted, and stay in the ground truth'
 test('boxes whose clipped side is at most minBoxSize are left out and counted', async () => {
   const annotations = [object(1), object(2, { bbox: [60, 10, 3, 20], area: 60 })];
   const dataset = await open({ annotations }, { minBoxSize: 3 });
-  assert.deepEqual([dataset.counts.annotations, dataset.counts.droppedSmall], [1, 1]);
+  assert.deepEqual([dataset.counts.annotations, dataset.counts.leftOut['box-small']], [1, 1]);
 });
 
 test('for masks, objects without one are left out with a warning that names them', async () => {
   const { segmentation: _, ...boxOnly } = object(2);
   const dataset = await open({ annotations: [object(1), boxOnly] }, { masks: true });
-  assert.equal(dataset.counts.droppedWithoutMask, 1);
-  assert.match(dataset.warnings.join('\n'), /1 annotations have no segmentation .*\(ids 2\)/);
+  assert.equal(dataset.counts.leftOut['mask-missing'], 1);
+  assert.match(dataset.warnings.join('\n'), /1 of 2 objects \(annotation id 2\) is without a mask.*faster_rcnn/);
 });
 
 test('keypoints need names, and who becomes whom in a mirror comes from them', async () => {
@@ -115,7 +115,7 @@ test('a missing picture is named with its image id', async () => {
   const images = [twoImages[0]!, { ...twoImages[1]!, file_name: 'none.jpg' }];
   assert.match(
     await messageOf(open({ images })),
-    /annotations\.json: image id 2: .*none\.jpg: not found: check the path/,
+    /annotations\.json: images \(image id 2\) .*none\.jpg: not found: check the path/,
   );
 });
 

@@ -1,44 +1,49 @@
 // A detection dataset on disk: annotations, whose pictures are checked to be there and inside the image folder, and the
 // classes that a model sees.
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { readFileSync } from 'node:fs';
 import {
   type Annotation,
   type Category,
+  type DataIssue,
+  DataIssueList,
   type Dataset,
+  flipPairsOf,
   type ImageRecord,
   InputError,
-  imagePathProblem,
-  keypointFlipOrder,
+  keypointFlip,
+  oneSidedProblem,
   parseCoco,
 } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
+import { type PictureFile, pictureLocator } from './picture-files.js';
 import type { StoredProposals } from './proposals-file.js';
+import { type LeftOutCode, type ObjectNeeds, reasons, selectObjects } from './select-objects.js';
 
-export interface DatasetOptions {
-  /** Read masks into the targets; objects without one are left out with a warning. Default false. */
-  readonly masks?: boolean;
-  /** Read polygons into the targets, for models that rasterise them inside of boxes. Default false. */
-  readonly polygons?: boolean;
+export interface DatasetOptions extends ObjectNeeds {
   /** Read keypoints into the targets. Needs categories that agree on their keypoints. Default false. */
   readonly keypoints?: boolean;
   /** Leave out pictures in which no object has a labelled keypoint, as Detectron does. Default false. */
   readonly requireKeypoints?: boolean;
+  /**
+   * Keypoints that change places in a mirrored picture: pairs of names, or of numbers from 0. Default: those of the
+   * file, else told by the names.
+   */
+  readonly keypointFlipPairs?: readonly FlipPair[];
+  /** Whether pictures may be mirrored: keypoints have to tell then what they become. Default true. */
+  readonly mirrors?: boolean;
   /** Leave out pictures without a usable object. Default false: they are background. */
   readonly skipEmpty?: boolean;
-  /** Leave out crowd regions. Default true: they are no single objects to learn. */
-  readonly dropCrowds?: boolean;
-  /** Leave out objects marked difficult, as Detectron and maskrcnn-benchmark do in training. Default true. */
-  readonly dropDifficult?: boolean;
-  /** Leave out objects whose box, clipped to the picture, has a side of at most this many pixels. Default 0. */
-  readonly minBoxSize?: number;
   /** `evaluation` keeps every box as the file has it, as pycocotools takes it; `training` (the default) clips and skips. */
   readonly purpose?: 'training' | 'evaluation';
   /** Take the first so many pictures of the file alone, with their objects: to overfit a few, or for a quick look. */
   readonly limit?: number;
   /** How EXIF orientation is taken; the annotations' sizes must be meant in the same way. Default apply. */
   readonly exifOrientation?: 'apply' | 'ignore';
+  /** Follow links that lead out of the image folder. Default false: an annotation file could name any file. */
+  readonly followLinks?: boolean;
 }
+
+export type FlipPair = readonly [number | string, number | string];
 
 /** A picture and the objects in it that a model learns from. */
 export interface DatasetSample {
@@ -54,10 +59,8 @@ export interface DatasetCounts {
   readonly emptyImages: number;
   readonly skippedImages: number;
   readonly annotations: number;
-  readonly droppedCrowds: number;
-  readonly droppedDifficult: number;
-  readonly droppedSmall: number;
-  readonly droppedWithoutMask: number;
+  /** Objects that are not learned, by reason. */
+  readonly leftOut: Readonly<Partial<Record<LeftOutCode, number>>>;
 }
 
 export interface DetectionDataset {
@@ -81,7 +84,9 @@ export interface DetectionDataset {
   readonly proposals?: ReadonlyMap<number, StoredProposals>;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly counts: DatasetCounts;
-  /** One line each: the file's problems that were passed over, and what was left out. */
+  /** The file's problems that were passed over, and what was left out. */
+  readonly issues: readonly DataIssue[];
+  /** Their messages, one line each. */
   readonly warnings: readonly string[];
 }
 
@@ -106,8 +111,7 @@ export function openCocoDataset(
     purpose: options.purpose,
     requireFiles: true,
   });
-  const messages = warnings.map((warning) => warning.message);
-  return openDataset(firstImages(dataset, options.limit), { ...files, warnings: messages }, options);
+  return openDataset(firstImages(dataset, options.limit), { ...files, issues: warnings }, options);
 }
 
 /** Where a data set came from. */
@@ -119,88 +123,133 @@ export interface DatasetFiles {
   /** Default coco. */
   readonly format?: 'coco' | 'voc' | 'cityscapes';
   /** What reading passed over. */
-  readonly warnings?: readonly string[];
+  readonly issues?: readonly DataIssue[];
 }
 
 /** The same for annotations that are already read, from any format. */
 export function openDataset(dataset: Dataset, files: DatasetFiles, options: DatasetOptions = {}): DetectionDataset {
-  const { skipEmpty = false, dropCrowds = true, dropDifficult = true, minBoxSize = 0 } = options;
-  const warnings = [...(files.warnings ?? [])];
-  const categories = [...dataset.categories].sort((a, b) => a.id - b.id);
-  const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
-  const sizeOf = new Map(dataset.images.map((image) => [image.id, image]));
-  let droppedCrowds = 0;
-  let droppedDifficult = 0;
-  let droppedSmall = 0;
-  const withoutMask: number[] = [];
-  for (const annotation of dataset.annotations) {
-    const image = sizeOf.get(annotation.imageId)!;
-    if (annotation.isCrowd && dropCrowds) droppedCrowds++;
-    else if (annotation.isDifficult && dropDifficult) droppedDifficult++;
-    else if (clippedSide(annotation, image) <= minBoxSize) droppedSmall++;
-    else if ((options.masks || options.polygons) && !hasMask(annotation)) withoutMask.push(annotation.id);
-    else byImage.get(annotation.imageId)!.push(annotation);
-  }
-  if (withoutMask.length > 0) {
-    warnings.push(
-      `${files.annotations}: ${withoutMask.length} annotations have no segmentation and are left out of mask training ` +
-        `(ids ${listFirst(withoutMask)}): draw their polygons or train boxes only`,
+  const { opened, issues } = examineDataset(dataset, files, options);
+  const errors = issues.filter(({ severity }) => severity === 'error');
+  const first = errors[0];
+  if (first !== undefined) {
+    const others = errors.length - 1;
+    const more = others === 0 ? '' : ` (and ${others} more ${others === 1 ? 'problem' : 'problems'})`;
+    throw new InputError(
+      first.code === 'image-missing' ? 'file-not-found' : 'annotation-invalid',
+      first.message + more,
     );
   }
+  return opened;
+}
 
-  if (droppedDifficult > 0 && options.purpose !== 'evaluation') {
-    warnings.push(`${files.annotations}: ${droppedDifficult} objects marked difficult are left out of training`);
-  }
+/** A data set and all that is said about it. Where an issue is an error, it is not to be used. */
+export interface ExaminedDataset {
+  readonly opened: DetectionDataset;
+  readonly issues: readonly DataIssue[];
+}
 
-  const pathOf = imageLocator(files.images, files.annotations);
+/**
+ * What {@link openDataset} opens, and every problem instead of the first.
+ * @param files.images undefined: pictures are not looked for
+ * @throws InputError where the folder of the pictures cannot be opened
+ */
+export function examineDataset(
+  dataset: Dataset,
+  files: Omit<DatasetFiles, 'images'> & { readonly images: string | undefined },
+  options: DatasetOptions = {},
+): ExaminedDataset {
+  const { skipEmpty = false, purpose = 'training', exifOrientation = 'apply' } = options;
+  const issues = new DataIssueList(files.annotations);
+  issues.append({ issues: files.issues ?? [] });
+  const { categories, points } = readCategories(dataset, options, issues);
+  const { byImage, leftOut: unselected } = selectObjects(dataset, { ...options, purpose }, issues);
+  const leftOut = { ...countLeftOut(issues.issues), ...unselected };
+
+  const locate =
+    files.images === undefined
+      ? ({ fileName }: ImageRecord): PictureFile => ({ path: fileName })
+      : pictureLocator(files.images, options);
   const samples: DatasetSample[] = [];
   let emptyImages = 0;
+  let unlabelledImages = 0;
   for (const image of dataset.images) {
     const annotations = byImage.get(image.id)!;
-    const path = pathOf(image);
-    if (annotations.length === 0) emptyImages++;
-    const hasEnough = options.requireKeypoints
-      ? annotations.some(hasLabelledPoint)
-      : annotations.length > 0 || !skipEmpty;
-    if (hasEnough) samples.push({ image, path, annotations });
+    const { path, problem } = locate(image);
+    if (problem) issues.error(problem.code, 'images', problem.text, `image id ${image.id}`);
+    const isEmpty = annotations.length === 0;
+    const isUnlabelled = options.requireKeypoints === true && !annotations.some(hasLabelledPoint);
+    if (isEmpty) emptyImages++;
+    else if (isUnlabelled) unlabelledImages++;
+    if (!(isUnlabelled || (isEmpty && skipEmpty))) samples.push({ image, path, annotations });
   }
+  const skipped = dataset.images.length - samples.length;
   if (samples.length === 0) {
-    const lack = options.requireKeypoints
-      ? 'with a labelled keypoint'
-      : skipEmpty && emptyImages > 0
-        ? 'with a usable object'
-        : 'at all';
-    throw new InputError(
-      'annotation-invalid',
-      `${files.annotations}: has no picture ${lack} ` +
-        `(${dataset.images.length} images, ${dataset.annotations.length} annotations): check the export`,
-    );
+    const lack = options.requireKeypoints ? 'with a labelled keypoint' : 'with a usable object';
+    issues.error('no-usable-picture', '', nothingUsable(lack, dataset, leftOut, options));
+  } else if (skipped > 0) {
+    const counted = (count: number) => `has ${count} of ${dataset.images.length} pictures`;
+    if (emptyImages > 0)
+      issues.byRule(
+        'image-empty',
+        purpose,
+        '',
+        `${counted(emptyImages)} without a usable object, left out of training: set data.skipEmpty to false to learn background from them`,
+      );
+    if (unlabelledImages > 0)
+      issues.byRule(
+        'keypoints-unlabelled',
+        purpose,
+        '',
+        `${counted(unlabelledImages)} without a labelled keypoint, left out of training: set data.requireKeypoints to false to learn their boxes`,
+      );
   }
-  const names = options.keypoints ? keypointNames(categories, files.annotations) : [];
-  return {
+  const opened: DetectionDataset = {
     fileName: files.annotations,
     format: files.format ?? 'coco',
     categories,
     classOf: new Map(categories.map((category, i) => [category.id, i + 1])),
-    keypointCount: names.length,
-    keypointFlipOrder: keypointFlipOrder(names),
+    keypointCount: points.length,
+    keypointFlipOrder: points,
     samples,
     annotations: dataset,
     hasMasks: options.masks ?? false,
     hasPolygons: options.polygons ?? false,
-    exifOrientation: options.exifOrientation ?? 'apply',
+    exifOrientation,
     counts: {
       images: samples.length,
       emptyImages,
-      skippedImages: dataset.images.length - samples.length,
+      skippedImages: skipped,
       annotations: samples.reduce((sum, sample) => sum + sample.annotations.length, 0),
-      droppedCrowds,
-      droppedDifficult,
-      droppedSmall,
-      droppedWithoutMask: withoutMask.length,
+      leftOut,
     },
-    warnings,
+    issues: issues.issues,
+    warnings: issues.warnings.map(({ message }) => message),
   };
+  return { opened, issues: issues.issues };
+}
+
+/** Objects that reading has left out already. */
+function countLeftOut(issues: readonly DataIssue[]): Partial<Record<LeftOutCode, number>> {
+  const counts: Partial<Record<LeftOutCode, number>> = {};
+  for (const { code } of issues)
+    if (code === 'box-degenerate' || code === 'box-outside') counts[code] = (counts[code] ?? 0) + 1;
+  return counts;
+}
+
+function nothingUsable(
+  lack: string,
+  { images, annotations }: Dataset,
+  leftOut: DatasetCounts['leftOut'],
+  options: DatasetOptions,
+): string {
+  const unread = (leftOut['box-degenerate'] ?? 0) + (leftOut['box-outside'] ?? 0);
+  const all = annotations.length + (options.purpose === 'evaluation' ? 0 : unread);
+  const counted = Object.entries(leftOut) as [LeftOutCode, number][];
+  const main = counted.sort(([, a], [, b]) => b - a)[0]?.[0];
+  const why =
+    counted.length === 0 ? '' : `, left out: ${counted.map(([code, n]) => `${n} ${reasons[code].short}`).join(', ')}`;
+  const remedy = main === undefined ? 'check the export' : reasons[main].remedy;
+  return `has no picture ${lack} (${images.length} images, ${all} annotations${why}): ${remedy}`;
 }
 
 /** The first so many pictures, with their objects; all of them where `limit` is undefined. */
@@ -211,95 +260,68 @@ export function firstImages(dataset: Dataset, limit: number | undefined): Datase
   return { ...dataset, images, annotations: dataset.annotations.filter((annotation) => ids.has(annotation.imageId)) };
 }
 
-/** The shorter side of the box within its picture, pixels; negative where it lies outside. */
-function clippedSide(annotation: Annotation, image: ImageRecord): number {
-  const [x, y, width, height] = annotation.bbox;
-  return Math.min(
-    Math.min(x + width, image.width) - Math.max(x, 0),
-    Math.min(y + height, image.height) - Math.max(y, 0),
-  );
-}
-
-function hasMask({ segmentation }: Annotation): boolean {
-  if (segmentation === undefined) return false;
-  return segmentation.kind === 'rle' || segmentation.polygons.length > 0;
-}
-
 function hasLabelledPoint({ keypoints = [] }: Annotation): boolean {
   return keypoints.some((value, i) => i % 3 === 2 && value > 0);
 }
 
-function keypointNames(categories: readonly Category[], fileName: string): readonly string[] {
+/** The categories, which know then what mirroring does, in order of their ids; and that order of their points. */
+function readCategories(
+  dataset: Dataset,
+  { keypoints = false, keypointFlipPairs, mirrors = true, purpose = 'training' }: DatasetOptions,
+  issues: DataIssueList,
+): { readonly categories: readonly Category[]; readonly points: readonly number[] } {
+  const categories = [...dataset.categories].sort((a, b) => a.id - b.id);
+  if (!keypoints) return { categories, points: [] };
   const named = categories.filter((category) => (category.keypoints?.length ?? 0) > 0);
   const first = named[0];
   if (first === undefined) {
-    throw new InputError(
-      'annotation-invalid',
-      `${fileName}: no category has keypoints (expected their names in categories[].keypoints): ` +
+    issues.byRule(
+      'keypoints-missing',
+      purpose,
+      'categories',
+      'has no category with keypoints (no category has keypoints; expected their names in categories[].keypoints): ' +
         'use a keypoint annotation file or train without keypoints',
     );
+    return { categories, points: [] };
   }
-  for (const category of named) {
-    if (category.keypoints!.join() !== first.keypoints!.join()) {
-      throw new InputError(
-        'annotation-invalid',
-        `${fileName}: categories "${first.name}" and "${category.name}" have different keypoints ` +
-          '(expected one set for all): train them separately',
-      );
-    }
-  }
-  return first.keypoints!;
+  const other = named.find((category) => category.keypoints!.join('\0') !== first.keypoints!.join('\0'));
+  if (other !== undefined)
+    issues.byRule(
+      'keypoints-differ',
+      purpose,
+      'categories',
+      `"${first.name}" and "${other.name}" have different keypoints (expected one set for all): train them separately`,
+    );
+  const flipPairs = givenPairs(first, keypointFlipPairs, issues) ?? first.flipPairs;
+  const paired = flipPairs === undefined ? first : { ...first, flipPairs };
+  const flip = keypointFlip(paired);
+  if (mirrors && flip.oneSided)
+    issues.byRule('flip-one-sided', purpose, 'categories', `keypoint ${oneSidedProblem(flip.oneSided)}`, first.name);
+  if (mirrors && flip.isGuess)
+    issues.byRule(
+      'flip-unknown',
+      purpose,
+      'categories',
+      `no keypoint's name says left or right and no flip pairs are given, so no point changes places in a mirrored picture ` +
+        `(${first.keypoints!.slice(0, 4).join(', ')} stay what they are): give data.keypointFlipPairs, [] where that is right, or set data.flip to 0`,
+      `category "${first.name}"`,
+    );
+  const withPairs = (category: Category): Category =>
+    flipPairs === undefined || (category.keypoints?.length ?? 0) === 0 ? category : { ...category, flipPairs };
+  return { categories: categories.map(withPairs), points: flip.order };
 }
 
-/** Finds a record's picture, which must exist and lie in `folder` when every link is followed. */
-function imageLocator(folder: string, annotationFile: string): (image: ImageRecord) => string {
-  let root: string;
+function givenPairs(
+  { name, keypoints = [] }: Category,
+  pairs: readonly FlipPair[] | undefined,
+  issues: DataIssueList,
+): (readonly [number, number])[] | undefined {
+  if (pairs === undefined) return undefined;
   try {
-    root = realpathSync(folder);
+    return flipPairsOf(keypoints, pairs);
   } catch (error) {
-    throw fileError(error, folder);
+    if (!(error instanceof InputError)) throw error;
+    issues.error('bad-keypoints', 'data.keypointFlipPairs', error.message, `category "${name}"`);
+    return undefined;
   }
-  const realFolders = new Map<string, string>();
-  const isInside = (path: string) => {
-    const below = relative(root, path);
-    return below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below);
-  };
-  return (image) => {
-    const refuse = (problem: string) =>
-      new InputError(
-        'annotation-invalid',
-        `${annotationFile}: image id ${image.id}: file_name "${image.fileName}" ${problem}`,
-      );
-    const problem = imagePathProblem(image.fileName);
-    if (problem !== undefined) throw refuse(problem);
-    const shown = join(folder, image.fileName);
-    try {
-      const parent = dirname(shown);
-      let realParent = realFolders.get(parent);
-      if (realParent === undefined) {
-        realParent = realpathSync(parent);
-        realFolders.set(parent, realParent);
-      }
-      let real = join(realParent, basename(shown));
-      const status = lstatSync(real);
-      if (status.isSymbolicLink()) real = realpathSync(real);
-      if (!isInside(real)) {
-        throw refuse(`is a link that leads outside of ${folder}: put the picture itself there`);
-      }
-      if (status.isDirectory()) throw refuse('is a folder (expected a picture): correct file_name');
-      return shown;
-    } catch (error) {
-      if (error instanceof InputError) throw error;
-      const reason = fileError(error, shown);
-      throw new InputError(
-        reason.code,
-        `${annotationFile}: image id ${image.id}: ${reason.message} or the image folder ${folder}`,
-        { cause: error },
-      );
-    }
-  };
-}
-
-function listFirst(ids: readonly number[]): string {
-  return ids.length > 5 ? `${ids.slice(0, 5).join(', ')}, ...` : ids.join(', ');
 }

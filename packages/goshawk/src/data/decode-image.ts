@@ -4,6 +4,7 @@ import { InputError, type RgbImage } from '@goshawk/core';
 import sharp, { type Metadata } from 'sharp';
 import { readInputFile } from '../files/read-file.js';
 import { sniffImageFormat } from './image-format.js';
+import { jpegDamage } from './jpeg-damage.js';
 
 // One picture is decoded by one thread: the loader's workers and the engine share the processor. libvips's cache of
 // operations would only grow.
@@ -39,9 +40,20 @@ export async function decodeImageFile(path: string, options: DecodeOptions = {})
 
 /** Size and orientation from the header of a file, without decoding it. Throws as {@link decodeImage} does. */
 export async function readImageHeader(path: string, options: DecodeOptions = {}): Promise<ImageHeader> {
+  // libvips reads no more of a file than its header needs.
+  const quick = await sharp(path, { failOn: 'error', limitInputPixels: false })
+    .metadata()
+    .catch(() => undefined);
+  if (quick !== undefined && headerFormats.has(quick.format)) {
+    requireDecodable(quick, path, options);
+    return shownSize(quick, options);
+  }
   const bytes = await readInputFile(path, path, byteLimit);
   return shownSize(await readMetadata(bytes, path, options), options);
 }
+
+/** Formats that need no second look at their first bytes. */
+const headerFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff']);
 
 /**
  * JPEG (baseline, progressive, grey, CMYK), PNG (1 to 16 bit, palette), WebP, GIF (first frame), TIFF or AVIF to RGB uint8.
@@ -56,23 +68,49 @@ export async function decodeImage(
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
   const header = await readMetadata(bytes, shownName, options);
+  const damage = header.format === 'jpeg' ? jpegDamage(bytes) : undefined;
+  if (damage !== undefined) throw imageError(shownName, `is a damaged jpeg picture (${damage})`, undefined);
+  try {
+    return await decodePixels(bytes, header, options, header.format === 'jpeg' ? 'warning' : 'error');
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (header.format === 'jpeg' && isHarmless(reason)) {
+      try {
+        return await decodePixels(bytes, header, options, 'error');
+      } catch (second) {
+        throw imageError(shownName, `is a damaged jpeg picture (${reasonOf(second)})`, second);
+      }
+    }
+    throw imageError(shownName, `is a damaged ${header.format} picture (${reason})`, error);
+  }
+}
+
+/** `error` stops at a file that is cut short, `warning` also at all that libjpeg remarks. */
+async function decodePixels(
+  bytes: Uint8Array,
+  header: Metadata,
+  options: DecodeOptions,
+  failOn: 'error' | 'warning',
+): Promise<RgbImage> {
   const isCmyk = header.space === 'cmyk';
-  // 'error' also stops at a file that is cut short; 'warning' would refuse photos with harmless stray bytes.
-  let pipeline = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false, sequentialRead: true });
+  let pipeline = sharp(bytes, { failOn, ignoreIcc: true, limitInputPixels: false, sequentialRead: true });
   if (options.exifOrientation !== 'ignore') pipeline = pipeline.autoOrient();
   pipeline = isCmyk
     ? pipeline.pipelineColourspace('cmyk').toColourspace('cmyk')
     : pipeline.removeAlpha().toColourspace('srgb');
-  try {
-    const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
-    // A plain view: Buffer's slice() would not copy.
-    const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const { width, height, channels } = info;
-    if (channels !== (isCmyk ? 4 : 3)) throw new Error(`internal: ${channels} channels`);
-    return { data: isCmyk ? cmykToRgb(pixels) : pixels, width, height };
-  } catch (error) {
-    throw imageError(shownName, `is a damaged ${header.format} picture (${reasonOf(error)})`, error);
-  }
+  const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
+  // A plain view: Buffer's slice() would not copy.
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const { width, height, channels } = info;
+  if (channels !== (isCmyk ? 4 : 3)) throw new Error(`internal: ${channels} channels`);
+  return { data: isCmyk ? cmykToRgb(pixels) : pixels, width, height };
+}
+
+/** Whether a decoder's remark is about an oddity (stray bytes, versions, application markers) and not about lost pixels. */
+function isHarmless(reason: string): boolean {
+  const stray = /(\d+) extraneous bytes/.exec(reason);
+  if (stray) return Number(stray[1]) <= 64;
+  return !/premature end|bad Huffman|bad arithmetic|found marker|out of order/i.test(reason);
 }
 
 async function readMetadata(bytes: Uint8Array, shownName: string, options: DecodeOptions): Promise<Metadata> {
@@ -89,6 +127,21 @@ async function readMetadata(bytes: Uint8Array, shownName: string, options: Decod
   } catch (error) {
     throw imageError(shownName, `is a damaged ${sniffed.format} picture (${reasonOf(error)})`, error);
   }
+  requireDecodable(header, shownName, options);
+  return header;
+}
+
+// What libvips calls unsigned samples of 8 and 16 bits; it would cut the others off at 0 and 255.
+const sampleKinds: ReadonlySet<string> = new Set(['uchar', 'ushort']);
+
+/** @throws InputError for what a header alone tells to be beyond us */
+function requireDecodable(header: Metadata, shownName: string, options: DecodeOptions): void {
+  if (!sampleKinds.has(header.depth))
+    throw new InputError(
+      'image-invalid',
+      `${shownName}: has samples of type ${header.depth} (expected unsigned integers of 8 or 16 bits): ` +
+        'convert it to 8 or 16 bits, scaled as you want it seen',
+    );
   const pixelLimit = options.pixelLimit ?? defaultPixelLimit;
   if (header.width * header.height > pixelLimit) {
     throw new InputError(
@@ -97,7 +150,6 @@ async function readMetadata(bytes: Uint8Array, shownName: string, options: Decod
         'shrink the picture',
     );
   }
-  return header;
 }
 
 function shownSize(header: Metadata, options: DecodeOptions): ImageHeader {

@@ -259,7 +259,7 @@ test('a picture of another size than declared is an error naming the image id an
   const ignoring = open({ exifOrientation: 'ignore' });
   await assert.rejects(
     load({ ...ignoring, samples: [ignoring.samples[6]!] }),
-    /image id 106 is 76 x 50 pixels, declared 50 x 76: EXIF orientation 6 exchanges them: set exifOrientation to apply/,
+    /image id 106 is 76 x 50 pixels, declared 50 x 76: EXIF orientation 6 exchanges them: set data\.exifOrientation to apply/,
   );
 });
 
@@ -307,7 +307,7 @@ test('a link that leads out of the image folder is refused, one that stays insid
   await write('out.jpg');
   assert.throws(
     () => openCocoDataset({ annotations: file, images: images() }),
-    /image id 5: file_name "out.jpg" is a link/,
+    /\(image id 5\) file_name "out.jpg" is a link/,
   );
   await write('in.jpg');
   assert.equal(openCocoDataset({ annotations: file, images: images() }).samples.length, 1);

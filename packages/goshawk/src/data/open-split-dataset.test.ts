@@ -91,8 +91,11 @@ describe('a VOC split', () => {
     write('hard/JPEGImages/a.jpg', 'x');
     const dataset = openSplitDataset({ annotations: at('hard') }, { name: 'data.train' });
     assert.equal(dataset.samples[0]!.annotations.length, 0);
-    assert.equal(dataset.counts.droppedDifficult, 1);
-    assert.match(dataset.warnings.join(), /1 objects marked difficult are left out of training/);
+    assert.equal(dataset.counts.leftOut.difficult, 1);
+    assert.match(
+      dataset.warnings.join(),
+      /1 of 1 objects \(annotation id 1\) is marked difficult and left out of training/,
+    );
     assert.equal(dataset.annotations.annotations[0]?.isDifficult, true);
   });
 

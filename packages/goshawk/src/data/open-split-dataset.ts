@@ -59,12 +59,7 @@ export function openSplitDataset(split: AnnotationSource, options: SplitOptions)
       `${name}.images: missing: name the folder that the file names of ${split.annotations} start from`,
     );
   }
-  const files = {
-    annotations: split.annotations,
-    images: read.images,
-    format,
-    warnings: read.warnings.map(({ message }) => message),
-  };
+  const files = { annotations: split.annotations, images: read.images, format, issues: read.warnings };
   return openDataset(firstImages(read.dataset, options.limit), files, options);
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Annotation, boxXywh, torchvisionSize } from '@goshawk/core';
+import { type Annotation, aspectWindow, boxXywh, createRandom, networkSize, torchvisionSize } from '@goshawk/core';
+import fc from 'fast-check';
 import { makeTarget, proposalsInView } from './target.js';
 
 const image = { id: 1, fileName: 'a.jpg', width: 20, height: 10 };
@@ -158,4 +159,45 @@ test('proposals go the way of the boxes; those that a window leaves nothing of a
 test('a background picture has empty arrays', () => {
   const target = makeTarget([], image, { ...base, classes: [], masks: true });
   assert.deepEqual([target.boxes.length, target.classes.length, target.masks!.length], [0, 0, 0]);
+});
+
+test('no box without width or height in float32 reaches a network, however small it is and wherever it lies', () => {
+  const side = fc.oneof(
+    fc.integer({ min: -12_000, max: 3500 }).map((power) => 10 ** (power / 1000)),
+    fc.constantFrom(0, 5e-324, 1e-45, 1e-30, 1),
+  );
+  const place = fc.oneof(
+    fc.integer({ min: -5000, max: 4_000_000 }).map((value) => value / 1000),
+    fc.constantFrom(0, 1000, 2999.999999),
+  );
+  const picture = { id: 1, fileName: 'a.jpg', width: 3000, height: 1500 };
+  const view = fc.record({
+    flip: fc.boolean(),
+    legacyPlusOne: fc.boolean(),
+    minSize: fc.integer({ min: 10, max: 2000 }),
+    seed: fc.integer({ min: 0, max: 1000 }),
+    isCropped: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.tuple(place, place, side, side), view, (box, { flip, legacyPlusOne, minSize, seed, isCropped }) => {
+      const object = { ...annotation, bbox: boxXywh(...box), area: box[2] * box[3] };
+      const fitted = networkSize(picture.width, picture.height, 'detectron', { minSize, maxSize: 4000 });
+      const bounds = { low: 0.5, high: 1 };
+      const window = isCropped ? aspectWindow(fitted, [], bounds, createRandom(seed)) : undefined;
+      const options = { ...base, size: fitted, flip, legacyPlusOne, window };
+      const { boxes } = makeTarget([object], picture, options);
+      for (let i = 0; i < boxes.length; i += 4) {
+        assert.ok(Math.fround(boxes[i + 2]! - boxes[i]!) > 0, `${boxes}`);
+        assert.ok(Math.fround(boxes[i + 3]! - boxes[i + 1]!) > 0, `${boxes}`);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('a box that float32 cannot tell from nothing is left out, where another of its size at the corner is kept', () => {
+  const picture = { id: 1, fileName: 'a.jpg', width: 2000, height: 2000 };
+  const own = { ...base, size: networkSize(2000, 2000, 'none', { minSize: 1, maxSize: 1 }) };
+  const at = (x: number) => makeTarget([{ ...annotation, bbox: boxXywh(x, 10, 1e-9, 20) }], picture, own).boxes.length;
+  assert.deepEqual([at(1000), at(0)], [0, 4]);
 });

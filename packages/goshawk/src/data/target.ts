@@ -24,6 +24,7 @@ import {
   xywhToXyxy,
 } from '@goshawk/core';
 import type { Target } from './batch.js';
+import { hasSides } from './box-area.js';
 
 /** How a picture becomes what the network reads: mirrored, resized, and of that the window. */
 export interface PictureView {
@@ -50,8 +51,8 @@ export interface TargetOptions extends PictureView {
 }
 
 /**
- * The objects of a picture as `options` views it. Boxes are clipped to the view; with a window, `legacyPlusOne` or
- * `polygons`, objects of which nothing is left are left out. Masks follow torchvision's rule ({@link nearestMaskCrop}); a
+ * The objects of a picture as `options` views it. Boxes are clipped to the view; objects of which nothing is left there are
+ * left out. Masks follow torchvision's rule ({@link nearestMaskCrop}); a
  * run-length mask has the polygons of its outlines, its holes filled; keypoints outside of a window are not labelled.
  * @throws InputError naming the annotation whose mask cannot be read
  */
@@ -82,7 +83,10 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
   };
 }
 
-/** An object's box in pixels of the view, clipped to it; undefined where it is to be left out. */
+/**
+ * An object's box in pixels of the view, clipped to it; undefined where it is to be left out, as where it has no area in
+ * the network's float32.
+ */
 export function boxInView(annotation: Annotation, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
   const { legacyPlusOne } = view;
   const [x, y, width, height] = annotation.bbox;
@@ -115,15 +119,11 @@ function moveBox(clipped: BoxXyxy, image: ImageRecord, view: PictureView): BoxXy
   const convention: BoxConvention = { legacyPlusOne };
   const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
   const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
-  if (window === undefined) return scaled;
+  if (window === undefined) return hasSides(scaled) ? scaled : undefined;
   const [x1, y1, x2, y2] = scaled;
   const moved = boxXyxy(x1 - window.x, y1 - window.y, x2 - window.x, y2 - window.y);
   const inside = clipBox(moved, window, convention);
   return hasSides(inside) ? inside : undefined;
-}
-
-function hasSides([x1, y1, x2, y2]: BoxXyxy): boolean {
-  return x2 > x1 && y2 > y1;
 }
 
 function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {

@@ -5,9 +5,9 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
 import { readDetectronConfig } from './detectron/config.js';
-import { isKey, type Key, type KeyTree } from './detectron/key-kinds.js';
-import { detectronKeys } from './detectron/settings.js';
+import { detectronKeys } from './detectron/keys.js';
 import { readMmdetectionConfig } from './mmdetection/config.js';
+import { isKey, type Key, type KeyTree } from './shared/key-kinds.js';
 
 /** What is said, or undefined where the config is taken. */
 function problem(read: () => unknown): string | undefined {
@@ -44,7 +44,7 @@ describe("Detectron's keys", () => {
     });
     for (const value of ['100000000', '-100000000', '1000000000000', '1e308']) {
       test(`take ${value} in a model of ${name}, or are named`, () => {
-        for (const [path, key] of numbers(detectronKeys, '')) {
+        for (const [path, key] of numbers(detectronKeys.tree, '')) {
           const list = key.kind === 'ints' || key.kind === 'floats' ? `(${value},)` : value;
           const message = problem(read(text, path, list));
           // Some are told by the key that they no longer fit to.

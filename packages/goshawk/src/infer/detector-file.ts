@@ -57,6 +57,7 @@ const categoriesSchema = z.array(
     supercategory: z.string().optional(),
     keypoints: z.array(z.string()).optional(),
     skeleton: z.array(z.tuple([z.number(), z.number()])).optional(),
+    flipPairs: z.array(z.tuple([z.int().min(0), z.int().min(0)])).optional(),
   }),
 );
 

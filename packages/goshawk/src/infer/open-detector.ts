@@ -19,9 +19,11 @@ export interface OpenDetectorOptions {
   readonly weights: string;
   /** Of the data set at hand, for files of weights that do not name their own. */
   readonly categories?: readonly Category[];
+  /** What the detector's own categories are called in its results; one each, in their order. Default: as they are. */
+  readonly relabel?: (own: readonly Category[]) => readonly Category[];
 }
 
-export function openDetector({ config, weights: path, categories: known }: OpenDetectorOptions): OpenDetector {
+export function openDetector({ config, weights: path, categories: known, relabel }: OpenDetectorOptions): OpenDetector {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   const weights = readWeights(path);
   requireKnownModel(weights, path);
@@ -31,10 +33,13 @@ export function openDetector({ config, weights: path, categories: known }: OpenD
       'checkpoint-invalid',
       `${path}: has no class predictor: it is not the checkpoint of a ${config.model.type}`,
     );
-  const categories =
-    detectorKind(config.model).gives === 'proposals'
+  const gives = detectorKind(config.model).gives;
+  const own =
+    gives === 'proposals'
       ? [OBJECT]
       : (readDescription(path)?.categories ?? namesFor(classes - 1, keypoints, known, path));
+  // Before the model is built: categories that do not fit are known by now.
+  const categories = relabel && gives === 'objects' ? relabel(own) : own;
   const model = buildModel(config.model, { classes: classes - 1, keypoints });
   loadWeights(model, weights, path);
   model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });

@@ -1,5 +1,13 @@
 // A trained detector that takes pictures: prepare, network, post-process.
-import { type Category, type Detection, keypointFlipOrder, type Preprocess, type RgbImage } from '@goshawk/core';
+import {
+  type Category,
+  type Detection,
+  InputError,
+  keypointFlip,
+  oneSidedProblem,
+  type Preprocess,
+  type RgbImage,
+} from '@goshawk/core';
 import { autocast, type Device, scope } from '@goshawk/torch';
 import type { AugmentConfig, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
@@ -122,8 +130,15 @@ export class Predictor {
 function augmentationOf(options: PredictorOptions): AugmentationOptions | undefined {
   const { augment, boxes = 'continuous', preprocess, device, categories, model } = options;
   if (augment === undefined || !isAugmented(augment)) return undefined;
-  const names = categories.find((category) => (category.keypoints?.length ?? 0) > 0)?.keypoints;
-  const flipOrder = names ? { keypointFlipOrder: keypointFlipOrder(names) } : {};
+  const named = categories.find((category) => (category.keypoints?.length ?? 0) > 0);
+  const flip = named && keypointFlip(named);
+  const { enabled, flip: isFlipped, scaleFlip, aspectRatioFlip } = augment.keypoints;
+  if (flip?.oneSided && enabled && (isFlipped || scaleFlip || aspectRatioFlip))
+    throw new InputError(
+      'config-invalid',
+      `inference.augment.keypoints.flip: keypoint ${oneSidedProblem(flip.oneSided)}`,
+    );
+  const flipOrder = flip ? { keypointFlipOrder: flip.order } : {};
   const augmentation: AugmentationOptions = { augment, preprocess, boxes, device, ...flipOrder };
   requireAugmentable(model, augmentation);
   return augmentation;

@@ -29,7 +29,7 @@ import {
 import { type EffectiveSchedule, effectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
 import { buildOptimizer, correctMomentum, type DetectorOptimizer } from './optimizer.js';
-import { classCount, openSplit, requireCategoriesOf, requireSameCategories } from './training-data.js';
+import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
 import { trainingStep } from './training-step.js';
 
 export interface TrainOptions {
@@ -110,8 +110,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
   keepFreedMemory(KEPT_MEMORY_BYTES);
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
-  const valSet = config.data.val ? openSplit(config, 'val', { purpose: 'evaluation' }) : undefined;
-  if (valSet) requireSameCategories(trainSet, valSet);
+  const valSet = config.data.val
+    ? inCategoriesOf(trainSet, openSplit(config, 'val', { purpose: 'evaluation' }))
+    : undefined;
   const categories = trainSet.categories;
   const checkpoints = join(output, 'checkpoints');
   const resumed = newestCheckpoint(checkpoints, options);

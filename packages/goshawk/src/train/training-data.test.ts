@@ -8,6 +8,7 @@ import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
 import { type TrainOptions, train } from './trainer.js';
+import { inCategoriesOf, openSplit } from './training-data.js';
 
 const SETS = ['train.iterations=4', 'train.batchSize=2', 'train.optimizer.lr=0.01'];
 
@@ -87,19 +88,43 @@ describe('what a training learns from', () => {
   });
 });
 
+test('validation data is matched by name where its ids are others, and that is said', async () => {
+  const opened = (annotations: string) => {
+    const config = tinyConfig([...SETS, ...data.sets, `data.val.annotations=${annotations}`]);
+    const open = (name: 'train' | 'val', purpose: 'training' | 'evaluation') => openSplit(config, name, { purpose });
+    return inCategoriesOf(open('train', 'training'), open('val', 'evaluation'));
+  };
+  const same = opened(data.annotations);
+  const exchanged = await writeTinyDataset(folder, {
+    name: 'exchanged.json',
+    categories: [
+      { id: 5, name: 'red' },
+      { id: 2, name: 'blue' },
+    ],
+  });
+  const val = opened(exchanged.annotations);
+  assert.deepEqual(val.annotations, same.annotations);
+  assert.deepEqual(val.samples, same.samples);
+  assert.deepEqual(same.warnings, []);
+  assert.match(
+    val.warnings.join(),
+    /exchanged\.json: its categories have other ids than in .*train\.json.*matched by name/,
+  );
+});
+
 describe('train refuses', () => {
   test('validation data of other categories', async () => {
     const other = await writeTinyDataset(folder, {
       name: 'val.json',
       categories: [
         { id: 2, name: 'red' },
-        { id: 6, name: 'blue' },
+        { id: 5, name: 'green' },
       ],
     });
     await assert.rejects(
       run({ sets: [`data.val.annotations=${other.annotations}`] }),
       inputError(
-        /val\.json: its categories differ from .*train\.json's \(number 2: got '6 blue', expected '5 blue'\): use/,
+        /val\.json: its categories differ from .*train\.json's \(.*'green' \(id 5\) is there and not here\): use/,
       ),
     );
   });

@@ -1,6 +1,6 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { existsSync } from 'node:fs';
-import { type Category, InputError } from '@goshawk/core';
+import { type Category, InputError, matchCategories } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
 import {
   type DatasetOptions,
@@ -35,6 +35,8 @@ export function openSplit(
     train: config.data.train,
     purpose,
     limit: split.limit,
+    exifOrientation: config.data.exifOrientation,
+    followLinks: config.data.followLinks,
     ...(purpose === 'training' && whatToLearn(config)),
   });
   return {
@@ -78,7 +80,10 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     polygons: masks === 'polygons',
     keypoints,
     requireKeypoints: keypoints && data.requireKeypoints,
+    keypointFlipPairs: data.keypointFlipPairs,
+    mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
+    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
   };
 }
 
@@ -94,30 +99,55 @@ export function classCount(config: RunConfig, categories: readonly Category[]): 
   return categories.length;
 }
 
-/** @throws InputError where they differ: classes are numbered by the training set's categories */
-export function requireSameCategories(train: DetectionDataset, val: DetectionDataset): void {
-  const difference = differingCategory(val.categories, train.categories);
-  if (difference !== undefined)
+/**
+ * The validation set with the ids that the training set has for its categories, matched by name: classes are numbered by
+ * the training set's. Where that changes ids or their order it is a warning of the result.
+ * @throws InputError where their names differ
+ */
+export function inCategoriesOf(train: DetectionDataset, val: DetectionDataset): DetectionDataset {
+  const match = matchCategories(val.categories, train.categories);
+  if (match.kind === 'different')
     throw new InputError(
       'annotation-invalid',
-      `${val.fileName}: its categories differ from ${train.fileName}'s (${difference}): use the same list in both`,
+      `${val.fileName}: its categories differ from ${train.fileName}'s (there: ${val.fileName}, here: ${train.fileName}; ${match.words}): use the same list in both`,
     );
+  if (match.differs !== 'ids') return val;
+  const { idOf } = match;
+  const moved = <Entry extends { readonly categoryId: number }>(entry: Entry): Entry => ({
+    ...entry,
+    categoryId: idOf.get(entry.categoryId)!,
+  });
+  const warning = `${val.fileName}: its categories have other ids than in ${train.fileName} (${match.words}): they are matched by name`;
+  return {
+    ...val,
+    categories: train.categories,
+    classOf: train.classOf,
+    samples: val.samples.map((sample) => ({ ...sample, annotations: sample.annotations.map(moved) })),
+    annotations: {
+      ...val.annotations,
+      categories: train.categories,
+      annotations: val.annotations.annotations.map(moved),
+    },
+    warnings: [...val.warnings, warning],
+  };
 }
 
-/** @throws InputError where a checkpoint was trained on other categories than those of `train` */
+/**
+ * A checkpoint goes on only with its own classes in their order; ids may be others.
+ * @throws InputError where a checkpoint was trained on other categories than those of `train`
+ */
 export function requireCategoriesOf(checkpoint: string, train: DetectionDataset): void {
-  const difference = differingCategory(train.categories, readDescription(checkpoint)?.categories ?? []);
+  const own = readDescription(checkpoint)?.categories ?? [];
+  const match = matchCategories(train.categories, own);
+  const difference =
+    match.kind === 'different'
+      ? match.words
+      : own.some(({ name }, index) => train.categories[index]!.name !== name)
+        ? match.words
+        : undefined;
   if (difference !== undefined)
     throw new InputError(
       'annotation-invalid',
-      `${train.fileName}: its categories differ from those in ${checkpoint} (${difference}): resume with the data of that training, or start from its weights with --init`,
+      `${train.fileName}: its categories differ from those in ${checkpoint} (there: the data, here: the checkpoint; ${difference}): resume with the data of that training, or start from its weights with --init`,
     );
-}
-
-/** In words, the first place where two lists part; undefined where they are the same. */
-function differingCategory(got: readonly Category[], expected: readonly Category[]): string | undefined {
-  const name = (category: Category | undefined): string => (category ? `${category.id} ${category.name}` : 'none');
-  const count = Math.max(got.length, expected.length);
-  const at = Array.from({ length: count }, (_, index) => index).find((i) => name(got[i]) !== name(expected[i]));
-  return at === undefined ? undefined : `number ${at + 1}: got '${name(got[at])}', expected '${name(expected[at])}'`;
 }
