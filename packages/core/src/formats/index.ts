@@ -9,6 +9,7 @@ export * from './dataset.js';
 export * from './format-coco.js';
 export * from './format-voc.js';
 export * from './image-path.js';
+export * from './match-categories.js';
 export * from './segmentation-from-mask.js';
 export * from './voc.js';
 export * from './voc-box.js';
