@@ -19,21 +19,50 @@ export function formatCoco(dataset: Dataset): string {
  */
 export function formatCocoResults(detections: readonly Detection[], dataset: Dataset): string {
   const images = new Map(dataset.images.map((image, order) => [image.id, { fileName: image.fileName, order }]));
-  const names = new Map(dataset.categories.map((category) => [category.id, category.name]));
+  const names = categoryNames(dataset.categories);
   const order = (detection: Detection) => images.get(detection.imageId)?.order ?? dataset.images.length;
   const sorted = [...detections].sort((a, b) => order(a) - order(b) || b.score - a.score);
   return `${formatLines(
-    sorted.map((detection) => ({
-      image_id: detection.imageId,
-      file_name: images.get(detection.imageId)?.fileName,
-      category_id: detection.categoryId,
-      category_name: names.get(detection.categoryId),
-      ...(detection.bbox === undefined ? {} : { bbox: plainBox(detection.bbox) }),
-      score: detection.score,
-      ...(detection.segmentation === undefined ? {} : { segmentation: segmentationEntry(detection.segmentation) }),
-      ...(detection.keypoints === undefined ? {} : { keypoints: detection.keypoints }),
-    })),
+    sorted.map((detection) => resultEntry(detection, images.get(detection.imageId)?.fileName, names)),
   )}\n`;
+}
+
+/** How a list of entries stands in a file, an entry a line; `empty` is all of a list without any. */
+export const listText = { open: '[\n', between: ',\n', close: '\n]', empty: '[]' } as const;
+
+/**
+ * One picture's lines of a results file, without those around them; empty where nothing was found. The lines of all pictures,
+ * joined and enclosed by {@link listText} and ended by a line end, are what {@link formatCocoResults} makes of them at once.
+ * @param detections in any order; their `imageId` is not looked at
+ */
+export function formatPictureResults(
+  image: Pick<ImageRecord, 'id' | 'fileName'>,
+  detections: readonly Detection[],
+  names: ReadonlyMap<number, string>,
+): string {
+  return [...detections]
+    .sort((a, b) => b.score - a.score)
+    .map((detection) => JSON.stringify(resultEntry({ ...detection, imageId: image.id }, image.fileName, names)))
+    .join(listText.between);
+}
+
+/** Category names by id, as the entries of a results file have them. */
+export function categoryNames(categories: readonly Category[]): ReadonlyMap<number, string> {
+  return new Map(categories.map(({ id, name }) => [id, name]));
+}
+
+function resultEntry(detection: Detection, fileName: string | undefined, names: ReadonlyMap<number, string>): object {
+  const { imageId, categoryId, bbox, score, segmentation, keypoints } = detection;
+  return {
+    image_id: imageId,
+    file_name: fileName,
+    category_id: categoryId,
+    category_name: names.get(categoryId),
+    ...(bbox === undefined ? {} : { bbox: plainBox(bbox) }),
+    score,
+    ...(segmentation === undefined ? {} : { segmentation: segmentationEntry(segmentation) }),
+    ...(keypoints === undefined ? {} : { keypoints }),
+  };
 }
 
 function imageEntry(image: ImageRecord): object {
@@ -72,5 +101,6 @@ function plainBox(box: BoxXywh): readonly number[] {
 }
 
 function formatLines(entries: readonly object[]): string {
-  return entries.length === 0 ? '[]' : `[\n${entries.map((entry) => JSON.stringify(entry)).join(',\n')}\n]`;
+  if (entries.length === 0) return listText.empty;
+  return listText.open + entries.map((entry) => JSON.stringify(entry)).join(listText.between) + listText.close;
 }

@@ -65,9 +65,12 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of its path is a file, not a folder: choose another place',
   EEXIST: 'a part of its path is a file, not a folder: choose another place',
   EISDIR: 'is a folder: name a file',
+  ENAMETOOLONG: 'the name is too long for the file system: choose a shorter one',
+  EFBIG: 'is larger than the system lets a file become: raise the limit (ulimit -f) or choose another place',
 };
 
-function describeWriteError(file: string, error: unknown): unknown {
+/** The system's error about writing a file, or a checkpoint's, as an InputError; others stay as they are. */
+export function describeWriteError(file: string, error: unknown): unknown {
   const first = error instanceof CheckpointError ? error.cause : error;
   const reason = reasons[(first as NodeJS.ErrnoException).code ?? ''];
   return reason === undefined ? error : new InputError('file-unreadable', `${file}: ${reason}`, { cause: error });
