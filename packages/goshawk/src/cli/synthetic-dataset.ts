@@ -12,7 +12,8 @@ import {
   synthesizeScene,
 } from '@goshawk/core';
 import sharp from 'sharp';
-import { writeFileAtomic, writeFolderAtomic } from '../files/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import { writeFolderAtomic } from '../files/atomic-folder.js';
 
 export interface SyntheticDatasetOptions extends Omit<SceneOptions, 'index'> {
   /** Folder to make; it appears when everything is in it. */

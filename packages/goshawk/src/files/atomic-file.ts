@@ -1,9 +1,9 @@
-// Files and folders that appear whole or not at all: made beside their place, flushed to the disk, renamed. How a single
-// file is written is torch's (checkpoint/atomic-file.ts); here are its errors in words, and folders.
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+// Files that appear whole or not at all: made beside their place, flushed to the disk, renamed. How that is done is torch's
+// (checkpoint/atomic-file.ts); here are its errors in words.
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
-import { CheckpointError, flushFolder, writeFileAtomically } from '@goshawk/torch/checkpoint';
+import { CheckpointError, writeFileAtomically } from '@goshawk/torch/checkpoint';
 
 /**
  * Writes a file, replacing the one that is there; its folder is made when missing.
@@ -18,42 +18,6 @@ export function writeFileAtomic(file: string, content: string | Uint8Array): voi
   } catch (error) {
     throw describeWriteError(file, error);
   }
-}
-
-/**
- * Fills a new folder by `fill` and then gives it its name. When `fill` fails nothing remains.
- * @param fill gets the folder to write into
- * @throws InputError when there already is something under that name
- */
-export async function writeFolderAtomic<T>(folder: string, fill: (partial: string) => Promise<T>): Promise<T> {
-  const target = path.resolve(folder);
-  refuseExisting(folder, target);
-  const partial = `${target}.partial-${process.pid}`;
-  // A person who stops the work does not want its half.
-  const onSignal = (signal: NodeJS.Signals): void => {
-    rmSync(partial, { recursive: true, force: true });
-    process.exit(signal === 'SIGINT' ? 130 : 143);
-  };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  try {
-    rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
-    const result = await fill(partial);
-    flushFolder(partial);
-    refuseExisting(folder, target);
-    renameSync(partial, target);
-    flushFolder(path.dirname(target));
-    return result;
-  } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    throw describeWriteError(folder, error);
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
-}
-
-function refuseExisting(folder: string, target: string): void {
-  if (existsSync(target)) throw new InputError('usage', `${folder}: is there already: name a new folder or remove it`);
 }
 
 const reasons: Readonly<Record<string, string>> = {
