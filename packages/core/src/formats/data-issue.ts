@@ -22,7 +22,10 @@ export type DataIssueCode =
   | 'bad-mask'
   | 'polygon-degenerate'
   | 'mask-missing'
-  | 'bad-keypoints';
+  | 'bad-keypoints'
+  | 'image-missing'
+  | 'image-damaged'
+  | 'image-size';
 
 export interface DataIssue {
   /** An error makes the file unusable; after a warning the message says what was done instead. */

@@ -59,7 +59,7 @@ export async function runPredict(
   const sheet = options.contactSheet ? new ContactSheet() : undefined;
   try {
     for (const [index, { path, fileName }] of images.entries()) {
-      const image = await decodeImageFile(path);
+      const image = await decodeImageFile(path, { exifOrientation: config.data.exifOrientation });
       const [found = []] = predictor.predict([image]);
       const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
       records.push({ id: index + 1, fileName, width: image.width, height: image.height });

@@ -101,6 +101,12 @@ export const dataSchema = z
       .describe('Batches hold either wide or tall pictures, which saves padding.'),
     aspectCropping: aspectCroppingSchema.optional(),
     jitter: jitterSchema.optional(),
+    exifOrientation: z
+      .enum(['apply', 'ignore'])
+      .default('apply')
+      .describe(
+        'apply: pictures are turned as their EXIF orientation says, in training, evaluation and prediction; ignore: taken as stored, for annotations that were made so.',
+      ),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()

@@ -39,9 +39,20 @@ export async function decodeImageFile(path: string, options: DecodeOptions = {})
 
 /** Size and orientation from the header of a file, without decoding it. Throws as {@link decodeImage} does. */
 export async function readImageHeader(path: string, options: DecodeOptions = {}): Promise<ImageHeader> {
+  // libvips reads no more of a file than its header needs.
+  const quick = await sharp(path, { failOn: 'error', limitInputPixels: false })
+    .metadata()
+    .catch(() => undefined);
+  if (quick !== undefined && headerFormats.has(quick.format)) {
+    requireDecodable(quick, path, options);
+    return shownSize(quick, options);
+  }
   const bytes = await readInputFile(path, path, byteLimit);
   return shownSize(await readMetadata(bytes, path, options), options);
 }
+
+/** Formats that need no second look at their first bytes. */
+const headerFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff']);
 
 /**
  * JPEG (baseline, progressive, grey, CMYK), PNG (1 to 16 bit, palette), WebP, GIF (first frame), TIFF or AVIF to RGB uint8.
@@ -89,6 +100,12 @@ async function readMetadata(bytes: Uint8Array, shownName: string, options: Decod
   } catch (error) {
     throw imageError(shownName, `is a damaged ${sniffed.format} picture (${reasonOf(error)})`, error);
   }
+  requireDecodable(header, shownName, options);
+  return header;
+}
+
+/** @throws InputError for what a header alone tells to be beyond us */
+function requireDecodable(header: Metadata, shownName: string, options: DecodeOptions): void {
   const pixelLimit = options.pixelLimit ?? defaultPixelLimit;
   if (header.width * header.height > pixelLimit) {
     throw new InputError(
@@ -97,7 +114,6 @@ async function readMetadata(bytes: Uint8Array, shownName: string, options: Decod
         'shrink the picture',
     );
   }
-  return header;
 }
 
 function shownSize(header: Metadata, options: DecodeOptions): ImageHeader {

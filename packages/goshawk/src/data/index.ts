@@ -1,5 +1,6 @@
 export * from './annotation-files.js';
 export * from './batch.js';
+export * from './check-for-evaluation.js';
 export * from './dataset.js';
 export * from './decode-image.js';
 export * from './loader.js';

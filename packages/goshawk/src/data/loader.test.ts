@@ -259,7 +259,7 @@ test('a picture of another size than declared is an error naming the image id an
   const ignoring = open({ exifOrientation: 'ignore' });
   await assert.rejects(
     load({ ...ignoring, samples: [ignoring.samples[6]!] }),
-    /image id 106 is 76 x 50 pixels, declared 50 x 76: EXIF orientation 6 exchanges them: set exifOrientation to apply/,
+    /image id 106 is 76 x 50 pixels, declared 50 x 76: EXIF orientation 6 exchanges them: set data\.exifOrientation to apply/,
   );
 });
 

@@ -13,6 +13,7 @@ import {
 } from '@goshawk/core';
 import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
+import { pictureSizeProblem } from './picture-size.js';
 import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
@@ -70,14 +71,6 @@ export async function decodeSample(
   const decoded = await decodeImageFile(path, { exifOrientation });
   if (decoded.width === image.width && decoded.height === image.height) return decoded;
   const { orientation } = await readImageHeader(path);
-  const isTurned = orientation >= 5 && decoded.width === image.height && decoded.height === image.width;
-  const remedy = isTurned
-    ? `EXIF orientation ${orientation} exchanges them: set exifOrientation to ${exifOrientation === 'apply' ? 'ignore' : 'apply'}, ` +
-      'or annotate the picture as shown'
-    : 'boxes would be scaled wrongly: correct the annotation file or take the picture that was annotated';
-  throw new InputError(
-    'annotation-invalid',
-    `${path}: image id ${image.id} is ${decoded.width} x ${decoded.height} pixels, ` +
-      `declared ${image.width} x ${image.height}: ${remedy}`,
-  );
+  const problem = pictureSizeProblem(image, { ...decoded, orientation }, exifOrientation);
+  throw new InputError('annotation-invalid', `${path}: image id ${image.id} ${problem}`);
 }

@@ -35,6 +35,7 @@ export function openSplit(
     train: config.data.train,
     purpose,
     limit: split.limit,
+    exifOrientation: config.data.exifOrientation,
     ...(purpose === 'training' && whatToLearn(config)),
   });
   return {
