@@ -6,8 +6,7 @@ import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { type DetectorEvaluation, evaluateDetector, formatEvaluations, openDetector } from '../infer/index.js';
-import { detectorKind } from '../models/index.js';
+import { type DetectorEvaluation, evaluateDetector, openDetector } from '../infer/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { RunLog, train } from '../train/index.js';
 import { openSplit } from '../train/training-data.js';
@@ -50,10 +49,9 @@ export async function runDemo(options: DemoCommandOptions): Promise<void> {
 
   console.log(`3/4 measuring on ${valScenes} scenes that were not trained on`);
   const dataset = openSplit(config, 'val', { purpose: 'evaluation' });
-  const { detections, evaluations } = await measure(config, weights, dataset);
-  const metrics = Object.fromEntries([...evaluations].map(([type, { stats }]) => [type, stats]));
-  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
-  console.log(formatEvaluations(evaluations));
+  const { detections, evaluations, figures, table } = await measure(config, weights, dataset);
+  console.log(table);
+  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
 
   console.log('4/4 drawing');
   const pictures = join(output, 'pictures');
@@ -129,7 +127,7 @@ async function measure(config: RunConfig, weights: string, dataset: DetectionDat
     preprocess,
     batchSize: 4,
     workers: config.data.workers,
-    types: detectorKind(config.model).measuredBy,
+    model: config.model,
     onProgress: (done, total) => line.update(`measured ${done}/${total}`),
   });
   line.done();

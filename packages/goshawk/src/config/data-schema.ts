@@ -107,6 +107,12 @@ export const dataSchema = z
       .describe(
         'apply: pictures are turned as their EXIF orientation says, in training, evaluation and prediction; ignore: taken as stored, for annotations that were made so.',
       ),
+    onDamaged: z
+      .enum(['stop', 'skip'])
+      .default('stop')
+      .describe(
+        'What a picture that turns out damaged does to a training: stop ends it with a checkpoint, skip goes on without the picture and warns.',
+      ),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()

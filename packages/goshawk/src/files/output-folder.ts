@@ -9,6 +9,7 @@ import {
   rmdirSync,
   rmSync,
   type Stats,
+  statfsSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -56,6 +57,18 @@ export function claimOutput(folder: string, { work, files = [] }: ClaimOptions):
   };
   const forget = atExit(release);
   return { folder, release };
+}
+
+/** @throws InputError where the disk of a folder has not so many bytes left */
+export function requireRoom(folder: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(folder);
+  // Some file systems do not say.
+  if (bsize === 0 || bavail * bsize >= bytes) return;
+  const megabytes = (count: number): string => `${(count / 1e6).toFixed(1)} MB`;
+  throw new InputError(
+    'file-unreadable',
+    `${folder}: the disk has ${megabytes(bavail * bsize)} left (expected at least ${megabytes(bytes)}, for one checkpoint): make room or choose another place`,
+  );
 }
 
 /**
