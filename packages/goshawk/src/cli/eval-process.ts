@@ -61,8 +61,12 @@ async function run(job: ProcessJob): Promise<void> {
 }
 
 function report(message: ProcessReport): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve()));
+  return new Promise((resolve) => {
+    process.send!(message, undefined, undefined, (error) => {
+      if (error === null) resolve();
+      // The command has ended.
+      else process.exit();
+    });
   });
 }
 

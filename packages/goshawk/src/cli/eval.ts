@@ -6,7 +6,7 @@ import type { ModelConfig } from '../config/index.js';
 import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput, requireWritableFile } from '../files/output-folder.js';
-import { openResultsFile, type ResultsFile } from '../files/results-file.js';
+import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
@@ -86,18 +86,21 @@ async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonl
       json ? JSON.stringify(figures) : [measures.table, ...(challenge ? [challenge.table] : [])].join('\n\n'),
     );
     // What is to be read is out; what is written comes after it.
+    if (detection.failure !== undefined) throw detection.failure;
     if (output) writeFileAtomic(join(output, METRICS), `${JSON.stringify(figures, undefined, 2)}\n`);
     if (saveProposals) {
       mkdirSync(dirname(saveProposals), { recursive: true });
       writeProposals(saveProposals, proposalsOf(dataset.samples, found));
     }
   } catch (error) {
-    throw asRunFailure(error);
+    throw asRunFailure(error, results && keptIn(results));
   } finally {
     results?.finish();
   }
-  if (detection.failure !== undefined) throw asRunFailure(detection.failure);
-  if (unusable.length > 0) throw someUnusable(unusable, 'the figures count their objects as not found');
+  if (unusable.length > 0) {
+    const whose = unusable.length === 1 ? 'its' : 'their';
+    throw someUnusable(unusable, `the figures count ${whose} objects as not found`);
+  }
 }
 
 interface EvalDetection {
@@ -157,7 +160,7 @@ async function detectAll(
   } catch (error) {
     if (results === undefined || results.pictures === 0) results?.abandon();
     else results.finish();
-    throw done === 0 ? error : asRunFailure(error);
+    throw done === 0 ? error : asRunFailure(error, results && keptIn(results));
   }
   line.done();
   return { found, unusable, ...(results && { results }), failure };

@@ -5,9 +5,9 @@ import { type Category, type Detection, drawDetections, InputError, type RgbImag
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
-import { writeFileAtomic } from '../files/atomic-file.js';
+import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
-import { openResultsFile, type ResultsFile } from '../files/results-file.js';
+import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
@@ -86,7 +86,7 @@ export async function runPredict(
         throw error;
       }
       results.finish();
-      throw asRunFailure(error);
+      throw asRunFailure(error, keptIn(results));
     }
     if (unusable.length > 0) throw someUnusable(unusable, `the others are in ${results.file}`);
   } finally {
@@ -161,6 +161,7 @@ async function detectAndDraw(
       const drawn = drawDetections(image, sure, { categories });
       const target = join(output, names.of(named));
       const problem = await orProblem(writeDrawn(target, drawn, prepared));
+      if (problem instanceof InputError && isDiskFull(problem)) throw problem;
       if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);
       await sheet?.add(drawn, fileName);

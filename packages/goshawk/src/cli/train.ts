@@ -17,6 +17,8 @@ export interface TrainCommandOptions {
   readonly save?: boolean;
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 export async function runTrain(configFile: string, options: TrainCommandOptions): Promise<void> {
   const { config } = openCommandConfig(configFile, options.set);
   const output = options.output ?? join('runs', basename(configFile, extname(configFile)));
@@ -29,8 +31,7 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     throw new InputError('file-not-found', `${options.init}: no such file: check the path`);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.once(signal, onSignal);
   const log = new RunLog(save ? output : undefined);
   try {
     const result = await train({
@@ -58,7 +59,6 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     log.close();
     throw error;
   } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }

@@ -33,6 +33,13 @@ const reasons: Readonly<Record<string, string>> = {
   EFBIG: 'is larger than the system lets a file become: raise the limit (ulimit -f) or choose another place',
 };
 
+/** Whether there is no room for anything more, so that going on is of no use. */
+export function isDiskFull(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')) return true;
+  return false;
+}
+
 /** The system's error about writing a file, or a checkpoint's, as an InputError; others stay as they are. */
 export function describeWriteError(file: string, error: unknown): unknown {
   const first = error instanceof CheckpointError ? error.cause : error;

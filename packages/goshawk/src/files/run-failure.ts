@@ -8,10 +8,10 @@ export class RunFailure extends Error {
   override readonly name = 'RunFailure';
 }
 
-/** What a person's input did to work that had begun; other errors stay as they are. */
-export function asRunFailure(error: unknown): unknown {
+/** What a person's input or disk did to work that had begun; other errors stay as they are. @param kept what there is nevertheless */
+export function asRunFailure(error: unknown, kept?: string): unknown {
   if (!(error instanceof Error) || !INPUT_ERRORS.has(error.name)) return error;
-  return new RunFailure(error.message, { cause: error });
+  return new RunFailure(kept === undefined ? error.message : `${error.message}; ${kept}`, { cause: error });
 }
 
 const INPUT_ERRORS: ReadonlySet<string> = new Set(['InputError', 'CheckpointError']);

@@ -159,7 +159,8 @@ export class TrainingRun {
     try {
       if (this.#standing !== undefined) goBack(this.#parts.model, this.#standing);
       this.#writeCheckpoint();
-      kept = this.#saved > 0 ? `iteration ${this.#saved} is saved: continue with --resume` : 'nothing was done before';
+      kept =
+        this.#saved > 0 ? `iteration ${this.#saved} is saved: continue with --resume` : 'no step was done before it';
     } catch {
       kept =
         this.#saved > 0
