@@ -4,6 +4,8 @@ import path from 'node:path';
 import { type Curve, drawCurves, InputError, type RgbImage } from '@goshawk/core';
 import sharp from 'sharp';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { requireWritableFile } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type MetricsRecord, readMetrics } from '../train/metrics-log.js';
 
 export interface CurvesCommandOptions {
@@ -27,6 +29,7 @@ interface Panel {
 
 export async function runCurves(names: readonly string[], options: CurvesCommandOptions): Promise<void> {
   const smoothing = parseSmoothing(options.smoothing);
+  requireWritableFile(options.output);
   const runs = names.map(readRun);
   const panels = choosePanels(runs, options.keys);
   const charts = panels.map(({ title, keys }) => {
@@ -37,6 +40,7 @@ export async function runCurves(names: readonly string[], options: CurvesCommand
     return drawCurves(curves, { ...common, smoothing, logarithmic: options.log === true });
   });
   const { data, width, height } = stacked(charts);
+  endTidilyOnSignals();
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   writeFileAtomic(options.output, await image.png().toBuffer());
   const counts = runs.map(({ name, records }) => `${name} ${records.length} lines`).join(', ');

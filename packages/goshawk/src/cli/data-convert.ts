@@ -3,6 +3,8 @@ import { basename, join } from 'node:path';
 import { type Annotation, type Dataset, formatCoco, formatVocAnnotation, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { requireWritableFile } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 
 export interface DataConvertCommandOptions extends AnnotationCommandOptions {
@@ -12,11 +14,14 @@ export interface DataConvertCommandOptions extends AnnotationCommandOptions {
 /** Boxes go over as they are: what is wrong with them is for the reader of the new file to judge. */
 export function runDataConvert(source: string, options: DataConvertCommandOptions): void {
   const { output } = options;
+  const isFile = /\.json$/i.test(output);
+  requireWritableFile(isFile ? output : join(output, VOC_TRIAL));
   const read = readAnnotations(annotationSource(source, options), { purpose: 'evaluation', requireFiles: true });
   for (const { message } of read.warnings) console.error(`warning: ${message}`);
   const { dataset } = read;
   const what = `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`;
-  if (/\.json$/i.test(output)) {
+  endTidilyOnSignals();
+  if (isFile) {
     writeFileAtomic(output, formatCoco(dataset));
     const images = read.images === undefined ? '' : `; its file names start from ${read.images}`;
     const ignored = (dataset.ignoredRegions?.size ?? 0) > 0 ? '; the void regions have no place in it' : '';
@@ -26,6 +31,9 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
   const files = writeVoc(dataset, output, options.imageSet ?? 'all');
   console.log(`${output}: ${files} files in Annotations (${what}); copy the pictures to ${join(output, 'JPEGImages')}`);
 }
+
+/** Any file of a VOC folder. */
+const VOC_TRIAL = join('Annotations', 'any.xml');
 
 /** Annotations/ID.xml and ImageSets/Main/SET.txt. */
 function writeVoc(dataset: Dataset, folder: string, set: string): number {

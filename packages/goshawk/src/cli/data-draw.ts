@@ -5,10 +5,13 @@ import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { claimOutput } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { ContactSheet } from './contact-sheet.js';
 import { wholeNumber } from './parse-option.js';
+import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 export interface DataDrawCommandOptions extends AnnotationCommandOptions {
   readonly output: string;
@@ -19,6 +22,16 @@ const sheetLimit = 36;
 
 export async function runDataDraw(file: string, options: DataDrawCommandOptions): Promise<void> {
   const limit = wholeNumber('--limit', options.limit, 0, Number.MAX_SAFE_INTEGER);
+  endTidilyOnSignals();
+  const claim = claimOutput(options.output, { work: 'goshawk data draw', files: ['contact-sheet.png'] });
+  try {
+    await drawAll(file, options, limit);
+  } finally {
+    claim.release();
+  }
+}
+
+async function drawAll(file: string, options: DataDrawCommandOptions, limit: number): Promise<void> {
   const { dataset, images: folder } = readAnnotations(annotationSource(file, options));
   if (folder === undefined)
     throw new InputError('usage', `${file}: --images is missing: name the folder that its file names start from`);
@@ -29,10 +42,15 @@ export async function runDataDraw(file: string, options: DataDrawCommandOptions)
   const line = createProgressLine();
   const started = performance.now();
   const sheet = new ContactSheet({ limit: sheetLimit });
+  const unusable: InputError[] = [];
   for (const [index, record] of images.entries()) {
     const problem = imagePathProblem(record.fileName);
     if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: ${record.fileName} ${problem}`);
-    const picture = await decodeImageFile(path.join(folder, record.fileName));
+    const picture = await decodeImageFile(path.join(folder, record.fileName)).catch(inputErrorOf);
+    if (picture instanceof InputError) {
+      unusable.push(picture);
+      continue;
+    }
     const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
@@ -43,11 +61,19 @@ export async function runDataDraw(file: string, options: DataDrawCommandOptions)
     line.update(`${index + 1}/${images.length} drawn  ${rate.toFixed(1)} a second  ${left} left`);
   }
   line.done();
+  if (unusable.length > 0 && unusable.length === images.length) throw noneUsable(unusable);
   const sheetFile = path.join(options.output, 'contact-sheet.png');
   writeFileAtomic(sheetFile, await sheet.encode());
   console.log(
-    `${options.output}: ${images.length} of ${dataset.images.length} pictures drawn; ${sheetFile} shows ${sheet.count}`,
+    `${options.output}: ${images.length - unusable.length} of ${dataset.images.length} pictures drawn; ${sheetFile} shows ${sheet.count}`,
   );
+  if (unusable.length > 0) throw someUnusable(unusable, `the others are in ${options.output}`);
+}
+
+/** A picture's fault as a value; others are thrown. */
+function inputErrorOf(error: unknown): InputError {
+  if (error instanceof InputError) return error;
+  throw error;
 }
 
 /** `count` of the list, evenly from all of it. */

@@ -1,5 +1,6 @@
 // goshawk data synth: makes a data set of annotated scenes.
 import { InputError, type ShapeName, shapeNames } from '@goshawk/core';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { wholeNumber } from './parse-option.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
@@ -21,10 +22,12 @@ export async function runDataSynth(options: DataSynthCommandOptions): Promise<vo
   if (size === null)
     throw new InputError('usage', `--size ${options.size}: expected WIDTHxHEIGHT in pixels: write for example 320x240`);
   const splits = parseSplits(options.split, images);
+  endTidilyOnSignals();
   const line = createProgressLine();
   const started = performance.now();
   await writeSyntheticDataset({
     output: options.output,
+    work: 'goshawk data synth',
     splits,
     seed,
     width: Number(size[1]),

@@ -1,13 +1,15 @@
 // goshawk demo: makes scenes, trains a small Mask R-CNN on them from nothing, measures it on others, draws what it found.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { type DetectorEvaluation, evaluateDetector, formatEvaluations, openDetector } from '../infer/index.js';
-import { detectorKind } from '../models/index.js';
+import { claimOutput } from '../files/output-folder.js';
+import { LOCK_NAME } from '../files/run-lock.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
+import { type DetectorEvaluation, evaluateDetector, openDetector } from '../infer/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { RunLog, train } from '../train/index.js';
 import { openSplit } from '../train/training-data.js';
@@ -32,12 +34,23 @@ scenes/    annotated pictures (COCO format); train.json for the training, val.js
 training/  metrics.jsonl, tensorboard/, final.safetensors
 pictures/  scenes of val.json: annotated at the left, found at the right
 `;
-const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json'];
+const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json', 'scenes.partial'];
 
 export async function runDemo(options: DemoCommandOptions): Promise<void> {
   const started = performance.now();
   const output = options.output ?? 'demo-output';
-  clearOutput(output);
+  requireOwnFolder(output);
+  endTidilyOnSignals();
+  const claim = claimOutput(output, { work: 'goshawk demo' });
+  try {
+    for (const part of parts) rmSync(join(output, part), { recursive: true, force: true });
+    await makeDemo(output, started);
+  } finally {
+    claim.release();
+  }
+}
+
+async function makeDemo(output: string, started: number): Promise<void> {
   const config = demoConfig(join(output, 'scenes'));
   writeFileAtomic(join(output, noteFile), note);
   writeFileAtomic(join(output, 'config.yaml'), configToYaml(config));
@@ -50,10 +63,9 @@ export async function runDemo(options: DemoCommandOptions): Promise<void> {
 
   console.log(`3/4 measuring on ${valScenes} scenes that were not trained on`);
   const dataset = openSplit(config, 'val', { purpose: 'evaluation' });
-  const { detections, evaluations } = await measure(config, weights, dataset);
-  const metrics = Object.fromEntries([...evaluations].map(([type, { stats }]) => [type, stats]));
-  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
-  console.log(formatEvaluations(evaluations));
+  const { detections, evaluations, figures, table } = await measure(config, weights, dataset);
+  console.log(table);
+  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
 
   console.log('4/4 drawing');
   const pictures = join(output, 'pictures');
@@ -72,13 +84,11 @@ export async function runDemo(options: DemoCommandOptions): Promise<void> {
   console.log(`weights: ${weights}; try goshawk predict ${join(output, 'config.yaml')} --weights ${weights} PICTURE`);
 }
 
-/** Makes room for a new demo. @throws InputError where the folder holds anything but an earlier one */
-function clearOutput(output: string): void {
-  if (!existsSync(output)) return;
-  if (!existsSync(join(output, noteFile)) && readdirSync(output).length > 0) {
+/** What an earlier demo left is replaced. @throws InputError where the folder holds anything else */
+function requireOwnFolder(output: string): void {
+  if (!existsSync(output) || !statSync(output).isDirectory() || existsSync(join(output, noteFile))) return;
+  if (readdirSync(output).some((name) => name !== LOCK_NAME))
     throw new InputError('usage', `${output}: holds other files: choose another folder with --output`);
-  }
-  for (const part of parts) rmSync(join(output, part), { recursive: true, force: true });
 }
 
 function demoConfig(scenes: string): RunConfig {
@@ -100,6 +110,7 @@ async function makeScenes(output: string): Promise<void> {
     ...sceneOptions,
     output,
     splits,
+    work: 'goshawk demo',
     onProgress: (done, total) => {
       const rate = done / ((performance.now() - started) / 1000);
       line.update(`${done}/${total}  ${rate.toFixed(0)} a second  ${formatDuration((total - done) / rate)} left`);
@@ -129,7 +140,7 @@ async function measure(config: RunConfig, weights: string, dataset: DetectionDat
     preprocess,
     batchSize: 4,
     workers: config.data.workers,
-    types: detectorKind(config.model).measuredBy,
+    model: config.model,
     onProgress: (done, total) => line.update(`measured ${done}/${total}`),
   });
   line.done();

@@ -1,5 +1,5 @@
 // What one evaluation works on: the pictures and the detector, opened the same way in the command and in its processes.
-import { type Category, InputError, matchCategories } from '@goshawk/core';
+import { type Category, type Detection, InputError, matchCategories } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { type OpenDetector, openDetector } from '../infer/index.js';
@@ -11,6 +11,14 @@ export interface EvalJob {
   readonly split: 'train' | 'val' | 'test';
   /** The first picture and the one behind the last, counted from 0. Absent: all. */
   readonly range?: readonly [number, number];
+}
+
+/** Takes what is found, in whatever order it comes. Places count the pictures of the job, from 0. */
+export interface DetectionReceiver {
+  /** The detector is open, and pictures will come. */
+  onReady(): void;
+  onFound(place: number, detections: readonly Detection[]): void;
+  onUnusable(place: number, error: InputError): void;
 }
 
 /** @throws InputError where the split is not there, or has no picture in the range */

@@ -9,26 +9,32 @@ export interface ProcessJob extends EvalJob {
   readonly share: { readonly index: number; readonly count: number };
 }
 
+/** An error's parts, which is what crosses between processes. */
+export interface SentError {
+  readonly name: string;
+  readonly code?: string;
+  readonly message: string;
+  readonly stack?: string;
+}
+
 /** What a process sends back. */
 export type ProcessReport =
+  | { readonly kind: 'ready' }
   | { readonly kind: 'found'; readonly picture: number; readonly detections: readonly unknown[] }
-  | {
-      readonly kind: 'failed';
-      readonly name: string;
-      readonly code?: string;
-      readonly message: string;
-      readonly stack?: string;
-    }
+  | { readonly kind: 'unusable'; readonly picture: number; readonly error: SentError }
+  | { readonly kind: 'failed'; readonly error: SentError }
   | { readonly kind: 'done' };
 
 process.once('message', async (job: ProcessJob) => {
   try {
     await run(job);
   } catch (error) {
-    await report(failureOf(error));
+    await report({ kind: 'failed', error: partsOf(error) });
   }
   process.disconnect?.();
 });
+// Ctrl+C reaches every process of the terminal; the command hears it, and this one ends with it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 // Without the command nobody waits for the result.
 process.on('disconnect', () => process.exit());
 
@@ -41,27 +47,35 @@ async function run(job: ProcessJob): Promise<void> {
     index === 0 ? (warning) => console.error(`warning: ${warning}`) : undefined,
   );
   const dataset = { ...whole, samples: whole.samples.filter((_, picture) => picture % count === index) };
+  await report({ kind: 'ready' });
+  const unusable: { readonly picture: number; readonly error: SentError }[] = [];
   let picture = index;
   for await (const detections of detectEach(predictor, {
     dataset,
     preprocess,
     batchSize: 1,
     workers: Math.min(1, job.config.data.workers),
+    onUnusable: (place, error) => unusable.push({ picture: index + place * count, error: partsOf(error) }),
   })) {
-    await report({ kind: 'found', picture, detections });
+    const problem = unusable.pop();
+    await report(problem ? { kind: 'unusable', ...problem } : { kind: 'found', picture, detections });
     picture += count;
   }
   await report({ kind: 'done' });
 }
 
 function report(message: ProcessReport): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve()));
+  return new Promise((resolve) => {
+    process.send!(message, undefined, undefined, (error) => {
+      if (error === null) resolve();
+      // The command has ended.
+      else process.exit();
+    });
   });
 }
 
-function failureOf(error: unknown): ProcessReport {
-  if (!(error instanceof Error)) return { kind: 'failed', name: 'Error', message: String(error) };
+function partsOf(error: unknown): SentError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
   const code = 'code' in error ? { code: String(error.code) } : {};
-  return { kind: 'failed', name: error.name, message: error.message, stack: error.stack, ...code };
+  return { name: error.name, message: error.message, stack: error.stack, ...code };
 }

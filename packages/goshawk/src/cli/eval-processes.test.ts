@@ -9,10 +9,13 @@ import { configToYaml, type RunConfig } from '../config/index.js';
 import { describeDetector } from '../infer/index.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { type EvalCommandOptions, runEval } from './eval.js';
+import type { DetectionReceiver } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
 
 const PICTURES = 5;
+
+const receiver: DetectionReceiver = { onReady() {}, onFound() {}, onUnusable() {} };
 
 /** Process ids of this process's children. */
 function children(): number[] {
@@ -80,27 +83,30 @@ describe('evaluation in several processes', () => {
   test('takes the pictures of a range alone', async () => {
     type Rows = { readonly image_id: number }[];
     const all = JSON.parse((await evaluate('all', {})).toString()) as Rows;
-    const rows = JSON.parse((await evaluate('range', { range: ['1', '3'], processes: '2' })).toString()) as Rows;
+    const rows = JSON.parse((await evaluate('range', { range: '1:3', processes: '2' })).toString()) as Rows;
     const wanted = [...new Set(all.map((row) => row.image_id))].slice(1, 3);
     assert.deepEqual(
       rows,
       all.filter((row) => wanted.includes(row.image_id)),
     );
-    const refused = (range: readonly string[], message: RegExp) =>
+    const refused = (range: string, message: RegExp) =>
       assert.rejects(
         evaluate('none', { range }),
         (error) => error instanceof InputError && message.test(error.message),
       );
-    await refused(['5', '9'], /--range 5 9: has none of the 5 pictures/);
-    for (const range of [['3', '1'], ['3'], ['0', '2', 'config.yaml'], ['-1', '2']])
+    await refused('5:9', /--range 5 9: has none of the 5 pictures/);
+    for (const range of ['3:1', '3', '0:2:4', '-1:2'])
       await refused(range, /expected the first picture and the one behind the last/);
   });
   test('passes on what is wrong with the input', async () => {
     const job = { config, weights: join(folder, 'missing.safetensors'), split: 'val' as const };
-    await assert.rejects(detectInProcesses(job, { processes: 2, pictures: PICTURES }), /missing\.safetensors/);
+    await assert.rejects(
+      detectInProcesses(job, { processes: 2, pictures: PICTURES, receiver }),
+      /missing\.safetensors/,
+    );
     const wrong = { ...job, weights, range: [9, 10] as const };
     await assert.rejects(
-      detectInProcesses(wrong, { processes: 2, pictures: PICTURES }),
+      detectInProcesses(wrong, { processes: 2, pictures: PICTURES, receiver }),
       (error) => error instanceof InputError && error.code === 'usage',
     );
   });
@@ -111,10 +117,13 @@ describe('evaluation in several processes', () => {
       {
         processes: 2,
         pictures: PICTURES,
-        onProgress: () => {
-          if (killed !== undefined) return;
-          killed = children()[0]!;
-          process.kill(killed, 'SIGKILL');
+        receiver: {
+          ...receiver,
+          onFound: () => {
+            if (killed !== undefined) return;
+            killed = children()[0]!;
+            process.kill(killed, 'SIGKILL');
+          },
         },
       },
     );

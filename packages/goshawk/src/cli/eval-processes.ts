@@ -3,29 +3,33 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Detection, InputError, type InputErrorCode } from '@goshawk/core';
-import type { EvalJob } from './eval-job.js';
-import type { ProcessJob, ProcessReport } from './eval-process.js';
+import type { DetectionReceiver, EvalJob } from './eval-job.js';
+import type { ProcessJob, ProcessReport, SentError } from './eval-process.js';
 
 // The engine sums in another order with another number of threads: the last digits would depend on it.
 const THREADS = 1;
 
 /**
- * Detections of each of `pictures` pictures, in their order. With the device `cuda` process i takes `cuda:i`.
+ * Detects in the pictures of a job; the receiver gets each as it is done. With the device `cuda` process i takes `cuda:i`.
  * @throws what a process failed with; all others have ended then
  */
 export async function detectInProcesses(
   job: EvalJob,
   options: {
     readonly processes: number;
+    /** Pictures of the job. */
     readonly pictures: number;
-    readonly onProgress?: (done: number, total: number) => void;
+    readonly receiver: DetectionReceiver;
   },
-): Promise<(readonly Detection[])[]> {
-  const { pictures, onProgress } = options;
+): Promise<void> {
+  const { pictures, receiver } = options;
   const count = Math.min(options.processes, pictures);
-  const found: (readonly Detection[])[] = [];
   const children: ChildProcess[] = [];
-  let done = 0;
+  let isReady = false;
+  const onReady = (): void => {
+    if (!isReady) receiver.onReady();
+    isReady = true;
+  };
   const work = Array.from({ length: count }, async (_, index) => {
     const child = fork(fileURLToPath(new URL('./eval-process.js', import.meta.url)), {
       // A debugger's port and a profile's file can be one process's only.
@@ -33,13 +37,8 @@ export async function detectInProcesses(
       serialization: 'advanced',
     });
     children.push(child);
-    await ended(child, jobOf(job, index, count), {
-      name: `process ${index + 1} of ${count}`,
-      onFound: (picture, detections) => {
-        found[picture] = detections;
-        onProgress?.(++done, pictures);
-      },
-    });
+    const name = `process ${index + 1} of ${count}`;
+    await ended(child, jobOf(job, index, count), { name, receiver: { ...receiver, onReady } });
   });
   try {
     await Promise.all(work);
@@ -47,7 +46,6 @@ export async function detectInProcesses(
     for (const child of children) child.kill('SIGKILL');
     await Promise.allSettled(work);
   }
-  return found;
 }
 
 function jobOf(job: EvalJob, index: number, count: number): ProcessJob {
@@ -59,27 +57,42 @@ function jobOf(job: EvalJob, index: number, count: number): ProcessJob {
 
 interface Watcher {
   readonly name: string;
-  readonly onFound: (picture: number, detections: readonly Detection[]) => void;
+  readonly receiver: DetectionReceiver;
 }
 
 /** Resolves when the process has done its job; rejects when it fails, or ends before. */
-function ended(child: ChildProcess, job: ProcessJob, { name, onFound }: Watcher): Promise<void> {
+function ended(child: ChildProcess, job: ProcessJob, { name, receiver }: Watcher): Promise<void> {
   return new Promise((resolve, reject) => {
     let pictures = 0;
     let isDone = false;
-    child.on('message', (report: ProcessReport) => {
+    const take = (report: ProcessReport): void => {
       switch (report.kind) {
+        case 'ready':
+          receiver.onReady();
+          break;
         case 'found':
           pictures += 1;
-          onFound(report.picture, report.detections as readonly Detection[]);
+          receiver.onFound(report.picture, report.detections as readonly Detection[]);
+          break;
+        case 'unusable':
+          pictures += 1;
+          receiver.onUnusable(report.picture, inputErrorOf(report.error));
           break;
         case 'failed':
-          reject(errorOf(report));
+          reject(errorOf(report.error));
           break;
         case 'done':
           isDone = true;
           resolve();
           break;
+      }
+    };
+    child.on('message', (report: ProcessReport) => {
+      try {
+        take(report);
+      } catch (error) {
+        // What the receiver cannot take ends the work.
+        reject(error);
       }
     });
     child.on('error', reject);
@@ -96,10 +109,14 @@ function ended(child: ChildProcess, job: ProcessJob, { name, onFound }: Watcher)
   });
 }
 
-function errorOf({ name, code, message, stack }: Extract<ProcessReport, { kind: 'failed' }>): Error {
-  if (name === 'InputError') return new InputError((code ?? 'usage') as InputErrorCode, message);
-  const error = new Error(message);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
+function errorOf(sent: SentError): Error {
+  if (sent.name === 'InputError') return inputErrorOf(sent);
+  const error = new Error(sent.message);
+  error.name = sent.name;
+  if (sent.stack !== undefined) error.stack = sent.stack;
   return error;
+}
+
+function inputErrorOf({ code, message }: SentError): InputError {
+  return new InputError((code ?? 'usage') as InputErrorCode, message);
 }

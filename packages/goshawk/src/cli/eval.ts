@@ -1,24 +1,22 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Detection, formatCocoResults, formatProposalTable, InputError, proposalRecallStats } from '@goshawk/core';
+import { type Detection, InputError } from '@goshawk/core';
 import type { ModelConfig } from '../config/index.js';
-import { type DetectionDataset, writeProposals } from '../data/index.js';
+import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import {
-  detectEach,
-  evaluateAsChallenge,
-  formatEvaluations,
-  measureDetections,
-  measureProposals,
-  proposalsOf,
-} from '../infer/index.js';
+import { claimOutput, requireWritableFile } from '../files/output-folder.js';
+import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
+import { asRunFailure } from '../files/run-failure.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
+import { detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
+import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
+import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 const MOST_PROCESSES = 256;
 
@@ -30,8 +28,8 @@ export interface EvalCommandOptions {
   readonly json?: boolean;
   /** Processes that share the pictures; absent: this one. */
   readonly processes?: string;
-  /** First picture and the one behind the last. */
-  readonly range?: readonly string[];
+  /** First picture and the one behind the last, as `0:100`. */
+  readonly range?: string;
   /** File for the proposals of a model of type rpn. */
   readonly saveProposals?: string;
 }
@@ -45,93 +43,158 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     split: splitName(options.split ?? 'val'),
     ...(range && { range }),
   };
-  if (options.saveProposals !== undefined) requireProposals(config.model, options.saveProposals);
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
+  if (!existsSync(options.weights))
+    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
+  if (options.saveProposals !== undefined) {
+    requireProposals(config.model, options.saveProposals);
+    requireWritableFile(options.saveProposals);
+  }
+  endTidilyOnSignals();
+  const { output } = options;
+  const claim =
+    output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
+  try {
+    await evaluateJob(job, { ...options, ...(processes && { count: processes }) });
+  } finally {
+    claim?.release();
+  }
+}
+
+const METRICS = 'metrics.json';
+const RESULTS = 'detections.json';
+
+async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonly count?: number }): Promise<void> {
+  const { output, count, json, saveProposals } = options;
+  const { model } = job.config;
   const dataset = openEvalDataset(job);
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
+  // What the figures need is known now; a damaged picture is named at the end.
+  await requireEvaluable(dataset, { measuredBy: detectorKind(model).measuredBy }, { damaged: 'return' });
+  const detection = await detectAll(job, dataset, {
+    count,
+    file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
+  });
+  const { found, unusable, results } = detection;
+  try {
+    if (unusable.length === dataset.samples.length) throw noneUsable(unusable);
+    const measures = measureDetector(model, dataset, found);
+    const challenge = evaluateAsChallenge(dataset, found.flat());
+    const figures = { ...measures.figures, ...challenge?.metrics };
+    console.log(
+      json ? JSON.stringify(figures) : [measures.table, ...(challenge ? [challenge.table] : [])].join('\n\n'),
+    );
+    // What is to be read is out; what is written comes after it.
+    if (detection.failure !== undefined) throw detection.failure;
+    if (output) writeFileAtomic(join(output, METRICS), `${JSON.stringify(figures, undefined, 2)}\n`);
+    if (saveProposals) {
+      mkdirSync(dirname(saveProposals), { recursive: true });
+      writeProposals(saveProposals, proposalsOf(dataset.samples, found));
+    }
+  } catch (error) {
+    throw asRunFailure(error, results && keptIn(results));
+  } finally {
+    results?.finish();
+  }
+  if (unusable.length > 0) {
+    const whose = unusable.length === 1 ? 'its' : 'their';
+    throw someUnusable(unusable, `the figures count ${whose} objects as not found`);
+  }
+}
+
+interface EvalDetection {
+  /** Of each picture. */
+  readonly found: readonly (readonly Detection[])[];
+  readonly unusable: readonly InputError[];
+  /** Has them all, not finished yet. */
+  readonly results?: ResultsFile;
+  /** What kept `results` from taking more. */
+  readonly failure?: unknown;
+}
+
+/** Detects in every picture and writes what is found as it comes. @param options.file where; absent: nowhere */
+async function detectAll(
+  job: EvalJob,
+  dataset: DetectionDataset,
+  { count, file }: { readonly count: number | undefined; readonly file: string | undefined },
+): Promise<EvalDetection> {
+  const found: (readonly Detection[])[] = [];
+  const unusable: InputError[] = [];
+  let results: ResultsFile | undefined;
+  let failure: unknown;
+  let done = 0;
+  const total = dataset.samples.length;
   const line = createProgressLine();
   const started = performance.now();
-  const onProgress = (done: number, total: number): void => {
+  const progress = (): void => {
+    done += 1;
     const rate = done / ((performance.now() - started) / 1000);
     line.update(
       `evaluating ${done}/${total}  ${rate.toFixed(1)} images/s  ${formatDuration((total - done) / rate)} left`,
     );
   };
-  const pictures = dataset.samples.length;
-  const found = processes
-    ? await detectInProcesses(job, { processes, pictures, onProgress })
-    : await detectHere(job, dataset, onProgress);
+  const receiver: DetectionReceiver = {
+    onReady() {
+      if (file !== undefined) results = openResultsFile(file, { categories: dataset.annotations.categories });
+    },
+    onFound(place, detections) {
+      found[place] = detections;
+      try {
+        if (failure === undefined) results?.add(dataset.samples[place]!.image, detections, place);
+      } catch (error) {
+        // The figures need no disk.
+        failure = error;
+      }
+      progress();
+    },
+    onUnusable(place, error) {
+      found[place] = [];
+      unusable.push(error);
+      progress();
+    },
+  };
+  try {
+    if (count) await detectInProcesses(job, { processes: count, pictures: total, receiver });
+    else await detectHere(job, dataset, receiver);
+  } catch (error) {
+    if (results === undefined || results.pictures === 0) results?.abandon();
+    else results.finish();
+    throw done === 0 ? error : asRunFailure(error, results && keptIn(results));
+  }
   line.done();
-  const report =
-    detectorKind(config.model).gives === 'proposals'
-      ? reportProposals(dataset, found, options)
-      : reportDetections(config.model, dataset, found, options);
-  if (options.output)
-    writeFileAtomic(join(options.output, 'metrics.json'), `${JSON.stringify(report.metrics, undefined, 2)}\n`);
-  console.log(options.json ? JSON.stringify(report.metrics) : report.table);
+  return { found, unusable, ...(results && { results }), failure };
 }
 
-interface Report {
-  readonly metrics: object;
-  readonly table: string;
-}
-
-/** Measures, and writes detections.json where there is an output folder. */
-function reportDetections(
-  model: ModelConfig,
-  dataset: DetectionDataset,
-  found: readonly (readonly Detection[])[],
-  { output }: EvalCommandOptions,
-): Report {
-  const detections = found.flat();
-  if (output) writeFileAtomic(join(output, 'detections.json'), formatCocoResults(detections, dataset.annotations));
-  const evaluations = measureDetections(dataset, detections, { types: detectorKind(model).measuredBy });
-  const challenge = evaluateAsChallenge(dataset, detections);
-  const byType = Object.fromEntries([...evaluations].map(([type, evaluation]) => [type, evaluation.stats]));
-  const tables = [formatEvaluations(evaluations), ...(challenge === undefined ? [] : [challenge.table])];
-  return { metrics: { ...byType, ...challenge?.metrics }, table: tables.join('\n\n') };
-}
-
-/** Measures, and writes the proposals where they are to be kept. */
-function reportProposals(
-  dataset: DetectionDataset,
-  found: readonly (readonly Detection[])[],
-  { saveProposals }: EvalCommandOptions,
-): Report {
-  const proposals = proposalsOf(dataset.samples, found);
-  if (saveProposals) {
-    mkdirSync(dirname(saveProposals), { recursive: true });
-    writeProposals(saveProposals, proposals);
-  }
-  const recall = measureProposals(dataset, proposals);
-  return { metrics: { proposals: proposalRecallStats(recall) }, table: formatProposalTable(recall) };
-}
-
-async function detectHere(
-  job: EvalJob,
-  dataset: DetectionDataset,
-  onProgress: (done: number, total: number) => void,
-): Promise<(readonly Detection[])[]> {
+async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: DetectionReceiver): Promise<void> {
   const { predictor, preprocess } = openEvalDetector(job, dataset, (warning) => console.error(`warning: ${warning}`));
-  const found: (readonly Detection[])[] = [];
+  receiver.onReady();
   const { workers } = job.config.data;
-  for await (const detections of detectEach(predictor, { dataset, preprocess, batchSize: 1, workers })) {
-    found.push(detections);
-    onProgress(found.length, dataset.samples.length);
+  const damaged = new Set<number>();
+  let place = 0;
+  for await (const detections of detectEach(predictor, {
+    dataset,
+    preprocess,
+    batchSize: 1,
+    workers,
+    onUnusable(at, error) {
+      damaged.add(at);
+      receiver.onUnusable(at, error);
+    },
+  })) {
+    if (!damaged.has(place)) receiver.onFound(place, detections);
+    place += 1;
   }
-  return found;
 }
 
-function pictureRange(words: readonly string[] | undefined): readonly [number, number] | undefined {
-  if (words === undefined) return undefined;
-  const [from, to] = words.map((word) => (/^\d+$/.test(word) ? Number(word) : Number.NaN));
-  if (words.length !== 2 || !(from! < to!))
-    throw new InputError(
-      'usage',
-      `--range ${words.join(' ')}: expected the first picture and the one behind the last, such as --range 0 100: correct it, and name the config first`,
-    );
-  return [from!, to!];
+function pictureRange(text: string | undefined): readonly [number, number] | undefined {
+  if (text === undefined) return undefined;
+  const [, from, to] = /^(\d+):(\d+)$/.exec(text)?.map(Number) ?? [];
+  if (from !== undefined && to !== undefined && from < to) return [from, to];
+  throw new InputError(
+    'usage',
+    `--range ${text.replace(':', ' ')}: expected the first picture and the one behind the last, such as --range 0 100: correct it`,
+  );
 }
 
 function requireProposals(model: ModelConfig, file: string): void {

@@ -1,9 +1,9 @@
 // The goshawk command: runs what is asked for and turns what goes wrong into one line and an exit code.
 import { CommanderError } from 'commander';
+import { joinNumberPairs } from './number-pair-words.js';
 import { buildProgram } from './program.js';
 import { reportFailure } from './report-failure.js';
 import { joinSetWords } from './set-words.js';
-import { joinShapeWords } from './shape-words.js';
 
 // `goshawk data stats FILE | head`: a reader that has seen enough is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -13,7 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.on('uncaughtException', end);
 
 try {
-  await buildProgram().parseAsync(joinShapeWords(joinSetWords(process.argv)));
+  await buildProgram().parseAsync(joinNumberPairs(joinSetWords(process.argv)));
 } catch (error) {
   // Help ends this way too: asked for with 0, and shown for a command that lacks its second word with another code.
   if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = 2;

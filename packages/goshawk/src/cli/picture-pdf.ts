@@ -1,11 +1,13 @@
 // Pictures as the pages of one PDF, written as they come: only one is in memory.
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { InputError, type RgbImage } from '@goshawk/core';
+import type { RgbImage } from '@goshawk/core';
 import PDFDocument from 'pdfkit';
 import sharp from 'sharp';
+import { describeWriteError } from '../files/atomic-file.js';
+import { removeAtExit } from '../files/tidy-end.js';
 
 // PDF readers refuse pages above 200 inches of 72 points.
 const LARGEST_PAGE_POINTS = 14400;
@@ -16,12 +18,15 @@ export class PicturePdf {
   readonly #partial: string;
   readonly #document: InstanceType<typeof PDFDocument>;
   readonly #stream: ReturnType<typeof createWriteStream>;
+  readonly #keep: () => void;
   #failure: unknown;
 
   /** The file appears under its name at {@link finish}; what lies there until then stays. */
   constructor(file: string, title: string) {
     this.#file = file;
-    this.#partial = `${file}.partial-${process.pid}`;
+    const { dir, name, ext } = parse(file);
+    this.#partial = join(dir, `${name}.partial${ext}`);
+    this.#keep = removeAtExit(this.#partial);
     mkdirSync(dirname(file), { recursive: true });
     this.#document = new PDFDocument({ autoFirstPage: false, margin: 0, info: { Title: title, Creator: 'goshawk' } });
     this.#stream = createWriteStream(this.#partial);
@@ -43,25 +48,29 @@ export class PicturePdf {
     this.#document.addPage({ size, margin: 0 });
     this.#document.image(jpeg, 0, 0, { width: size[0], height: size[1] });
     this.#document.outline.addItem(name);
-    if (this.#stream.writableNeedDrain) await once(this.#stream, 'drain');
+    if (this.#stream.writableNeedDrain) await once(this.#stream, 'drain').catch((error) => this.#fail(error));
   }
 
   async finish(): Promise<void> {
     this.#check();
     this.#document.end();
-    await finished(this.#stream);
+    await finished(this.#stream).catch((error) => this.#fail(error));
     renameSync(this.#partial, this.#file);
+    this.#keep();
   }
 
   /** Leaves nothing behind, for when the work has failed. */
   abandon(): void {
     this.#stream.destroy();
     rmSync(this.#partial, { force: true });
+    this.#keep();
+  }
+
+  #fail(error: unknown): never {
+    throw describeWriteError(this.#file, error);
   }
 
   #check(): void {
-    if (this.#failure === undefined) return;
-    const reason = this.#failure instanceof Error ? this.#failure.message : String(this.#failure);
-    throw new InputError('file-unreadable', `${this.#file}: cannot be written (${reason}): choose another place`);
+    if (this.#failure !== undefined) this.#fail(this.#failure);
   }
 }

@@ -1,15 +1,23 @@
 // goshawk predict: detections in pictures, written down and drawn.
-import { existsSync, mkdirSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
-import { type Detection, drawDetections, formatCocoResults, type ImageRecord, InputError } from '@goshawk/core';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Category, type Detection, drawDetections, InputError, type RgbImage } from '@goshawk/core';
+import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
 import { decodeImageFile } from '../data/index.js';
-import { writeFileAtomic } from '../files/atomic-file.js';
+import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
+import { claimOutput } from '../files/output-folder.js';
+import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
+import { asRunFailure } from '../files/run-failure.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
-import { createProgressLine } from '../terminal/progress-line.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
+import { DrawnNames } from './drawn-names.js';
 import { openCommandConfig } from './open-command-config.js';
+import type { PicturePdf } from './picture-pdf.js';
+import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 export interface PredictCommandOptions {
   readonly weights: string;
@@ -41,64 +49,149 @@ export async function runPredict(
     );
   if (!existsSync(options.weights))
     throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
-  const images = findImages(paths);
-  const { predictor, categories } = openDetector({
-    config,
-    weights: options.weights,
-    categories: readDescription(options.weights)?.categories,
-  });
-  const line = createProgressLine();
-  const records: ImageRecord[] = [];
-  const taken = new Set<string>();
-  const all: Detection[] = [];
-  const started = performance.now();
-  const pdfFile = join(output, 'pictures.pdf');
-  const pdf = options.pdf
-    ? new (await import('./picture-pdf.js')).PicturePdf(pdfFile, `${images.length} pictures`)
-    : undefined;
-  const sheet = options.contactSheet ? new ContactSheet() : undefined;
+  const unusable: InputError[] = [];
+  const images = findImages(paths, { onUnusable: (error) => unusable.push(error) });
+  endTidilyOnSignals();
+  const claim = claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] });
   try {
-    for (const [index, { path, fileName }] of images.entries()) {
-      const image = await decodeImageFile(path, { exifOrientation: config.data.exifOrientation });
-      const [found = []] = predictor.predict([image]);
-      const kept = found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
-      records.push({ id: index + 1, fileName, width: image.width, height: image.height });
-      for (const detection of kept) all.push({ ...detection, imageId: index + 1 });
-      const drawn = drawDetections(
-        image,
-        kept.map((detection) => withSureKeypoints(detection, keypointThreshold)),
-        { categories },
+    const { predictor, categories } = openDetector({
+      config,
+      weights: options.weights,
+      categories: readDescription(options.weights)?.categories,
+    });
+    const drawing = { keypointThreshold, categories, ...(await openCollections(output, images.length, options)) };
+    const results = openResultsFile(join(output, 'detections.json'), { categories });
+    try {
+      await detectAndDraw(images, {
+        exifOrientation: config.data.exifOrientation,
+        detect: (image) => {
+          const [found = []] = predictor.predict([image]);
+          return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+        },
+        output,
+        results,
+        drawing,
+        onUnusable: (error) => unusable.push(error),
+      });
+      if (results.pictures === 0) throw noneUsable(unusable);
+      const extra = await writeCollections(output, drawing);
+      results.finish();
+      console.log(
+        `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
       );
-      const target = join(output, drawnName({ path, fileName }, taken));
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileAtomic(
-        target,
-        await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } })
-          .png()
-          .toBuffer(),
-      );
+    } catch (error) {
+      drawing.pdf?.abandon();
+      if (results.pictures === 0) {
+        results.abandon();
+        throw error;
+      }
+      results.finish();
+      throw asRunFailure(error, keptIn(results));
+    }
+    if (unusable.length > 0) throw someUnusable(unusable, `the others are in ${results.file}`);
+  } finally {
+    claim.release();
+  }
+}
+
+const PDF = 'pictures.pdf';
+const SHEET = 'contact-sheet.png';
+
+/** All drawn pictures together, where they are asked for. */
+interface Collections {
+  readonly pdf?: PicturePdf;
+  readonly sheet?: ContactSheet;
+}
+
+async function openCollections(
+  output: string,
+  pictures: number,
+  { pdf, contactSheet }: PredictCommandOptions,
+): Promise<Collections> {
+  const file = join(output, PDF);
+  return {
+    ...(pdf && { pdf: new (await import('./picture-pdf.js')).PicturePdf(file, `${pictures} pictures`) }),
+    ...(contactSheet && { sheet: new ContactSheet() }),
+  };
+}
+
+/** @returns what there is, in words */
+async function writeCollections(output: string, { pdf, sheet }: Collections): Promise<string[]> {
+  const words: string[] = [];
+  if (pdf) {
+    await pdf.finish();
+    words.push(`${join(output, PDF)} has them as pages`);
+  }
+  if (sheet) {
+    writeFileAtomic(join(output, SHEET), await sheet.encode());
+    words.push(`${join(output, SHEET)} shows ${sheet.count}`);
+  }
+  return words;
+}
+
+interface Way {
+  readonly exifOrientation: 'apply' | 'ignore';
+  detect(image: RgbImage): readonly Detection[];
+  readonly output: string;
+  readonly results: ResultsFile;
+  readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
+  onUnusable(error: InputError): void;
+}
+
+/** What is wrong with one picture, or with the place of its drawing, does not keep the others from being done. */
+async function detectAndDraw(
+  images: readonly NamedImage[],
+  { exifOrientation, detect, output, results, drawing, onUnusable }: Way,
+): Promise<void> {
+  const { pdf, sheet, categories, keypointThreshold } = drawing;
+  const line = createProgressLine();
+  const started = performance.now();
+  const names = new DrawnNames();
+  const prepared = new Set<string>();
+  for (const [index, named] of images.entries()) {
+    const { path, fileName } = named;
+    const image = await orProblem(decodeImageFile(path, { exifOrientation }));
+    let shown = '';
+    if (image instanceof InputError) onUnusable(image);
+    else {
+      const kept = detect(image);
+      results.add({ id: index + 1, fileName }, kept);
+      shown = `  ${fileName}: ${kept.length} objects`;
+      const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
+      const drawn = drawDetections(image, sure, { categories });
+      const target = join(output, names.of(named));
+      const problem = await orProblem(writeDrawn(target, drawn, prepared));
+      if (problem instanceof InputError && isDiskFull(problem)) throw problem;
+      if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);
       await sheet?.add(drawn, fileName);
-      const rate = (index + 1) / ((performance.now() - started) / 1000);
-      line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${fileName}: ${kept.length} objects`);
     }
-    await pdf?.finish();
-  } catch (error) {
-    pdf?.abandon();
-    throw error;
+    const rate = (index + 1) / ((performance.now() - started) / 1000);
+    const left = formatDuration((images.length - index - 1) / rate);
+    line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
   }
   line.done();
-  const extra = pdf ? [`${pdfFile} has them as pages`] : [];
-  if (sheet) {
-    const sheetFile = join(output, 'contact-sheet.png');
-    writeFileAtomic(sheetFile, await sheet.encode());
-    extra.push(`${sheetFile} shows ${sheet.count}`);
+}
+
+async function writeDrawn(target: string, { data, width, height }: RgbImage, prepared: Set<string>): Promise<void> {
+  const folder = dirname(target);
+  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+  writeFileAtomic(target, png);
+  // What a run that was killed left there.
+  if (!prepared.has(folder)) removeTemporaryFiles(folder);
+  prepared.add(folder);
+}
+
+/** A person's mistake as a value; other errors are thrown. */
+async function orProblem<T>(work: Promise<T>): Promise<T | InputError> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
   }
-  const file = join(output, 'detections.json');
-  writeFileAtomic(file, formatCocoResults(all, { images: records, annotations: [], categories }));
-  console.log(
-    `${all.length} objects in ${images.length} pictures: ${file}, ${['drawn beside it', ...extra].join('; ')}`,
-  );
 }
 
 /** Hides the keypoints that the model is less sure of, for drawing. */
@@ -107,16 +200,6 @@ function withSureKeypoints(detection: Detection, threshold: number): Detection {
   if (!keypoints || !keypointLogits) return detection;
   const isSure = (value: number) => keypointLogits[Math.floor(value / 3)]! >= threshold;
   return { ...detection, keypoints: keypoints.map((value, i) => (i % 3 === 2 && !isSure(i) ? 0 : value)) };
-}
-
-/** A folder's a/b.jpg -> a/b.png, a file named by itself -> its last part; a number behind what is taken already. */
-function drawnName({ path, fileName }: NamedImage, taken: Set<string>): string {
-  const name = path === fileName ? basename(fileName) : fileName;
-  const stem = name.slice(0, name.length - extname(name).length);
-  let drawn = `${stem}.png`;
-  for (let number = 2; taken.has(drawn); number++) drawn = `${stem}-${number}.png`;
-  taken.add(drawn);
-  return drawn;
 }
 
 function numberOption(name: string, text: string | undefined, otherwise: number, least: number, most: number): number {

@@ -62,7 +62,7 @@ export function buildProgram(): Command {
       '--processes <count>',
       'detect in so many processes at once, with runtime.threads threads each (default: 1)',
     )
-    .option('--range <pictures...>', 'first picture and the one behind the last: --range 0 100')
+    .option('--range <first end>', 'first picture and the one behind the last: --range 0 100')
     .action(async (config, options) => (await import('./eval.js')).runEval(config, options));
 
   command(

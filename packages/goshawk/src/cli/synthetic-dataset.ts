@@ -12,13 +12,16 @@ import {
   synthesizeScene,
 } from '@goshawk/core';
 import sharp from 'sharp';
-import { writeFileAtomic, writeFolderAtomic } from '../files/atomic-file.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import { writeFolderAtomic } from '../files/atomic-folder.js';
 
 export interface SyntheticDatasetOptions extends Omit<SceneOptions, 'index'> {
   /** Folder to make; it appears when everything is in it. */
   readonly output: string;
   /** Name of each split and its number of pictures; one scene is in one split only. */
   readonly splits: readonly { readonly name: string; readonly images: number }[];
+  /** What makes it, for others that find it begun, such as `goshawk data synth`. */
+  readonly work?: string;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -28,12 +31,12 @@ export interface SyntheticDatasetOptions extends Omit<SceneOptions, 'index'> {
  * @throws InputError when `output` is there already, or for a size that scenes cannot have
  */
 export async function writeSyntheticDataset(options: SyntheticDatasetOptions): Promise<void> {
-  const { output, splits, onProgress, ...given } = options;
+  const { output, splits, work, onProgress, ...given } = options;
   const shapes = given.categories ?? (given.difficulty === 'hard' ? shapeNames : demoShapes);
   const categories = synthesisCategories.filter((category) => shapes.some((name) => name === category.name));
   const scene = { ...given, categories: shapes };
   const total = splits.reduce((sum, split) => sum + split.images, 0);
-  await writeFolderAtomic(output, async (folder) => {
+  const fill = async (folder: string): Promise<void> => {
     mkdirSync(path.join(folder, 'images'));
     let index = 0;
     for (const split of splits) {
@@ -52,5 +55,6 @@ export async function writeSyntheticDataset(options: SyntheticDatasetOptions): P
       }
       writeFileAtomic(path.join(folder, `${split.name}.json`), formatCoco({ images, annotations, categories }));
     }
-  });
+  };
+  await writeFolderAtomic(output, fill, { work });
 }

@@ -1,8 +1,10 @@
 // goshawk weights convert: the same weights in another file format, one tensor in memory at a time.
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
 import { readStateDict, writePth, writeSafetensors } from '@goshawk/torch/checkpoint';
+import { requireWritableFile } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { formatBytes } from '../terminal/progress-line.js';
 
 export function runWeightsConvert(file: string, output: string): void {
@@ -13,11 +15,14 @@ export function runWeightsConvert(file: string, output: string): void {
       `${output}: unknown ending '${ending}' (expected .safetensors or .pth): rename the output`,
     );
   }
+  requireWritableFile(output);
   const state = readStateDict(file);
   try {
     if (existsSync(output) && realpathSync(output) === realpathSync(file)) {
       throw new InputError('usage', `${output}: is the input itself: name another output`);
     }
+    endTidilyOnSignals();
+    mkdirSync(path.dirname(output), { recursive: true });
     if (ending === '.safetensors') {
       const entries = [...state.tensors].map(([name, tensor]) => ({
         name,

@@ -125,6 +125,12 @@ export const dataSchema = z
       .describe(
         'Keypoints that change places in a mirrored picture, by name or by number from 0, such as [[left_eye, right_eye]]; []: none. Absent: flip_pairs of the file, else told by left and right in the names.',
       ),
+    onDamaged: z
+      .enum(['stop', 'skip'])
+      .default('stop')
+      .describe(
+        'What a picture that turns out damaged does to a training: stop ends it with a checkpoint, skip goes on without the picture and warns.',
+      ),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()

@@ -1,5 +1,5 @@
 // What the loader hands to training and evaluation: the contract between data and models.
-import type { MaskCrop } from '@goshawk/core';
+import type { InputError, MaskCrop } from '@goshawk/core';
 
 /** The objects of one picture. All coordinates are network pixels (after flip, resize and crop), continuous. */
 export interface Target {
@@ -36,6 +36,15 @@ export interface BatchImage {
   readonly proposals?: Float32Array;
 }
 
+/** A picture that could not be used. */
+export interface LeftOut {
+  /** Its place in the batch as it was planned, counted from 0. */
+  readonly place: number;
+  readonly imageId: number;
+  readonly fileName: string;
+  readonly error: InputError;
+}
+
 export interface Batch {
   /** `images.length * height * width * 3` network values over shared memory, padded right and below. */
   readonly pixels: Float32Array;
@@ -45,6 +54,8 @@ export interface Batch {
   readonly images: readonly BatchImage[];
   /** One a picture; a background picture has a target of no objects. */
   readonly targets: readonly Target[];
+  /** The pictures that are missing from the batch, where the loader may leave some out; `images` can be empty then. */
+  readonly leftOut: readonly LeftOut[];
   /** Gives the pixels' memory back to be filled anew; `pixels` must not be read after it. Calling it twice does nothing. */
   release(): void;
 }

@@ -69,12 +69,19 @@ export async function checkPictureHeaders({
 
 /**
  * The first of all that {@link checkForEvaluation} and {@link checkPictureHeaders} find, with the number of the others.
+ * @param options.damaged whether damaged pictures are refused (the default), or returned, for work that goes on without them
  * @throws InputError `image-invalid` where it is a picture, else `annotation-invalid`
  */
-export async function requireEvaluable(dataset: DetectionDataset, needs: EvaluationNeeds): Promise<void> {
-  const issues = [...checkForEvaluation(dataset, needs), ...(await checkPictureHeaders(dataset))];
+export async function requireEvaluable(
+  dataset: DetectionDataset,
+  needs: EvaluationNeeds,
+  { damaged = 'refuse' }: { readonly damaged?: 'refuse' | 'return' } = {},
+): Promise<DataIssue[]> {
+  const all = [...checkForEvaluation(dataset, needs), ...(await checkPictureHeaders(dataset))];
+  const returned = damaged === 'return' ? all.filter(({ code }) => code === 'image-damaged') : [];
+  const issues = all.filter((issue) => !returned.includes(issue));
   const first = issues[0];
-  if (first === undefined) return;
+  if (first === undefined) return returned;
   const others = issues.length === 1 ? '' : ` (and ${issues.length - 1} more: goshawk data check lists them)`;
   throw new InputError(first.code === 'image-damaged' ? 'image-invalid' : 'annotation-invalid', first.message + others);
 }

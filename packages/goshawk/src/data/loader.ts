@@ -1,7 +1,7 @@
 // Batches ahead of the step that needs them: planned here (order, sizes, mirroring, memory), prepared by workers. What is in a
 // batch depends on the dataset, the seed and the position alone, never on the number of workers or on timing.
 import { InputError, type Preprocess, paddedBatchSize } from '@goshawk/core';
-import type { Batch, BatchImage, Target } from './batch.js';
+import type { Batch, BatchImage, LeftOut, Target } from './batch.js';
 import type { DetectionDataset } from './dataset.js';
 import { PixelPool } from './pixel-pool.js';
 import { type Augment, type ImagePlan, planImage } from './plan-image.js';
@@ -35,6 +35,8 @@ export interface LoaderOptions {
   readonly aspectGrouping?: boolean;
   /** Continue after a {@link Loader.state}. */
   readonly startAt?: SamplerState;
+  /** Whether a picture that cannot be used is left out of its batch ({@link Batch.leftOut}), instead of ending the loader. Default never. */
+  readonly leaveOut?: (error: InputError) => boolean;
   /** Batches prepared ahead; bounds the memory. Default 2. */
   readonly prefetch?: number;
 }
@@ -112,9 +114,25 @@ export function createLoader(options: LoaderOptions): Loader {
       inUse = false;
     };
     try {
-      const targets = outcomes.map(targetOf);
-      const pixels = new Float32Array(memory, 0, floats * plans.length);
-      return { pixels, width, height, images: plans.map((plan) => batchImageOf(plan, dataset)), targets, release };
+      const targets: Target[] = [];
+      const images: BatchImage[] = [];
+      const leftOut: LeftOut[] = [];
+      const all = new Float32Array(memory, 0, floats * plans.length);
+      for (const [place, outcome] of outcomes.entries()) {
+        const plan = plans[place]!;
+        const target = targetOf(outcome);
+        if (target instanceof InputError) {
+          if (!options.leaveOut?.(target)) throw target;
+          const { id: imageId, fileName } = plan.sample.image;
+          leftOut.push({ place, imageId, fileName, error: target });
+          continue;
+        }
+        // The pictures that are there lie one behind the other.
+        if (leftOut.length > 0) all.copyWithin(targets.length * floats, place * floats, (place + 1) * floats);
+        targets.push(target);
+        images.push(batchImageOf(plan, dataset));
+      }
+      return { pixels: all.subarray(0, floats * targets.length), width, height, images, targets, leftOut, release };
     } catch (error) {
       release();
       throw error;
@@ -203,12 +221,14 @@ function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dat
   };
 }
 
-function targetOf(outcome: PromiseSettledResult<SampleResult>): Target {
+/** What is wrong with a picture is returned; @throws what is wrong with the program */
+function targetOf(outcome: PromiseSettledResult<SampleResult>): Target | InputError {
   if (outcome.status === 'rejected') throw outcome.reason;
   const { value } = outcome;
   if (value.error === undefined) return value.target;
   const { code, message } = value.error;
-  throw code === undefined ? new Error(message) : new InputError(code, message);
+  if (code === undefined) throw new Error(message);
+  return new InputError(code, message);
 }
 
 function requireUsable({ batchSize, workers = 2, prefetch = 2, augment = {} }: LoaderOptions): void {

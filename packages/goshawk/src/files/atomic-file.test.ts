@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { writeFileAtomic, writeFolderAtomic } from './atomic-file.js';
+import { writeFileAtomic } from './atomic-file.js';
 
 describe('writing', () => {
   let folder = '';
@@ -30,26 +30,5 @@ describe('writing', () => {
       message: `${below}: a part of its path is a file, not a folder: choose another place`,
     });
     assert.deepEqual(readdirSync(folder), ['file', 'taken']);
-  });
-
-  test('a folder that fails half way leaves nothing', async () => {
-    const target = path.join(folder, 'scenes');
-    const failing = writeFolderAtomic(target, async (partial) => {
-      writeFileSync(path.join(partial, '1.png'), '');
-      assert.ok(!existsSync(target));
-      throw new Error('stopped');
-    });
-    await assert.rejects(failing, { message: 'stopped' });
-    assert.deepEqual(readdirSync(folder), []);
-  });
-
-  test('a folder appears with all its files, and never over one that is there', async () => {
-    const target = path.join(folder, 'scenes');
-    const fill = async (partial: string) => writeFileSync(path.join(partial, '1.png'), '');
-    await writeFolderAtomic(target, fill);
-    assert.deepEqual(readdirSync(target), ['1.png']);
-    await assert.rejects(writeFolderAtomic(target, fill), {
-      message: `${target}: is there already: name a new folder or remove it`,
-    });
   });
 });

@@ -1,9 +1,9 @@
-// Files and folders that appear whole or not at all: made beside their place, flushed to the disk, renamed. How a single
-// file is written is torch's (checkpoint/atomic-file.ts); here are its errors in words, and folders.
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+// Files that appear whole or not at all: made beside their place, flushed to the disk, renamed. How that is done is torch's
+// (checkpoint/atomic-file.ts); here are its errors in words.
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
-import { CheckpointError, flushFolder, writeFileAtomically } from '@goshawk/torch/checkpoint';
+import { CheckpointError, writeFileAtomically } from '@goshawk/torch/checkpoint';
 
 /**
  * Writes a file, replacing the one that is there; its folder is made when missing.
@@ -20,42 +20,6 @@ export function writeFileAtomic(file: string, content: string | Uint8Array): voi
   }
 }
 
-/**
- * Fills a new folder by `fill` and then gives it its name. When `fill` fails nothing remains.
- * @param fill gets the folder to write into
- * @throws InputError when there already is something under that name
- */
-export async function writeFolderAtomic<T>(folder: string, fill: (partial: string) => Promise<T>): Promise<T> {
-  const target = path.resolve(folder);
-  refuseExisting(folder, target);
-  const partial = `${target}.partial-${process.pid}`;
-  // A person who stops the work does not want its half.
-  const onSignal = (signal: NodeJS.Signals): void => {
-    rmSync(partial, { recursive: true, force: true });
-    process.exit(signal === 'SIGINT' ? 130 : 143);
-  };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  try {
-    rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
-    const result = await fill(partial);
-    flushFolder(partial);
-    refuseExisting(folder, target);
-    renameSync(partial, target);
-    flushFolder(path.dirname(target));
-    return result;
-  } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    throw describeWriteError(folder, error);
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
-}
-
-function refuseExisting(folder: string, target: string): void {
-  if (existsSync(target)) throw new InputError('usage', `${folder}: is there already: name a new folder or remove it`);
-}
-
 const reasons: Readonly<Record<string, string>> = {
   EACCES: 'may not be written: choose another place or change its permissions',
   EPERM: 'may not be written: choose another place or change its permissions',
@@ -68,6 +32,13 @@ const reasons: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long for the file system: choose a shorter one',
   EFBIG: 'is larger than the system lets a file become: raise the limit (ulimit -f) or choose another place',
 };
+
+/** Whether there is no room for anything more, so that going on is of no use. */
+export function isDiskFull(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')) return true;
+  return false;
+}
 
 /** The system's error about writing a file, or a checkpoint's, as an InputError; others stay as they are. */
 export function describeWriteError(file: string, error: unknown): unknown {

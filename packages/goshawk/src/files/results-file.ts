@@ -177,6 +177,11 @@ export function openResultsFile(file: string, options: ResultsFileOptions): Resu
   return results;
 }
 
+/** What an unfinished work leaves, in words. */
+export function keptIn({ file, pictures, detections }: ResultsFile): string {
+  return `${file} has ${contents(pictures, detections)}`;
+}
+
 function contents(pictures: number, detections: number): string {
   return `the ${detections} objects of the ${pictures} ${pictures === 1 ? 'picture' : 'pictures'} that ${pictures === 1 ? 'was' : 'were'} done`;
 }

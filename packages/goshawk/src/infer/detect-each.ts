@@ -1,5 +1,5 @@
 // A detector's way through a data set, picture by picture.
-import { boxXywh, type Detection, type RgbImage } from '@goshawk/core';
+import { boxXywh, type Detection, InputError, type RgbImage } from '@goshawk/core';
 import type { PreprocessConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, decodeSample } from '../data/index.js';
 import type { Predictor } from './predictor.js';
@@ -9,6 +9,11 @@ export interface DetectEachOptions {
   readonly preprocess: PreprocessConfig;
   readonly batchSize: number;
   readonly workers: number;
+  /**
+   * Is told of a picture that cannot be used, in its turn; nothing is found in it then. Without it such a picture ends the way.
+   * @param place where it stands in the dataset, counted from 0
+   */
+  readonly onUnusable?: (place: number, error: InputError) => void;
 }
 
 /** The detections of one picture after the other, in the order of the dataset, as results files have them. */
@@ -16,11 +21,17 @@ export async function* detectEach(
   predictor: Predictor,
   options: DetectEachOptions,
 ): AsyncGenerator<readonly Detection[], void, void> {
-  const found = predictor.isAugmented
-    ? detectInPictures(predictor, options.dataset)
-    : detectInBatches(predictor, options);
-  for await (const own of found) yield asResults(own, predictor.boxes);
+  const found = predictor.isAugmented ? detectInPictures(predictor, options) : detectInBatches(predictor, options);
+  let place = 0;
+  for await (const own of found) {
+    if (own instanceof InputError) options.onUnusable?.(place, own);
+    yield own instanceof InputError ? [] : asResults(own, predictor.boxes);
+    place += 1;
+  }
 }
+
+/** A picture's detections, or why it could not be used. */
+type Outcome = readonly Detection[] | InputError;
 
 /**
  * Detections as results files have them: a box is as wide as its pixels, the last one counted (Detectron,
@@ -38,14 +49,16 @@ export function asResults(detections: readonly Detection[], boxes: Predictor['bo
 
 async function* detectInBatches(
   predictor: Predictor,
-  { dataset, preprocess, batchSize, workers }: DetectEachOptions,
-): AsyncGenerator<readonly Detection[], void, void> {
-  const loader = createLoader({ dataset, batchSize, workers, preprocess });
+  { dataset, preprocess, batchSize, workers, onUnusable }: DetectEachOptions,
+): AsyncGenerator<Outcome, void, void> {
+  const leaveOut = () => onUnusable !== undefined;
+  const loader = createLoader({ dataset, batchSize, workers, preprocess, leaveOut });
   try {
     for await (const batch of loader) {
-      const found = predictor.predictBatch(batch);
+      const outcomes: Outcome[] = batch.images.length === 0 ? [] : predictor.predictBatch(batch);
       batch.release();
-      yield* found;
+      for (const { place, error } of batch.leftOut) outcomes.splice(place, 0, error);
+      yield* outcomes;
     }
   } finally {
     await loader.close();
@@ -55,8 +68,8 @@ async function* detectInBatches(
 /** Augmentation makes its own forms of a picture, so it starts from the file; the next one is decoded meanwhile. */
 async function* detectInPictures(
   predictor: Predictor,
-  { samples, exifOrientation, proposals }: DetectionDataset,
-): AsyncGenerator<readonly Detection[], void, void> {
+  { dataset: { samples, exifOrientation, proposals }, onUnusable }: DetectEachOptions,
+): AsyncGenerator<Outcome, void, void> {
   const decode = (index: number): Promise<RgbImage> | undefined => {
     const decoding = samples[index] && decodeSample(samples[index], exifOrientation);
     // It is awaited later or, after an earlier failure, never.
@@ -65,8 +78,15 @@ async function* detectInPictures(
   };
   let next = decode(0);
   for (const [index, { image }] of samples.entries()) {
-    const picture = await next!;
+    const picture = await next!.catch((error: unknown) => {
+      if (error instanceof InputError && onUnusable !== undefined) return error;
+      throw error;
+    });
     next = decode(index + 1);
+    if (picture instanceof InputError) {
+      yield picture;
+      continue;
+    }
     const found = predictor.predictAugmented(picture, proposals?.get(image.id)?.boxes);
     yield found.map((detection) => ({ ...detection, imageId: image.id }));
   }

@@ -1,5 +1,6 @@
 // The pictures that a person names: files, and folders with everything below them.
-import { readdirSync, statSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
@@ -11,40 +12,114 @@ export interface NamedImage {
   readonly fileName: string;
 }
 
+export interface FindImagesOptions {
+  /**
+   * Is told of each picture that is there and cannot be taken: a link that leads nowhere or in a circle, a name that is no UTF-8, a
+   * folder that may not be read. Without it the first of them is thrown.
+   */
+  readonly onUnusable?: (error: InputError) => void;
+}
+
 const EXTENSIONS: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
+/** What takes the place of bytes that are no UTF-8 in a name. */
+const REPLACEMENT = '\uFFFD';
 
 /**
  * Files as they are named, and the pictures in folders, in order of their names. Links to pictures count, links to folders
  * are not followed.
  * @throws InputError for a path that does not exist or cannot be read, and for a folder without pictures
  */
-export function findImages(paths: readonly string[]): NamedImage[] {
+export function findImages(paths: readonly string[], options: FindImagesOptions = {}): NamedImage[] {
+  const tell = (error: InputError): void => {
+    if (options.onUnusable === undefined) throw error;
+    options.onUnusable(error);
+  };
   return paths.flatMap((path) => {
-    const found = picturesIn(path);
-    if (found === undefined) return [{ path, fileName: path }];
-    if (found.length === 0)
+    const kind = kindOf(path, tell);
+    if (kind === 'unusable') return [];
+    if (kind === 'file') return [{ path, fileName: path }];
+    const found: string[] = [];
+    let unusable = 0;
+    collectPictures(path, found, (error) => {
+      unusable += 1;
+      tell(error);
+    });
+    if (found.length + unusable === 0)
       throw new InputError(
         'file-not-found',
         `${path}: no pictures in this folder (expected ${[...EXTENSIONS].join(' ')}): name another folder`,
       );
-    return found.map((file) => ({ path: file, fileName: relative(path, file) }));
+    return found.sort().map((file) => ({ path: file, fileName: relative(path, file) }));
   });
 }
 
-/** Sorted; undefined where `path` is no folder. */
-function picturesIn(path: string): string[] | undefined {
+/** What a person named. @throws InputError where there is no such thing, or a folder that may not be read */
+function kindOf(path: string, tell: (error: InputError) => void): 'file' | 'folder' | 'unusable' {
   try {
-    if (!statSync(path).isDirectory()) return undefined;
-    return readdirSync(path, { recursive: true, withFileTypes: true })
-      .filter((entry) => EXTENSIONS.has(extname(entry.name).toLowerCase()))
-      .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && leadsToFile(join(entry.parentPath, entry.name))))
-      .map((entry) => join(entry.parentPath, entry.name))
-      .sort();
+    if (!statSync(path).isDirectory()) return 'file';
+    readdirSync(path);
+    return 'folder';
   } catch (error) {
-    throw fileError(error, path);
+    // With `photos/*` a shell names what is there, so a broken link is no slip of the pen, nor is a name that came as other bytes.
+    if (path.includes(REPLACEMENT)) tell(notUtf8(path));
+    else if (isLink(path)) tell(fileError(error, path));
+    else throw fileError(error, path);
+    return 'unusable';
   }
 }
 
-function leadsToFile(link: string): boolean {
-  return statSync(link, { throwIfNoEntry: false })?.isFile() ?? false;
+function collectPictures(folder: string, found: string[], tell: (error: InputError) => void): void {
+  const aliases = tellOddNames(folder, tell);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    // Text that several names become stands in the list once for each of them.
+    if (aliases.length > 0 && aliases.includes(entry.name)) {
+      aliases.splice(aliases.indexOf(entry.name), 1);
+      continue;
+    }
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory() && !isPictureName(entry.name)) continue;
+    try {
+      if (entry.isDirectory()) collectPictures(path, found, tell);
+      else if (entry.isFile() || (entry.isSymbolicLink() && statSync(path).isFile())) found.push(path);
+    } catch (error) {
+      if (error instanceof InputError) throw error;
+      tell(fileError(error, path));
+    }
+  }
+}
+
+/** Names of pictures and folders that are no UTF-8 are told; @returns all such names as text, which other names may have too */
+function tellOddNames(folder: string, tell: (error: InputError) => void): string[] {
+  return readdirSync(folder, 'buffer')
+    .filter((name) => !isUtf8(name))
+    .map((name) => {
+      const text = name.toString();
+      const path = Buffer.concat([Buffer.from(`${folder}/`), name]);
+      if (isPictureName(text) || statSync(path, { throwIfNoEntry: false })?.isDirectory())
+        tell(notUtf8(join(folder, bytesShown(name))));
+      return text;
+    });
+}
+
+function isPictureName(name: string): boolean {
+  return EXTENSIONS.has(extname(name).toLowerCase());
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+function notUtf8(path: string): InputError {
+  return new InputError('usage', `${path}: its name is no UTF-8, which names in results have to be: rename it`);
+}
+
+/** A name as it is on the disk, bytes that are no ASCII as `\xe9`. */
+function bytesShown(name: Buffer): string {
+  return Array.from(name, (byte) =>
+    byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`,
+  ).join('');
 }

@@ -1,5 +1,5 @@
 // Training checkpoints: weights, optimizer, random numbers, place in the data and in the schedule, in one safetensors file.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import {
@@ -14,7 +14,9 @@ import {
   tensor,
   writeSafetensors,
 } from '@goshawk/torch';
+import type { OptimizerConfig } from '../config/index.js';
 import type { SamplerState } from '../data/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
 import { type DetectorDescription, describeDetector, loadWeights, STATE_SEPARATOR } from '../infer/detector-file.js';
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
@@ -25,8 +27,14 @@ export interface Progress {
   readonly iteration: number;
   /** The batch that comes next. */
   readonly loader: SamplerState;
-  /** Best value so far of the figure that chooses best.safetensors. */
+  /** Best value so far of the figure that chooses best.safetensors; that of {@link Evaluated} where the checkpoint has one. */
   readonly best?: number;
+}
+
+/** What came of the evaluation that a checkpoint was written before: it is not made again on resuming. */
+export interface Evaluated {
+  /** As in {@link Progress}, the evaluation included. */
+  readonly best: number;
 }
 
 const OPTIMIZER = `optimizer${STATE_SEPARATOR}`;
@@ -37,6 +45,25 @@ export function checkpointPath(folder: string, iteration: number): string {
   return join(folder, `iteration-${String(iteration).padStart(8, '0')}.safetensors`);
 }
 
+function evaluatedPath(folder: string, iteration: number): string {
+  return checkpointPath(folder, iteration).replace(/safetensors$/, 'evaluated.json');
+}
+
+/** Notes beside a checkpoint that its evaluation is done. */
+export function writeEvaluated(folder: string, iteration: number, evaluated: Evaluated): void {
+  writeFileAtomic(evaluatedPath(folder, iteration), `${JSON.stringify(evaluated)}\n`);
+}
+
+/** undefined where the evaluation after a checkpoint was never finished. */
+export function readEvaluated(folder: string, iteration: number): Evaluated | undefined {
+  try {
+    const { best } = JSON.parse(readFileSync(evaluatedPath(folder, iteration), 'utf8')) as Partial<Evaluated>;
+    return typeof best === 'number' ? { best } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Iterations with a checkpoint in `folder`, oldest first. Files appear whole or not at all, so each of them can be read. */
 export function listCheckpoints(folder: string): number[] {
   if (!existsSync(folder)) return [];
@@ -45,6 +72,15 @@ export function listCheckpoints(folder: string): number[] {
     return match ? [Number(match[1])] : [];
   });
   return iterations.sort((a, b) => a - b);
+}
+
+/** About how large a checkpoint is: the weights, and one copy of those that learn for SGD's velocity, two for Adam's moments. */
+export function checkpointBytes(model: Detector, { type }: OptimizerConfig): number {
+  const float = 4;
+  const sizes = (tensors: readonly { readonly length: number }[]) =>
+    tensors.reduce((sum, { length }) => sum + length, 0);
+  const learning = model.parameters().filter(({ requiresGrad }) => requiresGrad);
+  return float * (sizes([...model.stateDict().values()]) + sizes(learning) * (type === 'sgd' ? 1 : 2));
 }
 
 /** Writes everything that resuming needs; the file appears whole or not at all. */
@@ -118,8 +154,10 @@ function restoreOptimizer(file: SafetensorsFile, path: string, optimizer: Detect
 
 /** Deletes the oldest checkpoints beyond the newest `count`. */
 export function pruneCheckpoints(folder: string, count: number): void {
-  for (const iteration of listCheckpoints(folder).slice(0, -count))
+  for (const iteration of listCheckpoints(folder).slice(0, -count)) {
+    rmSync(evaluatedPath(folder, iteration), { force: true });
     rmSync(checkpointPath(folder, iteration), { force: true });
+  }
 }
 
 function weightEntries(model: Detector): SafetensorsEntry[] {

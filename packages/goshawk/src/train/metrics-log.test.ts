@@ -3,7 +3,9 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { MetricsLog, readMetrics } from './metrics-log.js';
+import { MetricsLog, type MetricsRecord, readMetrics } from './metrics-log.js';
+
+const upTo = (last: number) => (record: MetricsRecord) => record.iteration <= last;
 
 describe('MetricsLog', () => {
   function logWith(t: { after(fn: () => void): void }, iterations: readonly number[]): string {
@@ -23,7 +25,7 @@ describe('MetricsLog', () => {
 
   test('names numbers that JSON does not have', (t) => {
     const file = logWith(t, [1]);
-    const log = MetricsLog.open(file, 1);
+    const log = MetricsLog.open(file, upTo(1));
     log.write({ iteration: 2, loss: Number.NaN, norm: Number.POSITIVE_INFINITY });
     log.close();
     assert.deepEqual(readMetrics(file)[1], { iteration: 2, loss: 'NaN', norm: 'Infinity' });
@@ -31,7 +33,7 @@ describe('MetricsLog', () => {
 
   test('resumed from an iteration, keeps the lines up to it and cuts the others', (t) => {
     const file = logWith(t, [20, 40, 40, 60, 80]);
-    const log = MetricsLog.open(file, 40);
+    const log = MetricsLog.open(file, upTo(40));
     log.write({ iteration: 60, loss: 7 });
     log.close();
     assert.deepEqual(
@@ -49,7 +51,7 @@ describe('MetricsLog', () => {
     const file = logWith(t, [20, 40]);
     appendFileSync(file, '{"iteration":60,"lo');
     assert.equal(readMetrics(file).length, 2);
-    const log = MetricsLog.open(file, 60);
+    const log = MetricsLog.open(file, upTo(60));
     log.write({ iteration: 60, loss: 6 });
     log.close();
     assert.deepEqual(

@@ -12,36 +12,47 @@ import {
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { describeWriteError } from '../files/atomic-file.js';
 
 export type MetricsRecord = Readonly<Record<string, unknown>> & { readonly iteration: number };
 
 /** Appends records to a file. */
 export class MetricsLog {
+  readonly #file: string;
   readonly #handle: number;
 
-  private constructor(handle: number) {
+  private constructor(file: string, handle: number) {
+    this.#file = file;
     this.#handle = handle;
   }
 
   /**
-   * Opens or makes `file`.
-   * @param keepUpTo what is there stays up to this iteration; 0 begins anew
+   * Opens or makes `file`. What is there stays up to the first line that `isKept` denies, or that is damaged.
+   * @param isKept default: begins anew
    */
-  static open(file: string, keepUpTo = 0): MetricsLog {
+  static open(file: string, isKept: (record: MetricsRecord) => boolean = () => false): MetricsLog {
     mkdirSync(path.dirname(file), { recursive: true });
     const handle = openSync(file, existsSync(file) ? 'r+' : 'w+');
     try {
-      ftruncateSync(handle, keptLength(handle, keepUpTo));
-      return new MetricsLog(handle);
+      ftruncateSync(handle, keptLength(handle, isKept));
+      return new MetricsLog(file, handle);
     } catch (error) {
       closeSync(handle);
       throw error;
     }
   }
 
+  /** @throws InputError where it cannot be written, on a full disk for instance; the lines before it are whole then */
   write(record: MetricsRecord): void {
     const line = Buffer.from(`${JSON.stringify(record, finiteOrName)}\n`);
-    writeSync(this.#handle, line, 0, line.length, fstatSync(this.#handle).size);
+    const { size } = fstatSync(this.#handle);
+    try {
+      for (let done = 0; done < line.length; )
+        done += writeSync(this.#handle, line, done, line.length - done, size + done);
+    } catch (error) {
+      ftruncateSync(this.#handle, size);
+      throw describeWriteError(this.#file, error);
+    }
   }
 
   close(): void {
@@ -56,9 +67,8 @@ export function readMetrics(file: string): MetricsRecord[] {
     .flatMap((line) => parseLine(line) ?? []);
 }
 
-/** Bytes of the lines from the start that are whole and belong to iterations up to `keepUpTo`. */
-function keptLength(handle: number, keepUpTo: number): number {
-  if (keepUpTo <= 0) return 0;
+/** Bytes of the lines from the start that are whole and kept. */
+function keptLength(handle: number, isKept: (record: MetricsRecord) => boolean): number {
   const bytes = Buffer.alloc(fstatSync(handle).size);
   readSync(handle, bytes, 0, bytes.length, 0);
   let start = 0;
@@ -66,7 +76,7 @@ function keptLength(handle: number, keepUpTo: number): number {
     const end = bytes.indexOf(10, start);
     if (end < 0) return start;
     const record = parseLine(bytes.toString('utf8', start, end));
-    if (record === undefined || record.iteration > keepUpTo) return start;
+    if (record === undefined || !isKept(record)) return start;
     start = end + 1;
   }
 }

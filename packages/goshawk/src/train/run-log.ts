@@ -1,18 +1,22 @@
-// What a training writes down and shows: metrics.jsonl, TensorBoard events, a progress line.
+// What a training writes down and shows: config.yaml, metrics.jsonl, TensorBoard events, a progress line.
 import { join } from 'node:path';
-import type { CocoEvaluation, IouType } from '@goshawk/core';
-import { formatEvaluations } from '../infer/evaluate-detector.js';
+import { configToYaml } from '../config/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import { formatWeightsReport } from '../infer/weights-report.js';
 import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from '../terminal/progress-line.js';
-import { MetricsLog } from './metrics-log.js';
+import { MetricsLog, type MetricsRecord } from './metrics-log.js';
 import { TensorBoardWriter } from './tensorboard-events.js';
-import type { StepRecord, TrainObserver, TrainStart } from './trainer.js';
+import type { StepRecord, TrainObserver, TrainStart } from './train-options.js';
 
 /** Steps whose speed is averaged. */
 const SPEED_WINDOW = 50;
 
 /** Of a data set's warnings, so many are shown. */
 const SHOWN_WARNINGS = 5;
+
+/** What tells the lines of evaluations from those of steps. */
+const EVALUATION_SECONDS = 'evaluation_seconds';
 
 export class RunLog implements TrainObserver {
   readonly #output: string | undefined;
@@ -31,7 +35,8 @@ export class RunLog implements TrainObserver {
   onStart(start: TrainStart): void {
     this.#start = start;
     if (this.#output !== undefined) {
-      this.#metrics = MetricsLog.open(join(this.#output, 'metrics.jsonl'), start.iteration);
+      writeFileAtomic(join(this.#output, 'config.yaml'), configToYaml(start.config));
+      this.#metrics = MetricsLog.open(join(this.#output, 'metrics.jsonl'), (record) => isBefore(start, record));
       this.#events = TensorBoardWriter.open(
         join(this.#output, 'tensorboard'),
         start.iteration > 0 ? { firstStep: start.iteration + 1 } : {},
@@ -80,21 +85,24 @@ export class RunLog implements TrainObserver {
     this.#events?.scalars(step.iteration, prefixed('train', record));
   }
 
-  onEvaluationProgress(done: number, total: number): void {
-    this.#line.update(`evaluating ${done}/${total}`);
+  onEvaluationProgress(done: number, total: number, seconds: number): void {
+    const left = formatDuration((seconds / done) * (total - done));
+    this.#line.update(`evaluating ${done}/${total}  ${(done / seconds).toFixed(1)} images/s  ${left} left`);
   }
 
-  onEvaluation(iteration: number, evaluations: ReadonlyMap<IouType, CocoEvaluation>, seconds: number): void {
+  onEvaluation(iteration: number, { figures: groups, table }: DetectorMeasures, seconds: number): void {
     const figures = Object.fromEntries(
-      [...evaluations].flatMap(([type, { stats }]) =>
-        Object.entries(stats).map(([name, value]) => [`${type}/${name}`, value] as const),
+      Object.entries(groups).flatMap(([group, stats]) =>
+        Object.entries(stats).map(([name, value]) => [`${group}/${name}`, value] as const),
       ),
     );
-    this.#metrics?.write({ iteration, ...figures, evaluation_seconds: seconds });
+    this.#metrics?.write({ iteration, ...figures, [EVALUATION_SECONDS]: seconds });
     this.#events?.scalars(iteration, prefixed('val', figures));
-    this.#line.note(
-      `iteration ${iteration}, evaluated in ${formatDuration(seconds)}:\n${formatEvaluations(evaluations)}`,
-    );
+    this.#line.note(`iteration ${iteration}, evaluated in ${formatDuration(seconds)}:\n${table}`);
+  }
+
+  onWarning(message: string): void {
+    this.#line.note(`warning: ${message}`);
   }
 
   onCheckpoint(path: string, iteration: number): void {
@@ -106,6 +114,12 @@ export class RunLog implements TrainObserver {
     this.#metrics?.close();
     this.#events?.close();
   }
+}
+
+/** Whether a line of an earlier start stands: up to the step that was resumed after, without an evaluation that is due again. */
+function isBefore({ iteration, evaluationDue }: TrainStart, record: MetricsRecord): boolean {
+  if (record.iteration === iteration && evaluationDue) return !(EVALUATION_SECONDS in record);
+  return record.iteration <= iteration;
 }
 
 function sum(records: readonly StepRecord[], of: (record: StepRecord) => number): number {

@@ -91,6 +91,7 @@ describe('train', () => {
     assert.deepEqual(readdirSync(output).toSorted(), [
       'best.safetensors',
       'checkpoints',
+      'config.yaml',
       'final.safetensors',
       'metrics.jsonl',
       'tensorboard',

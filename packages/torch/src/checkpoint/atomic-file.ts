@@ -1,5 +1,5 @@
 // Writing a file so that it appears whole or not at all, also when the process is killed.
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { fileError } from './checkpoint-error.js';
 
@@ -11,8 +11,12 @@ const chunkBytes = 0x4000_0000;
  * removed. Throws `CheckpointError`, or what `produce` throws.
  */
 export function writeFileAtomically(file: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
+  if (isDevice(file)) {
+    writeInto(file, produce);
+    return;
+  }
   const folder = path.dirname(file);
-  const temporary = path.join(folder, `.${path.basename(file)}.${process.pid}.tmp`);
+  const temporary = path.join(folder, temporaryNameOf(path.basename(file)));
   let fd: number | undefined;
   try {
     const opened = attempt(file, () => openSync(temporary, 'w'));
@@ -56,6 +60,36 @@ class Gather {
     if (this.size > 0) this.writeOut(this.held.subarray(0, this.size));
     this.size = 0;
   }
+}
+
+/** A device or a pipe, such as /dev/stdout: what stands there must stay, and has no old content. */
+function isDevice(file: string): boolean {
+  try {
+    const status = statSync(file);
+    return !status.isFile() && !status.isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function writeInto(file: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
+  const fd = attempt(file, () => openSync(file, 'w'));
+  try {
+    produce((bytes) => attempt(file, () => writeAll(fd, bytes)));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+// What file systems take, in bytes.
+const LONGEST_NAME = 255;
+
+/** Also for a name that is as long as a name can be. */
+function temporaryNameOf(name: string): string {
+  const ending = `.${process.pid}.tmp`;
+  const bytes = Buffer.from(name).subarray(0, LONGEST_NAME - 1 - ending.length);
+  // A character cut in half would become three bytes.
+  return `.${bytes.toString('utf8').replace(/\uFFFD+$/, '')}${ending}`;
 }
 
 const temporaryName = /^\..+\.\d+\.tmp$/;

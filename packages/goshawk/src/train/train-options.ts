@@ -1,0 +1,81 @@
+// What a training is asked for, what it tells on its way, and what comes out of it.
+import type { Category } from '@goshawk/core';
+import type { RunConfig } from '../config/index.js';
+import type { WeightsReport } from '../infer/detector-file.js';
+import type { DetectorMeasures } from '../infer/evaluate-detector.js';
+import type { Detector } from '../models/index.js';
+import type { EffectiveSchedule } from './effective-schedule.js';
+
+export interface TrainOptions {
+  readonly config: RunConfig;
+  /** Folder of this run: checkpoints/, best.safetensors, final.safetensors. */
+  readonly output: string;
+  /** Weights to start from. */
+  readonly init?: string;
+  /** Continue from the newest checkpoint in `output`; from the beginning where there is none. Default false. */
+  readonly resume?: boolean;
+  /** Steps of the whole training, instead of what the config comes to; the learning rate keeps the config's schedule. */
+  readonly iterations?: number;
+  /** false: nothing is written, neither checkpoints nor weights: to try something out. Default true. */
+  readonly save?: boolean;
+  /** Ends the training after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly observer?: TrainObserver;
+}
+
+/** Is told what happens, in order. */
+export interface TrainObserver {
+  onStart?(start: TrainStart): void;
+  onStep?(step: StepRecord): void;
+  /** @param seconds since the evaluation began */
+  onEvaluationProgress?(done: number, total: number, seconds: number): void;
+  onEvaluation?(iteration: number, measures: DetectorMeasures, seconds: number): void;
+  /** One line on what went wrong and did not end the training. */
+  onWarning?(message: string): void;
+  onCheckpoint?(path: string, iteration: number): void;
+}
+
+export interface TrainStart {
+  readonly config: RunConfig;
+  readonly categories: readonly Category[];
+  readonly trainImages: number;
+  readonly valImages: number;
+  readonly parameters: number;
+  readonly learningParameters: number;
+  readonly threads: number;
+  readonly schedule: EffectiveSchedule;
+  /** One line each: what was left out of the annotations, and what looks wrong in them. */
+  readonly warnings: readonly string[];
+  /** Steps done before, when resuming. */
+  readonly iteration: number;
+  /** Whether the evaluation after that step is still to be made: an earlier start wrote the checkpoint and was ended before it. */
+  readonly evaluationDue: boolean;
+  /** Of each file that the weights come from, in the order in which they were loaded. */
+  readonly initialised: readonly WeightsReport[];
+}
+
+export interface StepRecord {
+  /** Optimizer steps done, this one included. */
+  readonly iteration: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly totalLoss: number;
+  readonly learningRate: number;
+  readonly images: number;
+  readonly seconds: number;
+  /** The part of `seconds` spent waiting for the next batch. */
+  readonly dataSeconds: number;
+  readonly gradientNorm?: number;
+}
+
+export interface TrainResult {
+  readonly model: Detector;
+  readonly categories: readonly Category[];
+  readonly iteration: number;
+  /** The weights alone; absent when the training was ended early, and without `save`. */
+  readonly weights?: string;
+  /** Of the last evaluation, where the last thing that was done is one. */
+  readonly figures?: DetectorMeasures['figures'];
+  readonly evaluations?: DetectorMeasures['evaluations'];
+  /** One line each: evaluations that failed, and pictures of `data.val` that could not be used. All else was done and saved. */
+  readonly problems: readonly string[];
+}

@@ -1,0 +1,88 @@
+// Evaluations during a training. They come after what they measure is saved, and one that fails costs the training nothing.
+import { join } from 'node:path';
+import type { Category } from '@goshawk/core';
+import type { RunConfig } from '../config/index.js';
+import type { DetectionDataset } from '../data/index.js';
+import { type DetectorMeasures, evaluateDetector } from '../infer/evaluate-detector.js';
+import { Predictor, predictorOptions } from '../infer/predictor.js';
+import type { Detector } from '../models/index.js';
+import { writeWeights } from './checkpoint.js';
+import type { TrainObserver } from './train-options.js';
+
+export interface ValidationParts {
+  readonly config: RunConfig;
+  readonly model: Detector;
+  /** In the order of the model's classes. */
+  readonly categories: readonly Category[];
+  readonly dataset: DetectionDataset;
+  /** Folder for best.safetensors. Absent: nothing is written. */
+  readonly output?: string;
+  readonly observer?: TrainObserver;
+  /** Ends an evaluation that is being made. */
+  readonly signal?: AbortSignal;
+}
+
+export class Validation {
+  /** Best figure so far. */
+  best: number | undefined;
+  /** One line each, for the end of the training. */
+  readonly problems: string[] = [];
+  readonly #parts: ValidationParts;
+  readonly #told = new Set<string>();
+
+  constructor(parts: ValidationParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Measures the model and keeps its weights where they are the best so far.
+   * @returns undefined where it failed, which is told, or was ended by the signal
+   */
+  async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
+    const { config, model, categories, dataset, output, observer, signal } = this.#parts;
+    const started = performance.now();
+    try {
+      const { detections: _, ...measures } = await evaluateDetector(
+        new Predictor({ model, categories, ...predictorOptions(config) }),
+        {
+          dataset,
+          model: config.model,
+          preprocess: config.preprocess,
+          batchSize: 1,
+          workers: config.data.workers,
+          signal,
+          onProgress: (done, total) =>
+            observer?.onEvaluationProgress?.(done, total, (performance.now() - started) / 1000),
+          onUnusable: (_place, error) => this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
+        },
+      );
+      // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
+      observer?.onEvaluation?.(iteration, measures, measures.seconds);
+      if (this.best === undefined || measures.choosing > this.best) {
+        this.best = measures.choosing;
+        if (output !== undefined) writeWeights(join(output, 'best.safetensors'), model, { config, categories });
+      }
+      return measures;
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return undefined;
+      const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
+      this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
+      return undefined;
+    } finally {
+      model.train();
+    }
+  }
+
+  /** A picture is met in every evaluation. */
+  #tellOnce(problem: string): void {
+    if (this.#told.has(problem)) return;
+    this.#told.add(problem);
+    if (this.#parts.config.data.onDamaged === 'skip') this.#parts.observer?.onWarning?.(problem);
+    else this.#tell(problem);
+  }
+
+  #tell(problem: string): void {
+    this.problems.push(problem);
+    this.#parts.observer?.onWarning?.(problem);
+  }
+}
