@@ -123,7 +123,7 @@ describe('goshawk doctor', () => {
   test('names what is missing and how to get it, with exit code 1', () => {
     const { code, out } = goshawk(['doctor'], { LIBTORCH: path.join(folder, 'nowhere') });
     assert.equal(code, 1);
-    assert.match(out, /^missing +libtorch +not found\n +-> run npm run setup/m);
+    assert.match(out, /^missing +libtorch +not found\n +-> run `npx goshawk setup`/m);
     assert.match(out, /LIBTORCH=\S+: \S+ does not exist/);
   });
 

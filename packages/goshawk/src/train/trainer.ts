@@ -3,15 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Category, type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
-import {
-  clipGradNorm,
-  getThreads,
-  keepFreedMemory,
-  manualSeed,
-  removeTemporaryFiles,
-  scope,
-  setThreads,
-} from '@goshawk/torch';
+import { clipGradNorm, getThreads, manualSeed, removeTemporaryFiles, scope, setThreads } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, type Loader } from '../data/index.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
@@ -97,9 +89,6 @@ export interface TrainResult {
   readonly evaluations?: ReadonlyMap<IouType, CocoEvaluation>;
 }
 
-// Freed memory kept for the next step; more than any step here frees at once.
-const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
-
 /**
  * Trains a model, or goes on training it.
  * @throws InputError for wrong data, a checkpoint that does not fit, and, without `resume`, an `output` that holds the
@@ -108,7 +97,6 @@ const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, output, observer, signal, save = true } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
-  keepFreedMemory(KEPT_MEMORY_BYTES);
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const valSet = config.data.val ? openSplit(config, 'val', { purpose: 'evaluation' }) : undefined;
   if (valSet) requireSameCategories(trainSet, valSet);

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { bytes, checkpointErrorOf, fixture, fixtureNames, temporaryFile } from '../testing/checkpoint-files.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { readCheckpoint } from './pth.js';
 import { readStateDict } from './state-dict.js';
-import { bytes, checkpointErrorOf, fixture, fixtureNames, temporaryFile } from './test-files.js';
 
 const attacks = new Map([
   ['hostile-reduce-os-system.pkl', /byte 2: .*"os.system".*do not trust this file/],

@@ -1,12 +1,12 @@
 // Opcodes as CPython's Lib/pickletools.py describes them; values of the fixtures come from Python (fixtures/make_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bytes, checkpointErrorOf, fixture, temporaryFile } from '../testing/checkpoint-files.js';
 import { ByteSource } from './byte-source.js';
 import { NumpyArray } from './numpy-values.js';
 import { unpickle } from './pickle.js';
 import { PickledBytes, type PickleValue } from './pickle-values.js';
 import { readCheckpoint } from './pth.js';
-import { bytes, checkpointErrorOf, fixture, temporaryFile } from './test-files.js';
 
 function load(...parts: readonly (number | string | Uint8Array)[]): PickleValue {
   const source = ByteSource.open(temporaryFile(bytes(...parts), 'pickle'));

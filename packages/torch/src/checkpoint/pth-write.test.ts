@@ -4,12 +4,19 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
+import {
+  checkpointErrorOf,
+  describeTensors,
+  expectedContents,
+  fixture,
+  float32,
+  temporaryPath,
+} from '../testing/checkpoint-files.js';
 import { ByteSource } from './byte-source.js';
 import { PickledTensor } from './pickled-tensor.js';
 import { readCheckpoint } from './pth.js';
 import { type PthValue, writePth } from './pth-write.js';
 import { readStateDict } from './state-dict.js';
-import { checkpointErrorOf, describeTensors, expectedContents, fixture, float32, temporaryPath } from './test-files.js';
 import { readZip } from './zip-archive.js';
 import { ZipWriter } from './zip-writer.js';
 

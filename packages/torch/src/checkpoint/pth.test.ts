@@ -2,10 +2,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { OpaqueObject, PickleGlobal } from './pickle-values.js';
-import { PickledTensor } from './pickled-tensor.js';
-import { readCheckpoint } from './pth.js';
-import { findStateDict, readStateDict } from './state-dict.js';
 import {
   bytes,
   checkpointErrorOf,
@@ -14,7 +10,11 @@ import {
   fixture,
   fixtureNames,
   temporaryFile,
-} from './test-files.js';
+} from '../testing/checkpoint-files.js';
+import { OpaqueObject, PickleGlobal } from './pickle-values.js';
+import { PickledTensor } from './pickled-tensor.js';
+import { readCheckpoint } from './pth.js';
+import { findStateDict, readStateDict } from './state-dict.js';
 
 for (const [name, expected] of Object.entries(expectedContents())) {
   test(`${name}: every tensor has the bytes that Python saved`, () => {

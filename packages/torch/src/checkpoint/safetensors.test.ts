@@ -14,10 +14,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type DType, dtypes, itemSize } from '../tensor/dtype.js';
+import { bytes, checkpointErrorOf, float32, temporaryFile, temporaryPath } from '../testing/checkpoint-files.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { openSafetensors, writeSafetensors } from './safetensors.js';
 import { readStateDict } from './state-dict.js';
-import { bytes, checkpointErrorOf, float32, temporaryFile, temporaryPath } from './test-files.js';
 
 function withHeader(header: string, data: number | Uint8Array = 0): string {
   const length = new Uint8Array(8);

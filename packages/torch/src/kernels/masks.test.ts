@@ -1,15 +1,15 @@
 // Pasting masks and cutting targets out of them: by hand, against RoIAlign of full masks, and torchvision (fixtures/make.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { full, ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertClose } from '../testing/assert-close.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { cropMaskTargets, masksToRle, roiAlign } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 /** sin() between 0 and 1 in float32, as the fixtures' masks. */
 function probabilities(shape: readonly number[], phase: number): Tensor {

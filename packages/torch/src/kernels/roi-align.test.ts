@@ -1,17 +1,17 @@
 // RoIAlign against its definition in plain numbers, against torchvision (fixtures/make.py) and finite differences.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { enableGrad, grad } from '../tensor/autograd.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { MemoryFormat, Tensor } from '../tensor/tensor.js';
-import { assertClose } from '../testing/assert-close.js';
-import { gradientCheck } from '../testing/gradient-check.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { roiAlign, roiAlignMultilevel } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 const formats: readonly MemoryFormat[] = ['contiguous_format', 'channels_last'];
 const tight = { absolute: 1e-13, relative: 1e-12 };

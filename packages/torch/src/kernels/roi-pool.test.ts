@@ -1,15 +1,15 @@
 // RoIPool against its definition by hand, torchvision (fixtures/make.py) and finite differences.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
-import { assertClose } from '../testing/assert-close.js';
-import { gradientCheck } from '../testing/gradient-check.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { roiPool } from './index.js';
-import { torchvision } from './torchvision-cases.js';
 
 const tight = { absolute: 1e-14, relative: 1e-13 };
 const formats = ['contiguous_format', 'channels_last'] as const;

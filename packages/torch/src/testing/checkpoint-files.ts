@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CheckpointError, type CheckpointErrorCode } from './checkpoint-error.js';
-import type { LazyTensor, TensorData } from './tensor-data.js';
+import { CheckpointError, type CheckpointErrorCode } from '../checkpoint/checkpoint-error.js';
+import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
 
 const fixtures = fileURLToPath(new URL('../../src/checkpoint/fixtures/', import.meta.url));
 let folder: string | undefined;
