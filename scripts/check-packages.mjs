@@ -17,6 +17,7 @@ mkdirSync(project);
 const { devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const noEngine = { LIBTORCH: path.join(folder, 'no-such-libtorch') };
 const weights = 'runs/first/final.safetensors';
+const smallTraining = ['--iterations', '4', '--set', 'train.batchSize=2', '--set', 'data.val.limit=2'];
 const results = [];
 let tarballs = [];
 
@@ -69,7 +70,7 @@ const steps = {
   'goshawk info, of a config of the package': () =>
     void goshawk(['info', 'configs/torchvision/mask_rcnn_r50_fpn.yaml'], { out: /parameters/ }),
   'goshawk train': () => {
-    goshawk(['train', 'configs/demo/mask_rcnn_r18_tiny.yaml', '--output', 'runs/first', '--iterations', '8']);
+    goshawk(['train', 'configs/demo/mask_rcnn_r18_tiny.yaml', '--output', 'runs/first', ...smallTraining]);
     expect(existsSync(path.join(project, weights)), `${weights} was not written`);
   },
   'goshawk eval': () => {
@@ -105,7 +106,8 @@ const steps = {
 
 const trainProgram = `import { loadConfig, train } from 'goshawk';
 
-const { config } = loadConfig('configs/demo/mask_rcnn_r18_tiny.yaml');
+const small = ['train.batchSize=2', 'data.val.limit=2'];
+const { config } = loadConfig('configs/demo/mask_rcnn_r18_tiny.yaml', small);
 const { iteration } = await train({ config, output: 'runs/second', iterations: 4 });
 console.log(\`trained \${iteration} iterations\`);
 `;

@@ -1,12 +1,16 @@
 #!/usr/bin/env node
-// In a clone that was not set up there is nothing to run yet.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const main = new URL('../dist/cli/main.js', import.meta.url);
-if (existsSync(main)) await import(main.href);
-else {
-  const clone = fileURLToPath(new URL('../../../', import.meta.url));
-  process.stderr.write(`goshawk: not compiled yet: run \`npm run setup\` in ${clone}\n`);
+try {
+  await import('../dist/cli/main.js');
+} catch (error) {
+  // Nothing is compiled, or a package is missing: a clone before its set-up.
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  const remedy = existsSync(`${root}scripts/setup.mjs`)
+    ? `run \`npm run setup\` in ${root}`
+    : 'install the package goshawk again, with its dependencies';
+  process.stderr.write(`goshawk: not set up: ${remedy}\n`);
   process.exitCode = 2;
 }
