@@ -1,13 +1,14 @@
 // Our side of compare-detector.ts: answers the same commands as peers/detector.py.
 import { createInterface } from 'node:readline';
-import { engineInfo, keepFreedMemory, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
+import { engineInfo, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
 import {
   buildModel,
   type Detector,
   imageBatchOf,
   inPrecision,
   loadWeights,
-  Predictor,
+  openDetector,
+  type Predictor,
   parseConfig,
   prepareBatch,
   type RunConfig,
@@ -28,49 +29,48 @@ interface Setup {
   readonly weights: string;
 }
 
-interface State extends Omit<Setup, 'model'> {
-  readonly config: RunConfig;
-  readonly model: Detector;
-  readonly optimizer: SGD;
-  readonly predictor?: Predictor;
-  readonly scenes: readonly Scene[];
-}
+type State = { readonly scenes: readonly Scene[] } & (
+  | { readonly mode: 'predict'; readonly predictor: Predictor }
+  | {
+      readonly mode: 'train';
+      readonly config: RunConfig;
+      readonly model: Detector;
+      readonly optimizer: SGD;
+      readonly precision: Setup['precision'];
+    }
+);
 
+/** Nothing is set that a user of openDetector or of `goshawk train` does not get. */
 function setUp(command: Setup): State {
-  setThreads(command.threads);
-  keepFreedMemory(2 ** 31 - 1);
-  manualSeed(0);
+  const { model: type, threads, precision, weights, mode } = command;
   const [height, width] = command.size;
-  const resize = `{ minSize: ${Math.min(height, width)}, maxSize: ${Math.max(height, width)} }`;
-  const config = parseConfig(`model: { type: ${command.model}, classes: 90 }\npreprocess: { resize: ${resize} }`, {
-    file: 'bench',
-  });
-  const model = buildModel(config.model, { classes: 90 }).to({ memoryFormat: 'channels_last' });
+  const config = parseConfig(
+    `model: { type: ${type}, classes: 90 }
+preprocess: { resize: { minSize: ${Math.min(height, width)}, maxSize: ${Math.max(height, width)} } }
+train: { precision: ${precision} }
+runtime: { threads: ${threads} }`,
+    { file: 'bench' },
+  );
   const scenes = Array.from({ length: command.images }, (_, index) => benchScene(height, width, index));
-  loadWeights(model, readWeights(command.weights), command.weights);
+  if (mode === 'predict') return { mode, predictor: openDetector({ config, weights }).predictor, scenes };
+  setThreads(threads);
+  manualSeed(0);
+  const model = buildModel(config.model, { classes: 90 }).to({ memoryFormat: 'channels_last' });
+  loadWeights(model, readWeights(weights), weights);
   const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
   const optimizer = new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
-  const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: String(index + 1) }));
-  const predictor =
-    command.mode === 'predict'
-      ? new Predictor({
-          model,
-          categories,
-          preprocess: config.preprocess,
-          precision: command.precision,
-        })
-      : undefined;
-  return { ...command, config, model, optimizer, predictor, scenes };
+  return { mode, config, model, optimizer, precision, scenes };
 }
 
 /** One training step or one prediction, from decoded pictures on. */
-function run({ config, model, optimizer, predictor, precision, scenes }: State): { seconds: number; objects: number } {
+function run(state: State): { seconds: number; objects: number } {
   let objects = 0;
   const begun = performance.now();
-  const images = scenes.map((scene) => scene.image);
-  if (predictor) {
-    objects = predictor.predict(images)[0]?.length ?? 0;
+  const images = state.scenes.map((scene) => scene.image);
+  if (state.mode === 'predict') {
+    objects = state.predictor.predict(images)[0]?.length ?? 0;
   } else {
+    const { config, model, optimizer, precision, scenes } = state;
     scope(() => {
       const targets = scenes.map(targetsOfScene);
       const batch = imageBatchOf(prepareBatch(images, config.preprocess));

@@ -9,7 +9,6 @@ import {
   batchedNms,
   engineInfo,
   grad,
-  keepFreedMemory,
   masksToRle,
   matchAnchors,
   nms,
@@ -169,7 +168,6 @@ const peer = new PeerProcess(options.python, [fileURLToPath(new URL('../peers/ke
 });
 try {
   setThreads(Number(options.threads));
-  keepFreedMemory(2 ** 31 - 1);
   const them = await peer.ask<{ torch: string; torchvision: string }>({
     do: 'hello',
     threads: Number(options.threads),

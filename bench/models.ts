@@ -11,7 +11,7 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { InputError } from '@goshawk/core';
-import { manualSeed, scope, setThreads, tensor } from '@goshawk/torch';
+import { manualSeed, scope, tensor } from '@goshawk/torch';
 import {
   buildModel,
   CONVENTIONS,
@@ -143,7 +143,6 @@ async function runTrial(file: string): Promise<Trial> {
   const opened = openConfig(file, options.set).config;
   const resize = { ...opened.preprocess.resize, minSize: size, maxSize: size * 2 };
   const config = { ...opened, preprocess: { ...opened.preprocess, resize } };
-  setThreads(2);
   const model = makeModel(config).to({ memoryFormat: 'channels_last' });
   const image = await decodeImageFile(options.image!);
   const prepared = prepareBatch([image], config.preprocess);

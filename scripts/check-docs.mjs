@@ -1,4 +1,4 @@
-// Checks what README.md and docs/ show: TypeScript blocks compile against the built packages, config blocks are valid, JSON
+// Checks what README.md, those of the packages, and docs/ show: TypeScript blocks compile against the built packages, config blocks are valid, JSON
 // parses, links, repository paths and npm scripts exist, and goshawk commands have the options that they are shown with.
 // Needs a finished `tsc -b`. Prints each problem as `page:line: what`; exit code 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -11,7 +11,8 @@ import { parseConfig } from '../packages/goshawk/dist/config/index.js';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 
-const pages = ['README.md', ...listPages('docs')].map((file) => readPage(file));
+const readmes = ['core', 'torch', 'goshawk'].map((name) => `packages/${name}/README.md`);
+const pages = ['README.md', ...readmes, ...listPages('docs')].map((file) => readPage(file));
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
 const problems = [];
 const report = (page, line, what) => problems.push(`${page.file}:${line}: ${what}`);

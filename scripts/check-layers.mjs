@@ -1,6 +1,6 @@
 // Checks that imports point down only, as docs/architecture.md draws them: between the packages, between the folders of
 // goshawk/src, whose order is read from that page's table, and between files, where none may come back to itself. What
-// only tests need lies in rooms of its own (testing/, test-support/), which no other code imports. Prints each import that does
+// only tests need lies in rooms of its own (testing/), which no other code imports. Prints each import that does
 // not; exit code 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -20,6 +20,7 @@ const allowed = {
       '@goshawk/torch',
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
+      '@goshawk/torch/native-build',
       'pdfkit',
       'sharp',
       'zod',
@@ -53,7 +54,7 @@ console.log(`check-layers: ${imports.size} files, imports point down`);
 function checkFile(name, rules, source, entry) {
   const file = path.join(source, entry);
   const text = readFileSync(file, 'utf8');
-  const isTest = isForTests(name, entry);
+  const isTest = isForTests(entry);
   const targets = new Set();
   imports.set(file, targets);
   const modules = isTest ? [...rules.code, ...rules.tests] : rules.code;
@@ -63,7 +64,7 @@ function checkFile(name, rules, source, entry) {
       const resolved = path.relative(source, path.join(path.dirname(file), target));
       if (resolved.startsWith('..'))
         problems.push(`${where}: '${target}' leaves the package: import it by its package name`);
-      else if (isForTests(name, resolved) && !isTest) problems.push(`${where}: '${target}' is for tests alone`);
+      else if (isForTests(resolved) && !isTest) problems.push(`${where}: '${target}' is for tests alone`);
       else if (name === 'goshawk') {
         checkFolders(where, target, entry, resolved);
         checkDialects(where, target, entry, resolved);
@@ -98,14 +99,9 @@ function checkDialects(where, target, entry, resolved) {
     problems.push(`${where}: a dialect may not import '${target}', which is another's`);
 }
 
-function isForTests(name, entry) {
-  // @goshawk/torch has a public room of that name, as PyTorch has, and test-support/ for its own tests.
-  if (name === 'goshawk' && topFolder(entry) === 'testing') return true;
-  return (
-    entry.endsWith('.test.ts') ||
-    entry.endsWith('.test.js') ||
-    /(^|[/\\])(fixtures|parity|test-support)[/\\]/.test(entry)
-  );
+function isForTests(entry) {
+  if (topFolder(entry) === 'testing') return true;
+  return entry.endsWith('.test.ts') || entry.endsWith('.test.js') || /(^|[/\\])(fixtures|parity)[/\\]/.test(entry);
 }
 
 /** Each circle once, from its first file in the order of names. */

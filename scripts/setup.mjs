@@ -1,16 +1,16 @@
-// Puts in place what a fresh clone lacks: npm packages, compiled TypeScript, libtorch, the native addon.
+// Puts in place what a fresh clone lacks: npm packages, compiled TypeScript, and by way of `goshawk setup` libtorch and
+// the native addon.
 // Silent and quick when nothing is missing. Plain Node without packages, since it runs before there are any.
 //   node scripts/setup.mjs [--no-native]     --no-native: packages and TypeScript only
 // Exit code 0 ready, 1 a step failed, 2 something is missing that must be installed by hand.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const minimumNode = [20, 19];
-const debianPackages = ['libtorch-dev', 'libopenblas0-pthread'];
 
 process.chdir(root);
 await main();
@@ -20,8 +20,7 @@ async function main() {
   await installPackages();
   await run('compiling TypeScript', process.execPath, ['node_modules/typescript/bin/tsc', '-b'], { quiet: true });
   if (process.argv.includes('--no-native')) return;
-  await provideEngine();
-  await run('', process.execPath, ['packages/torch/dist/native-build/build-addon.js', '--if-needed'], {
+  await run('', process.execPath, ['packages/goshawk/bin/goshawk.js', 'setup', '--install-libtorch', '--quiet'], {
     inherit: true,
   });
 }
@@ -62,93 +61,6 @@ function installedMatches(lock) {
     if (installed[name] === undefined) return entry.optional === true;
     return installed[name].version === entry.version;
   });
-}
-
-/** Makes sure that a libtorch and a compiler are there: from Debian's packages where this user may install them. */
-async function provideEngine() {
-  const { found, steps } = await discover();
-  if (found === undefined && (process.env.LIBTORCH || process.env.LIBTORCH_USE_PYTORCH === '1')) {
-    const { place, outcome } = steps.at(-1);
-    stop(2, `${place}: ${outcome}: name another libtorch, or unset it to use the system's`);
-  }
-  const missing = [];
-  if (found === undefined) missing.push(...debianPackages);
-  else if (isDebianLibtorch(found) && !hasOpenBlas()) missing.push('libopenblas0-pthread');
-  if (!hasCompiler()) missing.push('g++');
-  if (missing.length === 0) return;
-
-  const apt = aptCommand();
-  if (apt === undefined) {
-    if (found !== undefined && hasCompiler()) return; // Only the fast BLAS is missing: `goshawk doctor` tells of it.
-    const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
-    stop(2, `${describe(missing)} is missing and may not be installed by this user: ${advice(command)}`);
-  }
-  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  await run('updating the list of Debian packages', apt[0], [...apt.slice(1), 'update', '-q'], { env: environment });
-  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
-  await run(`installing ${missing.join(' ')}`, apt[0], [...apt.slice(1), ...install], { env: environment });
-  if ((await discover()).found === undefined) {
-    stop(
-      1,
-      'libtorch is still not found after installing libtorch-dev: run `node packages/goshawk/dist/cli/main.js doctor`',
-    );
-  }
-}
-
-async function discover() {
-  const module = pathToFileURL(path.join(root, 'packages/torch/dist/libtorch/discover.js'));
-  const { explainDiscovery } = await import(module.href);
-  return explainDiscovery();
-}
-
-function isDebianLibtorch(found) {
-  return found.source === 'system' && aptAvailable();
-}
-
-function hasOpenBlas() {
-  const folders = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
-  const folder = folders[process.arch];
-  return folder === undefined || existsSync(`/usr/lib/${folder}/openblas-pthread/libblas.so.3`);
-}
-
-function hasCompiler() {
-  return [process.env.CXX, 'c++', 'g++', 'clang++'].some((name) => name && onPath(name));
-}
-
-function onPath(name) {
-  if (name.includes(path.sep)) return isExecutable(name);
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => isExecutable(path.join(folder, name)));
-}
-
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** `['apt-get']` for root, with sudo where it asks for no password, undefined where packages cannot be installed. */
-function aptCommand() {
-  if (!aptAvailable()) return undefined;
-  if (process.getuid?.() === 0) return ['apt-get'];
-  const sudo = onPath('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-  return sudo ? ['sudo', '-n', '--preserve-env=DEBIAN_FRONTEND', 'apt-get'] : undefined;
-}
-
-function aptAvailable() {
-  return process.platform === 'linux' && onPath('apt-get');
-}
-
-function describe(missing) {
-  return missing.includes('libtorch-dev') ? 'libtorch' : missing.join(', ');
-}
-
-function advice(command) {
-  const folder = 'unpack a libtorch (1.13 to 2.14) and set LIBTORCH to its folder';
-  if (aptAvailable()) return `run \`sudo ${command}\`, or ${folder}`;
-  return `${folder}, with a C++ compiler on PATH`;
 }
 
 /**

@@ -9,7 +9,7 @@ import { parseCoco } from '../formats/coco.js';
 import { parseCocoResults } from '../formats/coco-results.js';
 import type { Annotation, Dataset, Detection } from '../formats/dataset.js';
 import { boxToRle } from '../masks/polygon-to-rle.js';
-import { inputErrorOf } from '../test-support/input-error.js';
+import { inputErrorOf } from '../testing/input-error.js';
 import type { NumberGrid } from './accumulate.js';
 import type { CocoParams, IouType } from './coco-params.js';
 import type { CocoStatName } from './coco-stats.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { inputErrorOf } from '../test-support/input-error.js';
+import { inputErrorOf } from '../testing/input-error.js';
 import { checkCoco, parseCoco } from './coco.js';
 import { checkCocoResults, parseCocoResults } from './coco-results.js';
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InputError } from '../errors/index.js';
-import { inputErrorOf } from '../test-support/input-error.js';
+import { inputErrorOf } from '../testing/input-error.js';
 import { formatVocAnnotation } from './format-voc.js';
 import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
 import { vocBoxToXywh, xywhToVocBox } from './voc-box.js';

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { type BoxXywh, boxXywh } from '../boxes/box.js';
 import { boxIouMatrix } from '../boxes/box-iou-matrix.js';
 import { InputError } from '../errors/input-error.js';
-import { inputErrorOf } from '../test-support/input-error.js';
+import { inputErrorOf } from '../testing/input-error.js';
 import { maskIou } from './mask-iou.js';
 import { boxToRle, polygonsToRle } from './polygon-to-rle.js';
 import { type MaskSize, type Rle, rleArea, rleFromCounts } from './rle.js';

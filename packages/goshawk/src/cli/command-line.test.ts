@@ -1,7 +1,17 @@
 // The goshawk command as a person runs it: the real program in a process of its own.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -76,6 +86,7 @@ describe('goshawk', () => {
   test('every command has help with an example', () => {
     const commands = [
       ['doctor'],
+      ['setup'],
       ['train'],
       ['eval'],
       ['predict'],
@@ -113,9 +124,93 @@ describe('goshawk', () => {
     assert.match(err, /^goshawk: no\.json: not found: check the path\n.*\n {4}at /);
   });
 
-  test('works on annotations and weights without libtorch', () => {
-    const { code } = goshawk(['data', 'stats', 'truth.json'], { LIBTORCH: path.join(folder, 'nowhere') });
-    assert.equal(code, 0);
+  test('works on annotations, results, weights and metrics without libtorch', () => {
+    writeSafetensors(path.join(folder, 'one.safetensors'), [
+      { name: 'bias', dtype: 'float32', shape: [1], data: () => new Uint8Array(4) },
+    ]);
+    writeFileSync(path.join(folder, 'metrics.jsonl'), '{"iteration":1,"loss":2}\n{"iteration":2,"loss":1}\n');
+    const commands = [
+      ['--help'],
+      ['data', 'check', 'truth.json'],
+      ['data', 'stats', 'truth.json'],
+      ['data', 'synth', '--output', 'made', '--images', '2', '--size', '64x64', '--split', 'train'],
+      ['data', 'draw', 'made/train.json', '--images', 'made/images', '--output', 'drawn-without-engine'],
+      ['data', 'convert', 'truth.json', '--output', 'converted'],
+      ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json'],
+      ['weights', 'show', 'one.safetensors'],
+      ['weights', 'convert', 'one.safetensors', 'one.pth'],
+      ['curves', 'metrics.jsonl', '--output', 'curves-without-engine.png'],
+    ];
+    for (const command of commands) {
+      const { code, err } = goshawk(command, { LIBTORCH: path.join(folder, 'nowhere') });
+      assert.equal(code, 0, `${command.join(' ')}: ${err}`);
+    }
+  });
+
+  test('commands that compute say in one line how the engine is put in place', () => {
+    const config = 'configs/demo/mask_rcnn_r18_tiny.yaml';
+    const commands = [
+      ['info', config],
+      ['train', config],
+      ['eval', config, '--weights', 'one.safetensors'],
+      ['predict', config, 'a.png', '--weights', 'one.safetensors'],
+      ['demo', '--output', 'demo-without-engine'],
+    ];
+    for (const command of commands) {
+      const { code, out, err } = goshawk(command, { LIBTORCH: path.join(folder, 'nowhere') });
+      assert.deepEqual([code, out], [2, '']);
+      assert.match(
+        err,
+        /^goshawk: libtorch not found \([^\n]*\): run `npx goshawk setup`, or set LIBTORCH to its folder\n$/,
+      );
+    }
+    assert.ok(!existsSync(path.join(folder, 'demo-without-engine')));
+  });
+
+  test('before any set-up one line says what to run', () => {
+    const bare = path.join(folder, 'clone');
+    mkdirSync(path.join(bare, 'packages/goshawk/bin'), { recursive: true });
+    mkdirSync(path.join(bare, 'scripts'));
+    writeFileSync(path.join(bare, 'scripts/setup.mjs'), '');
+    writeFileSync(path.join(bare, 'packages/goshawk/package.json'), '{"type":"module"}');
+    const copy = path.join(bare, 'packages/goshawk/bin/goshawk.js');
+    copyFileSync(program, copy);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [copy, 'doctor'], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout], [2, '']);
+    assert.match(stderr, /^goshawk: not set up: run `npm run setup` in \S+\n$/);
+  });
+
+  test('a config below configs/ that is not here is the one that comes with the package, unless there is one here', () => {
+    const name = 'configs/demo/mask_rcnn_r18_tiny.yaml';
+    assert.match(goshawk(['info', name]).out, /^configs\/demo\/mask_rcnn_r18_tiny\.yaml: mask_rcnn/);
+    assertRefused(
+      ['info', 'configs/demo/no-such.yaml'],
+      'configs/demo/no-such.yaml: no such config file: check the path',
+    );
+    assertRefused(
+      ['info', '../configs/demo/mask_rcnn_r18_tiny.yaml'],
+      '../configs/demo/mask_rcnn_r18_tiny.yaml: no such config file: check the path',
+    );
+    mkdirSync(path.join(folder, 'configs/demo'), { recursive: true });
+    writeFileSync(path.join(folder, name), 'model: {type: retinanet, classes: 3}\n');
+    assert.match(goshawk(['info', name, '--shape', '128x128']).out, /^\S+: retinanet/);
+    rmSync(path.join(folder, 'configs'), { recursive: true });
+  });
+});
+
+describe('goshawk setup', () => {
+  test('has nothing to do for the engine that these tests run on', () => {
+    const { code, out, err } = goshawk(['setup']);
+    assert.deepEqual([code, out], [0, '']);
+    assert.match(err, /^nothing to do: the addon stands for libtorch \d/m);
+    assert.deepEqual(goshawk(['setup', '--quiet']).code, 0);
+  });
+
+  test('a libtorch that is not there is one line and exit code 2', () => {
+    assertRefused(
+      ['setup', 'nowhere'],
+      `no libtorch: LIBTORCH=${path.join(realpathSync(folder), 'nowhere')}: ${path.join(realpathSync(folder), 'nowhere')} does not exist: name another, or none to use the system's`,
+    );
   });
 });
 
@@ -123,7 +218,7 @@ describe('goshawk doctor', () => {
   test('names what is missing and how to get it, with exit code 1', () => {
     const { code, out } = goshawk(['doctor'], { LIBTORCH: path.join(folder, 'nowhere') });
     assert.equal(code, 1);
-    assert.match(out, /^missing +libtorch +not found\n +-> run npm run setup/m);
+    assert.match(out, /^missing +libtorch +not found\n +-> run `npx goshawk setup`/m);
     assert.match(out, /LIBTORCH=\S+: \S+ does not exist/);
   });
 

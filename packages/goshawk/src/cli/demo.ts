@@ -1,7 +1,6 @@
 // goshawk demo: makes scenes, trains a small Mask R-CNN on them from nothing, measures it on others, draws what it found.
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type CocoEvaluation, InputError, type IouType } from '@goshawk/core';
 import { configToYaml, loadConfig, type RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
@@ -21,7 +20,7 @@ export interface DemoCommandOptions {
   readonly output?: string;
 }
 
-const configFile = fileURLToPath(new URL('../../../../configs/demo/mask_rcnn_r18_tiny.yaml', import.meta.url));
+const configFile = 'configs/demo/mask_rcnn_r18_tiny.yaml';
 const sceneOptions = { width: 160, height: 160, seed: 1, difficulty: 'demo' } as const;
 const trainScenes = 900;
 const valScenes = 100;

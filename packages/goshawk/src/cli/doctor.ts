@@ -25,8 +25,7 @@ export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
           name: 'libtorch',
           state: 'missing',
           detail: 'not found',
-          remedy:
-            'run npm run setup (Debian, Ubuntu: sudo apt-get install libtorch-dev libopenblas0-pthread), or set LIBTORCH to the folder of one',
+          remedy: 'run `npx goshawk setup`, which says how to get one, or set LIBTORCH to the folder of one',
         }
       : { name: 'libtorch', state: 'ok', detail: `${found.version} in ${found.libDir} (from ${found.source})` },
   );
@@ -59,7 +58,7 @@ async function checkImages(): Promise<Finding> {
     const { default: sharp } = await import('sharp');
     return { name: 'pictures', state: 'ok', detail: `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}` };
   } catch (error) {
-    const remedy = 'run npm ci (with optional packages: they hold the binaries)';
+    const remedy = 'run npm install --include=optional (optional packages hold the binaries)';
     return { name: 'pictures', state: 'missing', detail: firstLine(error), remedy };
   }
 }
@@ -69,7 +68,7 @@ async function checkEngine(): Promise<Finding[]> {
   try {
     engine = await import('@goshawk/torch');
   } catch (error) {
-    return [{ name: 'engine', state: 'missing', detail: firstLine(error), remedy: 'run npm run setup' }];
+    return [{ name: 'engine', state: 'missing', detail: firstLine(error), remedy: 'run `npx goshawk setup`' }];
   }
   const info = engine.engineInfo();
   const device = engine.cudaAvailable() ? 'cpu, cuda' : 'cpu';

@@ -20,6 +20,17 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'setup',
+    'put the engine in place: find libtorch, or say how to get it, and compile the addon for it; takes a minute',
+    'goshawk setup',
+  )
+    .argument('[libtorch]', "folder of a libtorch (default: what LIBTORCH names, else the system's)")
+    .option('--install-libtorch', "install what is missing from Debian's packages with apt-get, where you may")
+    .option('--quiet', 'say nothing where nothing is to do')
+    .action(async (folder, options) => (await import('./setup.js')).runSetup(folder, options));
+
+  command(
+    program,
     'demo',
     'make scenes, train a small model on them, measure it and draw what it finds; takes minutes',
     'goshawk demo --output demo-output',
@@ -151,7 +162,7 @@ function addDataCommands(program: Command): void {
     'goshawk data check train.json --images photos/',
   )
     .option('--images <folder>', 'also decode every picture and compare its size')
-    .option('--masks', 'objects without a mask are errors')
+    .option('--masks', 'also warn of objects without a mask, which mask_rcnn leaves out')
     .option('--json', 'print one JSON object')
     .action(async (file, options) => (await import('./data-check.js')).runDataCheck(file, options));
 

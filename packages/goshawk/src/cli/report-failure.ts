@@ -23,6 +23,8 @@ function describe(error: unknown): { message: string; exitCode: 1 | 2 } {
   if (!(error instanceof Error)) return { message: oneLine(String(error)), exitCode: 1 };
   if (error.name === 'RunFailure') return { message: oneLine(error.message), exitCode: 1 };
   if (inputErrors.has(error.name)) return { message: oneLine(error.message), exitCode: 2 };
+  if (error.name === 'SetUpError')
+    return { message: oneLine(error.message), exitCode: 'exitCode' in error && error.exitCode === 2 ? 2 : 1 };
   const kind = error.name === 'Error' || error.message.startsWith('internal:') ? '' : `${error.name}: `;
   return { message: `${kind}${oneLine(error.message)} (--debug shows where)`, exitCode: 1 };
 }

@@ -1,11 +1,12 @@
 // From a config's text to a checked value with every default, or to one line that says what is wrong and where.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
 import type { ConfigSource } from './config-source.js';
 import { type RunConfig, runConfigSchema } from './run-config.js';
 import { isRecord } from './schema-node.js';
 import { applySetOption, parseSetOption } from './set-option.js';
+import { shippedConfig } from './shipped-configs.js';
 import { readYaml } from './yaml-document.js';
 
 /** No config of a person is that long; what is was meant for something else. */
@@ -87,11 +88,15 @@ function check(value: unknown, origin: ConfigOrigin): RunConfig {
   throw new InputError('config-invalid', describeIssues(result.error.issues, value, origin));
 }
 
-/** A config file as text, of any system. @throws InputError (file-not-found, file-unreadable, config-invalid) */
+/**
+ * A config file as text, of any system. A name below `configs/` that does not exist where the command runs is that of
+ * a config of this package.
+ * @throws InputError (file-not-found, file-unreadable, config-invalid)
+ */
 export function readConfigText(file: string): string {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(file);
+    bytes = readFileSync(existsSync(file) ? file : (shippedConfig(file) ?? file));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new InputError('file-not-found', `${file}: no such config file: check the path`);

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { getThreads, keepFreedMemory, manualSeed, removeTemporaryFiles, setThreads } from '@goshawk/torch';
+import { getThreads, manualSeed, removeTemporaryFiles, setThreads } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
@@ -18,9 +18,6 @@ import { Validation } from './validation.js';
 
 export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
-// Freed memory kept for the next step; more than any step here frees at once.
-const KEPT_MEMORY_BYTES = 2 ** 31 - 1;
-
 // What is written under these names is written late.
 const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
 
@@ -33,7 +30,6 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, output, save = true } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
-  keepFreedMemory(KEPT_MEMORY_BYTES);
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
   try {

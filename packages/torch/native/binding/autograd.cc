@@ -75,7 +75,7 @@ napi_value setGradEnabled(Call& call) {
 
 napi_value isGradEnabled(Call& call) { return boolToJs(call.env, at::GradMode::is_enabled()); }
 
-constexpr Export kExports[] = {
+constexpr Export kAutogradExports[] = {
     {"backward", backward},
     {"grad", grad},
     {"gradientOf", gradientOf, "grad"},
@@ -89,6 +89,6 @@ constexpr Export kExports[] = {
 
 }  // namespace
 
-void registerAutograd(napi_env env, napi_value exports) { exportAll(env, exports, kExports); }
+void registerAutograd(napi_env env, napi_value exports) { exportAll(env, exports, kAutogradExports); }
 
 }  // namespace goshawk

@@ -122,7 +122,7 @@ napi_value callOperator(napi_env env, napi_callback_info info) {
   }
 }
 
-constexpr Export kExports[] = {
+constexpr Export kOperatorExports[] = {
     {"findOperator", findOperator},
     {"operatorNames", operatorNames},
 };
@@ -130,7 +130,7 @@ constexpr Export kExports[] = {
 }  // namespace
 
 void registerOperators(napi_env env, napi_value exports) {
-  exportAll(env, exports, kExports);
+  exportAll(env, exports, kOperatorExports);
   // Not by way of Call: it takes more arguments, and its errors show them.
   napi_value function;
   napi_create_function(env, "callOperator", NAPI_AUTO_LENGTH, callOperator, nullptr, &function);

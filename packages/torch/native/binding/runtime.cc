@@ -112,7 +112,7 @@ napi_value keepFreedMemory(Call& call) {
   return nullptr;
 }
 
-constexpr Export kExports[] = {
+constexpr Export kRuntimeExports[] = {
     {"version", version},
     {"configuration", configuration},
     {"setThreads", setThreads},
@@ -130,6 +130,6 @@ constexpr Export kExports[] = {
 
 }  // namespace
 
-void registerRuntime(napi_env env, napi_value exports) { exportAll(env, exports, kExports); }
+void registerRuntime(napi_env env, napi_value exports) { exportAll(env, exports, kRuntimeExports); }
 
 }  // namespace goshawk

@@ -171,7 +171,7 @@ napi_value liveTensors(Call& call) {
   return numberToJs(call.env, static_cast<double>(call.environment.tensors.live()));
 }
 
-constexpr Export kExports[] = {
+constexpr Export kTensorExports[] = {
     {"fromBytes", fromBytes, "tensor"},
     {"borrowBytes", borrowBytes, "tensorOver"},
     {"readBytes", readBytes},
@@ -188,6 +188,6 @@ constexpr Export kExports[] = {
 
 }  // namespace
 
-void registerTensors(napi_env env, napi_value exports) { exportAll(env, exports, kExports); }
+void registerTensors(napi_env env, napi_value exports) { exportAll(env, exports, kTensorExports); }
 
 }  // namespace goshawk

@@ -26,7 +26,7 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kIgnored = -2;
 /** Values a time: they stay in the first-level cache. */
-constexpr int64_t kBlock = 1024;
+constexpr int64_t kLogitBlock = 1024;
 /** Anchors of one partial sum; fixed, so that the result does not depend on the number of threads. */
 constexpr int64_t kRowsPerSum = 256;
 
@@ -105,7 +105,7 @@ inline void store(at::BFloat16& into, float value) {
 /** Sum over `count` values of absent(); gradients, times `scale`, go to `gradient` unless that is null. */
 template <typename T, bool kSquare>
 double absent_block(const T* logits, T* gradient, int64_t count, float scale, float gamma) {
-  alignas(64) float loss[kBlock];
+  alignas(64) float loss[kLogitBlock];
   if (gradient != nullptr) {
     for (int64_t i = 0; i < count; ++i) {
       const Term term = absent<kSquare>(load(logits[i]), gamma);
@@ -162,8 +162,8 @@ double rows_loss(
     while (end < rows && targets[end] != kIgnored) {
       ++end;
     }
-    for (int64_t at = row * classes; at < end * classes; at += kBlock) {
-      const int64_t count = std::min(kBlock, end * classes - at);
+    for (int64_t at = row * classes; at < end * classes; at += kLogitBlock) {
+      const int64_t count = std::min(kLogitBlock, end * classes - at);
       background += absent_block<T, kSquare>(
           logits + at, gradient == nullptr ? nullptr : gradient + at, count, scale, gamma);
     }

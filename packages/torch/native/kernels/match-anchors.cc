@@ -11,7 +11,7 @@
 namespace goshawk {
 namespace {
 
-constexpr int64_t kBlock = 1024;
+constexpr int64_t kAnchorBlock = 1024;
 constexpr int64_t kBelowLow = -1;
 constexpr int64_t kBetween = -2;
 
@@ -98,19 +98,19 @@ at::Tensor match_anchors_cpu(
   const float* gt = truth.data_ptr<float>();
   const float* anchor = anchors.data_ptr<float>();
   int64_t* match = result.data_ptr<int64_t>();
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
+  const int64_t blocks = (count + kAnchorBlock - 1) / kAnchorBlock;
 
   // The first pass notes the best IoU of each ground truth in each block of boxes, so that the second looks only into
   // the blocks that hold the best of all.
   std::vector<float> block_best(static_cast<size_t>(allow_low_quality ? blocks * gt_count : 0));
   std::vector<int32_t> argmax(static_cast<size_t>(allow_low_quality ? count : 0));
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    float overlap[kBlock];
-    float best[kBlock];
-    int32_t which[kBlock];
+    float overlap[kAnchorBlock];
+    float best[kAnchorBlock];
+    int32_t which[kAnchorBlock];
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t from = block * kBlock;
-      const int64_t size = std::min(count - from, kBlock);
+      const int64_t from = block * kAnchorBlock;
+      const int64_t size = std::min(count - from, kAnchorBlock);
       const BoxColumns<float> columns = columns_of(anchor, from, from + size, extra);
       std::fill_n(best, size, 0.0f);
       std::fill_n(which, size, 0);
@@ -149,10 +149,10 @@ at::Tensor match_anchors_cpu(
     }
   }
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    float overlap[kBlock];
+    float overlap[kAnchorBlock];
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t from = block * kBlock;
-      const int64_t size = std::min(count - from, kBlock);
+      const int64_t from = block * kAnchorBlock;
+      const int64_t size = std::min(count - from, kAnchorBlock);
       BoxColumns<float> columns;
       for (int64_t g = 0; g < gt_count; ++g) {
         const float best = gt_best[static_cast<size_t>(g)];

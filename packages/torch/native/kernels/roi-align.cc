@@ -209,10 +209,6 @@ bool reads_channels_last(const at::Tensor& input) {
   return input.size(1) > 1 && input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
 }
 
-at::MemoryFormat format_of(bool channels_last) {
-  return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-}
-
 void check_shape(const RoiAlignShape& shape) {
   TORCH_CHECK(
       shape.pooled_height > 0 && shape.pooled_width > 0, "roi_align: the output size must be positive, got ",

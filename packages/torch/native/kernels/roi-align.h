@@ -1,4 +1,4 @@
-// What the CPU kernels of RoIAlign share: checked arguments and the pyramid they describe.
+// What the CPU kernels of RoIAlign and RoIPool share: checked arguments and the pyramid they describe.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -33,6 +33,10 @@ struct RoiList {
   const int64_t* level;
   int64_t count;
 };
+
+inline at::MemoryFormat format_of(bool channels_last) {
+  return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
 
 /** Checks rois and levels against the pyramid, so that the loops below need no checks. Throws c10::Error. */
 template <typename F>

@@ -46,10 +46,6 @@ Layout layout_of(int64_t channels, int64_t area, bool channels_last) {
   return channels_last ? Layout{channels * area, 1, channels} : Layout{channels * area, area, 1};
 }
 
-at::MemoryFormat format_of(bool channels_last) {
-  return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-}
-
 template <typename F, typename T>
 void forward(
     const at::Tensor& input, const RoiList<F>& rois, double spatial_scale, bool channels_last, at::Tensor& output,

@@ -1,6 +1,7 @@
 // Autocasting and loss scaling.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { Linear } from '../nn/linear.js';
 import { Parameter } from '../nn/parameter.js';
 import { SGD } from '../optim/sgd.js';
@@ -9,7 +10,6 @@ import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { engineInfo } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
-import { assertClose } from '../testing/assert-close.js';
 import { autocast, autocastDType, GradScaler } from './index.js';
 
 test('inside autocast() products are computed in bfloat16, gradients come in the types of the parameters', () => {

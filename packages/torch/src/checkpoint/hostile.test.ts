@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bytes, checkpointErrorOf, fixture, fixtureNames, temporaryFile } from '../test-support/checkpoint-files.js';
+import { bytes, checkpointErrorOf, fixture, fixtureNames, temporaryFile } from '../testing/checkpoint-files.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { readCheckpoint } from './pth.js';
 import { readStateDict } from './state-dict.js';

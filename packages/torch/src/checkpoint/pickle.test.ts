@@ -1,7 +1,7 @@
 // Opcodes as CPython's Lib/pickletools.py describes them; values of the fixtures come from Python (fixtures/make_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, checkpointErrorOf, fixture, temporaryFile } from '../test-support/checkpoint-files.js';
+import { bytes, checkpointErrorOf, fixture, temporaryFile } from '../testing/checkpoint-files.js';
 import { ByteSource } from './byte-source.js';
 import { unpickle } from './pickle.js';
 import { NumpyArray, type PickleValue } from './pickle-values.js';

@@ -11,7 +11,7 @@ import {
   fixture,
   float32,
   temporaryPath,
-} from '../test-support/checkpoint-files.js';
+} from '../testing/checkpoint-files.js';
 import { ByteSource } from './byte-source.js';
 import { PickledTensor } from './pickled-tensor.js';
 import { readCheckpoint } from './pth.js';

@@ -10,7 +10,7 @@ import {
   fixture,
   fixtureNames,
   temporaryFile,
-} from '../test-support/checkpoint-files.js';
+} from '../testing/checkpoint-files.js';
 import { OpaqueObject, PickleGlobal } from './pickle-values.js';
 import { PickledTensor } from './pickled-tensor.js';
 import { readCheckpoint } from './pth.js';

@@ -14,7 +14,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type DType, dtypes, itemSize } from '../tensor/dtype.js';
-import { bytes, checkpointErrorOf, float32, temporaryFile, temporaryPath } from '../test-support/checkpoint-files.js';
+import { bytes, checkpointErrorOf, float32, temporaryFile, temporaryPath } from '../testing/checkpoint-files.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { openSafetensors, writeSafetensors } from './safetensors.js';
 import { readStateDict } from './state-dict.js';

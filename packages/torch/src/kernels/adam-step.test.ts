@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { assertClose } from '../checks/index.js';
 import { Parameter } from '../nn/index.js';
 import { callOp, type MemoryFormat, randn, scope, setThreads, tensor } from '../tensor/index.js';
-import { assertClose } from '../testing/index.js';
 
 setThreads(1);
 

@@ -1,11 +1,11 @@
 // IoU and matching against their definitions in plain numbers, and torchvision (fixtures/make.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
-import { torchvision } from '../test-support/torchvision-cases.js';
-import { assertClose } from '../testing/assert-close.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { boxIou, matchAnchors } from './index.js';
 
 test('divides the common area by the joint one', () => {

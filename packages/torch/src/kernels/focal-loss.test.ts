@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { autocast } from '../amp/index.js';
+import { assertClose } from '../checks/index.js';
 import { ops } from '../ops/index.js';
 import { noGrad, randn, scope, type Tensor, tensor } from '../tensor/index.js';
-import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
-import { assertClose } from '../testing/index.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
 import { sigmoidFocalLoss } from './focal-loss.js';
 
 interface Case {

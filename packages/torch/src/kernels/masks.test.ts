@@ -1,13 +1,13 @@
 // Pasting masks and cutting targets out of them: by hand, against RoIAlign of full masks, and torchvision (fixtures/make.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { full, ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
-import { torchvision } from '../test-support/torchvision-cases.js';
-import { assertClose } from '../testing/assert-close.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { cropMaskTargets, masksToRle, roiAlign } from './index.js';
 

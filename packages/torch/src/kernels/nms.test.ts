@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
-import { torchvision } from '../test-support/torchvision-cases.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { batchedNms, type NmsOptions, nms } from './index.js';
 
 type Row = readonly number[];

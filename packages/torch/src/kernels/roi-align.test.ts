@@ -1,15 +1,15 @@
 // RoIAlign against its definition in plain numbers, against torchvision (fixtures/make.py) and finite differences.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { enableGrad, grad } from '../tensor/autograd.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { MemoryFormat, Tensor } from '../tensor/tensor.js';
-import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
-import { torchvision } from '../test-support/torchvision-cases.js';
-import { assertClose } from '../testing/assert-close.js';
-import { gradientCheck } from '../testing/gradient-check.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { roiAlign, roiAlignMultilevel } from './index.js';
 

@@ -1,13 +1,13 @@
 // RoIPool against its definition by hand, torchvision (fixtures/make.py) and finite differences.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
-import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
-import { torchvision } from '../test-support/torchvision-cases.js';
-import { assertClose } from '../testing/assert-close.js';
-import { gradientCheck } from '../testing/gradient-check.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
+import { torchvision } from '../testing/torchvision-cases.js';
 import { wave } from '../testing/wave.js';
 import { roiPool } from './index.js';
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { autocast } from '../amp/index.js';
+import { assertClose } from '../checks/index.js';
 import { Conv2d } from '../nn/index.js';
 import { ops } from '../ops/index.js';
 import { grad, manualSeed, noGrad, randn, scope, setThreads, type Tensor } from '../tensor/index.js';
-import { assertSameOnAnyThreads } from '../test-support/thread-counts.js';
-import { assertClose } from '../testing/index.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
 import { allowWinograd, winogradConv3x3 } from './winograd-conv.js';
 
 before(() => setThreads(1));

@@ -1,38 +1,78 @@
 // Compiles native/ into build/<libtorch>/goshawk_torch.node with the system's C++ compiler.
-// Usage: node build-addon.js [LIBTORCH_FOLDER] [--if-needed]
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
+import { type Libtorch, libtorchKey } from '../libtorch/discover.js';
+import { SetUpError } from './set-up-error.js';
+import { translationUnits, unitText } from './translation-units.js';
 
 const packageDir = fileURLToPath(new URL('../../', import.meta.url));
 const nativeDir = join(packageDir, 'native');
 
 interface Compiler {
   readonly command: string;
+  /** Its first line of `--version`: objects of another compiler are not taken for its own. */
+  readonly version: string;
   readonly flags: readonly string[];
   /** Where headers lie: places, so no part of what an object file was made from. */
   readonly includes: readonly string[];
 }
 
+interface Unit {
+  readonly text: string;
+  readonly object: string;
+  /** What a person reads while it compiles. */
+  readonly title: string;
+}
+
+/** Paths below native/, with slashes. */
 function sources(extension: RegExp): string[] {
   return (readdirSync(nativeDir, { recursive: true }) as string[])
     .filter((name) => extension.test(name))
-    .sort()
-    .map((name) => join(nativeDir, name));
+    .map((name) => name.replaceAll(sep, '/'))
+    .sort();
+}
+
+/** The compiler that CXX names, else the first of these that is there. */
+export function findCompiler(): string | undefined {
+  const names = process.env.CXX ? [process.env.CXX] : ['g++', 'c++', 'clang++'];
+  return names.find((name) => compilerVersion(name) !== undefined);
+}
+
+function compilerVersion(command: string): string | undefined {
+  try {
+    return execFileSync(command, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
+      '\n',
+    )[0];
+  } catch {
+    return undefined;
+  }
 }
 
 function compilerFor(libtorch: Libtorch): Compiler {
-  const command = process.env.CXX ?? 'g++';
-  const major = Number(libtorch.version.split('.')[0]);
-  const minor = Number(libtorch.version.split('.')[1]);
+  const command = findCompiler();
+  if (command === undefined)
+    throw new SetUpError(`no C++ compiler (${process.env.CXX ?? 'g++'}): install g++, or name one in CXX`, 1);
+  const [major = 0, minor = 0] = libtorch.version.split('.').map(Number);
   const nodeHeaders = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
   return {
     command,
+    version: compilerVersion(command) ?? '',
     flags: [
       // The engine's own headers ask for the newer language from 2.10 on.
       `-std=gnu++${major > 2 || (major === 2 && minor >= 9) ? 20 : 17}`,
@@ -63,51 +103,53 @@ function processorFlags(): string {
   }
 }
 
-/** Where the addon for this libtorch lies, built or not. */
-function addonPath(libtorch: Libtorch): string {
-  return join(packageDir, 'build', libtorchKey(libtorch), 'goshawk_torch.node');
+/** Object names say what they are made from, not where the checkout lies: checkouts can share a build folder's content. */
+function planUnits(compiler: Compiler, buildDir: string): Unit[] {
+  const common = createHash('sha256');
+  for (const file of sources(/\.h$/)) common.update(readFileSync(join(nativeDir, file)));
+  common.update(compiler.version).update(compiler.flags.join(' ')).update(processorFlags());
+  const shared = common.digest('hex');
+  const all = sources(/\.cc$/).map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));
+  return translationUnits(all).map((unit) => {
+    const text = unitText(unit);
+    const digest = createHash('sha256').update(shared).update(text);
+    for (const name of unit.sources) digest.update(readFileSync(join(nativeDir, name)));
+    return {
+      text,
+      object: join(buildDir, `${unit.name}.${digest.digest('hex').slice(0, 16)}.o`),
+      title: unit.sources.map((name) => name.replace(/\.cc$/, '')).join(' '),
+    };
+  });
 }
 
-async function build(libtorch: Libtorch, ifNeeded: boolean): Promise<void> {
+/**
+ * Compiles what changed and links the addon for this libtorch; returns whether there was anything to do.
+ * @param report is told a line at a time what happens
+ * @throws SetUpError without a compiler, for a folder that cannot be written, and where compiling fails
+ */
+export async function buildAddon(libtorch: Libtorch, report: (line: string) => void): Promise<boolean> {
   const compiler = compilerFor(libtorch);
-  const headers = createHash('sha256');
-  for (const file of sources(/\.h$/)) headers.update(readFileSync(file));
-  headers.update(compiler.flags.join(' ')).update(processorFlags());
-  const common = headers.digest('hex');
-  const addon = addonPath(libtorch);
-  const buildDir = dirname(addon);
-  const units = sources(/\.cc$/).map((source) => {
-    const digest = createHash('sha256').update(common).update(readFileSync(source)).digest('hex').slice(0, 16);
-    const name = relative(nativeDir, source).replace(/[/\\]/g, '-').replace(/\.cc$/, '');
-    return { source, object: join(buildDir, `${name}.${digest}.o`) };
-  });
-  const fingerprint = units.map((unit) => basename(unit.object)).join('\n');
+  const buildDir = join(packageDir, 'build', libtorchKey(libtorch));
+  const addon = join(buildDir, 'goshawk_torch.node');
+  const units = planUnits(compiler, buildDir);
+  const fingerprint = units.map(({ object }) => basename(object)).join('\n');
   const stamp = join(buildDir, 'built-from');
   const current = existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
-  if (current && ifNeeded) return;
-  mkdirSync(buildDir, { recursive: true });
-  const pending = units.filter((unit) => !existsSync(unit.object));
-  let finished = 0;
-  const work = [...pending];
-  const started = Date.now();
-  const compileNext = async (): Promise<void> => {
-    for (let unit = work.shift(); unit; unit = work.shift()) {
-      const partial = `${unit.object}.${process.pid}`;
-      await run(compiler.command, [...compiler.flags, ...compiler.includes, '-c', unit.source, '-o', partial]);
-      renameSync(partial, unit.object);
-      finished++;
-      const seconds = ((Date.now() - started) / 1000).toFixed(0);
-      console.error(`  compiled ${finished}/${pending.length} ${relative(nativeDir, unit.source)} (${seconds} s)`);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, compileNext));
+  if (current) return false;
+  makeWritable(buildDir);
+  const pending = units.filter(({ object }) => !existsSync(object));
+  if (pending.length === units.length)
+    report(
+      `compiling the addon for libtorch ${libtorch.version}: half a minute on two quiet processors, minutes on busy ones`,
+    );
+  await compileAll(compiler, pending, report);
   const partial = `${addon}.${process.pid}`;
   await run(compiler.command, [
     '-shared',
     '-fopenmp',
     '-o',
     partial,
-    ...units.map((unit) => unit.object),
+    ...units.map(({ object }) => object),
     `-L${libtorch.libDir}`,
     `-Wl,-rpath,${libtorch.libDir}`,
     '-Wl,--no-as-needed',
@@ -116,7 +158,47 @@ async function build(libtorch: Libtorch, ifNeeded: boolean): Promise<void> {
   ]);
   renameSync(partial, addon);
   writeFileSync(stamp, fingerprint);
-  console.error(`built the addon against libtorch ${libtorch.version} (${libtorch.libDir})`);
+  report(`built the addon against libtorch ${libtorch.version} (${libtorch.libDir})`);
+  return true;
+}
+
+async function compileAll(compiler: Compiler, pending: readonly Unit[], report: (line: string) => void): Promise<void> {
+  const work = [...pending];
+  const started = Date.now();
+  let finished = 0;
+  const compileNext = async (): Promise<void> => {
+    for (let unit = work.shift(); unit; unit = work.shift()) {
+      const partial = `${unit.object}.${process.pid}`;
+      const source = `${partial}.cc`;
+      writeFileSync(source, unit.text);
+      try {
+        await run(compiler.command, [...compiler.flags, ...compiler.includes, '-c', source, '-o', partial]);
+        renameSync(partial, unit.object);
+      } catch (error) {
+        work.length = 0;
+        throw error;
+      } finally {
+        rmSync(source, { force: true });
+      }
+      finished++;
+      const seconds = ((Date.now() - started) / 1000).toFixed(0);
+      report(`  compiled ${finished}/${pending.length} (${seconds} s): ${unit.title}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, compileNext));
+}
+
+function makeWritable(buildDir: string): void {
+  try {
+    mkdirSync(buildDir, { recursive: true });
+    accessSync(buildDir, constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new SetUpError(
+      `${buildDir}: the addon belongs there, and this user cannot write there (${code}): run this as the user who installed the package, or install it in a folder of your own`,
+      2,
+    );
+  }
 }
 
 function run(command: string, args: readonly string[]): Promise<void> {
@@ -124,36 +206,13 @@ function run(command: string, args: readonly string[]): Promise<void> {
     execFile(command, args, { maxBuffer: 1 << 26 }, (error, _stdout, stderr) => {
       if (stderr) process.stderr.write(stderr);
       if (!error) done();
-      else fail(new Error(`${command} failed on ${args.find((arg) => arg.endsWith('.cc')) ?? 'the link'}`));
+      else
+        fail(
+          new SetUpError(
+            `${command} failed on ${args.includes('-c') ? 'the sources' : 'the link'} of the addon: see above`,
+            1,
+          ),
+        );
     });
   });
 }
-
-function requireCompiler(): void {
-  const command = process.env.CXX ?? 'g++';
-  try {
-    execFileSync(command, ['--version'], { stdio: 'ignore' });
-  } catch {
-    throw new Error(`no C++ compiler (${command}): install g++, or name one in CXX`);
-  }
-}
-
-async function main(args: readonly string[]): Promise<number> {
-  const folder = args.find((arg) => !arg.startsWith('--'));
-  const env = folder ? { ...process.env, LIBTORCH: resolve(folder) } : process.env;
-  const { found, steps } = explainDiscovery(env);
-  if (!found) {
-    console.error(`no libtorch: ${steps.map((step) => `${step.place}: ${step.outcome}`).join('; ')}`);
-    return 2;
-  }
-  try {
-    requireCompiler();
-    await build(found, args.includes('--if-needed'));
-    return 0;
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-    return 1;
-  }
-}
-
-process.exitCode = await main(process.argv.slice(2));

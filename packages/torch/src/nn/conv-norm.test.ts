@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { autocast } from '../amp/autocast.js';
+import { assertClose } from '../checks/assert-close.js';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { enableGrad, grad, noGrad } from '../tensor/autograd.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import { liveTensors, scope, type Tensor } from '../tensor/index.js';
 import { manualSeed } from '../tensor/runtime.js';
-import { assertClose } from '../testing/assert-close.js';
-import { gradientCheck } from '../testing/gradient-check.js';
 import { wave } from '../testing/wave.js';
 import { AffineChannel2d, BatchNorm2d, Conv2d, convFrozenNorm, dropFolded, FrozenBatchNorm2d } from './index.js';
 

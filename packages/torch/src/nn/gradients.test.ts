@@ -1,8 +1,8 @@
 // Each layer's gradients against finite differences, in float64.
 import { test } from 'node:test';
+import { gradientCheck } from '../checks/gradient-check.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { gradientCheck } from '../testing/gradient-check.js';
 import { wave } from '../testing/wave.js';
 import {
   AdaptiveAvgPool2d,

@@ -1,13 +1,13 @@
 // Modules: names, state, modes, lifetimes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { noGrad } from '../tensor/autograd.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import { liveTensors } from '../tensor/lifetime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertClose } from '../testing/assert-close.js';
 import {
   BatchNorm2d,
   Buffer,

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { tensor } from '../tensor/create.js';
 import { manualSeed } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertClose } from '../testing/assert-close.js';
 import { wave } from '../testing/wave.js';
 import {
   AdaptiveAvgPool2d,

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { assertClose } from '../checks/assert-close.js';
 import { Parameter } from '../nn/parameter.js';
 import { ones, tensor } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { liveTensors } from '../tensor/lifetime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertClose } from '../testing/assert-close.js';
 import { wave } from '../testing/wave.js';
 import { Adam, AdamW, clipGradNorm, clipGradValue, gradNorm, type Optimizer, SGD } from './index.js';
 

@@ -83,6 +83,10 @@ export class EngineMissingError extends Error {
   readonly code = 'engine-missing';
 }
 
+/** What malloc keeps at most for the next use: as much as glibc's setting holds. */
+const KEPT_BYTES = 2 ** 31 - 1;
+const mallocVariables = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TOP_PAD_', 'GLIBC_TUNABLES'];
+
 /** Which libtorch this process uses. */
 export const libtorch: Libtorch = findLibtorch();
 export const native: Native = load();
@@ -91,7 +95,19 @@ function findLibtorch(): Libtorch {
   const { found, steps } = explainDiscovery();
   if (found) return found;
   const looked = steps.map((step) => `${step.place}: ${step.outcome}`).join('; ');
-  throw new EngineMissingError(`libtorch not found (${looked}): run \`npm run setup\`, or set LIBTORCH to its folder`);
+  throw new EngineMissingError(
+    `libtorch not found (${looked}): run \`${setUpCommand()}\`, or set LIBTORCH to its folder`,
+  );
+}
+
+/** Programs that use this package without goshawk have its own command. */
+function setUpCommand(): string {
+  try {
+    createRequire(import.meta.url).resolve('goshawk');
+    return 'npx goshawk setup';
+  } catch {
+    return 'npx goshawk-torch-setup';
+  }
 }
 
 function load(): Native {
@@ -99,13 +115,16 @@ function load(): Native {
   const path = join(buildDir, libtorchKey(libtorch), 'goshawk_torch.node');
   if (!existsSync(path)) {
     throw new EngineMissingError(
-      `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}: run \`npm run build:libtorch -- ${libtorch.root}\``,
+      `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}: run \`${setUpCommand()}\``,
     );
   }
   // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
   // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
   process.env.OMP_WAIT_POLICY ??= 'passive';
   const loaded = createRequire(import.meta.url)(path) as Native;
+  // Networks take and free the same gigabyte at every picture: given back to the system each time, it is made of zeros
+  // again, a page at a time, which doubles the time of a prediction. Who sets malloc up in the environment keeps that.
+  if (isMainThread && !mallocVariables.some((name) => process.env[name])) loaded.keepFreedMemory(KEPT_BYTES);
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
   const wanted = Number(process.env.GOSHAWK_THREADS ?? process.env.OMP_NUM_THREADS ?? 0);
   loaded.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);

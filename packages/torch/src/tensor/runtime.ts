@@ -54,7 +54,10 @@ export function trimMemory(): void {
   native.trimMemory();
 }
 
-/** Lets the allocator keep up to so many freed bytes: a training loop takes the same blocks again at every step. */
+/**
+ * Lets the allocator keep up to so many freed bytes for the next use. Loading the engine sets it to 2 GiB; what is kept is
+ * never more than was in use at once, and `trimMemory()` gives it back. No effect but with glibc.
+ */
 export function keepFreedMemory(bytes: number): void {
   native.keepFreedMemory(bytes);
 }

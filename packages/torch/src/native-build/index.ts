@@ -1,0 +1,2 @@
+export { type SetUpOptions, setUpEngine } from './set-up.js';
+export { SetUpError } from './set-up-error.js';
