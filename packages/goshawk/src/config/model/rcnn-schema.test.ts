@@ -4,7 +4,7 @@ import { parseConfig } from '../read-config.js';
 
 const parse = (model: string) => parseConfig(`model: { ${model} }`, { file: 'a.yaml' });
 
-describe('the schema of two-stage models', () => {
+describe('the schema of models', () => {
   for (const [model, message] of [
     [
       'type: faster_rcnn, boxHead: { kind: convolutions, norm: group, convolutions: { channels: 20 } }',
@@ -13,6 +13,10 @@ describe('the schema of two-stage models', () => {
     [
       'type: mask_rcnn, maskHead: { norm: group, channels: [32, 20] }',
       'a.yaml:1: model.maskHead.channels: group norm has 32 groups: take a multiple of 32',
+    ],
+    [
+      'type: retinanet, head: { norm: group }, neck: { channels: 20 }',
+      'a.yaml:1: model.head.channels: group norm has 32 groups: take a multiple of 32',
     ],
     [
       'type: rpn, neck: { norm: group, channels: 20 }',

@@ -12,6 +12,7 @@ import {
   tooManyAnchors,
 } from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
+import { fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
 import { classesSchema } from './rcnn-schema.js';
 
 const neckSchema = z.strictObject({
@@ -89,10 +90,6 @@ const headSchema = z
     path: ['backgroundIou'],
     message: 'is above head.foregroundIou: take at most that',
   })
-  .refine((head) => head.norm !== 'group' || (head.channels ?? 256) % 32 === 0, {
-    path: ['channels'],
-    message: 'group norm has 32 groups: take a multiple of 32',
-  })
   .prefault({});
 
 export const retinanetSchema = z
@@ -110,11 +107,15 @@ export const retinanetSchema = z
     anchors: anchorsSchema,
     head: headSchema,
   })
-  .superRefine(({ backbone, neck }, context) => {
+  .superRefine(({ backbone, neck, head }, context) => {
     const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     if (backbone.type === 'spinenet' && neck) issue(['neck'], 'is given, but SpineNet needs none: remove it');
     if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
       issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+    // The outputs have as many channels as the features where nothing else is said; all of SpineNet's sizes fit.
+    const features = backbone.type === 'spinenet' ? (backbone.endpointChannels ?? 256) : (neck?.channels ?? 256);
+    if (head.norm === 'group' && !fitsGroupNorm(head.channels ?? features))
+      issue(['head', 'channels'], GROUP_NORM_CHANNELS);
   });
 
 export type RetinanetConfig = z.output<typeof retinanetSchema>;
