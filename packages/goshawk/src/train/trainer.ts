@@ -233,7 +233,9 @@ class Run {
     this.#model.train();
     let evaluations: ReadonlyMap<IouType, CocoEvaluation> | undefined;
     while (this.iteration < iterations && !signal?.aborted) {
-      observer?.onStep?.(await this.#step(loader));
+      // Not inside the call: without an observer its argument would never be computed, and no step be done.
+      const step = await this.#step(loader);
+      observer?.onStep?.(step);
       // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
       await setImmediate();
       const last = this.iteration === iterations;
