@@ -187,12 +187,17 @@ function run(command, args, { cwd = project, env = {}, code = 0, out, err } = {}
     cwd,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
+    // Compiling takes minutes where others use the processors; nothing takes longer than this but what never ends.
+    timeout: 40 * 60_000,
     env: { ...outerEnvironment(), ...env },
   });
   const shown = `${[path.basename(command), ...args].join(' ')}`;
   const said = `${stdout}${stderr}`.trim().split('\n').slice(-12).join('\n');
   expect(error === undefined, `${shown}: ${error?.message}`);
-  expect(status === code, `${shown}: exit code ${status} (expected ${code}):\n${said}`);
+  expect(
+    status === code,
+    `${shown}: ${status === null ? 'killed' : `exit code ${status}`} (expected ${code}):\n${said}`,
+  );
   if (out) expect(out.test(stdout), `${shown}: stdout is not ${out}:\n${said}`);
   if (err) expect(err.test(stderr), `${shown}: stderr is not ${err}:\n${said}`);
   return { out: stdout, err: stderr };

@@ -74,6 +74,14 @@ function figuresOf(output: string): object[] {
 }
 
 describe('train', () => {
+  test('a program that watches nothing gets the weights of one that does', async () => {
+    const sets = ['train.iterations=2', 'data.val=null'];
+    const { weights } = await run(outputOf('watched'), { sets });
+    const unwatched = await train({ config: configOf(sets), output: outputOf('unwatched') });
+    assert.equal(unwatched.iteration, 2);
+    assert.deepEqual(readFileSync(unwatched.weights!), readFileSync(weights!));
+  });
+
   test('writes checkpoints, the newest of them kept, the best and the final weights, and a line for each step', async () => {
     const output = outputOf('whole');
     const steps: number[] = [];

@@ -38,7 +38,7 @@ inline Vector load(const float* from) {
   return *reinterpret_cast<const UnalignedVector*>(from);
 }
 
-inline void store(float* into, Vector value) {
+inline void store_vector(float* into, Vector value) {
   *reinterpret_cast<UnalignedVector*>(into) = value;
 }
 
@@ -148,7 +148,7 @@ void transform_tile(
       apply(half + y * kSide, 1, done + y * 6, 1);
     }
     for (int64_t point = 0; point < kPoints; ++point) {
-      store(into + point * point_step + c, done[point]);
+      store_vector(into + point * point_step + c, done[point]);
     }
   }
 }
@@ -189,7 +189,7 @@ template <int64_t kVectors>
   for (int64_t row = 0; row < kRows; ++row) {
 #pragma GCC unroll 3
     for (int64_t v = 0; v < kVectors; ++v) {
-      store(c + row * c_row + v * kLanes, sums[row][v]);
+      store_vector(c + row * c_row + v * kLanes, sums[row][v]);
     }
   }
 }
@@ -252,7 +252,7 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
         }
         float* into = written + start * in + i * width + (first - start);
         for (int64_t point = 0; point < kPoints; ++point) {
-          store(into + point * in * columns, done[point]);
+          store_vector(into + point * in * columns, done[point]);
         }
       }
     }
