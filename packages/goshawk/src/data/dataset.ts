@@ -1,6 +1,6 @@
 // A detection dataset on disk: annotations, whose pictures are checked to be there and inside the image folder, and the
 // classes that a model sees.
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import {
   type Annotation,
@@ -10,9 +10,9 @@ import {
   InputError,
   imagePathProblem,
   keypointFlipOrder,
-  parseCoco,
 } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
+import { parseCocoFile } from './coco-file.js';
 import type { StoredProposals } from './proposals-file.js';
 
 export interface DatasetOptions {
@@ -95,17 +95,7 @@ export function openCocoDataset(
   files: { readonly annotations: string; readonly images: string },
   options: DatasetOptions = {},
 ): DetectionDataset {
-  let text: string;
-  try {
-    text = readFileSync(files.annotations, 'utf8');
-  } catch (error) {
-    throw fileError(error, files.annotations);
-  }
-  const { dataset, warnings } = parseCoco(text, {
-    fileName: files.annotations,
-    purpose: options.purpose,
-    requireFiles: true,
-  });
+  const { dataset, warnings } = parseCocoFile(files.annotations, { purpose: options.purpose, requireFiles: true });
   const messages = warnings.map((warning) => warning.message);
   return openDataset(firstImages(dataset, options.limit), { ...files, warnings: messages }, options);
 }
