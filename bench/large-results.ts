@@ -62,7 +62,7 @@ function run(): void {
 
 /** Runs a program of Node's in a process of its own; what it printed. */
 function step(name: string, args: readonly string[]): string {
-  const report = 'process.on("exit", () => process.stderr.write(`peak ${process.resourceUsage().maxRSS}\\n`))';
+  const report = 'process.on("exit", () => console.error("peak", process.resourceUsage().maxRSS))';
   const preload = `data:text/javascript,${encodeURIComponent(report)}`;
   const started = performance.now();
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', preload, ...args], { encoding: 'utf8' });
