@@ -19,50 +19,91 @@ export interface CocoTables {
   readonly categories: ById<Category>;
 }
 
-export function readAnnotations(
-  list: readonly unknown[],
-  tables: CocoTables,
-  options: CocoOptions,
-  issues: DataIssueList,
-): Annotation[] {
-  const annotations: Annotation[] = [];
-  const seenIds = new Set<number>();
-  const seenBoxes = new Map<string, number>();
-  for (let i = 0; i < list.length; i++) {
-    const path = `annotations[${i}]`;
-    const object = asObject(list[i]);
+/** Reads the entries of `annotations`, one after the other. */
+export class AnnotationReader {
+  /** Those that are kept, in file order. */
+  readonly annotations: Annotation[] = [];
+  private readonly tables: CocoTables;
+  private readonly options: CocoOptions;
+  private readonly issues: DataIssueList;
+  private readonly seenIds = new Set<number>();
+  /** By a number made from image, category and box: where in `annotations` it is. A string each would take most of the memory. */
+  private readonly seenBoxes = new Map<number, number>();
+  private entries = 0;
+
+  constructor(tables: CocoTables, options: CocoOptions, issues: DataIssueList) {
+    this.tables = tables;
+    this.options = options;
+    this.issues = issues;
+  }
+
+  read(entry: unknown): void {
+    const { issues, tables, options } = this;
+    const path = `annotations[${this.entries++}]`;
+    const object = asObject(entry);
     if (object === undefined) {
-      issues.error('wrong-value', path, `is ${describeValue(list[i])} (expected an object): correct it`);
-      continue;
+      issues.error('wrong-value', path, `is ${describeValue(entry)} (expected an object): correct it`);
+      return;
     }
     const id = readId(object.id, `${path}.id`, issues);
-    if (id === undefined) continue;
+    if (id === undefined) return;
     const entity = `annotation id ${id}`;
-    if (seenIds.has(id)) {
+    if (this.seenIds.has(id)) {
       issues.error(
         'duplicate-id',
         `${path}.id`,
         `is ${id}, which an earlier annotation has: give each annotation an id of its own`,
         entity,
       );
-      continue;
+      return;
     }
-    seenIds.add(id);
+    this.seenIds.add(id);
     const annotation = readAnnotation(object, id, tables, { path, entity, options, issues });
-    if (annotation === undefined) continue;
-    annotations.push(annotation);
-    const key = `${annotation.imageId}/${annotation.categoryId}/${annotation.bbox.join('/')}`;
-    const twin = seenBoxes.get(key);
-    if (twin === undefined) seenBoxes.set(key, id);
-    else
+    if (annotation === undefined) return;
+    const twin = this.twinOf(annotation);
+    this.annotations.push(annotation);
+    if (twin !== undefined)
       issues.warning(
         'duplicate-annotation',
         path,
-        `has the image, category and box of annotation id ${twin}: both are kept; remove one if they are one object`,
+        `has the image, category and box of annotation id ${twin.id}: both are kept; remove one if they are one object`,
         entity,
       );
   }
-  return annotations;
+
+  private twinOf(annotation: Annotation): Annotation | undefined {
+    const key = boxKey(annotation);
+    const at = this.seenBoxes.get(key);
+    if (at === undefined) {
+      this.seenBoxes.set(key, this.annotations.length);
+      return undefined;
+    }
+    const other = this.annotations[at]!;
+    const isTwin =
+      other.imageId === annotation.imageId &&
+      other.categoryId === annotation.categoryId &&
+      other.bbox.every((value, i) => value === annotation.bbox[i]);
+    return isTwin ? other : undefined;
+  }
+}
+
+const keyNumbers = new Float64Array(6);
+const keyWords = new Uint32Array(keyNumbers.buffer);
+
+/** 52 bits that equal objects share; that others share them is so rare that nobody minds a missed warning. */
+function boxKey({ imageId, categoryId, bbox }: Annotation): number {
+  keyNumbers[0] = imageId;
+  keyNumbers[1] = categoryId;
+  for (let i = 0; i < 4; i++) keyNumbers[2 + i] = bbox[i]! + 0;
+  let low = 0x811c9dc5;
+  let high = 0x9747b28c;
+  for (const word of keyWords) {
+    low = Math.imul(low ^ word, 0x85ebca6b);
+    low ^= low >>> 13;
+    high = Math.imul(high ^ word, 0xc2b2ae35);
+    high ^= high >>> 15;
+  }
+  return (high & 0xfffff) * 2 ** 32 + (low >>> 0);
 }
 
 interface Place {

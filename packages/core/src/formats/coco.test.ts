@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { inputErrorOf } from '../testing/input-error.js';
-import { checkCoco, parseCoco } from './coco.js';
+import { checkCoco, checkCocoChunks, parseCoco, parseCocoChunks } from './coco.js';
 import { checkCocoResults, parseCocoResults } from './coco-results.js';
 
 interface Entry {
@@ -68,6 +68,54 @@ describe('ground truth with one fault', () => {
       });
     }
   }
+});
+
+describe('in chunks', () => {
+  const chunks = (bytes: Uint8Array, size: number) =>
+    Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+
+  test('a file has the data, problems and messages that it has whole', () => {
+    for (const { file } of manifest.filter(({ kind }) => kind === 'coco-gt')) {
+      const bytes = read(file);
+      for (const purpose of ['training', 'evaluation'] as const) {
+        const options = { fileName: file, purpose, forMasks: true };
+        const issues = checkCoco(bytes, options);
+        assert.deepEqual(
+          checkCocoChunks(() => chunks(bytes, 100), options),
+          issues,
+          file,
+        );
+        if (issues.some(({ severity }) => severity === 'error')) {
+          const { message, code } = inputErrorOf(() => parseCoco(bytes, options));
+          const inChunks = inputErrorOf(() => parseCocoChunks(() => chunks(bytes, 100), options));
+          assert.deepEqual([inChunks.message, inChunks.code], [message, code]);
+        } else
+          assert.deepEqual(
+            parseCocoChunks(() => chunks(bytes, 100), options),
+            parseCoco(bytes, options),
+            file,
+          );
+      }
+    }
+  });
+
+  test('the last of two lists of one name counts, and what is no data set is described', () => {
+    const valid = read('coco/valid.json').toString();
+    const texts = [
+      valid.replace(/^\{/, '{"annotations": [1, 2], "images": [3], "x": [4],'),
+      '[1, 2, 3]',
+      '[{}]',
+      '3',
+      '{"images": 3, "annotations": {}}',
+    ];
+    for (const text of texts) {
+      const bytes = Buffer.from(text);
+      assert.deepEqual(
+        checkCocoChunks(() => chunks(bytes, 9), { fileName: 'a.json' }),
+        checkCoco(text, { fileName: 'a.json' }),
+      );
+    }
+  });
 });
 
 describe('results with one fault', () => {

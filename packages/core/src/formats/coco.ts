@@ -1,10 +1,11 @@
 // COCO annotation files (https://cocodataset.org/#format-data): instances and person keypoints. One pass finds all
 // problems; a loader stops at the errors, `goshawk data check` lists everything.
-import { readAnnotations } from './coco-annotations.js';
+import { AnnotationReader } from './coco-annotations.js';
 import type { CocoOptions } from './coco-options.js';
 import { readCategories, readImages } from './coco-tables.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Dataset } from './dataset.js';
+import { type JsonPart, readJsonParts } from './json-stream.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
 
 export interface ParsedCoco {
@@ -22,9 +23,7 @@ export interface ParsedCoco {
 export function parseCoco(text: string | Uint8Array, options: CocoOptions): ParsedCoco {
   const issues = new DataIssueList(options.fileName);
   const dataset = readDataset(text, options, issues);
-  issues.throwFirstError(
-    issues.issues.some((issue) => issue.code === 'json-syntax') ? 'json-invalid' : 'annotation-invalid',
-  );
+  throwError(issues);
   return { dataset, warnings: issues.warnings };
 }
 
@@ -35,10 +34,88 @@ export function checkCoco(text: string | Uint8Array, options: CocoOptions): Data
   return issues.issues;
 }
 
+/** Gives a file's bytes from its start, in chunks; it is asked twice. */
+export type OpenChunks = () => Iterable<Uint8Array>;
+
+/**
+ * {@link parseCoco} for a file of any length: the tables are read in a first walk over it, the annotations in a second, and
+ * nothing is in memory but the data set.
+ */
+export function parseCocoChunks(open: OpenChunks, options: CocoOptions): ParsedCoco {
+  const issues = new DataIssueList(options.fileName);
+  const dataset = readDatasetChunks(open, options, issues);
+  throwError(issues);
+  return { dataset, warnings: issues.warnings };
+}
+
+/** {@link checkCoco} for a file of any length. */
+export function checkCocoChunks(open: OpenChunks, options: CocoOptions): DataIssue[] {
+  const issues = new DataIssueList(options.fileName);
+  readDatasetChunks(open, options, issues);
+  return issues.issues;
+}
+
+function throwError(issues: DataIssueList): void {
+  issues.throwFirstError(
+    issues.issues.some((issue) => issue.code === 'json-syntax') ? 'json-invalid' : 'annotation-invalid',
+  );
+}
+
+const empty: Dataset = { images: [], annotations: [], categories: [] };
+
 function readDataset(text: string | Uint8Array, options: CocoOptions, issues: DataIssueList): Dataset {
-  const empty: Dataset = { images: [], annotations: [], categories: [] };
   const value = readJson(text, issues);
-  if (value === undefined) return empty;
+  return value === undefined
+    ? empty
+    : readRoot(value, options, issues, (list, read) => {
+        for (const entry of list) read(entry);
+      });
+}
+
+function readDatasetChunks(open: OpenChunks, options: CocoOptions, issues: DataIssueList): Dataset {
+  const root: Record<string, unknown> = {};
+  let value: unknown = root;
+  let annotationLists = 0;
+  for (const part of partsOf(open(), issues)) {
+    if (part.key === undefined) {
+      // No data set: its first entry is enough to say what it is.
+      if (part.kind === 'value') value = part.value;
+      else if (part.isFirst) value = part.entries.slice(0, 7);
+      else if (Array.isArray(value) && value.length < 7) value = [...(value as unknown[]), ...part.entries.slice(0, 7)];
+      continue;
+    }
+    const isAnnotations = part.key === 'annotations';
+    if (part.kind === 'value') root[part.key] = part.value;
+    else if (part.isFirst) root[part.key] = isAnnotations || !tableNames.has(part.key) ? [] : [...part.entries];
+    else if (!isAnnotations && tableNames.has(part.key))
+      for (const entry of part.entries) (root[part.key] as unknown[]).push(entry);
+    if (isAnnotations && part.kind === 'entries' && part.isFirst) annotationLists++;
+  }
+  if (issues.errorCount > 0) return empty;
+  return readRoot(value, options, issues, (_, read) => {
+    let lists = 0;
+    // Of a key that stands there twice, the last counts, as for JSON.parse. The first walk has said what is wrong with the text.
+    for (const part of partsOf(open(), new DataIssueList(options.fileName))) {
+      if (part.key !== 'annotations' || part.kind !== 'entries') continue;
+      if (part.isFirst) lists++;
+      if (lists === annotationLists) for (const entry of part.entries) read(entry);
+    }
+  });
+}
+
+const tableNames: ReadonlySet<string> = new Set(['images', 'categories']);
+
+function partsOf(chunks: Iterable<Uint8Array>, issues: DataIssueList): Iterable<JsonPart> {
+  return readJsonParts(chunks, issues);
+}
+
+/** @param walk gives the entries of the list of annotations to its second argument */
+function readRoot(
+  value: unknown,
+  options: CocoOptions,
+  issues: DataIssueList,
+  walk: (list: readonly unknown[], read: (entry: unknown) => void) => void,
+): Dataset {
   const root = asObject(value);
   if (root === undefined) {
     const found =
@@ -57,7 +134,9 @@ function readDataset(text: string | Uint8Array, options: CocoOptions, issues: Da
     issues.error('missing-field', 'images', 'is empty (expected at least one picture): add the pictures');
   const images = readImages(imageList, options.requireFiles ?? options.purpose !== 'evaluation', issues);
   const categories = readCategories(categoryList, issues);
-  const annotations = readAnnotations(annotationList, { images, categories }, options, issues);
+  const reader = new AnnotationReader({ images, categories }, options, issues);
+  walk(annotationList, (entry) => reader.read(entry));
+  const { annotations } = reader;
   return { images: [...images.entries.values()], annotations, categories: [...categories.entries.values()] };
 }
 

@@ -1,20 +1,19 @@
 // Annotations of any format, told apart by what is there: a COCO file, a folder of PASCAL VOC or one of Cityscapes.
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  checkCoco,
   checkVoc,
   cityscapesDataset,
   type DataIssue,
   type Dataset,
   InputError,
-  parseCoco,
   parseVoc,
   vocClassList,
   vocNames,
 } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
 import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
+import { checkCocoFile, parseCocoFile } from './coco-file.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
 
 export type AnnotationFormat = 'coco' | 'voc' | 'cityscapes';
@@ -55,7 +54,7 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
   const format = annotationFormat(source);
   switch (format) {
     case 'coco': {
-      const { dataset, warnings } = parseCoco(readBytes(annotations), { fileName: annotations, ...options });
+      const { dataset, warnings } = parseCocoFile(annotations, options);
       return { format, dataset, images: source.images, warnings };
     }
     case 'voc': {
@@ -88,7 +87,7 @@ export function checkAnnotations(source: AnnotationSource, options: AnnotationOp
   const format = annotationFormat(source);
   const issues =
     format === 'coco'
-      ? checkCoco(readBytes(annotations), { fileName: annotations, ...options })
+      ? checkCocoFile(annotations, options)
       : format === 'voc'
         ? checkVoc(openVocFolder(annotations, source.set).files, { classes: source.classes, ...options })
         : [];
@@ -134,12 +133,4 @@ function cityscapesSet(source: AnnotationSource): string {
     'usage',
     `${source.annotations}: Cityscapes needs the set: name one of ${cityscapesSets(source.annotations).join(', ')}`,
   );
-}
-
-function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw fileError(error, path);
-  }
 }

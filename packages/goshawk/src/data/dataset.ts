@@ -1,6 +1,5 @@
 // A detection dataset on disk: annotations, whose pictures are checked to be there and inside the image folder, and the
 // classes that a model sees.
-import { readFileSync } from 'node:fs';
 import {
   type Annotation,
   type Category,
@@ -12,9 +11,8 @@ import {
   InputError,
   keypointFlip,
   oneSidedProblem,
-  parseCoco,
 } from '@goshawk/core';
-import { fileError } from '../files/read-file.js';
+import { parseCocoFile } from './coco-file.js';
 import { type PictureFile, pictureLocator } from './picture-files.js';
 import type { StoredProposals } from './proposals-file.js';
 import { type LeftOutCode, type ObjectNeeds, reasons, selectObjects } from './select-objects.js';
@@ -100,17 +98,7 @@ export function openCocoDataset(
   files: { readonly annotations: string; readonly images: string },
   options: DatasetOptions = {},
 ): DetectionDataset {
-  let text: string;
-  try {
-    text = readFileSync(files.annotations, 'utf8');
-  } catch (error) {
-    throw fileError(error, files.annotations);
-  }
-  const { dataset, warnings } = parseCoco(text, {
-    fileName: files.annotations,
-    purpose: options.purpose,
-    requireFiles: true,
-  });
+  const { dataset, warnings } = parseCocoFile(files.annotations, { purpose: options.purpose, requireFiles: true });
   return openDataset(firstImages(dataset, options.limit), { ...files, issues: warnings }, options);
 }
 
