@@ -1,4 +1,4 @@
-// The detection kernels against torchvision's, on the same inputs and threads, in turns.
+// The detection kernels against torchvision's, and batch norm against PyTorch's, on inputs of one shape and threads, in turns.
 // Usage: node bench/dist/kernels.js [--python PYTHON] [--rounds N] [--threads N] [--only WORD]
 //
 // PYTHON needs torchvision; default: the environment's GOSHAWK_PEER_PYTHON, else python3. For the same engine on both
@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   batchedNms,
+  batchNormTraining,
   engineInfo,
   grad,
   masksToRle,
   matchAnchors,
   nms,
+  ones,
   ops,
   randn,
   roiAlign,
@@ -19,6 +21,7 @@ import {
   setThreads,
   type Tensor,
   tensor,
+  zeros,
 } from '@goshawk/torch';
 import { median, PeerProcess } from './peer-process.js';
 
@@ -34,6 +37,7 @@ const { values: options } = parseArgs({
 /** What both sides are told to time; peers/kernels.py knows the same kinds. */
 type Task =
   | { kind: 'roi_align'; pass: 'forward' | 'backward'; dtype: 'float32' | 'bfloat16'; rois: number[][]; bins: number }
+  | { kind: 'batch_norm'; pass: 'forward' | 'backward'; dtype: 'float32' | 'bfloat16'; shape: readonly number[] }
   | { kind: 'nms'; boxes: number[][]; scores: number[]; threshold: number }
   | { kind: 'batched_nms'; boxes: number[][]; scores: number[]; groups: number[]; threshold: number }
   | { kind: 'match'; objects: number[][]; anchors: number[][] }
@@ -118,6 +122,19 @@ const tasks: Record<string, Task> = {
   },
 };
 
+for (const dtype of ['float32', 'bfloat16'] as const) {
+  for (const shape of [
+    [2, 64, 320, 320],
+    [2, 64, 160, 160],
+    [2, 256, 80, 80],
+    [2, 1024, 40, 40],
+  ]) {
+    for (const pass of ['forward', 'backward'] as const) {
+      tasks[`batch norm ${dtype} ${pass}, ${shape.join('x')}`] = { kind: 'batch_norm', pass, dtype, shape };
+    }
+  }
+}
+
 /** Our side of a task: its work as a function without arguments. */
 function prepare(task: Task): () => void {
   switch (task.kind) {
@@ -131,6 +148,19 @@ function prepare(task: Task): () => void {
       const pooled = align(map);
       const gradient = ops.randn_like(pooled);
       return () => void grad([pooled], [map], { gradients: [gradient], retainGraph: true });
+    }
+    case 'batch_norm': {
+      const channels = task.shape[1]!;
+      const placed = (values: Tensor): Tensor => values.to(task.dtype).to({ memoryFormat: 'channels_last' });
+      const input = placed(randn(task.shape));
+      const [weight, bias] = [ones([channels]), zeros([channels])];
+      const state = { weight, bias, runningMean: zeros([channels]), runningVar: ones([channels]) };
+      const norm = (): Tensor => batchNormTraining(input, state, { momentum: 0.1, eps: 1e-5 });
+      if (task.pass === 'forward') return () => void norm();
+      for (const leaf of [input, weight, bias]) leaf.requiresGrad = true;
+      const output = norm();
+      const gradient = placed(randn(task.shape));
+      return () => void grad([output], [input, weight, bias], { gradients: [gradient], retainGraph: true });
     }
     case 'nms': {
       const [found, score] = [tensor(task.boxes), tensor(task.scores)];
@@ -193,7 +223,7 @@ try {
     const ratios = times.ours.map((own, round) => own / times.theirs[round]!);
     const [ours, theirs] = [median(times.ours), median(times.theirs)];
     console.log(
-      `${name}: ours ${(ours * 1e3).toFixed(2)} ms, torchvision ${(theirs * 1e3).toFixed(2)} ms, ` +
+      `${name}: ours ${(ours * 1e3).toFixed(2)} ms, theirs ${(theirs * 1e3).toFixed(2)} ms, ` +
         `ratio ${(ours / theirs).toFixed(3)} (${Math.min(...ratios).toFixed(3)}..${Math.max(...ratios).toFixed(3)})`,
     );
   }

@@ -38,6 +38,23 @@ def prepare(task):
         pooled = align()
         gradient = torch.randn_like(pooled)
         return lambda: torch.autograd.grad(pooled, feature, gradient, retain_graph=True)
+    if kind == "batch_norm":
+        def placed():
+            values = torch.randn(task["shape"]).to(getattr(torch, task["dtype"]))
+            return values.to(memory_format=torch.channels_last)
+
+        channels = task["shape"][1]
+        source, weight, bias = placed(), torch.ones(channels), torch.zeros(channels)
+        running = torch.zeros(channels), torch.ones(channels)
+
+        def norm():
+            return torch.nn.functional.batch_norm(source, *running, weight, bias, training=True)
+
+        if task["pass"] == "forward":
+            return norm
+        leaves = [leaf.requires_grad_() for leaf in (source, weight, bias)]
+        output, slope = norm(), placed()
+        return lambda: torch.autograd.grad(output, leaves, slope, retain_graph=True)
     boxes = torch.tensor(task.get("boxes", []))
     if kind == "nms":
         scores = torch.tensor(task["scores"])

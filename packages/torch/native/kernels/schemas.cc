@@ -33,7 +33,24 @@ TORCH_LIBRARY(goshawk, m) {
       "adam_step_(Tensor(a!) parameter, Tensor gradient, Tensor(b!) mean, Tensor(c!) square, float kept, float beta1, "
       "float beta2, float eps, float step_size, float correction) -> ()");
 
+  m.def("with_bias_gradient(Tensor(a) output, Tensor bias) -> Tensor(a)");
+
   m.def("winograd_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+
+  // statistics: [2, C] float64, the mean and the sum of squared distances from it; sums: [2, C] float64, of the gradient and
+  // of the gradient times the distance from the mean; count: values of a channel that they are of.
+  m.def(
+      "batch_norm(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
+      "float momentum, float eps) -> Tensor");
+  m.def("batch_norm_statistics(Tensor input) -> Tensor");
+  m.def(
+      "batch_norm_apply(Tensor input, Tensor weight, Tensor bias, Tensor statistics, float count, float eps) -> Tensor");
+  m.def("batch_norm_gradient_sums(Tensor gradient, Tensor input, Tensor statistics) -> Tensor");
+  m.def(
+      "batch_norm_gradient(Tensor gradient, Tensor input, Tensor weight, Tensor statistics, Tensor sums, float count, "
+      "float eps) -> Tensor");
+
+  m.def("group_norm(Tensor input, int groups, Tensor weight, Tensor bias, float eps) -> Tensor");
 
   m.def("sigmoid_focal_loss(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma) -> Tensor");
 

@@ -2,6 +2,7 @@ export * from './box-overlap.js';
 export * from './focal-loss.js';
 export * from './masks.js';
 export * from './nms.js';
+export { type BatchNormTensors, batchNormTraining, groupNorm } from './norms.js';
 export * from './roi-align.js';
 export * from './roi-pool.js';
 export { allowWinograd, winogradConv3x3 } from './winograd-conv.js';

@@ -1,6 +1,7 @@
 // Convolutions over [N, C, H, W] and their transposes.
 
 import { isWinogradFaster, winogradConv3x3 } from '../kernels/winograd-conv.js';
+import { isGradEnabled } from '../tensor/autograd.js';
 import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -71,7 +72,10 @@ export class Conv2d extends Layer {
   /** The convolution with this layer's geometry and another weight and bias. */
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     if (this.#isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
-    return callTensorOp('aten::conv2d', input, weight, bias, this.stride, this.padding, this.dilation, this.groups);
+    const { stride, padding, dilation, groups } = this;
+    return withExactBias(bias, (offset) =>
+      callTensorOp('aten::conv2d', input, weight, offset, stride, padding, dilation, groups),
+    );
   }
 }
 
@@ -106,18 +110,30 @@ export class ConvTranspose2d extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return callTensorOp(
-      'aten::conv_transpose2d.input',
-      input,
-      this.weight,
-      this.bias,
-      this.stride,
-      this.padding,
-      this.outputPadding,
-      this.groups,
-      this.dilation,
+    const { weight, stride, padding, outputPadding, groups, dilation } = this;
+    return withExactBias(this.bias, (bias) =>
+      callTensorOp(
+        'aten::conv_transpose2d.input',
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        outputPadding,
+        groups,
+        dilation,
+      ),
     );
   }
+}
+
+/**
+ * The convolution, whose bias gets a gradient with exact sums. The engine's adds floats pixel by pixel in the channels_last
+ * format and loses two digits over 50,000 pixels (native/kernels/bias-gradient.cc).
+ */
+function withExactBias(bias: Tensor | undefined, convolve: (bias: Tensor | undefined) => Tensor): Tensor {
+  if (!bias?.requiresGrad || !isGradEnabled()) return convolve(bias);
+  return callTensorOp('goshawk::with_bias_gradient', convolve(callTensorOp('aten::detach', bias)), bias);
 }
 
 /** PyTorch's default for convolutions and linear layers: weight and bias uniform within 1 / sqrt(fan in). */

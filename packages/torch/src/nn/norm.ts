@@ -1,4 +1,5 @@
 // Normalisation layers.
+import { batchNormTraining, groupNorm } from '../kernels/norms.js';
 import { convert } from '../tensor/convert.js';
 import { ones, zeros } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
@@ -33,7 +34,7 @@ export class BatchNorm2d extends Layer {
 
   override forward(input: Tensor): Tensor {
     if (this.training) callOp('aten::add_.Scalar', this.numBatchesTracked, 1);
-    return batchNorm(input, this, this.training, this.momentum);
+    return this.training ? batchNormTraining(input, this, this) : batchNormOfRunning(input, this);
   }
 
   // Checkpoints from before PyTorch 0.4.1 have no such count.
@@ -63,7 +64,7 @@ export class FrozenBatchNorm2d extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return batchNorm(input, this, false, 0);
+    return batchNormOfRunning(input, this);
   }
 
   override toleratedState(): readonly string[] {
@@ -109,7 +110,7 @@ export class GroupNorm extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return callTensorOp('aten::group_norm', input, this.groups, ...affineFor(input, this), this.eps);
+    return groupNorm(input, this.groups, this.weight, this.bias, this.eps);
   }
 }
 
@@ -133,18 +134,10 @@ export class LayerNorm extends Layer {
   }
 }
 
-/** The four tensors of a batch norm. */
-export interface BatchNormState {
-  readonly weight: Tensor;
-  readonly bias: Tensor;
-  readonly runningMean: Tensor;
-  readonly runningVar: Tensor;
-  readonly eps: number;
-}
-
-function batchNorm(input: Tensor, norm: BatchNormState, training: boolean, momentum: number): Tensor {
+/** By the running mean and variance, which stay as they are. */
+function batchNormOfRunning(input: Tensor, norm: BatchNorm2d | FrozenBatchNorm2d): Tensor {
   const { weight, bias, runningMean, runningVar, eps } = norm;
-  return callTensorOp('aten::batch_norm', input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+  return callTensorOp('aten::batch_norm', input, weight, bias, runningMean, runningVar, false, 0, eps, true);
 }
 
 /** Under autocast the input may be bfloat16: libtorch 1.13 then wants a norm's parameters in the same type. */
