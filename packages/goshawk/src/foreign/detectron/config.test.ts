@@ -408,8 +408,8 @@ describe('a mistake in a Detectron config is one line that says', () => {
 
   test('which values are not supported', () => {
     assert.match(
-      problem(MASK, 'MRCNN.USE_FC_OUTPUT=True'),
-      /MRCNN\.USE_FC_OUTPUT: True is not supported, only False: remove it$/,
+      problem(MASK, 'FPN.RPN_MIN_LEVEL=3'),
+      /^--set FPN\.RPN_MIN_LEVEL: 3 is not supported, only 2 \(pyramids begin with level 2\): remove it$/,
     );
   });
 });

@@ -4,8 +4,15 @@ import { InputError } from '@goshawk/core';
 import { type RunConfig, runConfigSchema, validateConfig } from '../../config/index.js';
 import { applySetOption, parseSetOption } from '../../config/set-option.js';
 import type { ConfigDialect } from '../dialect.js';
-import { isKey, type KeyTree } from './key-kinds.js';
-import { type DetectronSet, type DetectronSettings, detectronKeys, readDetectronSettings, show } from './settings.js';
+import { keysOf } from './key-kinds.js';
+import {
+  type DetectronSet,
+  type DetectronSettings,
+  detectronKeys,
+  keyError,
+  readDetectronSettings,
+  show,
+} from './settings.js';
 import { translateModel } from './translate-model.js';
 import {
   readsProposals,
@@ -74,15 +81,13 @@ function parseDetectronSet(set: string): DetectronSet {
 }
 
 /** Keys of which one value alone is supported. */
-function checkFixed({ given, values }: DetectronSettings): void {
+function checkFixed(settings: DetectronSettings): void {
   for (const [path, key] of keysOf(detectronKeys, '')) {
-    if (key.effect !== 'fixed' || !given.has(path)) continue;
-    const value = valueAt(values, path);
+    if (key.effect !== 'fixed' || !settings.given.has(path)) continue;
+    const value = valueAt(settings.values, path);
     if (key.kind === 'float' ? Math.abs(Number(value) - Number(key.standard)) < 1e-6 : value === key.standard) continue;
-    throw new InputError(
-      'config-invalid',
-      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)}: remove it`,
-    );
+    const message = `${show(value)} is not supported, only ${show(key.standard)} (${key.reason}): remove it`;
+    throw keyError(settings, path, message);
   }
 }
 
@@ -105,18 +110,9 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
   return (path.startsWith('MRCNN.') && !MODEL.MASK_ON) || (path.startsWith('KRCNN.') && !MODEL.KEYPOINTS_ON);
 }
 
-/** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
+/** Convolutions of the heads start as MSRAFill says. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
-}
-
-function keysOf(
-  tree: KeyTree,
-  prefix: string,
-): (readonly [path: string, key: Extract<KeyTree[string], { effect: unknown }>])[] {
-  return Object.entries(tree).flatMap(([name, node]) =>
-    isKey(node) ? [[`${prefix}${name}`, node] as const] : keysOf(node, `${prefix}${name}.`),
-  );
 }
 
 function valueAt(values: unknown, path: string): unknown {
