@@ -281,6 +281,12 @@ OUTPUT_DIR: .
     assert.deepEqual(both.maskHead?.channels, [256, 256, 256, 256]);
   });
 
+  test('has masks of one fully connected layer, where the file asks for it', () => {
+    const { model } = read(MASK, 'MRCNN.USE_FC_OUTPUT=True', 'MRCNN.CLS_SPECIFIC_MASK=False').config;
+    assert.ok(model.type === 'mask_rcnn');
+    assert.deepEqual([model.maskHead.output, model.maskHead.classAgnostic], ['fully_connected', true]);
+  });
+
   test('has rates that the file names one by one', () => {
     const { optimizer, schedule } = read(
       text.replace('steps_with_decay', 'steps_with_lrs'),

@@ -97,7 +97,7 @@ export const modelKeys = {
     DIM_REDUCED: int(256),
     DILATION: int(2),
     UPSAMPLE_RATIO: int(1),
-    USE_FC_OUTPUT: fixed(flag(false), 'masks are predicted by a convolution'),
+    USE_FC_OUTPUT: flag(false),
     CONV_INIT: settled(choice('GaussianFill', 'MSRAFill'), ALWAYS_MSRA),
     CLS_SPECIFIC_MASK: flag(true),
     WEIGHT_LOSS_MASK: float(1),
