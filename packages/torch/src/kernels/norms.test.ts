@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { autocast } from '../amp/index.js';
+import { assertClose } from '../checks/index.js';
 import { Parameter } from '../nn/index.js';
 import { ops } from '../ops/index.js';
 import {
@@ -19,7 +20,6 @@ import {
   tensor,
   zeros,
 } from '../tensor/index.js';
-import { assertClose } from '../checks/index.js';
 import { batchNormTraining, groupNorm } from './norms.js';
 
 const FORMATS: readonly MemoryFormat[] = ['channels_last', 'contiguous_format'];

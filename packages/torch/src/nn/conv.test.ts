@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { autocast } from '../amp/autocast.js';
+import { assertClose } from '../checks/index.js';
 import { ops } from '../ops/index.js';
 import { grad, manualSeed, noGrad, randn, scope, setThreads, type Tensor } from '../tensor/index.js';
-import { assertClose } from '../checks/index.js';
 import { Conv2d, ConvTranspose2d } from './index.js';
 
 after(() => setThreads(1));

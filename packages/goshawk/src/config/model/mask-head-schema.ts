@@ -21,13 +21,21 @@ export const maskHeadSchema = z
     dilation: z.int().min(1).max(8).default(1).describe('Dilation of the convolutions.'),
     norm: z.enum(['none', 'batch', 'group']).default('none').describe('Normalisation behind each convolution.'),
     ...batchNormKeys,
+    output: z
+      .enum(['convolution', 'fully_connected'])
+      .default('convolution')
+      .describe(
+        'What makes the masks of the upsampled features: a 1x1 convolution, or one fully connected layer over all of their cells.',
+      ),
     classAgnostic: z.boolean().default(false).describe('One mask for all classes instead of one for each.'),
     upsampleRatio: z
       .int()
       .min(1)
       .max(8)
       .default(1)
-      .describe('The logits are enlarged by this, bilinearly, before they are compared and drawn.'),
+      .describe(
+        'The logits are enlarged by this before they are compared and drawn: bilinearly, or by the fully connected layer itself.',
+      ),
     lossWeight: factor().default(1).describe('Factor of the loss.'),
     threshold: z
       .number()

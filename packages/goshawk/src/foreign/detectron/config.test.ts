@@ -274,6 +274,12 @@ OUTPUT_DIR: .
     assert.deepEqual(both.maskHead?.channels, [256, 256, 256, 256]);
   });
 
+  test('has masks of one fully connected layer, where the file asks for it', () => {
+    const { model } = read(MASK, 'MRCNN.USE_FC_OUTPUT=True', 'MRCNN.CLS_SPECIFIC_MASK=False').config;
+    assert.ok(model.type === 'mask_rcnn');
+    assert.deepEqual([model.maskHead.output, model.maskHead.classAgnostic], ['fully_connected', true]);
+  });
+
   test('has rates that the file names one by one', () => {
     const { optimizer, schedule } = read(
       text.replace('steps_with_decay', 'steps_with_lrs'),
@@ -401,8 +407,8 @@ describe('a mistake in a Detectron config is one line that says', () => {
 
   test('which values are not supported', () => {
     assert.match(
-      problem(MASK, 'MRCNN.USE_FC_OUTPUT=True'),
-      /MRCNN\.USE_FC_OUTPUT: True is not supported, only False: remove it$/,
+      problem(MASK, 'FPN.RPN_MIN_LEVEL=3'),
+      /^--set FPN\.RPN_MIN_LEVEL: 3 is not supported, only 2 \(pyramids begin with level 2\): remove it$/,
     );
   });
 });

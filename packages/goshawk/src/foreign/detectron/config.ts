@@ -108,7 +108,7 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
   return (path.startsWith('MRCNN.') && !MODEL.MASK_ON) || (path.startsWith('KRCNN.') && !MODEL.KEYPOINTS_ON);
 }
 
-/** Convolutions of the heads start as MSRAFill says, which all shipped configs ask for. */
+/** Convolutions of the heads start as MSRAFill says. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
 }

@@ -45,6 +45,14 @@ const bodies: Readonly<Record<string, true>> = Object.fromEntries(
   [...fpnParts, ...plainParts].map((name) => [name, true]),
 );
 
+/** The names that a key can have. */
+export const partNames: Readonly<Record<string, readonly string[]>> = {
+  'MODEL.CONV_BODY': Object.keys(bodies),
+  'FAST_RCNN.ROI_BOX_HEAD': Object.keys(boxHeads),
+  'MRCNN.ROI_MASK_HEAD': Object.keys(maskHeads),
+  'KRCNN.ROI_KEYPOINTS_HEAD': Object.keys(keypointHeads),
+};
+
 export function readBody(settings: DetectronSettings): Body {
   const { name } = find(settings, 'MODEL.CONV_BODY', settings.values.MODEL.CONV_BODY, bodies);
   return {

@@ -226,6 +226,7 @@ function translateMaskHead(settings: DetectronSettings): ConfigPart {
     // A shared stage 5 is the box head's, which has none.
     dilation: head.kind === 'stage5_shared' ? 1 : MRCNN.DILATION,
     norm: head.norm,
+    ...(MRCNN.USE_FC_OUTPUT ? { output: 'fully_connected' } : {}),
     classAgnostic: !MRCNN.CLS_SPECIFIC_MASK,
     upsampleRatio: MRCNN.UPSAMPLE_RATIO,
     lossWeight: MRCNN.WEIGHT_LOSS_MASK,

@@ -4,19 +4,24 @@ import type { PythonLiteral } from './python-literal.js';
 export type KeyKind = 'flag' | 'int' | 'float' | 'text' | 'ints' | 'floats' | 'texts' | 'any';
 
 /**
- * - used: the translation reads it
+ * What a key does here, and what a person has to know of it:
+ * - used: the translation reads it; the note says within which limits, where there are some
+ * - settled: it changes nothing, since other keys, the data or this project settle the matter; no notice
  * - none: it has nothing to act on here; a config that sets it gets a notice
- * - fixed: only the default is supported; another value is an error
+ * - fixed: only the default is supported; another value is an error that gives the reason
  */
-export type KeyEffect = 'used' | 'none' | 'fixed';
+export type KeyEffect =
+  | { readonly effect: 'used'; readonly note?: string }
+  | { readonly effect: 'settled' | 'none' | 'fixed'; readonly reason: string };
 
-export interface Key<T = unknown> {
+export interface KeyType<T = unknown> {
   readonly kind: KeyKind;
   readonly standard: T;
-  readonly effect: KeyEffect;
   /** The texts that are known, of kind text. */
   readonly choices?: readonly string[];
 }
+
+export type Key<T = unknown> = KeyType<T> & KeyEffect;
 
 /** Groups of keys by their name, as deep as the system nests them. */
 export interface KeyTree {
@@ -28,22 +33,31 @@ export type ValuesOf<Tree> = {
   readonly [Name in keyof Tree]: Tree[Name] extends Key<infer T> ? T : ValuesOf<Tree[Name]>;
 };
 
-export const flag = (standard: boolean): Key<boolean> => ({ kind: 'flag', standard, effect: 'used' });
-export const int = (standard: number): Key<number> => ({ kind: 'int', standard, effect: 'used' });
-export const float = (standard: number): Key<number> => ({ kind: 'float', standard, effect: 'used' });
-export const text = (standard: string): Key<string> => ({ kind: 'text', standard, effect: 'used' });
+type UsedKey<T> = KeyType<T> & { readonly effect: 'used' };
+
+export const flag = (standard: boolean): UsedKey<boolean> => ({ kind: 'flag', standard, effect: 'used' });
+export const int = (standard: number): UsedKey<number> => ({ kind: 'int', standard, effect: 'used' });
+export const float = (standard: number): UsedKey<number> => ({ kind: 'float', standard, effect: 'used' });
+export const text = (standard: string): UsedKey<string> => ({ kind: 'text', standard, effect: 'used' });
 /** A text out of a few; the first is the default. */
-export const choice = (standard: string, ...others: string[]): Key<string> => ({
+export const choice = (standard: string, ...others: string[]): UsedKey<string> => ({
   ...text(standard),
   choices: [standard, ...others],
 });
-export const ints = (...standard: number[]): Key<readonly number[]> => ({ kind: 'ints', standard, effect: 'used' });
-export const floats = (...standard: number[]): Key<readonly number[]> => ({ kind: 'floats', standard, effect: 'used' });
-export const texts = (): Key<readonly string[]> => ({ kind: 'texts', standard: [], effect: 'used' });
-export const any = (standard: PythonLiteral): Key<PythonLiteral> => ({ kind: 'any', standard, effect: 'used' });
+export const ints = (...standard: number[]): UsedKey<readonly number[]> => ({ kind: 'ints', standard, effect: 'used' });
+export const floats = (...standard: number[]): UsedKey<readonly number[]> => ({
+  kind: 'floats',
+  standard,
+  effect: 'used',
+});
+export const texts = (): UsedKey<readonly string[]> => ({ kind: 'texts', standard: [], effect: 'used' });
+export const any = (standard: PythonLiteral): UsedKey<PythonLiteral> => ({ kind: 'any', standard, effect: 'used' });
 
-export const unused = <T>(key: Key<T>): Key<T> => ({ ...key, effect: 'none' });
-export const fixed = <T>(key: Key<T>): Key<T> => ({ ...key, effect: 'fixed' });
+/** A key that works, within limits or in a way that its name does not say. */
+export const noted = <T>(key: UsedKey<T>, note: string): Key<T> => ({ ...key, note });
+export const settled = <T>(key: UsedKey<T>, reason: string): Key<T> => ({ ...key, effect: 'settled', reason });
+export const unused = <T>(key: UsedKey<T>, reason: string): Key<T> => ({ ...key, effect: 'none', reason });
+export const fixed = <T>(key: UsedKey<T>, reason: string): Key<T> => ({ ...key, effect: 'fixed', reason });
 
 export function isKey(node: Key | KeyTree): node is Key {
   return typeof node.kind === 'string' && 'standard' in node;

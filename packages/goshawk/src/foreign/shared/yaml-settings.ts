@@ -82,7 +82,7 @@ export function checkFixed(tree: KeyTree, { given, values }: YamlSettings<unknow
     if (key.kind === 'float' ? Math.abs(Number(value) - Number(key.standard)) < 1e-6 : value === key.standard) continue;
     throw new InputError(
       'config-invalid',
-      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)}: remove it`,
+      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)} (${key.reason}): remove it`,
     );
   }
 }

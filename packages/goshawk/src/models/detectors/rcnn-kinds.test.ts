@@ -79,6 +79,10 @@ const KINDS: Readonly<Record<string, string>> = {
   maskHead: { channels: [16], norm: batch }`,
   'Mask R-CNN on stage 4, stage 5 shared': `type: mask_rcnn${C4}  ${STAGE5}
   maskHead: { kind: stage5_shared, upsampleChannels: 16 }`,
+  'Mask R-CNN whose masks come from a fully connected layer': `type: mask_rcnn${FPN}  boxHead: { ${BOX} }
+  maskHead: { channels: [16], poolSize: 4, output: fully_connected, upsampleRatio: 2 }`,
+  'Mask R-CNN on stage 4, one mask for all classes from a fully connected layer': `type: mask_rcnn${C4}  ${STAGE5}
+  maskHead: { kind: stage5_shared, upsampleChannels: 16, output: fully_connected, classAgnostic: true }`,
   'Mask R-CNN on stage 4, stages 5 of their own': `type: mask_rcnn${C4}  ${STAGE5}
   maskHead: { kind: stage5, dilation: 2, upsampleChannels: 16 }`,
   'Keypoint R-CNN on a pyramid': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
@@ -148,7 +152,8 @@ for (const [what, kind] of Object.entries(KINDS)) {
             assert.equal(masks !== undefined, kind.includes('maskHead'));
             assert.equal(keypoints !== undefined, kind.includes('keypointHead'));
             if (masks) {
-              const side = kind.includes('upsampleRatio') ? 56 : kind.includes('stage5') ? 14 : 28;
+              const cells = Number(/maskHead:.*poolSize: (\d+)/.exec(kind)?.[1] ?? (kind.includes('stage5') ? 7 : 14));
+              const side = cells * (kind.includes('upsampleRatio: 2') ? 4 : 2);
               assert.deepEqual(masks.shape, [count, side, side]);
               assert.ok(masks.toNumbers().every((probability) => probability >= 0 && probability <= 1));
             }

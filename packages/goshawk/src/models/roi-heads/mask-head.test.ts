@@ -66,6 +66,46 @@ describe('MaskPredictor with an upsampling', () => {
     }));
 });
 
+// Detectron's modeling/mask_rcnn_heads.py, add_mask_rcnn_outputs with USE_FC_OUTPUT: the layer reads channels, rows and columns
+// one after another, and writes classes, rows and columns.
+describe('MaskPredictor with a fully connected output', () => {
+  for (const upsampleRatio of [1, 2]) {
+    test(`is a sum over all cells for each class and cell, enlarged by ${upsampleRatio}`, () =>
+      scope(() => {
+        manualSeed(4);
+        const predictor = new MaskPredictor(3, 2, 3, { output: 'fully_connected', cells: 2, upsampleRatio });
+        assert.equal(predictor.upsample, undefined);
+        const side = 4 * upsampleRatio;
+        const { weight, bias } = predictor.maskFcnLogits;
+        assert.deepEqual(weight.shape, [3 * side * side, 2 * 4 * 4]);
+        noGrad(() => ops.copy_(bias!, randn(bias!.shape)));
+        const hidden = randn([3, 3, 2, 2]).to({ memoryFormat: 'channels_last' });
+        const labels = [2, 0, 1];
+        const logits = predictor.forward(hidden, int64(labels));
+        assert.deepEqual(logits.shape, [3, side, side]);
+        const features = ops.relu(predictor.conv5Mask.forward(hidden)).toNumbers();
+        const [weights, biases] = [weight.toNumbers(), bias!.toNumbers()];
+        const expected = labels.flatMap((label, roi) =>
+          Array.from({ length: side * side }, (_, cell) => {
+            const output = label * side * side + cell;
+            const own = features.slice(roi * 32, (roi + 1) * 32);
+            return own.reduce((sum, value, input) => sum + value * weights[output * 32 + input]!, biases[output]!);
+          }),
+        );
+        assertClose(logits.toNumbers(), expected, { absolute: 1e-5 });
+      }));
+  }
+
+  test('starts with weights of a deviation of 0.001, and takes an empty batch', () =>
+    scope(() => {
+      manualSeed(4);
+      const predictor = new MaskPredictor(6, 5, 4, { output: 'fully_connected', cells: 3 });
+      const { weight } = predictor.maskFcnLogits;
+      assertClose([ops.std(weight).item()], [0.001], { relative: 0.02 });
+      assert.deepEqual(predictor.forward(randn([0, 6, 3, 3]), int64([])).shape, [0, 6, 6]);
+    }));
+});
+
 describe('Stage5MaskHead', () => {
   const resNet = { depth: 50, width: 4, norm: 'affine', frozenStages: 0, strideIn1x1: true } as const;
 

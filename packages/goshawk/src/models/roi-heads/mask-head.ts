@@ -1,5 +1,16 @@
 // The mask branch of Mask R-CNN (He et al. 2017): convolutions on pooled features, an upsampling, a mask a class.
-import { Conv2d, ConvTranspose2d, type Layer, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import {
+  arange,
+  Conv2d,
+  ConvTranspose2d,
+  init,
+  type Layer,
+  Linear,
+  Module,
+  ops,
+  Sequential,
+  type Tensor,
+} from '@goshawk/torch';
 import type { MaskHeadConfig } from '../../config/index.js';
 import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
 import { BilinearUpsample } from './bilinear-upsample.js';
@@ -55,33 +66,91 @@ export function makeMaskHead(
   }
 }
 
+/** Cells a side behind makeMaskHead of features of `poolSize` cells. */
+export function maskCells(kind: MaskHeadConfig['kind'], poolSize: number): number {
+  return kind === 'convolutions' ? poolSize : Math.ceil(poolSize / stage5Stride(poolSize));
+}
+
+export interface MaskPredictorOptions extends Partial<Pick<MaskHeadConfig, 'output' | 'upsampleRatio'>> {
+  /** Of the features, a side; a fully connected output alone depends on them. */
+  readonly cells?: number;
+}
+
 /** Doubles the resolution, then one logit a class and cell. */
 export class MaskPredictor extends Module {
   readonly conv5Mask: ConvTranspose2d;
-  readonly maskFcnLogits: Conv2d;
+  /** Its names are the same of a fully connected output, as in Detectron. */
+  readonly maskFcnLogits: Conv2d | Linear;
   readonly upsample?: BilinearUpsample;
+  readonly #classes: number;
 
-  constructor(inChannels: number, channels: number, classes: number, { upsampleRatio = 1 } = {}) {
+  constructor(
+    inChannels: number,
+    channels: number,
+    classes: number,
+    { output = 'convolution', upsampleRatio = 1, cells = 14 }: MaskPredictorOptions = {},
+  ) {
     super();
+    this.#classes = classes;
     this.conv5Mask = initialised(new ConvTranspose2d(inChannels, channels, 2, { stride: 2 }));
+    if (output === 'fully_connected') {
+      const side = 2 * cells;
+      this.maskFcnLogits = connected(channels * side ** 2, classes * (side * upsampleRatio) ** 2);
+      return;
+    }
     this.maskFcnLogits = initialised(new Conv2d(channels, classes, 1));
     if (upsampleRatio > 1) this.upsample = new BilinearUpsample(1, upsampleRatio);
   }
 
   /**
    * The mask of one class for each RoI: [K, C, S, S] and [K] int64 classes -> [K, 2 * S, 2 * S] logits (times the
-   * upsampling). Only the wanted class's map is computed; the others would get no gradient and no reader.
+   * upsampling). A convolution computes the wanted class's map alone; the others would get no gradient and no reader.
    */
   forward(hidden: Tensor, labels: Tensor): Tensor {
-    const upsampled = ops.relu_(this.conv5Mask.forward(hidden));
-    const [count = 0, channels = 0, height = 0, width = 0] = upsampled.shape;
-    const weight = ops.index_select(ops.view(this.maskFcnLogits.weight, [-1, channels]), 0, labels);
-    const cells = ops.reshape(ops.permute(upsampled, [0, 2, 3, 1]), [count, height * width, channels]);
-    const logits = ops.squeeze(ops.matmul(cells, ops.unsqueeze(weight, 2)), 2);
-    const bias = this.maskFcnLogits.bias
-      ? ops.unsqueeze(ops.index_select(this.maskFcnLogits.bias, 0, labels), 1)
-      : undefined;
-    const maps = ops.view(bias ? ops.add(logits, bias) : logits, [count, height, width]);
+    const raised = ops.relu_(this.conv5Mask.forward(hidden));
+    const { maskFcnLogits: layer } = this;
+    if (layer instanceof Linear) return this.#wanted(connect(layer, raised), labels);
+    const maps = oneClass(layer, raised, labels);
     return this.upsample ? ops.squeeze(this.upsample.forward(ops.unsqueeze(maps, 1)), 1) : maps;
   }
+
+  /** The logits of all classes before any upsampling, as the layer makes them. */
+  allClasses(hidden: Tensor): Tensor {
+    const raised = ops.relu_(this.conv5Mask.forward(hidden));
+    const { maskFcnLogits: layer } = this;
+    return layer instanceof Linear ? connect(layer, raised) : layer.forward(raised);
+  }
+
+  /** [K, classes * M * M] -> [K, M, M], each RoI's own class. */
+  #wanted(all: Tensor, labels: Tensor): Tensor {
+    const [count = 0, length = 0] = all.shape;
+    const side = Math.sqrt(length / this.#classes);
+    const first = ops.mul(arange(0, count, { dtype: 'int64', device: all.device }), this.#classes);
+    const maps = ops.reshape(all, [count * this.#classes, side * side]);
+    return ops.view(ops.index_select(maps, 0, ops.add(first, labels)), [count, side, side]);
+  }
+}
+
+/** As Detectron's starts: weights of a deviation of 0.001, biases of 0 (modeling/mask_rcnn_heads.py, add_mask_rcnn_outputs). */
+function connected(inFeatures: number, outFeatures: number): Linear {
+  const layer = new Linear(inFeatures, outFeatures);
+  init.normal(layer.weight, { std: 0.001 });
+  init.constant(layer.bias!, 0);
+  return layer;
+}
+
+/** [K, C, S, S] read by channel, row and column -> [K, outputs]. */
+function connect(layer: Linear, features: Tensor): Tensor {
+  const [count = 0, ...rest] = features.shape;
+  return layer.forward(ops.reshape(features, [count, rest.reduce((product, length) => product * length, 1)]));
+}
+
+/** [K, C, S, S] -> [K, S, S]: the logits of each RoI's own class. */
+function oneClass(layer: Conv2d, features: Tensor, labels: Tensor): Tensor {
+  const [count = 0, channels = 0, height = 0, width = 0] = features.shape;
+  const weight = ops.index_select(ops.view(layer.weight, [-1, channels]), 0, labels);
+  const cells = ops.reshape(ops.permute(features, [0, 2, 3, 1]), [count, height * width, channels]);
+  const logits = ops.squeeze(ops.matmul(cells, ops.unsqueeze(weight, 2)), 2);
+  const bias = layer.bias ? ops.unsqueeze(ops.index_select(layer.bias, 0, labels), 1) : undefined;
+  return ops.view(bias ? ops.add(logits, bias) : logits, [count, height, width]);
 }

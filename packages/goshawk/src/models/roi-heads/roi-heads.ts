@@ -10,7 +10,7 @@ import { boxLosses } from './box-loss.js';
 import { fillBatch, withoutFillers } from './filled-batch.js';
 import { KeypointHead, KeypointPredictor } from './keypoint-head.js';
 import { keypointCells, keypointLoss } from './keypoint-loss.js';
-import { MaskPredictor, makeMaskHead, type Stage5MaskHead } from './mask-head.js';
+import { MaskPredictor, makeMaskHead, maskCells, type Stage5MaskHead } from './mask-head.js';
 import { maskGoals, maskLoss } from './mask-loss.js';
 import { poolRois, type RoiPoolerOptions } from './roi-pooler.js';
 import { keypointRoiLimit, keypointsOfPositives, sampleKeypoints } from './sample-keypoints.js';
@@ -57,7 +57,11 @@ export class RoiHeads extends Module {
       const { head, channels } = makeMaskHead(mask, inChannels, backbone);
       if (head) this.maskHead = head;
       const maskClasses = mask.classAgnostic ? 1 : classes;
-      this.maskPredictor = new MaskPredictor(channels, mask.upsampleChannels ?? channels, maskClasses, mask);
+      const cells = maskCells(mask.kind, this.#maskPooling().poolSize);
+      this.maskPredictor = new MaskPredictor(channels, mask.upsampleChannels ?? channels, maskClasses, {
+        ...mask,
+        cells,
+      });
     }
     if (keypoint) {
       this.keypointHead = new KeypointHead(inChannels, keypoint);
@@ -129,7 +133,7 @@ export class RoiHeads extends Module {
     this.boxPredictor.forward(this.boxHead.forward(pooled(box, this.#options.box.poolSize)));
     if (this.maskPredictor) {
       const hidden = this.#maskFeatures(pooled(mask, this.#maskPooling().poolSize));
-      this.maskPredictor.maskFcnLogits.forward(ops.relu_(this.maskPredictor.conv5Mask.forward(hidden)));
+      this.maskPredictor.allClasses(hidden);
     }
     if (this.keypointPredictor)
       this.keypointPredictor.forward(this.keypointHead!.call(pooled(mask, this.#options.keypoint!.poolSize)));
