@@ -52,7 +52,8 @@ export interface TrainOptions {
 /** Is told what happens, in order. */
 export interface TrainObserver {
   onStart?(start: TrainStart): void;
-  onStep?(step: StepRecord): void;
+  /** `model` is the one in training: to be read, and not kept. */
+  onStep?(step: StepRecord, model: Detector): void;
   onEvaluationProgress?(done: number, total: number): void;
   onEvaluation?(iteration: number, evaluations: ReadonlyMap<IouType, CocoEvaluation>, seconds: number): void;
   onCheckpoint?(path: string, iteration: number): void;
@@ -245,7 +246,7 @@ class Run {
     this.#model.train();
     let evaluations: ReadonlyMap<IouType, CocoEvaluation> | undefined;
     while (this.iteration < iterations && !signal?.aborted) {
-      observer?.onStep?.(await this.#step(loader));
+      observer?.onStep?.(await this.#step(loader), this.#model);
       // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
       await setImmediate();
       const last = this.iteration === iterations;
