@@ -26,7 +26,8 @@ export interface TrainOptions {
 /** Is told what happens, in order. */
 export interface TrainObserver {
   onStart?(start: TrainStart): void;
-  onStep?(step: StepRecord): void;
+  /** `model` is the one in training: to be read, and not kept. */
+  onStep?(step: StepRecord, model: Detector): void;
   /** @param seconds since the evaluation began */
   onEvaluationProgress?(done: number, total: number, seconds: number): void;
   onEvaluation?(iteration: number, measures: DetectorMeasures, seconds: number): void;

@@ -45,9 +45,9 @@ async function run(output: string, options: Partial<TrainOptions> & { sets?: rea
       log.onStart(start);
       own?.onStart?.(start);
     },
-    onStep(step) {
+    onStep(step, model) {
       log.onStep(step);
-      own?.onStep?.(step);
+      own?.onStep?.(step, model);
     },
     onEvaluation: (...figures) => log.onEvaluation(...figures),
     onCheckpoint(...checkpoint) {

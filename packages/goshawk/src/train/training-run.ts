@@ -81,7 +81,7 @@ export class TrainingRun {
       while (!isDone() && !signal?.aborted) {
         // Not inside the call: without an observer its argument would never be computed, and no step be done.
         const step = await this.#step();
-        observer?.onStep?.(step);
+        observer?.onStep?.(step, model);
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
         if (isDone() || signal?.aborted || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
