@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { scope, type TensorData, writePth } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
-import { torchvisionState } from '../foreign/torchvision-names.js';
+import { torchvisionState } from '../foreign/torchvision/state-names.js';
 import { buildModel, type Detector } from '../models/index.js';
 import { withShapesAlone } from '../models/shapes-alone.js';
 import { train } from '../train/index.js';
