@@ -10,10 +10,11 @@ import type { Rcnn } from '../models/index.js';
 import { createProgressLine } from '../terminal/progress-line.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
+import { figuresOf, trainQuietly } from '../testing/train-quietly.js';
 import { checkpointPath, listCheckpoints } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
 import { RunLog } from './run-log.js';
-import { type TrainObserver, type TrainOptions, train } from './trainer.js';
+import { type TrainOptions, train } from './trainer.js';
 import { NonFiniteLossError } from './training-step.js';
 
 const SETS = [
@@ -36,31 +37,8 @@ after(() => rmSync(folder, { recursive: true }));
 const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([...SETS, ...dataset.sets, ...sets]);
 const outputOf = (name: string): string => join(folder, 'runs', name);
 
-/** Trains with the logs of the command line, its progress line unseen. */
-async function run(output: string, options: Partial<TrainOptions> & { sets?: readonly string[] } = {}) {
-  const log = new RunLog(output, createProgressLine({ stream: { write: () => true } }));
-  const { observer: own, sets, ...rest } = options;
-  const observer: TrainObserver = {
-    onStart(start) {
-      log.onStart(start);
-      own?.onStart?.(start);
-    },
-    onStep(step) {
-      log.onStep(step);
-      own?.onStep?.(step);
-    },
-    onEvaluation: (...figures) => log.onEvaluation(...figures),
-    onCheckpoint(...checkpoint) {
-      log.onCheckpoint(...checkpoint);
-      own?.onCheckpoint?.(...checkpoint);
-    },
-  };
-  try {
-    return await train({ config: configOf(sets), output, ...rest, observer });
-  } finally {
-    log.close();
-  }
-}
+const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
+  trainQuietly({ config: configOf(sets), output, ...options });
 
 function inputError(message: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -69,17 +47,6 @@ function inputError(message: RegExp): (error: unknown) => boolean {
     assert.doesNotMatch(error.message, /\n/);
     return true;
   };
-}
-
-/** A run's lines without what depends on the clock and the machine. */
-function figuresOf(output: string): object[] {
-  return readMetrics(join(output, 'metrics.jsonl')).map((record) =>
-    Object.fromEntries(
-      Object.entries(record).filter(
-        ([name]) => !['images_per_second', 'data_share', 'memory_bytes', 'evaluation_seconds'].includes(name),
-      ),
-    ),
-  );
 }
 
 describe('train', () => {

@@ -79,7 +79,8 @@ export class TrainingRun {
       if (isDone()) weights = this.#writeFinal();
       if (evaluationDue && !signal?.aborted) measures = await this.#evaluate();
       while (!isDone() && !signal?.aborted) {
-        observer?.onStep?.(await this.#step());
+        const record = await this.#step();
+        observer?.onStep?.(record);
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
         if (isDone() || signal?.aborted || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
