@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import { DrawnNames } from './drawn-names.js';
 
 test("a folder's pictures keep their places, one named by itself its last part, and no name comes twice", () => {
-  const names = new DrawnNames();
+  const names = new DrawnNames(['sheet.png']);
   const inFolder = (fileName: string) => names.of({ path: `photos/${fileName}`, fileName });
   assert.equal(inFolder('a/b.jpg'), 'a/b.png');
   assert.equal(inFolder('a/b.webp'), 'a/b-2.png');
+  assert.equal(inFolder('sheet.jpg'), 'sheet-2.png');
   assert.equal(names.of({ path: 'elsewhere/c.jpg', fileName: 'elsewhere/c.jpg' }), 'c.png');
 });
 

@@ -250,6 +250,23 @@ describe('no work is lost', () => {
     }
   });
 
+  test('a second training in the same folder is refused, and the first goes on', async () => {
+    const output = outputOf('shared');
+    let second: Promise<unknown> | undefined;
+    const result = await run(output, {
+      observer: {
+        onStep({ iteration }) {
+          if (iteration > 1) return;
+          second = train({ config: configOf(), output, resume: true });
+          second.catch(() => undefined);
+        },
+      },
+    });
+    const who = `: goshawk train is at work there \\(process ${process.pid}, since `;
+    await assert.rejects(second!, inputError(new RegExp(who)));
+    assert.equal(result.iteration, 6);
+  });
+
   test('proposals are measured by their recall, as goshawk eval does', async () => {
     const output = outputOf('proposals');
     const sets = ['model.type=rpn', 'model.boxHead=null', 'model.maskHead=null', 'train.iterations=2'];
