@@ -38,9 +38,9 @@ try {
 }
 
 async function main(): Promise<void> {
-  // A checkpoint at every third step: many kills fall into the writing of one.
-  const train = { iterations, logEvery: 1, checkpointEvery: 3, keepCheckpoints: 2 };
-  const config = makeTinyTraining(folder, { images: 12, threads: 1, train });
+  // A checkpoint at every third step: many kills fall into the writing of one, and into the evaluations between.
+  const train = { iterations, logEvery: 1, checkpointEvery: 3, keepCheckpoints: 2, evaluateEvery: 4 };
+  const config = makeTinyTraining(folder, { images: 12, threads: 1, train, validation: 3 });
   const whole = join(folder, 'uninterrupted');
   const started = performance.now();
   runGoshawk(['train', config, '--output', whole]);
@@ -133,15 +133,21 @@ interface Outcome {
   readonly weights: string;
   /** The same over the last checkpoint: optimizer, random numbers and place in the data included. */
   readonly state: string;
-  /** Iterations and losses, as text. */
+  /** SHA-256 over best.safetensors' tensors. */
+  readonly best: string;
+  /** Iterations, losses and figures, as text. */
   readonly metrics: readonly string[];
 }
 
 function outcomeOf(output: string): Outcome {
-  const last = readdirSync(join(output, 'checkpoints')).sort().at(-1)!;
+  const last = readdirSync(join(output, 'checkpoints'))
+    .filter((name) => name.endsWith('.safetensors'))
+    .sort()
+    .at(-1)!;
   return {
     weights: digest(join(output, 'final.safetensors')),
     state: digest(join(output, 'checkpoints', last)),
+    best: digest(join(output, 'best.safetensors')),
     metrics: readMetricsLines(output).map(lossesOf),
   };
 }
@@ -149,6 +155,7 @@ function outcomeOf(output: string): Outcome {
 function compare(expected: Outcome, got: Outcome): string[] {
   const differences: string[] = [];
   if (got.weights !== expected.weights) differences.push(`final weights ${got.weights.slice(0, 12)}`);
+  if (got.best !== expected.best) differences.push(`best weights ${got.best.slice(0, 12)}`);
   if (got.state !== expected.state) differences.push('state of the last checkpoint');
   const count = Math.max(expected.metrics.length, got.metrics.length);
   const line = Array.from({ length: count }, (_, i) => i).find((i) => expected.metrics[i] !== got.metrics[i]);
@@ -175,6 +182,8 @@ function digest(path: string): string {
 
 /** What does not depend on time and machine. */
 function lossesOf(line: MetricsLine): string {
-  const names = Object.keys(line).filter((name) => name === 'iteration' || name.startsWith('loss') || name === 'lr');
+  const names = Object.keys(line).filter(
+    (name) => name === 'iteration' || name.startsWith('loss') || name === 'lr' || name.includes('/'),
+  );
   return names.map((name) => `${name} ${line[name]}`).join(' ');
 }

@@ -15,13 +15,16 @@ export interface TinyTraining {
   /** Of the engine. One is quickest for layers this small, above all on a busy machine. */
   readonly threads: number;
   readonly train: TrainValues;
+  /** Pictures to validate on. Default none. */
+  readonly validation?: number;
 }
 
 /** Makes `folder`/scenes and `folder`/config.yaml; returns the config's path. */
-export function makeTinyTraining(folder: string, { images, threads, train }: TinyTraining): string {
+export function makeTinyTraining(folder: string, { images, threads, train, validation = 0 }: TinyTraining): string {
   const scenes = join(folder, 'scenes');
-  const size = ['--size', '128x96', '--split', 'train'];
-  runGoshawk(['data', 'synth', '--output', scenes, '--images', String(images), '--seed', '7', ...size]);
+  const splits = validation === 0 ? `train=${images}` : `train=${images},val=${validation}`;
+  const size = ['--size', '128x96', '--split', splits];
+  runGoshawk(['data', 'synth', '--output', scenes, '--seed', '7', ...size]);
   const config = join(folder, 'config.yaml');
   writeFileSync(
     config,
@@ -42,6 +45,7 @@ export function makeTinyTraining(folder: string, { images, threads, train }: Tin
       preprocess: { resize: { minSize: 80, maxSize: 128, trainMinSizes: [64, 80, 96] } },
       data: {
         train: { annotations: join(scenes, 'train.json'), images: join(scenes, 'images') },
+        ...(validation > 0 && { val: { annotations: join(scenes, 'val.json'), images: join(scenes, 'images') } }),
         workers: 1,
       },
       train: { batchSize: 2, optimizer: { lr: 0.01 }, schedule: { warmupIterations: 10 }, ...train },

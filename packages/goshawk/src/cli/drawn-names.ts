@@ -8,7 +8,12 @@ const LONGEST_NAME = 255;
 const HASH_DIGITS = 8;
 
 export class DrawnNames {
-  readonly #taken = new Set<string>();
+  readonly #taken: Set<string>;
+
+  /** @param reserved names that other files will have */
+  constructor(reserved: readonly string[] = []) {
+    this.#taken = new Set(reserved);
+  }
 
   /**
    * A folder's a/b.jpg -> a/b.png, a file named by itself -> its last part; with -2, -3 ... behind what is taken already. A name of more

@@ -146,7 +146,7 @@ async function detectAndDraw(
   const { pdf, sheet, categories, keypointThreshold } = drawing;
   const line = createProgressLine();
   const started = performance.now();
-  const names = new DrawnNames();
+  const names = new DrawnNames(sheet ? [SHEET] : []);
   const prepared = new Set<string>();
   for (const [index, named] of images.entries()) {
     const { path, fileName } = named;

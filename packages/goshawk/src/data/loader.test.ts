@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -311,4 +311,51 @@ test('a link that leads out of the image folder is refused, one that stays insid
   );
   await write('in.jpg');
   assert.equal(openCocoDataset({ annotations: file, images: images() }).samples.length, 1);
+});
+
+describe('pictures that cannot be used, where the loader may leave them out', () => {
+  let own: string;
+  before(async () => {
+    own = join(folder, 'own');
+    await cp(images(), own, { recursive: true });
+    for (const name of ['1.png', '4.jpg']) await truncate(join(own, name), 200);
+  });
+  const openOwn = () => openCocoDataset({ annotations, images: own }, { masks: true });
+
+  test('are missing from their batch, which tells of them; the others are what they are without', async () => {
+    for (const workers of [0, 2]) {
+      const options = { preprocess, batchSize: 4, workers };
+      const whole = createLoader({ ...options, dataset: open({ masks: true }) });
+      const loader = createLoader({ ...options, dataset: openOwn(), leaveOut: ({ code }) => code === 'image-invalid' });
+      const leftOut: (readonly [place: number, fileName: string])[][] = [];
+      for await (const batch of loader) {
+        const { value: expected } = await whole.next();
+        const left = batch.leftOut.map(({ place }) => place);
+        const kept = expected!.images.flatMap((_, place) => (left.includes(place) ? [] : [place]));
+        assert.deepEqual(
+          batch.images,
+          kept.map((place) => expected!.images[place]),
+        );
+        assert.deepEqual(
+          batch.targets,
+          kept.map((place) => expected!.targets[place]),
+        );
+        const floats = expected!.width * expected!.height * 3;
+        assert.equal(batch.pixels.length, kept.length * floats);
+        for (const [at, place] of kept.entries())
+          assert.deepEqual(
+            batch.pixels.subarray(at * floats, (at + 1) * floats),
+            expected!.pixels.subarray(place * floats, (place + 1) * floats),
+          );
+        leftOut.push(batch.leftOut.map(({ place, fileName }) => [place, fileName] as const));
+      }
+      await whole.close();
+      assert.deepEqual(leftOut, [[[1, '1.png']], [[0, '4.jpg']], []]);
+    }
+  });
+
+  test('end it where they may not be left out', async () => {
+    const loader = createLoader({ dataset: openOwn(), preprocess, batchSize: 4, leaveOut: () => false });
+    await assert.rejects(loader.next(), (error) => error instanceof InputError && /own\/1\.png/.test(error.message));
+  });
 });

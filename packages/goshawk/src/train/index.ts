@@ -1,3 +1,4 @@
+export { RunFailure } from '../files/run-failure.js';
 export * from './checkpoint.js';
 export * from './run-log.js';
 export * from './trainer.js';

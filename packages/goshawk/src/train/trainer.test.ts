@@ -3,6 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
@@ -10,10 +13,11 @@ import { createProgressLine } from '../terminal/progress-line.js';
 import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
+import { figuresOf, trainQuietly } from '../testing/train-quietly.js';
 import { checkpointPath, listCheckpoints } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
 import { RunLog } from './run-log.js';
-import { type TrainObserver, type TrainOptions, train } from './trainer.js';
+import { type TrainOptions, train } from './trainer.js';
 import { NonFiniteLossError } from './training-step.js';
 
 const SETS = [
@@ -36,41 +40,17 @@ after(() => rmSync(folder, { recursive: true }));
 const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([...SETS, ...dataset.sets, ...sets]);
 const outputOf = (name: string): string => join(folder, 'runs', name);
 
-/** Trains with the logs of the command line, its progress line unseen. */
-async function run(output: string, options: Partial<TrainOptions> & { sets?: readonly string[] } = {}) {
-  const log = new RunLog(output, createProgressLine({ stream: { write: () => true } }));
-  const { observer: own, sets, ...rest } = options;
-  const observer: TrainObserver = {
-    onStart(start) {
-      log.onStart(start);
-      own?.onStart?.(start);
-    },
-    onStep(step, model) {
-      log.onStep(step);
-      own?.onStep?.(step, model);
-    },
-    onEvaluation: (...figures) => log.onEvaluation(...figures),
-    onCheckpoint(...checkpoint) {
-      log.onCheckpoint(...checkpoint);
-      own?.onCheckpoint?.(...checkpoint);
-    },
-  };
-  try {
-    return await train({ config: configOf(sets), output, ...rest, observer });
-  } finally {
-    log.close();
-  }
-}
+const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
+  trainQuietly({ config: configOf(sets), output, ...options });
 
-/** A run's lines without what depends on the clock and the machine. */
-function figuresOf(output: string): object[] {
-  return readMetrics(join(output, 'metrics.jsonl')).map((record) =>
-    Object.fromEntries(
-      Object.entries(record).filter(
-        ([name]) => !['images_per_second', 'data_share', 'memory_bytes', 'evaluation_seconds'].includes(name),
-      ),
-    ),
-  );
+/** The models of earlier tests go now, and not while tensors are counted. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  for (let round = 0; round < 3; round++) {
+    collect();
+    await setImmediate();
+  }
 }
 
 describe('train', () => {
@@ -136,6 +116,7 @@ describe('train', () => {
   });
 
   test('keeps no tensors from step to step', async () => {
+    await collectGarbage();
     const alive: number[] = [];
     await run(outputOf('leak'), { observer: { onStep: () => alive.push(liveTensors()) } });
     assert.deepEqual(new Set(alive.slice(1)).size, 1, alive.join(' '));
