@@ -1,9 +1,10 @@
 // goshawk data draw: annotations drawn on their pictures, so that a person can look at them.
 import path from 'node:path';
-import { type Annotation, drawDetections, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
+import { type Annotation, drawDetections, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
+import { pictureLocator } from '../data/picture-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
@@ -13,6 +14,7 @@ import { wholeNumber } from './parse-option.js';
 export interface DataDrawCommandOptions extends AnnotationCommandOptions {
   readonly output: string;
   readonly limit: string;
+  readonly followLinks?: boolean;
 }
 
 const sheetLimit = 36;
@@ -26,13 +28,15 @@ export async function runDataDraw(file: string, options: DataDrawCommandOptions)
   const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
   for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
   const images = limit === 0 ? dataset.images : spread(dataset.images, limit);
+  const locate = pictureLocator(folder, options);
   const line = createProgressLine();
   const started = performance.now();
   const sheet = new ContactSheet({ limit: sheetLimit });
   for (const [index, record] of images.entries()) {
-    const problem = imagePathProblem(record.fileName);
-    if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: ${record.fileName} ${problem}`);
-    const picture = await decodeImageFile(path.join(folder, record.fileName));
+    const { path: pictureFile, problem } = locate(record);
+    if (problem !== undefined)
+      throw new InputError('annotation-invalid', `${file}: image id ${record.id}: ${problem.text}`);
+    const picture = await decodeImageFile(pictureFile);
     const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();

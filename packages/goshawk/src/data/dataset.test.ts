@@ -115,7 +115,7 @@ test('a missing picture is named with its image id', async () => {
   const images = [twoImages[0]!, { ...twoImages[1]!, file_name: 'none.jpg' }];
   assert.match(
     await messageOf(open({ images })),
-    /annotations\.json: images \(image id 2\) .*none\.jpg: not found: check the path/,
+    /annotations\.json: images\[1\] \(image id 2\) .*none\.jpg: not found: check the path/,
   );
 });
 

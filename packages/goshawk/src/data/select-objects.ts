@@ -88,7 +88,7 @@ function sentence(code: LeftOutCode, ids: readonly number[], all: number): strin
 export const reasons: Readonly<Record<LeftOutCode, { short: string; long: string; remedy: string }>> = {
   crowd: {
     short: 'crowd (iscrowd 1)',
-    long: 'marked as crowds (iscrowd 1)',
+    long: 'marked as crowd (iscrowd 1)',
     remedy: 'where they are single objects, the export is wrong: set iscrowd to 0',
   },
   difficult: {
