@@ -66,7 +66,10 @@ describe('PASCAL VOC', () => {
   test('check reads the folder, its set and its pictures', () => {
     const { code, out } = goshawk('data', 'check', 'voc', '--image-set', 'val', '--images', 'voc/JPEGImages');
     assert.equal(code, 0);
-    assert.match(out, /^warning \[difficult\] voc: 1 of 3 objects \(annotation id 2\) is marked difficult/m);
+    assert.match(
+      out,
+      /^warning \[difficult\] voc: 1 of 3 objects \(annotation id 2\) is left out of training, marked difficult/m,
+    );
     assert.match(out, /^warning \[duplicate-image\] voc: images \(image id 2\) b\.png has the bytes of image id 1/m);
     assert.match(out, /^voc: 0 errors, 2 warnings \(2 images, 3 annotations, 2 categories, 2 pictures decoded\)$/m);
     assert.match(goshawk('data', 'stats', 'voc').out, /cup +1 +2 +2/);

@@ -87,7 +87,10 @@ test('for masks, objects without one are left out with a warning that names them
   const { segmentation: _, ...boxOnly } = object(2);
   const dataset = await open({ annotations: [object(1), boxOnly] }, { masks: true });
   assert.equal(dataset.counts.leftOut['mask-missing'], 1);
-  assert.match(dataset.warnings.join('\n'), /1 of 2 objects \(annotation id 2\) is without a mask.*faster_rcnn/);
+  assert.match(
+    dataset.warnings.join('\n'),
+    /1 of 2 objects \(annotation id 2\) is left out of training, without a mask.*faster_rcnn/,
+  );
 });
 
 test('keypoints need names, and who becomes whom in a mirror comes from them', async () => {

@@ -94,7 +94,7 @@ describe('a VOC split', () => {
     assert.equal(dataset.counts.leftOut.difficult, 1);
     assert.match(
       dataset.warnings.join(),
-      /1 of 1 objects \(annotation id 1\) is marked difficult and left out of training/,
+      /1 of 1 objects \(annotation id 1\) is left out of training, marked difficult/,
     );
     assert.equal(dataset.annotations.annotations[0]?.isDifficult, true);
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -45,6 +45,27 @@ describe('what a training learns from', () => {
     });
     assert.equal(seen[0], 4);
     assert.ok(seen.every(Number.isFinite));
+  });
+
+  test('is finite with a box that float32 cannot tell from nothing, which is left out and said', async () => {
+    const content = JSON.parse(readFileSync(data.annotations, 'utf8'));
+    content.annotations.push({ ...content.annotations[0], id: 99, bbox: [60, 10, 1e-9, 20], area: 2e-8 });
+    const file = join(folder, 'vanishing.json');
+    writeFileSync(file, JSON.stringify(content));
+    const losses: number[] = [];
+    const said: string[] = [];
+    await run({
+      sets: [`data.train.annotations=${file}`],
+      observer: {
+        onStart: ({ warnings }) => said.push(...warnings),
+        onStep: (step) => losses.push(...Object.values(step.losses)),
+      },
+    });
+    assert.ok(losses.length > 0 && losses.every(Number.isFinite), `${losses}`);
+    assert.match(
+      said.join('\n'),
+      /1 of \d+ objects \(annotation id 99\) is left out of training, with a box that has no area .*float32/,
+    );
   });
 
   test("learns from polygons and boxes that hold their last pixel with Detectron's conventions", async () => {
