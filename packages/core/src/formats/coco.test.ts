@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { inputErrorOf } from '../testing/input-error.js';
 import { checkCoco, checkCocoChunks, parseCoco, parseCocoChunks } from './coco.js';
 import { checkCocoResults, parseCocoResults } from './coco-results.js';
+import { formatCoco } from './format-coco.js';
 
 interface Entry {
   readonly file: string;
@@ -278,6 +279,45 @@ describe('errors', () => {
       assert.equal(parseCoco(JSON.stringify(data), { fileName: 'a.json' }).dataset.images[1]!.fileName, name);
     }
   });
+  test('flip pairs of the file: names, numbers from 0, or for each point its partner', () => {
+    const keypoints = ['tl', 'tr', 'br', 'bl'];
+    const read = (more: object) => {
+      const category = { id: 1, name: 'card', keypoints, ...more };
+      const images = [{ id: 1, file_name: 'a.png', width: 9, height: 9 }];
+      const text = JSON.stringify({ images, annotations: [], categories: [category] });
+      return { text, issues: checkCoco(text, { fileName: 'a.json' }) };
+    };
+    const pairs = [
+      [0, 1],
+      [2, 3],
+    ];
+    for (const more of [
+      { flip_pairs: pairs },
+      {
+        flip_pairs: [
+          ['tl', 'tr'],
+          ['br', 'bl'],
+        ],
+      },
+      { flip_idx: [1, 0, 3, 2] },
+    ]) {
+      const { dataset } = parseCoco(read(more).text, { fileName: 'a.json' });
+      assert.deepEqual(dataset.categories[0]!.flipPairs, pairs);
+      const again = parseCoco(formatCoco(dataset), { fileName: 'a.json' });
+      assert.deepEqual(again.dataset.categories[0]!.flipPairs, pairs);
+    }
+    for (const more of [
+      { flip_pairs: [[1, 4]] },
+      { flip_pairs: 'tl' },
+      { flip_idx: [1, 2, 0, 3] },
+      { flip_idx: [0] },
+    ]) {
+      const [issue] = read(more).issues;
+      assert.deepEqual([issue?.code, issue?.severity], ['bad-keypoints', 'error'], JSON.stringify(more));
+      assert.match(issue!.message, /categories\[0\]\.flip_(pairs|idx) \(category id 1\) /);
+    }
+  });
+
   test('wrong crowd flags, areas, sizes, visibilities and skeletons are named', () => {
     const cases: [(data: ReturnType<typeof base>) => void, RegExp][] = [
       [

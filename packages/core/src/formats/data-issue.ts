@@ -7,8 +7,7 @@ export type { DataIssueCode } from './data-rules.js';
 export interface DataIssue {
   /** An error makes the file unusable; after a warning the message says what was done instead. */
   readonly severity: 'error' | 'warning';
-  /** more: so many further warnings are not given one by one. */
-  readonly code: DataIssueCode | 'more';
+  readonly code: DataIssueCode;
   /** Where in the file: `annotations[12].bbox`; empty for the file as a whole. */
   readonly path: string;
   /** One line, `file: path (id): what is wrong (expected, got): what to do`. */

@@ -47,12 +47,6 @@ export const dataRules = {
   'duplicate-name': alike('file', 'two categories, or two pictures, of one name', bothKept),
   'unknown-image': alike('file', 'an annotation of a picture that is not listed', refused),
   'unknown-category': alike('file', 'an annotation of a category that is not listed', refused),
-  'categories-differ': unlike(
-    'file',
-    'categories of other names than those of `data.train`, or of the checkpoint',
-    { severity: 'error', does: 'refused' },
-    { severity: 'error', does: 'refused; other ids or another order of the same names is matched by name, and said' },
-  ),
   'category-ids': alike('file', 'detections whose `category_id` is not that of their `category_name`', {
     severity: 'warning',
     does: 'matched by name; refused where nothing has that name',
@@ -61,6 +55,11 @@ export const dataRules = {
     severity: 'warning',
     does: 'read as far as they go',
   }),
+  'categories-differ': alike('file', 'categories of other names than those of `data.train`, or of the checkpoint', {
+    severity: 'error',
+    does: 'refused; other ids, or another order, of the same names are matched by name, and that is said',
+  }),
+  more: alike('file', 'more warnings than are kept one by one', { severity: 'warning', does: 'counted' }),
   'unsafe-path': alike('picture', '`file_name` that is absolute, a web address, or leads out of the folder', refused),
   'link-outside': alike('picture', 'a link that leads out of the image folder', {
     severity: 'error',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { InputError } from '../errors/index.js';
 import { cocoPersonKeypoints, cocoPersonSigmas, cocoPersonSkeleton, oksSigmas } from './coco-person.js';
-import { flipKeypoints, keypointFlipOrder, keypointFlipPairs } from './flip-keypoints.js';
+import { flipKeypoints, flipPairsOf, keypointFlip, keypointFlipOrder, keypointFlipPairs } from './flip-keypoints.js';
 
 describe('COCO person', () => {
   test('has 17 keypoints, 17 sigmas and 19 limbs between them', () => {
@@ -45,6 +45,45 @@ describe('keypointFlipOrder', () => {
         return true;
       },
     );
+  });
+});
+
+describe('keypointFlip', () => {
+  test('goes by the pairs where they are given, whatever the names say', () => {
+    const keypoints = ['tl', 'tr', 'br', 'bl'];
+    const flipPairs = flipPairsOf(keypoints, [
+      ['tl', 'tr'],
+      [3, 2],
+    ]);
+    assert.deepEqual(keypointFlip({ keypoints, flipPairs }), { order: [1, 0, 3, 2], isGuess: false });
+    assert.deepEqual(keypointFlip({ keypoints: ['left', 'right'], flipPairs: [] }).order, [0, 1]);
+  });
+  test('says where that nothing changes places is a guess', () => {
+    assert.deepEqual(keypointFlip({ keypoints: ['tl', 'tr'] }), { order: [0, 1], isGuess: true });
+    assert.equal(keypointFlip({ keypoints: ['tip'] }).isGuess, false);
+    assert.equal(keypointFlip({ keypoints: ['nose', 'left ear', 'right ear'] }).isGuess, false);
+  });
+  test('names a point of one side, and leaves it where it is', () => {
+    const flip = keypointFlip({ keypoints: ['left_tip', 'stem', 'l-wing', 'r-wing'] });
+    assert.deepEqual(flip.order, [0, 1, 3, 2]);
+    assert.deepEqual(flip.oneSided, { name: 'left_tip', expected: 'right tip' });
+  });
+  test('pairs that are none are refused in words', () => {
+    for (const [pairs, message] of [
+      [[['tl', 'xx']], /names "xx", which is no keypoint of tl, tr/],
+      [[[0, 2]], /names 2, which is no keypoint/],
+      [
+        [
+          [0, 1],
+          [1, 0],
+        ],
+        /has "tr" twice/,
+      ],
+      [[[0, 0]], /has "tl" twice/],
+      [[[0]], /no pair/],
+      [{ 0: 1 }, /no list/],
+    ] as const)
+      assert.throws(() => flipPairsOf(['tl', 'tr'], pairs), message);
   });
 });
 

@@ -66,7 +66,12 @@ describe('PASCAL VOC', () => {
   test('check reads the folder, its set and its pictures', () => {
     const { code, out } = goshawk('data', 'check', 'voc', '--image-set', 'val', '--images', 'voc/JPEGImages');
     assert.equal(code, 0);
-    assert.equal(out, 'voc: nothing wrong (2 images, 3 annotations, 2 categories, 2 pictures decoded)\n');
+    assert.match(
+      out,
+      /^warning \[difficult\] voc: 1 of 3 objects \(annotation id 2\) is left out of training, marked difficult/m,
+    );
+    assert.match(out, /^warning \[duplicate-image\] voc: images \(image id 2\) b\.png has the bytes of image id 1/m);
+    assert.match(out, /^voc: 0 errors, 2 warnings \(2 images, 3 annotations, 2 categories, 2 pictures decoded\)$/m);
     assert.match(goshawk('data', 'stats', 'voc').out, /cup +1 +2 +2/);
     assert.equal(goshawk('data', 'draw', 'voc', '--output', 'drawn').code, 0);
   });
@@ -126,7 +131,11 @@ describe('PASCAL VOC', () => {
 describe('Cityscapes', () => {
   test('check, convert and evaluate take its folder and set', () => {
     const check = goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');
-    assert.equal(check.out, 'city: nothing wrong (1 images, 2 annotations, 8 categories, 1 pictures decoded)\n');
+    assert.match(check.out, /^warning \[crowd\] city: 1 of 2 objects/m);
+    assert.match(
+      check.out,
+      /^city: 0 errors, 1 warning \(1 images, 2 annotations, 8 categories, 1 pictures decoded\)$/m,
+    );
     const { out } = goshawk('data', 'convert', 'city', '--image-set', 'val', '--output', 'city.json');
     assert.match(out, /the void regions have no place in it/);
     const { annotations } = JSON.parse(readFileSync(path.join(folder, 'city.json'), 'utf8'));

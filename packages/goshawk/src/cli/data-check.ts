@@ -1,104 +1,284 @@
-// goshawk data check: everything that is wrong with an annotation file and, when asked, with its pictures.
-import path from 'node:path';
-import { type DataIssue, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
-import { checkAnnotations } from '../data/annotation-files.js';
+// goshawk data check: what training and evaluation will do with annotation files and, when asked, with their pictures.
+import {
+  type DataIssue,
+  type DataIssueCode,
+  DataIssueList,
+  type DataRule,
+  dataRules,
+  InputError,
+  matchCategories,
+} from '@goshawk/core';
+import { parseConfig, type RunConfig } from '../config/index.js';
+import {
+  annotationFormat,
+  checkForEvaluation,
+  checkPictures,
+  type DetectionDataset,
+  examineSplitDataset,
+  findDuplicates,
+  hasMask,
+  type PictureMark,
+} from '../data/index.js';
+import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
+import { splitOptions } from '../train/training-data.js';
+import { annotationSource } from './annotation-options.js';
+import { openCommandConfig } from './open-command-config.js';
+import { wholeNumber } from './parse-option.js';
 
-export interface DataCheckCommandOptions extends AnnotationCommandOptions {
+export interface DataCheckCommandOptions {
+  readonly imageSet?: string;
+  readonly classes?: string;
+  /** One for all files, or one each. */
+  readonly images?: readonly string[];
+  /** A config whose model and `data` settings are asked. */
+  readonly for?: string;
+  /** A type of model, instead of a config. */
+  readonly model?: string;
+  /** As `model` mask_rcnn. */
   readonly masks?: boolean;
+  /** Default training. */
+  readonly purpose?: string;
+  readonly followLinks?: boolean;
+  /** Most bits of 64 in which near duplicates differ; true: the default. */
+  readonly nearDuplicates?: string | true;
   readonly json?: boolean;
 }
 
-type ImageIssueCode = 'image-missing' | 'image-damaged' | 'image-size';
-type Issue = DataIssue | { severity: 'error' | 'warning'; code: ImageIssueCode; path: string; message: string };
+const DEFAULT_NEAR_BITS = 4;
+
+/** Of one file. */
+interface CheckedFile {
+  readonly file: string;
+  readonly issues: readonly DataIssue[];
+  /** What an evaluation would stop at, where the check is for training. */
+  readonly evaluation: readonly DataIssue[];
+  readonly opened?: DetectionDataset;
+  readonly picturesChecked: number;
+}
 
 /** Prints the issues; sets the exit code 1 when an error is among them. */
-export async function runDataCheck(file: string, options: DataCheckCommandOptions): Promise<void> {
-  const checkedFile = checkAnnotations(annotationSource(file, options), { forMasks: options.masks === true });
-  const issues: Issue[] = [...checkedFile.issues];
-  let counts = '';
-  let pictures = 0;
-  if (checkedFile.read !== undefined) {
-    const { dataset } = checkedFile.read;
-    counts = `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`;
-    if (options.images !== undefined) {
-      for (const issue of await checkImages(file, options.images, dataset.images)) issues.push(issue);
-      pictures = dataset.images.length;
+export async function runDataCheck(files: readonly string[], options: DataCheckCommandOptions): Promise<void> {
+  const purpose = purposeOf(options.purpose);
+  const { images = [] } = options;
+  if (images.length > 1 && images.length !== files.length)
+    throw new InputError(
+      'usage',
+      `--images: ${images.length} folders for ${files.length} files: give one for all, or one for each in their order`,
+    );
+  const near =
+    options.nearDuplicates === undefined
+      ? undefined
+      : options.nearDuplicates === true
+        ? DEFAULT_NEAR_BITS
+        : wholeNumber('--near-duplicates', options.nearDuplicates, 0, 16);
+  const config = configFor(options);
+  const marks: PictureMark[] = [];
+  const checked: CheckedFile[] = [];
+  for (const [index, file] of files.entries()) {
+    const folder = images[images.length === 1 ? 0 : index];
+    const one = checkAnnotationsOf(file, folder, config, purpose, options);
+    if (one.opened === undefined || folder === undefined) {
+      checked.push({ file, ...one, picturesChecked: 0 });
+      continue;
     }
+    const line = createProgressLine();
+    const started = performance.now();
+    const pictures = await checkPictures(one.opened, {
+      looks: near !== undefined,
+      onProgress: (done, total) => {
+        const rate = done / ((performance.now() - started) / 1000);
+        line.update(
+          `decoding ${done}/${total}  ${rate.toFixed(1)} images/s  ${formatDuration((total - done) / rate)} left`,
+        );
+      },
+    });
+    line.done();
+    marks.push(...pictures.marks);
+    const { annotations } = one.opened;
+    checked.push({
+      file,
+      ...one,
+      issues: [...one.issues, ...pictures.issues],
+      picturesChecked: annotations.images.length,
+    });
   }
-  const errors = issues.filter((issue) => issue.severity === 'error').length;
-  const warnings = issues.length - errors;
-  if (errors > 0) process.exitCode = 1;
+  const across = [...findDuplicates(marks, near), ...differingCategories(checked)];
+  const reports = checked.map((one) => ({ ...one, issues: [...one.issues, ...across.filter(isOf(one.file))] }));
+  if (reports.some(({ issues }) => issues.some(isError))) process.exitCode = 1;
   if (options.json) {
-    console.log(JSON.stringify({ file, errors, warnings, picturesChecked: pictures, issues }, undefined, 2));
+    const [first] = reports;
+    const shown = reports.map(asJson);
+    console.log(JSON.stringify(files.length === 1 && first ? asJson(first) : { files: shown }, undefined, 2));
     return;
   }
-  for (const { severity, code, message } of issues) console.log(`${severity} [${code}] ${message}`);
-  const checked = pictures > 0 ? `, ${pictures} pictures decoded` : '';
-  const skipped =
-    checkedFile.read === undefined && options.images !== undefined
-      ? '; the pictures were not looked at: mend the errors first'
-      : '';
-  const found = issues.length === 0 ? 'nothing wrong' : `${plural(errors, 'error')}, ${plural(warnings, 'warning')}`;
-  console.log(`${file}: ${found}${counts === '' ? '' : ` (${counts}${checked})`}${skipped}`);
+  for (const report of reports) print(report, images.length > 0);
 }
 
-/** Decodes every picture, four at a time: each holds its pixels only while it is looked at. */
-async function checkImages(file: string, folder: string, images: readonly ImageRecord[]): Promise<Issue[]> {
-  const { decodeImageFile } = await import('../data/decode-image.js');
-  const found: (Issue | undefined)[] = [];
-  const line = createProgressLine();
-  const started = performance.now();
-  let next = 0;
-  let done = 0;
-  const worker = async (): Promise<void> => {
-    while (next < images.length) {
-      const index = next++;
-      found[index] = await checkImage(file, folder, images[index]!, index, decodeImageFile);
-      done += 1;
-      const rate = done / ((performance.now() - started) / 1000);
-      const left = formatDuration((images.length - done) / rate);
-      line.update(`decoding ${done}/${images.length}  ${rate.toFixed(1)} images/s  ${left} left`);
-    }
-  };
-  await Promise.all(Array.from({ length: 4 }, worker));
-  line.done();
-  return found.filter((issue) => issue !== undefined);
+function configFor(options: DataCheckCommandOptions): RunConfig | undefined {
+  const { for: file, model = options.masks ? 'mask_rcnn' : undefined } = options;
+  if (file !== undefined && model !== undefined)
+    throw new InputError('usage', '--for and --model: the config names its model: give one of them');
+  if (file !== undefined) return openCommandConfig(file).config;
+  return model === undefined ? undefined : parseConfig(`model: {type: ${JSON.stringify(model)}}`, { file: '--model' });
 }
 
-async function checkImage(
+function purposeOf(word = 'training'): 'training' | 'evaluation' {
+  if (word === 'training' || word === 'evaluation') return word;
+  throw new InputError('usage', `--purpose ${word}: unknown: use training or evaluation`);
+}
+
+function checkAnnotationsOf(
   file: string,
-  folder: string,
-  record: ImageRecord,
-  index: number,
-  decode: (path: string) => Promise<{ readonly width: number; readonly height: number }>,
-): Promise<Issue | undefined> {
-  const where = `images[${index}]`;
-  const issue = (code: ImageIssueCode, text: string): Issue => ({
-    severity: 'error',
-    code,
-    path: where,
-    message: `${file}: ${where} (image id ${record.id}): ${text}`,
-  });
-  // Annotation files are other people's: they do not get to name files outside of the folder.
-  const problem = imagePathProblem(record.fileName);
-  if (problem !== undefined) return issue('image-missing', `${record.fileName} ${problem}`);
-  try {
-    const { width, height } = await decode(path.join(folder, record.fileName));
-    if (width === record.width && height === record.height) return undefined;
-    const isTurned = width === record.height && height === record.width;
-    const advice = isTurned
-      ? 'the picture is turned by its EXIF orientation: annotate it as it is shown'
-      : 'correct the entry';
-    return issue(
-      'image-size',
-      `${record.fileName} is ${width} x ${height} (expected ${record.width} x ${record.height}): ${advice}`,
+  folder: string | undefined,
+  config: RunConfig | undefined,
+  purpose: 'training' | 'evaluation',
+  options: DataCheckCommandOptions,
+): Pick<CheckedFile, 'issues' | 'evaluation' | 'opened'> {
+  const { imageSet, classes } = options;
+  const source = annotationSource(file, { imageSet, classes, images: folder });
+  const model = config ?? parseConfig('model: {type: faster_rcnn}', { file: '--model' });
+  const asked = splitOptions(model, 'train', purpose);
+  const { issues, opened } = examineSplitDataset(
+    { ...source, format: annotationFormat(source) },
+    {
+      ...asked,
+      train: undefined,
+      limit: undefined,
+      isWhole: true,
+      followLinks: options.followLinks || asked.followLinks,
+    },
+  );
+  if (opened === undefined) return { issues, evaluation: [] };
+  const { measuredBy } = detectorKind(model.model);
+  const needs = {
+    measuredBy,
+    keypoints: purpose === 'training' && opened.keypointCount > 0 ? opened.keypointCount : undefined,
+  };
+  const evaluation = config === undefined ? [] : checkForEvaluation(opened, needs);
+  const more = remarks(opened, purpose, config);
+  if (purpose === 'evaluation') return { issues: [...issues, ...more, ...evaluation], evaluation: [], opened };
+  return { issues: [...issues, ...more], evaluation, opened };
+}
+
+/** What is worth a look though it is used, and what a model would ask for that is not named. */
+function remarks(
+  { fileName, annotations: { annotations, categories } }: DetectionDataset,
+  purpose: 'training' | 'evaluation',
+  config: RunConfig | undefined,
+): readonly DataIssue[] {
+  const issues = new DataIssueList(fileName);
+  const tiny = annotations.filter(({ bbox }) => Math.min(bbox[2], bbox[3]) < 1 && Math.min(bbox[2], bbox[3]) > 0);
+  if (tiny.length > 0)
+    issues.byRule(
+      'box-tiny',
+      purpose,
+      '',
+      `${tiny.length} of ${annotations.length} objects have a box with a side below one pixel (annotation ids ${firstIds(tiny)}): they are used; look whether coordinates are fractions of the picture`,
     );
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return issue(error.code === 'file-not-found' ? 'image-missing' : 'image-damaged', error.message);
-  }
+  if (config !== undefined) return issues.issues;
+  const bare = annotations.filter((annotation) => !hasMask(annotation));
+  if (bare.length > 0 && bare.length < annotations.length)
+    issues.warning(
+      'mask-missing',
+      '',
+      `${bare.length} of ${annotations.length} objects have no mask (annotation ids ${firstIds(bare)}): a model of masks leaves them out in training and cannot be evaluated on them; --model mask_rcnn says what it does`,
+    );
+  const named = categories.filter(({ keypoints = [] }) => keypoints.length > 0);
+  const other = named.find(({ keypoints }) => keypoints!.join('\0') !== named[0]!.keypoints!.join('\0'));
+  if (other)
+    issues.warning(
+      'keypoints-differ',
+      'categories',
+      `"${named[0]!.name}" and "${other.name}" have different keypoints: a model of keypoints refuses them together`,
+    );
+  return issues.issues;
+}
+
+/** Whether the later files mean the same categories as the first. */
+function differingCategories(checked: readonly CheckedFile[]): DataIssue[] {
+  const [first, ...others] = checked.filter(({ opened }) => opened !== undefined);
+  return others.flatMap(({ file, opened }) => {
+    const issues = new DataIssueList(file);
+    const match = matchCategories(opened!.categories, first!.opened!.categories);
+    if (match.kind === 'different')
+      issues.error(
+        'categories-differ',
+        'categories',
+        `are not those of ${first!.file} (there: ${file}, here: ${first!.file}; ${match.words}): use the same list in both`,
+      );
+    else if (match.differs === 'ids')
+      issues.warning(
+        'categories-differ',
+        'categories',
+        `have other ids than in ${first!.file} (${match.words}): they are matched by name`,
+      );
+    return issues.issues;
+  });
+}
+
+function firstIds(annotations: readonly { readonly id: number }[]): string {
+  const ids = annotations.slice(0, 5).map(({ id }) => id);
+  return annotations.length > 5 ? `${ids.join(', ')}, ...` : ids.join(', ');
+}
+
+function isError({ severity }: DataIssue): boolean {
+  return severity === 'error';
+}
+
+function isOf(file: string): (issue: DataIssue) => boolean {
+  return ({ message }) => message.startsWith(`${file}: `);
+}
+
+/** How often each case is met and what is done with it. */
+function rulesOf(
+  issues: readonly DataIssue[],
+): Record<string, { issues: number; training: string; evaluation: string }> {
+  const codes = new Map<DataIssueCode, number>();
+  for (const { code } of issues) codes.set(code, (codes.get(code) ?? 0) + 1);
+  return Object.fromEntries(
+    [...codes].map(([code, count]) => {
+      const { training, evaluation }: DataRule = dataRules[code];
+      return [code, { issues: count, training: training.does, evaluation: evaluation.does }];
+    }),
+  );
+}
+
+function asJson({ file, issues, evaluation, opened, picturesChecked }: CheckedFile): object {
+  const errors = issues.filter(isError).length;
+  return {
+    file,
+    errors,
+    warnings: issues.length - errors,
+    picturesChecked,
+    ...(opened && {
+      samples: opened.counts.images,
+      objects: opened.counts.annotations,
+      leftOut: opened.counts.leftOut,
+    }),
+    issues,
+    evaluation,
+    rules: rulesOf([...issues, ...evaluation]),
+  };
+}
+
+function print({ file, issues, evaluation, opened, picturesChecked }: CheckedFile, withPictures: boolean): void {
+  for (const { severity, code, message } of issues) console.log(`${severity} [${code}] ${message}`);
+  for (const { code, message } of evaluation) console.log(`evaluation [${code}] ${message}`);
+  for (const [code, { training, evaluation: measured }] of Object.entries(rulesOf([...issues, ...evaluation])))
+    console.log(`rule [${code}] in training: ${training}; in an evaluation: ${measured}`);
+  const errors = issues.filter(isError).length;
+  const dataset = opened?.annotations;
+  const counts = dataset
+    ? `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`
+    : '';
+  const checked = picturesChecked > 0 ? `, ${picturesChecked} pictures decoded` : '';
+  const skipped =
+    opened === undefined && withPictures ? '; the pictures were not looked at: mend the errors first' : '';
+  const found =
+    issues.length === 0 ? 'nothing wrong' : `${plural(errors, 'error')}, ${plural(issues.length - errors, 'warning')}`;
+  const stops = evaluation.length === 0 ? '' : `, ${plural(evaluation.length, 'object')} that an evaluation stops at`;
+  console.log(`${file}: ${found}${stops}${counts === '' ? '' : ` (${counts}${checked})`}${skipped}`);
 }
 
 function plural(count: number, word: string): string {

@@ -1,9 +1,10 @@
 // goshawk data draw: annotations drawn on their pictures, so that a person can look at them.
 import path from 'node:path';
-import { type Annotation, drawDetections, type ImageRecord, InputError, imagePathProblem } from '@goshawk/core';
+import { type Annotation, drawDetections, type ImageRecord, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
+import { pictureLocator } from '../data/picture-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -16,6 +17,7 @@ import { noneUsable, someUnusable } from './unusable-pictures.js';
 export interface DataDrawCommandOptions extends AnnotationCommandOptions {
   readonly output: string;
   readonly limit: string;
+  readonly followLinks?: boolean;
 }
 
 const sheetLimit = 36;
@@ -39,14 +41,16 @@ async function drawAll(file: string, options: DataDrawCommandOptions, limit: num
   const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
   for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
   const images = limit === 0 ? dataset.images : spread(dataset.images, limit);
+  const locate = pictureLocator(folder, options);
   const line = createProgressLine();
   const started = performance.now();
   const sheet = new ContactSheet({ limit: sheetLimit });
   const unusable: InputError[] = [];
   for (const [index, record] of images.entries()) {
-    const problem = imagePathProblem(record.fileName);
-    if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: ${record.fileName} ${problem}`);
-    const picture = await decodeImageFile(path.join(folder, record.fileName)).catch(inputErrorOf);
+    const { path: pictureFile, problem } = locate(record);
+    if (problem !== undefined)
+      throw new InputError('annotation-invalid', `${file}: image id ${record.id}: ${problem.text}`);
+    const picture = await decodeImageFile(pictureFile).catch(inputErrorOf);
     if (picture instanceof InputError) {
       unusable.push(picture);
       continue;

@@ -155,16 +155,34 @@ export function buildProgram(): Command {
 function addDataCommands(program: Command): void {
   const data = group(program, 'data', 'look at, check and make annotation files');
 
-  annotated(
+  command(
     data,
     'check',
-    'list what is wrong with annotations of COCO, PASCAL VOC or Cityscapes',
-    'goshawk data check train.json --images photos/',
+    'say what training and evaluation do with annotations of COCO, PASCAL VOC or Cityscapes',
+    'goshawk data check train.json val.json --images photos/ --for config.yaml',
   )
-    .option('--images <folder>', 'also decode every picture and compare its size')
-    .option('--masks', 'also warn of objects without a mask, which mask_rcnn leaves out')
+    .argument('<annotations...>', 'COCO files, PASCAL VOC folders or Cityscapes folders')
+    .option(
+      '--images <folder>',
+      'also decode every picture: size, damage, the same bytes twice; one for all files, or once for each',
+      (folder: string, before: string[] = []) => [...before, folder],
+    )
+    .option('--for <config>', 'as this config takes them: its model and its data settings')
+    .option(
+      '--model <type>',
+      'as a model of this type takes them: faster_rcnn (default), mask_rcnn, keypoint_rcnn, ...',
+    )
+    .option('--masks', 'the same as --model mask_rcnn')
+    .option('--purpose <use>', 'training, or evaluation, which keeps every box and needs every mask', 'training')
+    .option('--follow-links', 'allow pictures that are links out of their folder, as data.followLinks')
+    .option(
+      '--near-duplicates [bits]',
+      'also pictures that look alike, in other sizes or compressions: hashes of 64 bits that differ in at most this many (default: 4)',
+    )
+    .option(...imageSetOption)
+    .option(...classesOption)
     .option('--json', 'print one JSON object')
-    .action(async (file, options) => (await import('./data-check.js')).runDataCheck(file, options));
+    .action(async (files, options) => (await import('./data-check.js')).runDataCheck(files, options));
 
   annotated(data, 'stats', 'count pictures, objects and sizes', 'goshawk data stats train.json')
     .option('--json', 'print one JSON object')
@@ -194,6 +212,7 @@ function addDataCommands(program: Command): void {
     .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'drawn')
     .option('--limit <count>', 'draw so many pictures, evenly from all; 0 draws all', '36')
+    .option('--follow-links', 'allow pictures that are links out of their folder, as data.followLinks')
     .action(async (file, options) => (await import('./data-draw.js')).runDataDraw(file, options));
 
   annotated(
@@ -210,12 +229,15 @@ function addDataCommands(program: Command): void {
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
     .argument('<annotations>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
-    .option(
-      '--image-set <name>',
-      'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
-    )
-    .option('--classes <names>', 'PASCAL VOC: class names in order, separated by commas');
+    .option(...imageSetOption)
+    .option(...classesOption);
 }
+
+const imageSetOption = [
+  '--image-set <name>',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
+] as const;
+const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
 
 function addWeightsCommands(program: Command): void {
   const weights = group(program, 'weights', 'look at and convert checkpoints');

@@ -1,5 +1,5 @@
 // Annotations of any format, told apart by what is there: a COCO file, a folder of PASCAL VOC or one of Cityscapes.
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   checkVoc,
@@ -118,6 +118,12 @@ export function annotationFormat({ annotations, format }: AnnotationSource): Ann
   } catch (error) {
     throw fileError(error, annotations);
   }
+  const yolo = yoloIn(annotations, isFolder);
+  if (yolo !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${annotations}: is ${yolo}, a format that is not read: export the set as COCO from the tool that made it (most have both), and name its .json file`,
+    );
   if (!isFolder) return /\.xml$/i.test(annotations) ? 'voc' : 'coco';
   if (existsSync(join(annotations, 'gtFine'))) return 'cityscapes';
   if (isVocFolder(annotations)) return 'voc';
@@ -125,6 +131,43 @@ export function annotationFormat({ annotations, format }: AnnotationSource): Ann
     'file-unreadable',
     `${annotations}: is a folder of no known format (expected Annotations/ as PASCAL VOC or gtFine/ as Cityscapes): name a COCO .json file, or the folder that holds them`,
   );
+}
+
+/** What of a YOLO data set this is, in words; undefined for anything else. */
+function yoloIn(path: string, isFolder: boolean): string | undefined {
+  if (isFolder) {
+    const names = new Set(readdirSync(path));
+    if (names.has('gtFine') || isVocFolder(path)) return undefined;
+    const isSet = names.has('data.yaml') || names.has('data.yml') || names.has('labels');
+    if (isSet) return 'a folder of YOLO (data.yaml, labels/*.txt)';
+    const texts = [...names].filter((name) => name.endsWith('.txt') && name !== 'classes.txt');
+    return texts.some((name) => isYoloLabels(join(path, name))) ? 'a folder of YOLO labels' : undefined;
+  }
+  if (/\.ya?ml$/i.test(path)) return /^\s*(names|nc)\s*:/m.test(headOf(path)) ? "YOLO's list of a data set" : undefined;
+  return /\.txt$/i.test(path) && isYoloLabels(path) ? 'a file of YOLO labels' : undefined;
+}
+
+/** Lines of a class and at least four numbers. */
+function isYoloLabels(path: string): boolean {
+  const lines = headOf(path)
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '');
+  return lines.length > 0 && lines.every((line) => /^\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*$/i.test(line));
+}
+
+function headOf(path: string): string {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const head = Buffer.alloc(4096);
+      const text = head.toString('latin1', 0, readSync(file, head, 0, head.length, 0));
+      return text.length < head.length ? text : text.slice(0, text.lastIndexOf('\n') + 1);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
 }
 
 function cityscapesSet(source: AnnotationSource): string {

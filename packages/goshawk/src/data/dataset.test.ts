@@ -87,7 +87,10 @@ test('for masks, objects without one are left out with a warning that names them
   const { segmentation: _, ...boxOnly } = object(2);
   const dataset = await open({ annotations: [object(1), boxOnly] }, { masks: true });
   assert.equal(dataset.counts.leftOut['mask-missing'], 1);
-  assert.match(dataset.warnings.join('\n'), /1 of 2 objects \(annotation id 2\) is without a mask.*faster_rcnn/);
+  assert.match(
+    dataset.warnings.join('\n'),
+    /1 of 2 objects \(annotation id 2\) is left out of training, without a mask.*faster_rcnn/,
+  );
 });
 
 test('keypoints need names, and who becomes whom in a mirror comes from them', async () => {
@@ -99,6 +102,41 @@ test('keypoints need names, and who becomes whom in a mirror comes from them', a
   );
   assert.equal(dataset.keypointCount, 3);
   assert.deepEqual(dataset.keypointFlipOrder, [0, 2, 1]);
+});
+
+test('pairs that change places come from the options, else from the file, else from the names', async () => {
+  const points = { keypoints: [1, 1, 2, 2, 2, 2, 3, 3, 2, 4, 4, 2], num_keypoints: 4 };
+  const card = (more: object = {}) => ({ id: 1, name: 'card', keypoints: ['tl', 'tr', 'br', 'bl'], ...more });
+  const opened = (category: object, options: DatasetOptions = {}) =>
+    open({ categories: [category], annotations: [object(1, points)] }, { keypoints: true, ...options });
+  const guessed = await opened(card());
+  assert.deepEqual(guessed.keypointFlipOrder, [0, 1, 2, 3]);
+  assert.match(guessed.warnings.join(), /no point changes places in a mirrored picture \(tl, tr, br, bl stay/);
+  assert.deepEqual((await opened(card(), { mirrors: false })).warnings, []);
+  const given = await opened(card(), {
+    keypointFlipPairs: [
+      ['tl', 'tr'],
+      [2, 3],
+    ],
+  });
+  assert.deepEqual([given.keypointFlipOrder, given.warnings], [[1, 0, 3, 2], []]);
+  assert.deepEqual(given.categories[0]!.flipPairs, [
+    [0, 1],
+    [2, 3],
+  ]);
+  assert.deepEqual((await opened(card({ flip_pairs: [[0, 1]] }))).keypointFlipOrder, [1, 0, 2, 3]);
+  assert.deepEqual(
+    (await opened(card({ flip_pairs: [[0, 1]] }), { keypointFlipPairs: [] })).keypointFlipOrder,
+    [0, 1, 2, 3],
+  );
+  await assert.rejects(opened(card(), { keypointFlipPairs: [['tl', 'top']] }), /keypointFlipPairs .*names "top"/);
+  const oneSided = card({ keypoints: ['left_tip', 'stem', 'base', 'head'] });
+  await assert.rejects(opened(oneSided), /"left_tip" has no counterpart.*data\.keypointFlipPairs/);
+  assert.deepEqual((await opened(oneSided, { mirrors: false })).keypointFlipOrder, [0, 1, 2, 3]);
+  assert.deepEqual(
+    (await opened(oneSided, { keypointFlipPairs: [['left_tip', 'head']] })).keypointFlipOrder,
+    [3, 1, 2, 0],
+  );
 });
 
 async function messageOf(opening: Promise<unknown>): Promise<string> {
@@ -115,7 +153,7 @@ test('a missing picture is named with its image id', async () => {
   const images = [twoImages[0]!, { ...twoImages[1]!, file_name: 'none.jpg' }];
   assert.match(
     await messageOf(open({ images })),
-    /annotations\.json: images \(image id 2\) .*none\.jpg: not found: check the path/,
+    /annotations\.json: images\[1\] \(image id 2\) .*none\.jpg: not found: check the path/,
   );
 });
 

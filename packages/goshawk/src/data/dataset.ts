@@ -51,6 +51,12 @@ export interface DatasetSample {
   readonly annotations: readonly Annotation[];
 }
 
+/** A picture of the file, whether it is learned from or not. */
+export interface PictureEntry extends Omit<DatasetSample, 'annotations'> {
+  /** Its place in the list of pictures. */
+  readonly index: number;
+}
+
 /** What was read and what was left out. */
 export interface DatasetCounts {
   readonly images: number;
@@ -74,6 +80,8 @@ export interface DetectionDataset {
   /** For each point the 0-based point that it becomes in a mirrored picture. */
   readonly keypointFlipOrder: readonly number[];
   readonly samples: readonly DatasetSample[];
+  /** Every picture that is there, also those that `samples` leaves out. */
+  readonly pictures: readonly PictureEntry[];
   /** Everything in the file, for evaluation: also crowds and what `samples` leaves out. */
   readonly annotations: Dataset;
   readonly hasMasks: boolean;
@@ -151,19 +159,21 @@ export function examineDataset(
   issues.append({ issues: files.issues ?? [] });
   const { categories, points } = readCategories(dataset, options, issues);
   const { byImage, leftOut: unselected } = selectObjects(dataset, { ...options, purpose }, issues);
-  const leftOut = { ...countLeftOut(issues.issues), ...unselected };
+  const leftOut = { ...unselected, ...countLeftOut(issues.issues) };
 
   const locate =
     files.images === undefined
       ? ({ fileName }: ImageRecord): PictureFile => ({ path: fileName })
       : pictureLocator(files.images, options);
   const samples: DatasetSample[] = [];
+  const pictures: PictureEntry[] = [];
   let emptyImages = 0;
   let unlabelledImages = 0;
-  for (const image of dataset.images) {
+  for (const [index, image] of dataset.images.entries()) {
     const annotations = byImage.get(image.id)!;
     const { path, problem } = locate(image);
-    if (problem) issues.error(problem.code, 'images', problem.text, `image id ${image.id}`);
+    if (problem) issues.error(problem.code, `images[${index}]`, problem.text, `image id ${image.id}`);
+    else pictures.push({ image, path, index });
     const isEmpty = annotations.length === 0;
     const isUnlabelled = options.requireKeypoints === true && !annotations.some(hasLabelledPoint);
     if (isEmpty) emptyImages++;
@@ -199,6 +209,7 @@ export function examineDataset(
     keypointCount: points.length,
     keypointFlipOrder: points,
     samples,
+    pictures,
     annotations: dataset,
     hasMasks: options.masks ?? false,
     hasPolygons: options.polygons ?? false,
@@ -284,7 +295,13 @@ function readCategories(
   const paired = flipPairs === undefined ? first : { ...first, flipPairs };
   const flip = keypointFlip(paired);
   if (mirrors && flip.oneSided)
-    issues.byRule('flip-one-sided', purpose, 'categories', `keypoint ${oneSidedProblem(flip.oneSided)}`, first.name);
+    issues.byRule(
+      'flip-one-sided',
+      purpose,
+      'categories',
+      `keypoint ${oneSidedProblem(flip.oneSided)}`,
+      `category "${first.name}"`,
+    );
   if (mirrors && flip.isGuess)
     issues.byRule(
       'flip-unknown',

@@ -113,6 +113,7 @@ test('what is no picture is called by its name', async () => {
   assert.match(await message('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), /is an SVG drawing/);
   assert.match(await message('version https://git-lfs.github.com/spec/v1'), /is a Git LFS pointer/);
   assert.match(await message('%PDF-1.7'), /is a PDF/);
+  assert.match(await message('../images/ok.png'), /is a text with a path, as a link .*: copy the picture itself/);
   assert.match(await message('\x01\x02\x03'), /is no known picture format/);
 });
 

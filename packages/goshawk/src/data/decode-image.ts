@@ -28,14 +28,14 @@ export interface ImageHeader {
 
 export const defaultPixelLimit = 200e6;
 /** A picture file above this is refused unread. */
-const byteLimit = 1e9;
+export const largestFile = 1e9;
 
 /**
  * Decodes a file. See {@link decodeImage}.
  * @throws InputError also where the file cannot be read
  */
 export async function decodeImageFile(path: string, options: DecodeOptions = {}): Promise<RgbImage> {
-  return decodeImage(await readInputFile(path, path, byteLimit), path, options);
+  return decodeImage(await readInputFile(path, path, largestFile), path, options);
 }
 
 /** Size and orientation from the header of a file, without decoding it. Throws as {@link decodeImage} does. */
@@ -48,7 +48,7 @@ export async function readImageHeader(path: string, options: DecodeOptions = {})
     requireDecodable(quick, path, options);
     return shownSize(quick, options);
   }
-  const bytes = await readInputFile(path, path, byteLimit);
+  const bytes = await readInputFile(path, path, largestFile);
   return shownSize(await readMetadata(bytes, path, options), options);
 }
 

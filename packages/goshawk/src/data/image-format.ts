@@ -35,5 +35,11 @@ export function sniffImageFormat(bytes: Uint8Array): SniffedFormat {
   if (text.startsWith('version https://git-lfs')) {
     return { description: 'a Git LFS pointer', remedy: 'fetch the file with git lfs pull' };
   }
+  if (bytes.length < 256 && /^[^\0\r\n]+\.(jpe?g|png|webp|gif|tiff?)\s*$/.test(text)) {
+    return {
+      description: 'a text with a path, as a link that was copied as a file',
+      remedy: 'copy the picture itself',
+    };
+  }
   return { description: 'no known picture format', remedy: 'replace it by a JPEG, PNG, WebP, GIF or TIFF' };
 }

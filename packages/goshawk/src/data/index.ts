@@ -1,12 +1,16 @@
 export * from './annotation-files.js';
 export * from './batch.js';
 export * from './check-for-evaluation.js';
+export * from './check-pictures.js';
 export * from './dataset.js';
 export * from './decode-image.js';
+export * from './duplicate-pictures.js';
 export * from './loader.js';
 export * from './open-split-dataset.js';
+export * from './picture-files.js';
 export type { Augment, Jitter } from './plan-image.js';
 export { decodeSample } from './prepare-sample.js';
 export * from './proposals-file.js';
 export * from './samplers.js';
+export { hasMask, type LeftOutCode } from './select-objects.js';
 export * from './select-proposals.js';

@@ -94,7 +94,7 @@ describe('a VOC split', () => {
     assert.equal(dataset.counts.leftOut.difficult, 1);
     assert.match(
       dataset.warnings.join(),
-      /1 of 1 objects \(annotation id 1\) is marked difficult and left out of training/,
+      /1 of 1 objects \(annotation id 1\) is left out of training, marked difficult/,
     );
     assert.equal(dataset.annotations.annotations[0]?.isDifficult, true);
   });
@@ -144,6 +144,19 @@ describe('formats', () => {
     assert.equal(annotationFormat({ annotations: 'anything', format: 'voc' }), 'voc');
     refused(() => format('voc/JPEGImages'), /is a folder of no known format/);
     refused(() => format('nothing'), /not found/);
+  });
+
+  test('a data set of YOLO is told by its name, however it is given', () => {
+    write('yolo/data.yaml', 'train: images\nnc: 1\nnames: [a]\n');
+    write('yolo/labels/0.txt', '0 0.5 0.5 0.25 0.25\n1 1e-1 0.5 0.25 0.25\n');
+    write('labels-only/0.txt', '0 0.1 0.2 0.3 0.4 0.5 0.6\n');
+    write('notes.txt', 'two lines\nof text\n');
+    for (const path of ['yolo', 'yolo/data.yaml', 'yolo/labels', 'yolo/labels/0.txt', 'labels-only'])
+      refused(
+        () => openSplitDataset({ annotations: at(path), images: at('yolo') }, { name: 'data.train' }),
+        /is .*YOLO.*, a format that is not read: export the set as COCO/,
+      );
+    assert.equal(annotationFormat({ annotations: at('notes.txt') }), 'coco');
   });
 
   test('keys that a format does not have are named', () => {

@@ -1,19 +1,24 @@
 // The data set of a split, whatever its format, as training and evaluation take it.
-import { InputError } from '@goshawk/core';
+import { existsSync } from 'node:fs';
+import { type DataIssue, InputError } from '@goshawk/core';
 import {
+  type AnnotationFormat,
   type AnnotationSource,
   annotationFormat,
   annotationSets,
+  checkAnnotations,
   readAnnotations,
   vocClassesOf,
 } from './annotation-files.js';
-import { type DatasetOptions, type DetectionDataset, firstImages, openDataset } from './dataset.js';
+import { type DatasetOptions, type DetectionDataset, examineDataset, firstImages, openDataset } from './dataset.js';
 
 export interface SplitOptions extends DatasetOptions {
   /** How messages name the split, such as data.val. */
   readonly name: string;
   /** The split that training learns from: VOC's class numbers are its. */
   readonly train?: AnnotationSource;
+  /** Without `set`, take all files of a folder of VOC even where it has sets. Default false: the config has to choose. */
+  readonly isWhole?: boolean;
 }
 
 /**
@@ -25,7 +30,44 @@ export interface SplitOptions extends DatasetOptions {
  * @throws InputError naming the split, file and field
  */
 export function openSplitDataset(split: AnnotationSource, options: SplitOptions): DetectionDataset {
-  const { name, train } = options;
+  const source = sourceOf(split, options);
+  const read = readAnnotations(source, { purpose: options.purpose, requireFiles: true });
+  if (read.images === undefined) {
+    throw new InputError(
+      'config-invalid',
+      `${options.name}.images: missing: name the folder that the file names of ${split.annotations} start from`,
+    );
+  }
+  const { annotations } = split;
+  const files = { annotations, images: read.images, format: source.format, issues: read.warnings };
+  return openDataset(firstImages(read.dataset, options.limit), files, options);
+}
+
+/** A split, and everything that is said about it. */
+export interface ExaminedSplit {
+  readonly issues: readonly DataIssue[];
+  /** Absent where the annotations cannot be read. Not to be used where an issue is an error. */
+  readonly opened?: DetectionDataset;
+}
+
+/**
+ * What {@link openSplitDataset} opens, with every problem instead of the first. Without a folder of pictures, none are
+ * looked for.
+ * @throws InputError where files or folders are missing
+ */
+export function examineSplitDataset(split: AnnotationSource, options: SplitOptions): ExaminedSplit {
+  const source = sourceOf(split, options);
+  const { issues, read } = checkAnnotations(source, { purpose: options.purpose, requireFiles: true });
+  if (read === undefined) return { issues };
+  const images = source.format === 'coco' || existsSync(read.images ?? '') ? read.images : undefined;
+  const files = { annotations: split.annotations, images, format: source.format, issues };
+  return examineDataset(firstImages(read.dataset, options.limit), files, options);
+}
+
+function sourceOf(
+  split: AnnotationSource,
+  { name, train, isWhole = false }: SplitOptions,
+): AnnotationSource & { format: AnnotationFormat } {
   const format = annotationFormat(split);
   if (format !== 'voc' && split.classes !== undefined) {
     throw new InputError(
@@ -41,7 +83,7 @@ export function openSplitDataset(split: AnnotationSource, options: SplitOptions)
   }
   if (format !== 'coco' && split.set === undefined) {
     const sets = annotationSets(split);
-    if (sets.length > 1 || format === 'cityscapes') {
+    if ((sets.length > 1 && !isWhole) || format === 'cityscapes') {
       throw new InputError(
         'config-invalid',
         `${name}.set: missing: set it to one of ${sets.join(', ')}, the sets of ${split.annotations}`,
@@ -49,18 +91,7 @@ export function openSplitDataset(split: AnnotationSource, options: SplitOptions)
     }
   }
   const classes = format === 'voc' ? classesFor(split, train) : undefined;
-  const read = readAnnotations(
-    { ...split, format, ...(classes === undefined ? {} : { classes }) },
-    { purpose: options.purpose, requireFiles: true },
-  );
-  if (read.images === undefined) {
-    throw new InputError(
-      'config-invalid',
-      `${name}.images: missing: name the folder that the file names of ${split.annotations} start from`,
-    );
-  }
-  const files = { annotations: split.annotations, images: read.images, format, issues: read.warnings };
-  return openDataset(firstImages(read.dataset, options.limit), files, options);
+  return { ...split, format, ...(classes === undefined ? {} : { classes }) };
 }
 
 function classesFor(split: AnnotationSource, train: AnnotationSource | undefined): readonly string[] {

@@ -69,7 +69,7 @@ test('one issue says how many objects a reason leaves out, and which', () => {
   assert.deepEqual([byImage.get(1)!.length, leftOut], [1, { crowd: 6 }]);
   assert.match(
     issues.issues[0]!.message,
-    /^train\.json: 6 of 7 objects \(annotation ids 2, 3, 4, 5, 6, \.\.\.\) are marked as crowds/,
+    /^train\.json: 6 of 7 objects \(annotation ids 2, 3, 4, 5, 6, \.\.\.\) are left out of training, marked as crowd/,
   );
   const silent = new DataIssueList('val.json');
   selectObjects(dataset, { purpose: 'evaluation' }, silent);

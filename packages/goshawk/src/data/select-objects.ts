@@ -81,14 +81,14 @@ export function selectObjects(
 function sentence(code: LeftOutCode, ids: readonly number[], all: number): string {
   const be = ids.length === 1 ? 'is' : 'are';
   const which = `${ids.length} of ${all} objects (annotation ${ids.length === 1 ? 'id' : 'ids'} ${listFirst(ids)})`;
-  return `${which} ${be} ${reasons[code].long} and left out of training: ${reasons[code].remedy}`;
+  return `${which} ${be} left out of training, ${reasons[code].long}: ${reasons[code].remedy}`;
 }
 
 /** In words: of one reason among others, of objects in a sentence, and what may be done. */
 export const reasons: Readonly<Record<LeftOutCode, { short: string; long: string; remedy: string }>> = {
   crowd: {
     short: 'crowd (iscrowd 1)',
-    long: 'marked as crowds (iscrowd 1)',
+    long: 'marked as crowd (iscrowd 1)',
     remedy: 'where they are single objects, the export is wrong: set iscrowd to 0',
   },
   difficult: {

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Category } from '@goshawk/core';
 import { type TensorData, writePth, writeSafetensors } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
 import { inputError } from '../testing/input-error.js';
@@ -10,8 +11,8 @@ import { FASTER_RCNN, resNetOf, tinyConfig, tinyDetector } from '../testing/tiny
 import { describeDetector, loadWeights, outputsIn, readDescription, readWeights } from './detector-file.js';
 import { openDetector } from './open-detector.js';
 
-const categories = [
-  { id: 3, name: 'left shoe', supercategory: 'shoe' },
+const categories: readonly Category[] = [
+  { id: 3, name: 'left shoe', supercategory: 'shoe', keypoints: ['toe', 'heel', 'tip'], flipPairs: [[0, 2]] },
   { id: 9, name: 'right shoe' },
 ];
 

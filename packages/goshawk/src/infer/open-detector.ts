@@ -1,5 +1,12 @@
 // A detector ready to predict, from a config and a file of weights.
-import { type Category, cocoCategories, cocoPersonKeypoints, cocoPersonSkeleton, InputError } from '@goshawk/core';
+import {
+  type Category,
+  cocoCategories,
+  cocoPersonKeypoints,
+  cocoPersonSkeleton,
+  flipPairsOf,
+  InputError,
+} from '@goshawk/core';
 import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
@@ -39,12 +46,27 @@ export function openDetector({ config, weights: path, categories: known, relabel
       ? [OBJECT]
       : (readDescription(path)?.categories ?? namesFor(classes - 1, keypoints, known, path));
   // Before the model is built: categories that do not fit are known by now.
-  const categories = relabel && gives === 'objects' ? relabel(own) : own;
+  const named = relabel && gives === 'objects' ? relabel(own) : own;
+  const categories = withFlipPairs(named, config);
   const model = buildModel(config.model, { classes: classes - 1, keypoints });
   loadWeights(model, weights, path);
   model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { model, predictor, preprocess: config.preprocess, categories };
+}
+
+/** Pairs that the config gives count more than those that a file remembers. */
+function withFlipPairs(categories: readonly Category[], { data }: RunConfig): readonly Category[] {
+  const { keypointFlipPairs: pairs } = data;
+  if (pairs === undefined) return categories;
+  try {
+    return categories.map((category) =>
+      category.keypoints?.length ? { ...category, flipPairs: flipPairsOf(category.keypoints, pairs) } : category,
+    );
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError('config-invalid', `data.keypointFlipPairs: ${error.message}`);
+  }
 }
 
 /** What proposals are taken for. */

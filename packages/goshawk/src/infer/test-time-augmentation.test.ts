@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { type Detection, flipImageInPlace, InputError, type RgbImage, resizeOpenCv } from '@goshawk/core';
+import {
+  type Category,
+  type Detection,
+  flipImageInPlace,
+  InputError,
+  type RgbImage,
+  resizeOpenCv,
+} from '@goshawk/core';
 import { liveTensors, manualSeed, noGrad, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { buildModel, CONVENTIONS, type Detections, type Rcnn } from '../models/index.js';
@@ -235,6 +242,29 @@ preprocess: { resize: { minSize: 64, maxSize: 100 } }`;
 
 describe('test-time augmentation', () => {
   before(() => setThreads(1));
+
+  test('mirrors keypoints by the pairs that a checkpoint remembers; a point of one side needs them', () => {
+    const sets = [
+      ...KEYPOINTS,
+      ...augmenting('boxes.enabled=true boxes.flip=true keypoints.enabled=true keypoints.flip=true'),
+    ];
+    const config = tinyConfig(sets);
+    const predict = (category: Partial<Category>) => {
+      const own = [
+        { id: 4, name: 'a', ...category },
+        { id: 8, name: 'b' },
+      ];
+      const predictor = new Predictor({ model: tinyDetector({ sets }), categories: own, ...predictorOptions(config) });
+      return predictor.predict([picture()])[0]!.map(({ keypoints }) => keypoints);
+    };
+    const byNames = predict({ keypoints: NAMES });
+    assert.ok(byNames.length > 0);
+    assert.deepEqual(predict({ keypoints: ['a', 'b', 'c'], flipPairs: [[1, 2]] }), byNames);
+    assert.notDeepEqual(predict({ keypoints: ['a', 'b', 'c'] }), byNames);
+    const oneSided = { keypoints: ['left_tip', 'b', 'c'] };
+    assert.throws(() => predict(oneSided), /augment\.keypoints\.flip: keypoint "left_tip" has no counterpart/);
+    assert.equal(predict({ ...oneSided, flipPairs: [] }).length, byNames.length);
+  });
 
   for (const conventions of ['torchvision', 'detectron'] as const) {
     const base = [`model.conventions=${conventions}`];

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { writeProposals } from '../data/index.js';
+import sharp from 'sharp';
+import { checkPictureHeaders, decodeSample, writeProposals } from '../data/index.js';
 import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
-import { tinyConfig } from '../testing/tiny-detector.js';
+import { FASTER_RCNN, tinyConfig } from '../testing/tiny-detector.js';
 import { type TrainOptions, train } from './trainer.js';
 import { inCategoriesOf, openSplit } from './training-data.js';
 
@@ -35,6 +36,27 @@ describe('what a training learns from', () => {
     });
     assert.equal(seen[0], 4);
     assert.ok(seen.every(Number.isFinite));
+  });
+
+  test('is finite with a box that float32 cannot tell from nothing, which is left out and said', async () => {
+    const content = JSON.parse(readFileSync(data.annotations, 'utf8'));
+    content.annotations.push({ ...content.annotations[0], id: 99, bbox: [60, 10, 1e-9, 20], area: 2e-8 });
+    const file = join(folder, 'vanishing.json');
+    writeFileSync(file, JSON.stringify(content));
+    const losses: number[] = [];
+    const said: string[] = [];
+    await run({
+      sets: [`data.train.annotations=${file}`],
+      observer: {
+        onStart: ({ warnings }) => said.push(...warnings),
+        onStep: (step) => losses.push(...Object.values(step.losses)),
+      },
+    });
+    assert.ok(losses.length > 0 && losses.every(Number.isFinite), `${losses}`);
+    assert.match(
+      said.join('\n'),
+      /1 of \d+ objects \(annotation id 99\) is left out of training, with a box that has no area .*float32/,
+    );
   });
 
   test("learns from polygons and boxes that hold their last pixel with Detectron's conventions", async () => {
@@ -86,6 +108,32 @@ describe('what a training learns from', () => {
       ),
     );
   });
+});
+
+test('data.exifOrientation decides in training and in evaluation what the size of a turned picture is', async () => {
+  const white = { create: { width: 96, height: 64, channels: 3, background: 'white' } } as const;
+  await sharp(white).withMetadata({ orientation: 6 }).jpeg().toFile(join(data.images, 'turned.jpg'));
+  const file = join(folder, 'turned.json');
+  const images = [{ id: 1, file_name: 'turned.jpg', width: 96, height: 64 }];
+  const annotations = [{ id: 1, image_id: 1, category_id: 2, bbox: [8, 8, 40, 30], area: 1200, iscrowd: 0 }];
+  writeFileSync(file, JSON.stringify({ images, annotations, categories: [{ id: 2, name: 'red' }] }));
+  const opened = (exifOrientation: string, purpose: 'training' | 'evaluation') => {
+    const sets = [
+      ...data.sets,
+      ...FASTER_RCNN,
+      `data.train.annotations=${file}`,
+      `data.exifOrientation=${exifOrientation}`,
+    ];
+    return openSplit(tinyConfig(sets), 'train', { purpose });
+  };
+  for (const purpose of ['training', 'evaluation'] as const) {
+    const asStored = opened('ignore', purpose);
+    assert.deepEqual(await checkPictureHeaders(asStored), []);
+    assert.equal((await decodeSample(asStored.samples[0]!, asStored.exifOrientation)).width, 96);
+    const asShown = opened('apply', purpose);
+    assert.match((await checkPictureHeaders(asShown))[0]!.message, /set data\.exifOrientation to ignore/);
+    await assert.rejects(decodeSample(asShown.samples[0]!, asShown.exifOrientation), /data\.exifOrientation to ignore/);
+  }
 });
 
 test('validation data is matched by name where its ids are others, and that is said', async () => {

@@ -7,6 +7,7 @@ import {
   type DetectionDataset,
   openSplitDataset,
   readProposalFiles,
+  type SplitOptions,
   selectProposals,
 } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
@@ -30,18 +31,28 @@ export function openSplit(
       'file-not-found',
       `data.${name}.annotations: ${split.annotations}: not found: check the path, or give another with --set data.${name}.annotations=FILE`,
     );
-  const dataset = openSplitDataset(split, {
-    name: `data.${name}`,
-    train: config.data.train,
-    purpose,
-    limit: split.limit,
-    exifOrientation: config.data.exifOrientation,
-    followLinks: config.data.followLinks,
-    ...(purpose === 'training' && whatToLearn(config)),
-  });
+  const dataset = openSplitDataset(split, splitOptions(config, name, purpose));
   return {
     ...dataset,
     ...(detectorKind(config.model).readsProposals && { proposals: proposalsOf(config, name, dataset) }),
+  };
+}
+
+/** How a split of a config is taken: also what `goshawk data check` asks, so that both say the same. */
+export function splitOptions(
+  config: RunConfig,
+  name: 'train' | 'val' | 'test',
+  purpose: 'training' | 'evaluation',
+): SplitOptions {
+  const { train, exifOrientation, followLinks } = config.data;
+  return {
+    name: `data.${name}`,
+    train,
+    purpose,
+    limit: config.data[name]?.limit,
+    exifOrientation,
+    followLinks,
+    ...(purpose === 'training' && whatToLearn(config)),
   };
 }
 
