@@ -29,6 +29,7 @@ import {
 import { type EffectiveSchedule, effectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
 import { buildOptimizer, correctMomentum, type DetectorOptimizer } from './optimizer.js';
+import { releaseHeap, steadyHeap } from './steady-heap.js';
 import { classCount, openSplit, requireCategoriesOf, requireSameCategories } from './training-data.js';
 import { trainingStep } from './training-step.js';
 
@@ -175,6 +176,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     return await run.untilDone(loader, signal);
   } finally {
+    releaseHeap();
     await loader.close();
   }
 }
@@ -282,6 +284,7 @@ class Run {
       const next = await loader.next();
       dataSeconds += (performance.now() - asked) / 1000;
       if (next.done) throw new Error('internal: the training loader came to an end');
+      steadyHeap(this.iteration);
       const losses = trainingStep(this.#model, next.value, {
         precision: train.precision,
         device: runtime.device,
