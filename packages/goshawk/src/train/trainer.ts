@@ -272,6 +272,7 @@ class Run {
   async #step(loader: Loader): Promise<StepRecord> {
     const { train, runtime } = this.#options.config;
     const started = performance.now();
+    steadyHeap(this.iteration);
     const learningRate = this.#learningRateAt(this.iteration);
     this.#optimizer.setLearningRate(learningRate);
     if (train.momentumCorrection && this.iteration > 0)
@@ -284,7 +285,6 @@ class Run {
       const next = await loader.next();
       dataSeconds += (performance.now() - asked) / 1000;
       if (next.done) throw new Error('internal: the training loader came to an end');
-      steadyHeap(this.iteration);
       const losses = trainingStep(this.#model, next.value, {
         precision: train.precision,
         device: runtime.device,
