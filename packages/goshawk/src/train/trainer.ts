@@ -11,6 +11,7 @@ import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { buildOptimizer } from './optimizer.js';
+import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
@@ -143,6 +144,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     });
     return await run.untilDone();
   } finally {
+    releaseHeap();
     await loader.close();
   }
 }

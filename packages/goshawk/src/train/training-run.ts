@@ -12,6 +12,7 @@ import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writ
 import type { EffectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
 import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
+import { steadyHeap } from './steady-heap.js';
 import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
 import { NonFiniteLossError, trainingStep } from './training-step.js';
 import type { Validation } from './validation.js';
@@ -177,6 +178,7 @@ export class TrainingRun {
     const { options, model, optimizer, loader, schedule } = this.#parts;
     const { train, runtime } = options.config;
     const started = performance.now();
+    steadyHeap(this.#iteration);
     const sums: Record<string, number> = {};
     let images = 0;
     let dataSeconds = 0;

@@ -14,10 +14,10 @@ export const keypointHeadSchema = z
       .describe('Channels of the 3x3 convolutions.'),
     kernelSize: z.literal([1, 3, 5, 7]).default(3).describe('Side of their kernels.'),
     output: z
-      .enum(['deconvolution', 'convolution', 'deconvolution_convolution'])
+      .enum(['deconvolution', 'convolution', 'deconvolution_convolution', 'two_deconvolutions'])
       .default('deconvolution')
       .describe(
-        'What makes a heatmap a keypoint: a 4x4 deconvolution, a 1x1 convolution, or both, one after the other.',
+        'What makes a heatmap a keypoint: a 4x4 deconvolution, a 1x1 convolution, one after the other, or two deconvolutions.',
       ),
     hiddenChannels: channelCount().default(256).describe('Channels between the two.'),
     upsampleRatio: z.int().min(1).max(8).default(2).describe('The heatmaps are enlarged by this, bilinearly.'),

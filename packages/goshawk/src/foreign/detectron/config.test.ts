@@ -274,6 +274,17 @@ OUTPUT_DIR: .
     assert.deepEqual(both.maskHead?.channels, [256, 256, 256, 256]);
   });
 
+  test('has a heatmap from two deconvolutions, each of which doubles it', () => {
+    const sets = ['KRCNN.USE_DECONV=True', 'KRCNN.USE_DECONV_OUTPUT=True', 'KRCNN.DECONV_DIM=64'];
+    const { model } = read(KEYPOINTS, ...sets, 'KRCNN.HEATMAP_SIZE=112').config;
+    assert.ok(model.type === 'keypoint_rcnn');
+    assert.deepEqual([model.keypointHead.output, model.keypointHead.hiddenChannels], ['two_deconvolutions', 64]);
+    assert.match(
+      problem(KEYPOINTS, ...sets),
+      /HEATMAP_SIZE: is 56, but the head makes 112 x 112 cells: set it to 112$/,
+    );
+  });
+
   test('has masks of one fully connected layer, where the file asks for it', () => {
     const { model } = read(MASK, 'MRCNN.USE_FC_OUTPUT=True', 'MRCNN.CLS_SPECIFIC_MASK=False').config;
     assert.ok(model.type === 'mask_rcnn');

@@ -52,18 +52,15 @@ function defaultOf({ standard }: Key): string {
 }
 
 function fate(path: string, key: Key): string {
+  const names = (key.choices ?? partNames[path])?.filter((name) => name !== '').map((name) => `\`${name}\``);
   switch (key.effect) {
     case 'used': {
-      const names = key.choices ?? partNames[path];
-      const limits = [
-        ...(names ? [names.map((name) => `\`${name}\``).join(', ')] : []),
-        ...(key.note ? [key.note] : []),
-      ];
+      const limits = [...(names ? [names.join(', ')] : []), ...(key.note ? [key.note] : [])];
       return limits.length === 0 ? 'works' : `works: ${limits.join('; ')}`;
     }
     case 'settled':
     case 'none':
-      return `no effect: ${key.reason}`;
+      return `no effect: ${key.reason}${names ? `; has to be one of ${names.join(', ')}` : ''}`;
     case 'fixed':
       return `other values are refused: ${key.reason}`;
   }

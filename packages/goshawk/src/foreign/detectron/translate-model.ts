@@ -273,17 +273,9 @@ function translateKeypointHead(settings: DetectronSettings): ConfigPart {
   };
 }
 
-function keypointOutput(settings: DetectronSettings): string {
-  const { USE_DECONV, USE_DECONV_OUTPUT } = settings.values.KRCNN;
-  if (USE_DECONV && USE_DECONV_OUTPUT) {
-    throw keyError(
-      settings,
-      'KRCNN.USE_DECONV',
-      'is True beside KRCNN.USE_DECONV_OUTPUT: one deconvolution is supported: set one to False',
-    );
-  }
-  if (USE_DECONV) return 'deconvolution_convolution';
-  return USE_DECONV_OUTPUT ? 'deconvolution' : 'convolution';
+function keypointOutput({ values: { KRCNN } }: DetectronSettings): string {
+  if (KRCNN.USE_DECONV) return KRCNN.USE_DECONV_OUTPUT ? 'two_deconvolutions' : 'deconvolution_convolution';
+  return KRCNN.USE_DECONV_OUTPUT ? 'deconvolution' : 'convolution';
 }
 
 const poolings: Readonly<Record<string, string>> = {

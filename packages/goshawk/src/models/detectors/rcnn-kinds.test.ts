@@ -87,6 +87,8 @@ const KINDS: Readonly<Record<string, string>> = {
   maskHead: { kind: stage5, dilation: 2, upsampleChannels: 16 }`,
   'Keypoint R-CNN on a pyramid': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
   keypointHead: { channels: [16, 16] }`,
+  'Keypoint R-CNN with two deconvolutions': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
+  keypointHead: { channels: [16], poolSize: 7, output: two_deconvolutions, hiddenChannels: 8 }`,
   'Keypoint R-CNN with masks': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
   maskHead: { channels: [16] }
   keypointHead: { channels: [16] }`,

@@ -22,6 +22,8 @@ describe('KeypointPredictor', () => {
     ['convolution', 2, 28, ['kps_score_lowres', 'upsample']],
     ['convolution', 1, 14, ['kps_score_lowres']],
     ['deconvolution_convolution', 2, 56, ['kps_deconv', 'kps_score_lowres', 'upsample']],
+    ['two_deconvolutions', 1, 56, ['kps_deconv', 'kps_score_lowres']],
+    ['two_deconvolutions', 2, 112, ['kps_deconv', 'kps_score_lowres', 'upsample']],
   ] as const) {
     for (const rules of ['torchvision', 'detectron', 'mmdetection'] as const) {
       test(`makes heatmaps of ${side} cells a side by a ${output} and ${rules}'s enlarging by ${upsampleRatio}`, () =>

@@ -12,7 +12,7 @@ export class KeypointHead extends Sequential {
   }
 }
 
-/** [K, C, S, S] -> [K, keypoints, H, H] logits: doubled by a deconvolution, then enlarged bilinearly as the conventions say. */
+/** [K, C, S, S] -> [K, keypoints, H, H] logits: doubled by each deconvolution, then enlarged bilinearly as the conventions say. */
 export class KeypointPredictor extends Module {
   readonly kpsDeconv?: ConvTranspose2d;
   readonly kpsScoreLowres: Conv2d | ConvTranspose2d;
@@ -30,12 +30,13 @@ export class KeypointPredictor extends Module {
     this.#ratio = upsampleRatio;
     const deconvolution = (from: number, to: number): ConvTranspose2d =>
       initialised(new ConvTranspose2d(from, to, 4, { stride: 2, padding: 1 }));
-    const isHidden = output === 'deconvolution_convolution';
+    const isHidden = output === 'deconvolution_convolution' || output === 'two_deconvolutions';
+    const lastChannels = isHidden ? hiddenChannels : inChannels;
     if (isHidden) this.kpsDeconv = deconvolution(inChannels, hiddenChannels);
     this.kpsScoreLowres =
-      output === 'deconvolution'
-        ? deconvolution(inChannels, keypoints)
-        : initialised(new Conv2d(isHidden ? hiddenChannels : inChannels, keypoints, 1));
+      output === 'deconvolution' || output === 'two_deconvolutions'
+        ? deconvolution(lastChannels, keypoints)
+        : initialised(new Conv2d(lastChannels, keypoints, 1));
     if (upsampleRatio > 1 && heatmapEnlarging === 'deconvolution')
       this.upsample = new BilinearUpsample(keypoints, upsampleRatio);
   }
