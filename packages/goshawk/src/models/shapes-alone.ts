@@ -48,7 +48,9 @@ function shapeOf(name: string, args: readonly OpArgument[], proceed: Parameters<
       return upConvolved(args);
     case 'aten::relu':
     case 'aten::batch_norm':
-    case 'aten::group_norm':
+    case 'goshawk::batch_norm':
+    case 'goshawk::group_norm':
+    case 'goshawk::with_bias_gradient':
       return made((args[0] as Tensor).shape);
     default:
       return proceed(args);
