@@ -19,11 +19,11 @@ import {
   hasMask,
   type PictureMark,
 } from '../data/index.js';
-import { detectorKind } from '../models/index.js';
+import { openConfig } from '../foreign/open-config.js';
+import { splitOptions } from '../infer/split-options.js';
+import { detectorKind } from '../models/kinds.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { splitOptions } from '../train/training-data.js';
 import { annotationSource } from './annotation-options.js';
-import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 
 export interface DataCheckCommandOptions {
@@ -119,7 +119,11 @@ function configFor(options: DataCheckCommandOptions): RunConfig | undefined {
   const { for: file, model = options.masks ? 'mask_rcnn' : undefined } = options;
   if (file !== undefined && model !== undefined)
     throw new InputError('usage', '--for and --model: the config names its model: give one of them');
-  if (file !== undefined) return openCommandConfig(file).config;
+  if (file !== undefined) {
+    const { config, notices } = openConfig(file);
+    for (const notice of notices) console.error(`notice: ${notice}`);
+    return config;
+  }
   return model === undefined ? undefined : parseConfig(`model: {type: ${JSON.stringify(model)}}`, { file: '--model' });
 }
 

@@ -2,7 +2,7 @@
 // `preprocess` are torchvision's (models/detection/transform.py); it has the shape of core's `Preprocess`.
 import type { Preprocess, ResizeKernel, SizeRule } from '@goshawk/core';
 import { z } from 'zod';
-import { pixels } from './bounds.js';
+import { nameText, pixels } from './bounds.js';
 import { splitSchema } from './split-schema.js';
 
 const sizeRules = [
@@ -86,7 +86,7 @@ export const preprocessSchema = z
   })
   .prefault({});
 
-const flippedPoint = () => z.union([z.int().min(0).max(10000), z.string().min(1)]);
+const flippedPoint = () => z.union([z.int().min(0).max(10000), nameText()]);
 
 export const dataSchema = z
   .strictObject({

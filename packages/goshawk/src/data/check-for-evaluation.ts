@@ -1,10 +1,10 @@
 // What an evaluation will need of a data set, asked before any work begins: a fault found at its end would cost all of it.
 import {
   type Annotation,
-  cocoPersonKeypoints,
   type DataIssue,
   DataIssueList,
   type Dataset,
+  defaultSigmas,
   type ImageRecord,
   InputError,
   type IouType,
@@ -19,7 +19,7 @@ export interface EvaluationNeeds {
   readonly measuredBy: readonly IouType[];
   /** Keypoints of an object that the model finds. Absent: not known, or none. */
   readonly keypoints?: number;
-  /** Where they are given. Default: one for each keypoint that the categories name, else COCO's 17. */
+  /** Where they are given. Default: as core's defaultSigmas has them. */
   readonly oksSigmas?: readonly number[];
 }
 
@@ -133,12 +133,12 @@ const CORNERS_BY_COLUMNS = 2 ** 22;
 
 function checkKeypoints({ annotations, categories }: Dataset, needs: EvaluationNeeds, issues: DataIssueList): void {
   const named = categories.find(({ keypoints = [] }) => keypoints.length > 0);
-  const count = needs.oksSigmas?.length ?? named?.keypoints?.length ?? cocoPersonKeypoints.length;
+  const count = (needs.oksSigmas ?? defaultSigmas({ annotations, categories })).length;
   const from = needs.oksSigmas
     ? 'the sigmas given'
     : named
       ? `the keypoints of category '${named.name}'`
-      : "COCO's, as no category names its keypoints";
+      : 'the first annotation, as no category names its keypoints';
   if (needs.keypoints !== undefined && needs.keypoints !== count)
     issues.error(
       'bad-keypoints',

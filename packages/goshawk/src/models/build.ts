@@ -1,25 +1,34 @@
-// From the model part of a config to its kind, and to a model.
+// From the model part of a config to a model.
 import type { ModelConfig } from '../config/index.js';
 import type { Detector } from './detector.js';
-import type { BuildOptions, DetectorKind } from './detector-kind.js';
-import { rcnnKind, rpnKind } from './detectors/rcnn-kind.js';
-import { retinanetKind } from './detectors/retinanet-kind.js';
+import { Rcnn } from './detectors/rcnn.js';
+import { RetinaNet } from './detectors/retinanet.js';
+import type { Draws } from './sampling.js';
 
-/** All that the rest of the program asks about a model; a new kind of detector is a case here. */
-export function detectorKind(config: ModelConfig): DetectorKind {
+export interface BuildOptions {
+  /** Number of categories, the background not counted. */
+  readonly classes: number;
+  /** Of an object; for models with a keypoint head. Default COCO's 17. */
+  readonly keypoints?: number;
+  /** How samples are drawn in training. Default: by the engine's generator. */
+  readonly draws?: Draws;
+}
+
+const COCO_KEYPOINTS = 17;
+
+/** A model with fresh weights, drawn from the engine's generator. */
+export function buildModel(
+  config: ModelConfig,
+  { classes, keypoints = COCO_KEYPOINTS, draws }: BuildOptions,
+): Detector {
   switch (config.type) {
     case 'faster_rcnn':
     case 'mask_rcnn':
     case 'keypoint_rcnn':
-      return rcnnKind(config);
+      return new Rcnn({ ...config, classes, keypoints, draws });
     case 'rpn':
-      return rpnKind(config);
+      return new Rcnn({ ...config, proposals: 'rpn', classes, draws });
     case 'retinanet':
-      return retinanetKind(config);
+      return new RetinaNet({ ...config, classes });
   }
-}
-
-/** A model with fresh weights, drawn from the engine's generator. */
-export function buildModel(config: ModelConfig, options: BuildOptions): Detector {
-  return detectorKind(config).build(options);
 }

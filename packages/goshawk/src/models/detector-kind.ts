@@ -1,20 +1,10 @@
-// What a kind of detector is to everything outside of its own files: commands, training and evaluation ask this.
+// What a kind of detector is to everything outside of its own files: commands, training and evaluation ask this. Nothing here
+// needs the engine.
 import type { IouType } from '@goshawk/core';
 import type { Conventions } from './conventions.js';
-import type { Detector } from './detector.js';
-import type { Draws } from './sampling.js';
 
 /** Names and shapes of a file's tensors, under our names. */
 export type StateShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
-
-export interface BuildOptions {
-  /** Number of categories, the background not counted. */
-  readonly classes: number;
-  /** Of an object; for models with a keypoint head. Default COCO's 17. */
-  readonly keypoints?: number;
-  /** How samples are drawn in training. Default: by the engine's generator. */
-  readonly draws?: Draws;
-}
 
 /** What a training takes of the annotations besides boxes and classes. */
 export interface LearningNeeds {
@@ -54,7 +44,4 @@ export interface DetectorKind {
 
   /** How many keypoints of an object these weights find; undefined without a keypoint predictor. */
   keypointsIn(state: StateShapes): number | undefined;
-
-  /** The model with fresh weights, drawn from the engine's generator. */
-  build(options: BuildOptions): Detector;
 }

@@ -9,6 +9,7 @@ export * from './detector-kind.js';
 export * from './detectors/rcnn.js';
 export { RetinaNet, type RetinaNetOptions } from './detectors/retinanet.js';
 export { type FeatureExtractor, ResNetFpn } from './feature-extractor.js';
+export { detectorKind } from './kinds.js';
 export type { Candidates } from './roi-heads/select-detections.js';
 export { type Draws, evenDraws, randomDraws } from './sampling.js';
 export * from './structures.js';

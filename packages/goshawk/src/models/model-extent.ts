@@ -2,9 +2,9 @@
 // its layers, from shapes alone.
 import { noGrad, scope, Tensor, zeros } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
-import { buildModel, detectorKind } from './build.js';
+import { type BuildOptions, buildModel } from './build.js';
 import type { Detector } from './detector.js';
-import type { BuildOptions } from './detector-kind.js';
+import { detectorKind } from './kinds.js';
 import { withShapesAlone } from './shapes-alone.js';
 import type { HeightWidth } from './structures.js';
 

@@ -2,15 +2,9 @@
 import { existsSync } from 'node:fs';
 import { type Category, InputError, matchCategories } from '@goshawk/core';
 import type { DataSplitConfig, RunConfig } from '../config/index.js';
-import {
-  type DatasetOptions,
-  type DetectionDataset,
-  openSplitDataset,
-  readProposalFiles,
-  type SplitOptions,
-  selectProposals,
-} from '../data/index.js';
+import { type DetectionDataset, openSplitDataset, readProposalFiles, selectProposals } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
+import { splitOptions } from '../infer/split-options.js';
 import { CONVENTIONS, detectorKind } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
@@ -35,24 +29,6 @@ export function openSplit(
   return {
     ...dataset,
     ...(detectorKind(config.model).readsProposals && { proposals: proposalsOf(config, name, dataset) }),
-  };
-}
-
-/** How a split of a config is taken: also what `goshawk data check` asks, so that both say the same. */
-export function splitOptions(
-  config: RunConfig,
-  name: 'train' | 'val' | 'test',
-  purpose: 'training' | 'evaluation',
-): SplitOptions {
-  const { train, exifOrientation, followLinks } = config.data;
-  return {
-    name: `data.${name}`,
-    train,
-    purpose,
-    limit: config.data[name]?.limit,
-    exifOrientation,
-    followLinks,
-    ...(purpose === 'training' && whatToLearn(config)),
   };
 }
 
@@ -81,21 +57,6 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
     limit: split.proposalLimit,
     crowdShare: split.proposalCrowdShare,
   });
-}
-
-/** What of the annotations the model learns from, and which pictures it needs none of. */
-function whatToLearn({ model, data }: RunConfig): DatasetOptions {
-  const { masks, keypoints } = detectorKind(model).learnsFrom;
-  return {
-    masks: masks === 'whole',
-    polygons: masks === 'polygons',
-    keypoints,
-    requireKeypoints: keypoints && data.requireKeypoints,
-    keypointFlipPairs: data.keypointFlipPairs,
-    mirrors: data.flip > 0,
-    skipEmpty: data.skipEmpty,
-    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
-  };
 }
 
 /** @throws InputError where the config asks for another number of classes than the data has */

@@ -75,14 +75,16 @@ export function keyError({ file, given }: YamlSettings<unknown>, path: string, m
 }
 
 /** @throws InputError where a key of which one value alone is supported has another */
-export function checkFixed(tree: KeyTree, { given, values }: YamlSettings<unknown>): void {
+export function checkFixed(tree: KeyTree, settings: YamlSettings<unknown>): void {
+  const { given, values } = settings;
   for (const [path, key] of keysOf(tree)) {
     if (key.effect !== 'fixed' || !given.has(path)) continue;
     const value = valueAt(values, path);
     if (key.kind === 'float' ? Math.abs(Number(value) - Number(key.standard)) < 1e-6 : value === key.standard) continue;
-    throw new InputError(
-      'config-invalid',
-      `${given.get(path)}: ${path}: ${show(value)} is not supported, only ${show(key.standard)} (${key.reason}): remove it`,
+    throw keyError(
+      settings,
+      path,
+      `${show(value)} is not supported, only ${show(key.standard)} (${key.reason}): remove it`,
     );
   }
 }

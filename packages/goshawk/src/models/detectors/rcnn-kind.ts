@@ -1,10 +1,7 @@
 // Faster, Mask and Keypoint R-CNN, and the region proposal network alone, as kinds of detectors.
-import type { RcnnConfig, RpnOnlyConfig } from '../../config/index.js';
+import type { RcnnConfig } from '../../config/index.js';
 import { CONVENTIONS } from '../conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
-import { Rcnn } from './rcnn.js';
-
-const COCO_KEYPOINTS = 17;
 
 export function rcnnKind(config: RcnnConfig): DetectorKind {
   const conventions = CONVENTIONS[config.conventions];
@@ -24,11 +21,10 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
     cocoClasses: hasKeypoints ? 1 : 80,
     classesIn: (state) => state.get('roi_heads.box_predictor.cls_score.weight')?.shape[0],
     keypointsIn: (state) => state.get('roi_heads.keypoint_predictor.kps_score_lowres.bias')?.shape[0],
-    build: ({ classes, keypoints = COCO_KEYPOINTS, draws }) => new Rcnn({ ...config, classes, keypoints, draws }),
   };
 }
 
-export function rpnKind(config: RpnOnlyConfig): DetectorKind {
+export function rpnKind(): DetectorKind {
   return {
     gives: 'proposals',
     measuredBy: ['bbox'],
@@ -39,6 +35,5 @@ export function rpnKind(config: RpnOnlyConfig): DetectorKind {
     // Object or background, whatever the data tell apart.
     classesIn: () => 2,
     keypointsIn: () => undefined,
-    build: ({ classes, draws }) => new Rcnn({ ...config, proposals: 'rpn', classes, draws }),
   };
 }

@@ -1,7 +1,7 @@
 // RetinaNet as a kind of detector.
 import type { RetinanetConfig } from '../../config/index.js';
+import { RETINA_CONVENTIONS } from '../dense-heads/retina-conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
-import { RetinaNet, retinaClasses } from './retinanet.js';
 
 export function retinanetKind(config: RetinanetConfig): DetectorKind {
   return {
@@ -16,6 +16,11 @@ export function retinanetKind(config: RetinanetConfig): DetectorKind {
       return logits === undefined ? undefined : retinaClasses(config, logits);
     },
     keypointsIn: () => undefined,
-    build: ({ classes }) => new RetinaNet({ ...config, classes }),
   };
+}
+
+/** How many classes, the background included, a head with so many class logits a cell tells apart. */
+export function retinaClasses({ anchors, conventions }: RetinanetConfig, logits: number): number {
+  const columns = logits / (anchors.ratios.length * anchors.scalesPerOctave);
+  return RETINA_CONVENTIONS[conventions].hasBackgroundLogit ? columns : columns + 1;
 }

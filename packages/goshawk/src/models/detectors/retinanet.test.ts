@@ -18,7 +18,8 @@ import { buildModel } from '../build.js';
 import { modelComplexity } from '../complexity.js';
 import { type ImageBatch, type Targets, unscaledBatch } from '../structures.js';
 import { totalLoss } from './rcnn.js';
-import { RetinaNet, retinaClasses } from './retinanet.js';
+import { RetinaNet } from './retinanet.js';
+import { retinaClasses } from './retinanet-kind.js';
 
 setThreads(1);
 

@@ -131,12 +131,6 @@ export class RetinaNet extends Detector {
   }
 }
 
-/** How many classes, the background included, a head with so many class logits a cell tells apart. */
-export function retinaClasses({ anchors, conventions }: RetinanetConfig, logits: number): number {
-  const columns = logits / (anchors.ratios.length * anchors.scalesPerOctave);
-  return RETINA_CONVENTIONS[conventions].hasBackgroundLogit ? columns : columns + 1;
-}
-
 /** Lengths of a level's square anchors: `count` steps from `base` to its double, which is the next level's. */
 function octaveSizes(base: number, count: number, { wholeAnchorSizes }: RetinaConventions): number[] {
   return Array.from({ length: count }, (_, step) => {
