@@ -30,6 +30,11 @@ describe('a model that no machine holds is refused', () => {
     ['type: retinanet, head: { channels: 16384, convolutions: 64 }', 'model.head.channels', 'parameters'],
     ['type: retinanet, backbone: { type: spinenet, widthScale: 16 }', 'model.backbone.widthScale', 'parameters'],
     ['type: retinanet, classes: 100000', 'model.classes', 'parameters'],
+    [
+      'type: faster_rcnn, neck: { type: none }, anchors: { sizes: [[32, 64]] }, boxHead: { kind: stage5, poolSize: 14 }, backbone: { width: 512 }, classes: 30000',
+      'model.classes',
+      'parameters',
+    ],
     ['type: rpn, neck: { channels: 16384 }', 'model.neck.channels', 'parameters'],
     [
       'type: faster_rcnn, boxHead: { poolSize: 64, hiddenSize: 8, maxDetections: 100000 }, rpn: { postNmsTopN: { test: 100000 } }',

@@ -1,7 +1,8 @@
 // Refuses models that no machine holds or whose layers do not fit together, before memory is asked for, by the key that
 // has to change.
 import { InputError } from '@goshawk/core';
-import type { RunConfig } from '../config/index.js';
+import { type NeckConfig, type RunConfig, runConfigSchema } from '../config/index.js';
+import { detectorKind } from './kinds.js';
 import { modelExtent, UnfitModelError } from './model-extent.js';
 
 /** The largest published ResNeXt, 101 32x48d, has 829 million. */
@@ -24,19 +25,20 @@ export interface CheckModelOptions {
 
 /** @throws InputError (config-invalid) with the place and what to do */
 export function checkModel(config: Config, { classes, batchSize, where }: CheckModelOptions): void {
-  const options = { classes: config.model.classes === 'from-data' ? classes : config.model.classes };
+  const extentOf = (of: Config) =>
+    modelExtent(of, { classes: of.model.classes === 'from-data' ? classes : of.model.classes });
   const fail = (path: Path, message: string, cause?: unknown): never => {
     throw new InputError('config-invalid', `${where(path)}: ${message}`, { cause });
   };
   try {
-    const { parameters, heaviest, elements, widest } = modelExtent(config, options);
+    const { parameters, heaviest, elements, widest } = extentOf(config);
     if (parameters > MOST_PARAMETERS) {
-      const key = decisiveKey(config, keysOf(heaviest), (smaller) => modelExtent(smaller, options).parameters);
+      const key = decisiveKey(config, keysOf(heaviest), (smaller) => extentOf(smaller).parameters);
       fail(key, `makes a model of ${words(parameters)} parameters, more than ${words(MOST_PARAMETERS)}: take less`);
     }
     if (elements > MOST_ELEMENTS) {
       const groups = [...keysOf(widest), ['preprocess', 'resize'], ['data', 'jitter']];
-      const key = decisiveKey(config, groups, (smaller) => modelExtent(smaller, options).elements);
+      const key = decisiveKey(config, groups, (smaller) => extentOf(smaller).elements);
       fail(
         key,
         `makes ${words(elements)} numbers of an image in one layer, more than ${words(MOST_ELEMENTS)}: take less`,
@@ -80,30 +82,46 @@ const GROUPS: readonly (readonly [beginning: string, groups: readonly string[]])
   ['head', ['head', 'anchors', 'neck', 'backbone']],
 ];
 
-/** Searching the key takes no longer than the person would wait. */
-const SEARCH_MS = 300;
+/** Half of a key that decides takes at least this share away. */
+const DECISIVE_SHARE = 0.05;
 
 /**
- * The number or list in these groups (or the model's classes) that decides most: the one of which half makes the model
- * smallest. The first group where none does, in the time that there is.
+ * The number or list in these groups (or the model's classes) that is farthest above the usual, as a multiple of the default,
+ * and of which half makes the model smaller. The first group where none does.
  */
 function decisiveKey(config: Config, groups: readonly Path[], measure: (config: Config) => number): Path {
-  const until = performance.now() + SEARCH_MS;
+  const usual = usualConfig(config);
+  // A key without a default was set by a person.
+  const excess = (path: Path): number => total(valueAt(config, path)) / (total(valueAt(usual, path)) || 1);
   const candidates = [['model', 'classes'], ...groups.flatMap((group) => halvable(valueAt(config, group), group))];
-  const sizeOf = (path: Path): number => Number(total(valueAt(config, path)));
-  let [best, least]: [Path, number] = [groups[0]!, Number.POSITIVE_INFINITY];
-  for (const path of candidates.sort((a, b) => sizeOf(b) - sizeOf(a))) {
-    if (performance.now() > until) break;
+  const whole = measure(config);
+  for (const path of candidates.sort((a, b) => excess(b) - excess(a))) {
     const half = halved(valueAt(config, path));
     if (half === undefined) continue;
     try {
-      const measured = measure(withValue(config, path, half) as Config);
-      if (measured < least) [best, least] = [path, measured];
+      if (measure(withValue(config, path, half) as Config) < whole * (1 - DECISIVE_SHARE)) return path;
     } catch {
       // Half of it is no model.
     }
   }
-  return best;
+  return groups[0]!;
+}
+
+/** The defaults of a model of the same kind, on COCO's classes; undefined for a composition that has none. */
+function usualConfig({ model }: Config): RunConfig | undefined {
+  const { type, backbone, anchors } = model;
+  const neck = 'neck' in model && model.neck && 'type' in model.neck ? { neck: withoutNumbers(model.neck) } : {};
+  const boxHead = 'boxHead' in model ? { boxHead: { kind: model.boxHead.kind } } : {};
+  const classes = detectorKind(model).cocoClasses;
+  const usual = { type, classes, backbone: { type: backbone.type }, anchors, ...neck, ...boxHead };
+  return runConfigSchema.safeParse({ model: usual }).data;
+}
+
+/** The choices in a group; the stage of a neck is one, its channels are none. */
+function withoutNumbers(neck: NeckConfig): object {
+  if (neck.type === 'none') return neck;
+  const { channels, ...choices } = neck;
+  return choices;
 }
 
 function halvable(value: unknown, path: Path): Path[] {
