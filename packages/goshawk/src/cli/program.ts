@@ -54,7 +54,10 @@ export function buildProgram(): Command {
     .option('--resume', 'continue from the newest checkpoint in the output folder')
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
-    .action(async (config, options) => (await import('./train.js')).runTrain(config, options));
+    .action(async (config, options) => {
+      await checkConfig(config, options);
+      return (await import('./train.js')).runTrain(config, options);
+    });
 
   command(
     program,
@@ -74,7 +77,10 @@ export function buildProgram(): Command {
       'detect in so many processes at once, with runtime.threads threads each (default: 1)',
     )
     .option('--range <first end>', 'first picture and the one behind the last: --range 0 100')
-    .action(async (config, options) => (await import('./eval.js')).runEval(config, options));
+    .action(async (config, options) => {
+      await checkConfig(config, options);
+      return (await import('./eval.js')).runEval(config, options);
+    });
 
   command(
     program,
@@ -92,7 +98,10 @@ export function buildProgram(): Command {
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
     .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
-    .action(async (config, paths, options) => (await import('./predict.js')).runPredict(config, paths, options));
+    .action(async (config, paths, options) => {
+      await checkConfig(config, options);
+      return (await import('./predict.js')).runPredict(config, paths, options);
+    });
 
   command(
     program,
@@ -110,7 +119,10 @@ export function buildProgram(): Command {
     .option('--depth <levels>', 'levels of modules shown', '3')
     .option('--tree', 'show all levels of modules')
     .option('--json', 'print one JSON object, with all modules')
-    .action(async (config, options) => (await import('./info.js')).runInfo(config, options));
+    .action(async (config, options) => {
+      await checkConfig(config, options);
+      return (await import('./info.js')).runInfo(config, options);
+    });
 
   command(
     program,
@@ -150,6 +162,11 @@ export function buildProgram(): Command {
   addDataCommands(program);
   addWeightsCommands(program);
   return program;
+}
+
+/** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
+async function checkConfig(file: string, { set }: { readonly set?: readonly string[] }): Promise<void> {
+  (await import('../foreign/open-config.js')).openConfig(file, set);
 }
 
 function addDataCommands(program: Command): void {
