@@ -23,6 +23,7 @@ import { writeSafetensors } from '@goshawk/torch';
 import sharp from 'sharp';
 import { configToYaml } from '../config/index.js';
 import { describeDetector } from '../infer/index.js';
+import { mayMount } from '../testing/may-mount.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { runCurves } from './curves.js';
 import { runDataConvert } from './data-convert.js';
@@ -338,16 +339,3 @@ describe('goshawk data synth', () => {
     assert.deepEqual(readdirSync(join(folder, 'scenes', 'images')), ['000001.png', '000002.png']);
   });
 });
-
-function mayMount(): boolean {
-  const at = mkdtempSync(join(tmpdir(), 'goshawk-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at], { stdio: 'ignore' });
-    execFileSync('umount', [at], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(at, { recursive: true });
-  }
-}

@@ -15,6 +15,7 @@ import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
+import { mayMount } from '../testing/may-mount.js';
 import { claimOutput, requireWritableFile } from './output-folder.js';
 import { LOCK_NAME } from './run-lock.js';
 
@@ -202,16 +203,3 @@ describe('an output that cannot be written is refused with the cause, and nothin
 
   test('but a device is written as it is', () => requireWritableFile('/dev/null'));
 });
-
-function mayMount(): boolean {
-  const at = mkdtempSync(path.join(tmpdir(), 'goshawk-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at], { stdio: 'ignore' });
-    execFileSync('umount', [at], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(at, { recursive: true });
-  }
-}

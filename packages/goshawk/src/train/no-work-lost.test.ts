@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { InputError } from '@goshawk/core';
 import { RunFailure } from '../files/run-failure.js';
+import { inputError } from '../testing/input-error.js';
+import { mayMount } from '../testing/may-mount.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
 import { figuresOf, trainQuietly } from '../testing/train-quietly.js';
@@ -34,7 +35,6 @@ const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([.
 const outputOf = (name: string): string => join(folder, 'runs', name);
 const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
   trainQuietly({ config: configOf(sets), output, ...options });
-const inputError = (message: RegExp) => (error: unknown) => error instanceof InputError && message.test(error.message);
 
 describe('no work is lost', () => {
   /** Pictures 1 to 4 in a folder of their own, so that they can be damaged. */
@@ -287,17 +287,4 @@ describe('no work is lost', () => {
 function tensorsIn(file: string): Buffer {
   const bytes = readFileSync(file);
   return bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
-}
-
-function mayMount(): boolean {
-  const at = mkdtempSync(join(tmpdir(), 'goshawk-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at], { stdio: 'ignore' });
-    execFileSync('umount', [at], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(at, { recursive: true });
-  }
 }
