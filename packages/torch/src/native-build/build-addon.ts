@@ -106,7 +106,8 @@ function processorFlags(): string {
 /** Object names say what they are made from, not where the checkout lies: checkouts can share a build folder's content. */
 function planUnits(compiler: Compiler, buildDir: string): Unit[] {
   const common = createHash('sha256');
-  for (const file of sources(/\.h$/)) common.update(readFileSync(join(nativeDir, file)));
+  // Of the emulated card nothing is compiled into the addon.
+  for (const file of sources(/(?<!emulation\/.*)\.h$/)) common.update(readFileSync(join(nativeDir, file)));
   common.update(compiler.version).update(compiler.flags.join(' ')).update(processorFlags());
   const shared = common.digest('hex');
   const all = sources(/\.cc$/).map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));

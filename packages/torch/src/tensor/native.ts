@@ -1,11 +1,12 @@
 // The addon's exports, typed, and where it is loaded from.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
+import { findNvrtc } from '../libtorch/nvrtc.js';
 
 /** A tensor's number on the native side. */
 export type TensorId = number;
@@ -75,6 +76,9 @@ interface Native {
   hasCuda(): boolean;
   trimMemory(): void;
   keepFreedMemory(bytes: number): void;
+  setDeviceCode(sources: string, compiler: string, cache: string): void;
+  compileDeviceCode(name: string, dtype: string, architecture: number): TensorId;
+  emulateCard(library: string): void;
 }
 
 /** Thrown when libtorch or the addon is missing; the message says what to run. */
@@ -128,5 +132,12 @@ function load(): Native {
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
   const wanted = Number(process.env.GOSHAWK_THREADS ?? process.env.OMP_NUM_THREADS ?? 0);
   loaded.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);
+  if (libtorch.cuda) prepareDeviceCode(loaded);
   return loaded;
+}
+
+/** Own kernels are compiled at their first use on a card, and kept where programs keep what can be made again. */
+function prepareDeviceCode(loaded: Native): void {
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'goshawk/device-code');
+  loaded.setDeviceCode(fileURLToPath(new URL('../../native', import.meta.url)), findNvrtc(libtorch) ?? '', cache);
 }

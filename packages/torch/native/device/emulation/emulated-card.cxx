@@ -1,0 +1,197 @@
+// Runs the blocks of a grid one after another, and the threads of a block as coroutines.
+#include "device/emulation/emulated-card.h"
+
+#include "device/emulation/kernel-table.h"
+
+#include <ucontext.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace goshawk {
+namespace emulated {
+
+Here here;
+
+namespace {
+
+constexpr size_t kStackBytes = 64 << 10;
+constexpr unsigned kWarp = 32;
+
+enum class State { Ready, AtBlockBarrier, InWarp, Ended };
+
+struct Thread {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  State state = State::Ended;
+};
+
+struct Warp {
+  uint64_t slots[2][kWarp];
+  /** Which of the two is written now; the other may still be read. */
+  unsigned turn[kWarp];
+};
+
+struct Block {
+  std::vector<Thread> threads;
+  std::vector<Warp> warps;
+  ucontext_t scheduler;
+  unsigned running = 0;
+  const Entry* entry = nullptr;
+  void** arguments = nullptr;
+};
+
+Block block;
+
+void run_thread() {
+  block.entry->call(block.arguments);
+  block.threads[block.running].state = State::Ended;
+}
+
+void pause(State state) {
+  Thread& thread = block.threads[block.running];
+  thread.state = state;
+  swapcontext(&thread.context, &block.scheduler);
+}
+
+void start(Thread& thread) {
+  if (thread.stack == nullptr) {
+    thread.stack.reset(new char[kStackBytes]);
+  }
+  getcontext(&thread.context);
+  thread.context.uc_stack.ss_sp = thread.stack.get();
+  thread.context.uc_stack.ss_size = kStackBytes;
+  thread.context.uc_link = &block.scheduler;
+  makecontext(&thread.context, run_thread, 0);
+  thread.state = State::Ready;
+}
+
+void resume(unsigned number) {
+  block.running = number;
+  here.thread_index = {number, 0, 0};
+  swapcontext(&block.scheduler, &block.threads[number].context);
+}
+
+/** Lets go on those that wait for nobody any more. */
+bool release(unsigned threads) {
+  bool released = false;
+  bool all_at_barrier = true;
+  for (unsigned from = 0; from < threads; from += kWarp) {
+    const unsigned to = std::min(from + kWarp, threads);
+    bool all_in_warp = true;
+    for (unsigned i = from; i < to; ++i) {
+      const State state = block.threads[i].state;
+      all_in_warp = all_in_warp && (state == State::InWarp || state == State::Ended);
+      all_at_barrier = all_at_barrier && (state == State::AtBlockBarrier || state == State::Ended);
+    }
+    for (unsigned i = from; all_in_warp && i < to; ++i) {
+      if (block.threads[i].state == State::InWarp) {
+        block.threads[i].state = State::Ready;
+        released = true;
+      }
+    }
+  }
+  for (unsigned i = 0; all_at_barrier && i < threads; ++i) {
+    if (block.threads[i].state == State::AtBlockBarrier) {
+      block.threads[i].state = State::Ready;
+      released = true;
+    }
+  }
+  return released;
+}
+
+/** Runs one block; alternating orders of its threads show what lacks a barrier. */
+bool run_block(unsigned threads, bool& backwards) {
+  for (unsigned i = 0; i < threads; ++i) {
+    start(block.threads[i]);
+  }
+  for (;;) {
+    backwards = !backwards;
+    for (unsigned step = 0; step < threads; ++step) {
+      const unsigned i = backwards ? threads - 1 - step : step;
+      if (block.threads[i].state == State::Ready) {
+        resume(i);
+      }
+    }
+    bool ended = true;
+    bool ready = false;
+    for (unsigned i = 0; i < threads; ++i) {
+      ended = ended && block.threads[i].state == State::Ended;
+      ready = ready || block.threads[i].state == State::Ready;
+    }
+    if (ended) {
+      return true;
+    }
+    if (!ready && !release(threads)) {
+      return false;
+    }
+  }
+}
+
+std::map<std::tuple<std::string, std::string, int>, Entry>& table() {
+  static std::map<std::tuple<std::string, std::string, int>, Entry> entries;
+  return entries;
+}
+
+} // namespace
+
+void wait_for_block() {
+  pause(State::AtBlockBarrier);
+}
+
+const uint64_t* exchange_in_warp(uint64_t value, unsigned& present) {
+  const unsigned number = block.running;
+  const unsigned first = number / kWarp * kWarp;
+  Warp& warp = block.warps[number / kWarp];
+  const unsigned lane = number % kWarp;
+  const unsigned turn = warp.turn[lane]++ % 2;
+  warp.slots[turn][lane] = value;
+  pause(State::InWarp);
+  present = 0;
+  for (unsigned i = 0; i < kWarp && first + i < here.block.x; ++i) {
+    present |= block.threads[first + i].state != State::Ended ? 1u << i : 0u;
+  }
+  return warp.slots[turn];
+}
+
+Registration::Registration(const char* file, const char* name, int scalar, Entry entry) {
+  table().emplace(std::make_tuple(std::string(file), std::string(name), scalar), entry);
+}
+
+} // namespace emulated
+} // namespace goshawk
+
+/** Null, or what went wrong. */
+extern "C" const char* goshawk_emulated_launch(
+    const char* file, const char* name, int scalar, unsigned blocks, unsigned rows, unsigned threads,
+    void** arguments) {
+  using namespace goshawk::emulated;
+  const auto found = table().find(std::make_tuple(std::string(file), std::string(name), scalar));
+  if (found == table().end()) {
+    return "no such kernel";
+  }
+  if (threads > 1024) {
+    return "more than 1,024 threads in a block";
+  }
+  block.entry = &found->second;
+  block.arguments = arguments;
+  if (block.threads.size() < threads) {
+    block.threads.resize(threads);
+  }
+  block.warps.assign((threads + kWarp - 1) / kWarp, Warp{});
+  here.grid = {blocks, rows, 1};
+  here.block = {threads, 1, 1};
+  bool backwards = false;
+  for (unsigned y = 0; y < rows; ++y) {
+    for (unsigned x = 0; x < blocks; ++x) {
+      here.block_index = {x, y, 0};
+      if (!run_block(threads, backwards)) {
+        return "threads wait for each other";
+      }
+    }
+  }
+  return nullptr;
+}
