@@ -27,7 +27,6 @@ double TensorTable::add(at::Tensor tensor) {
   // has none, whatever its shape.
   const bool carries = !tensor.is_meta() && tensor.has_storage() && tensor.storage().use_count() <= 1;
   slot.bytes = carries ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
-  memoryChange_ += slot.bytes;
   slot.tensor = std::move(tensor);
   ++live_;
   const double id = index + slot.generation * kGenerationUnit;
@@ -61,11 +60,20 @@ bool TensorTable::release(double id) {
   Slot& slot = slots_[static_cast<size_t>(index)];
   if (slot.generation != generation || !slot.tensor.defined()) return false;
   slot.tensor = at::Tensor();
-  memoryChange_ -= slot.bytes;
+  if (slot.ofCollector) memoryChange_ -= slot.bytes;
   slot.bytes = 0;
+  slot.ofCollector = false;
   --live_;
   if (++slot.generation <= kLastGeneration) free_.push_back(static_cast<uint32_t>(index));
   return true;
+}
+
+void TensorTable::leaveToCollector(double id) {
+  const double generation = std::floor(id / kGenerationUnit);
+  Slot& slot = slots_.at(static_cast<size_t>(id - generation * kGenerationUnit));
+  if (slot.generation != generation) return;  // freed before
+  if (!slot.ofCollector) memoryChange_ += slot.bytes;
+  slot.ofCollector = true;
 }
 
 void BorrowedBuffers::retire(napi_ref ref) {

@@ -48,6 +48,9 @@ class TensorTable {
   double add(at::Tensor tensor);
   const at::Tensor& get(double id) const;  // throws on a freed or foreign number
   bool release(double id);
+  // From now on the collector's business is to free this tensor: its bytes are told to V8. Of those that scopes free V8 need
+  // not know; told of them, it collected the whole heap twenty times a training step.
+  void leaveToCollector(double id);
   // Between the two, what was added since can be taken back: a list of results that does not arrive whole leaves
   // nothing.
   void beginBatch() {
@@ -68,6 +71,7 @@ class TensorTable {
     at::Tensor tensor;
     uint32_t generation = 1;
     int64_t bytes = 0;
+    bool ofCollector = false;
   };
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;

@@ -153,6 +153,13 @@ napi_value isContiguous(Call& call) {
   return boolToJs(call.env, tensorFromJs(call.env, call.environment, call[0]).is_contiguous(format));
 }
 
+// leaveToCollector(number): no scope will free it
+napi_value leaveToCollector(Call& call) {
+  call.environment.tensors.leaveToCollector(numberFromJs(call.env, call[0]));
+  reportMemory(call.env, call.environment);
+  return nullptr;
+}
+
 // release(numbers): frees many at once; freed ones are passed over
 napi_value release(Call& call) {
   uint32_t length = 0;
@@ -182,6 +189,7 @@ constexpr Export kTensorExports[] = {
     {"device", device},
     {"sameTensor", sameTensor},
     {"isContiguous", isContiguous},
+    {"leaveToCollector", leaveToCollector},
     {"release", release},
     {"liveTensors", liveTensors},
 };

@@ -32,8 +32,14 @@ const collected = new FinalizationRegistry<TensorId>((id) => native.release([id]
 export function track<T extends TensorHandle>(handle: T): T {
   const scope = scopes[scopes.length - 1];
   if (scope) scope.push(handle);
-  else collected.register(handle, handle.id, handle);
+  else leaveToCollector(handle);
   return handle;
+}
+
+/** The engine tells V8 of its memory, which is what brings a collection about. */
+function leaveToCollector(handle: TensorHandle): void {
+  collected.register(handle, handle.id, handle);
+  native.leaveToCollector(handle.id);
 }
 
 export function openScope(): OpenScope {
@@ -50,7 +56,7 @@ export function closeScope(own: OpenScope, kept?: ReadonlySet<TensorHandle>): vo
   for (const handle of own) {
     if (!kept?.has(handle)) ids.push(handle.id);
     else if (outer) outer.push(handle);
-    else collected.register(handle, handle.id, handle);
+    else leaveToCollector(handle);
   }
   if (ids.length > 0) native.release(ids);
 }
@@ -62,7 +68,7 @@ export function takeOut(kept: ReadonlySet<TensorHandle>): void {
       const handle = scope[i];
       if (handle && kept.has(handle)) {
         scope.splice(i, 1);
-        collected.register(handle, handle.id, handle);
+        leaveToCollector(handle);
       }
     }
   }

@@ -40,6 +40,7 @@ interface Native {
   device(id: TensorId): string;
   sameTensor(a: TensorId, b: TensorId): boolean;
   isContiguous(id: TensorId, memoryFormat?: string): boolean;
+  leaveToCollector(id: TensorId): void;
   release(ids: readonly TensorId[]): void;
   liveTensors(): number;
   backward(

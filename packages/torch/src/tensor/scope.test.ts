@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { callTensorOp, keep, liveTensors, ones, scope, type Tensor, zeros } from './index.js';
+import { setTimeout } from 'node:timers/promises';
+import { callTensorOp, empty, keep, liveTensors, ones, scope, type Tensor, zeros } from './index.js';
 
 test('a scope frees what is not returned', () => {
   const before = liveTensors();
@@ -147,4 +149,32 @@ test('a result of several tensors is freed with its scope', () => {
   });
   assert.equal(liveTensors(), before + 1);
   values.dispose();
+});
+
+/** Collections of V8's whole heap while `body` runs. */
+async function wholeCollections(body: () => void): Promise<number> {
+  let count = 0;
+  const observer = new PerformanceObserver((list) => {
+    const entries = list.getEntries() as unknown as readonly { readonly detail: { readonly kind: number } }[];
+    count += entries.filter(({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR).length;
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  body();
+  // Entries, and what follows from collections, come in later turns.
+  await setTimeout(50);
+  observer.disconnect();
+  return count;
+}
+
+/** 3.2 GB, of which no page is touched. */
+function makeManyTensors(): void {
+  for (let i = 0; i < 100; i++) empty([32, 2 ** 20], { dtype: 'uint8' });
+}
+
+test('V8 need not collect for tensors that scopes free, and does for those that it must free', async () => {
+  assert.equal(await wholeCollections(() => scope(makeManyTensors)), 0);
+  const before = liveTensors();
+  assert.ok((await wholeCollections(makeManyTensors)) > 0);
+  for (let wait = 0; wait < 100 && liveTensors() === before + 100; wait++) await setTimeout(50);
+  assert.ok(liveTensors() < before + 100, `${liveTensors() - before} of 100 are alive`);
 });
