@@ -2,7 +2,23 @@ import '../ops/methods.js';
 
 export * from './autograd.js';
 export type { ConversionTarget } from './convert.js';
-export * from './create.js';
+export {
+  arange,
+  type CreateOptions,
+  empty,
+  full,
+  type NestedNumbers,
+  ones,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type TypedArray,
+  tensor,
+  tensorOver,
+  zeros,
+} from './create.js';
+export * from './cuda-mode.js';
 export * from './device.js';
 export {
   callOp,
@@ -20,3 +36,4 @@ export { EngineMissingError } from './native.js';
 export * from './runtime.js';
 export { keep, scope } from './scope.js';
 export { type Device, type MemoryFormat, Tensor, type TensorArray } from './tensor.js';
+export { type HostArray, type TransferOptions, toDeviceTogether, toHostTogether } from './transfer.js';

@@ -67,8 +67,10 @@ interface Native {
   setThreads(count: number): void;
   getThreads(): number;
   seed(seed: number | bigint): void;
-  randomState(): TensorId;
-  setRandomState(id: TensorId): void;
+  randomState(device: string): TensorId;
+  setRandomState(id: TensorId, device: string): void;
+  setCudaMode(deterministic: boolean, tf32InConvolutions: boolean, tf32InProducts: boolean, autotune: boolean): void;
+  cudaMode(): [deterministic: boolean, tf32InConvolutions: boolean, tf32InProducts: boolean, autotune: boolean];
   setAutocast(deviceType: string, dtype: string | undefined): void;
   clearAutocastCache(): void;
   loadLibrary(path: string): void;
