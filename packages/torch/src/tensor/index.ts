@@ -23,6 +23,7 @@ export * from './device.js';
 export {
   callOp,
   callTensorOp,
+  hasOperator,
   interceptOperators,
   type OpArgument,
   type OperatorInterceptor,
@@ -33,6 +34,7 @@ export * from './dtype.js';
 export * from './indexing.js';
 export { liveTensors } from './lifetime.js';
 export { EngineMissingError } from './native.js';
+export { type MemoryShortage, memoryShortageOf } from './out-of-memory.js';
 export * from './runtime.js';
 export { keep, scope } from './scope.js';
 export { type Device, type MemoryFormat, Tensor, type TensorArray } from './tensor.js';
