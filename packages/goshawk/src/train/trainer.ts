@@ -136,7 +136,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
-  const feed = new BatchFeed(loader, { device: config.runtime.device, targets: true });
+  const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });
   try {
     const run = new TrainingRun({
       options,
