@@ -11,7 +11,7 @@ import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { applyRuntime } from './apply-runtime.js';
 import { loadWeights, outputsIn, readDescription, readWeights, requireKnownModel } from './detector-file.js';
-import { asOutOfMemory } from './out-of-memory.js';
+import { explainEngineError } from './engine-errors.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -54,7 +54,7 @@ export function openDetector({ config, weights: path, categories: known, relabel
   try {
     model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   } catch (error) {
-    throw asOutOfMemory(error, { kind: 'prediction', precision: config.train.precision });
+    throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { model, predictor, preprocess: config.preprocess, categories };

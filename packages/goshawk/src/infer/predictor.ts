@@ -20,8 +20,8 @@ import {
   type ImageBatch,
   type MaskOutput,
 } from '../models/index.js';
+import { explainEngineError } from './engine-errors.js';
 import { imageBatchOf } from './network-batch.js';
-import { asOutOfMemory } from './out-of-memory.js';
 import { disposeDetections, type ImageSizes, onHost, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
 import {
@@ -159,7 +159,7 @@ export class Predictor {
     try {
       return body();
     } catch (error) {
-      throw asOutOfMemory(error, { kind: 'prediction', precision: this.#options.precision });
+      throw explainEngineError(error, { kind: 'prediction', precision: this.#options.precision });
     }
   }
 }

@@ -9,7 +9,7 @@ import { claimOutput, requireRoom } from '../files/output-folder.js';
 import { applyRuntime } from '../infer/apply-runtime.js';
 import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
-import { asOutOfMemory } from '../infer/out-of-memory.js';
+import { explainEngineError } from '../infer/engine-errors.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
@@ -40,7 +40,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     return await trainInto(options);
   } catch (error) {
     // A model that does not fit, before its first step.
-    throw asOutOfMemory(error, { kind: 'training', ...options.config.train });
+    throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
     claim?.release();
   }

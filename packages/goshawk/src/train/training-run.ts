@@ -7,9 +7,9 @@ import { describeWriteError } from '../files/atomic-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { applyRuntime } from '../infer/apply-runtime.js';
 import type { BatchFeed, FedBatch } from '../infer/batch-feed.js';
+import { explainEngineError } from '../infer/engine-errors.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
-import { asOutOfMemory } from '../infer/out-of-memory.js';
 import type { Detector } from '../models/index.js';
 import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
@@ -177,7 +177,7 @@ export class TrainingRun {
           : 'nothing could be saved';
     }
     const { train } = this.#parts.options.config;
-    return asRunFailure(asOutOfMemory(error, { kind: 'training', ...train }), kept);
+    return asRunFailure(explainEngineError(error, { kind: 'training', ...train }), kept);
   }
 
   async #step(): Promise<StepRecord> {

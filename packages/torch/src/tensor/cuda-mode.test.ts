@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ones } from './create.js';
-import { type CudaMode, cudaMode, setCudaMode } from './cuda-mode.js';
+import { ones, tensor } from './create.js';
+import { type CudaMode, cudaMode, notDeterministicIn, setCudaMode } from './cuda-mode.js';
 import { callTensorOp } from './dispatch.js';
 import { scope } from './scope.js';
 
@@ -42,4 +42,20 @@ test('measured choices are not the same in every run: deterministic turns them o
     else process.env.CUBLAS_WORKSPACE_CONFIG = before;
     setCudaMode(PYTORCHS);
   }
+});
+
+test('an operator that cannot keep the promise is named by its error', () => {
+  const values = tensor([1, 2, 3]);
+  const put = () => callTensorOp('aten::put_', values, tensor(BigInt64Array.of(0n)), tensor([5]));
+  put();
+  try {
+    setCudaMode({ ...PYTORCHS, deterministic: true });
+    assert.throws(put, (error) => {
+      assert.equal(notDeterministicIn(error), 'put_');
+      return true;
+    });
+  } finally {
+    setCudaMode(PYTORCHS);
+  }
+  assert.equal(notDeterministicIn(new Error('put_: index 7 is out of range')), undefined);
 });

@@ -30,3 +30,9 @@ export function cudaMode(): CudaMode {
   const [deterministic, inConvolutions, inProducts, autotune] = native.cudaMode();
   return { deterministic, tf32: inProducts ? 'all' : inConvolutions ? 'convolutions' : 'none', autotune };
 }
+
+/** The operator that an error says has no kernel such as {@link CudaMode.deterministic} asks for; undefined for another error. */
+export function notDeterministicIn(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return /(\S+) does not have a deterministic implementation/.exec(error.message)?.[1];
+}

@@ -1,8 +1,9 @@
-// Memory that is out, in one line for the person whose card or machine it is: how much was wanted, what there is, what to lower.
-import { memoryShortageOf } from '@goshawk/torch';
+// What the engine cannot do for want of memory or of a kernel, in one line for the person whose run it is.
+import { InputError } from '@goshawk/core';
+import { type MemoryShortage, memoryShortageOf, notDeterministicIn } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 
-/** Its message is that line. A command that fails with it ends with exit code 1. */
+/** Its message says how much was wanted, what there is and what to lower. A command that fails with it ends with exit code 1. */
 export class OutOfMemoryError extends Error {
   override readonly name = 'OutOfMemoryError';
 }
@@ -15,13 +16,27 @@ export type MemoryUse = {
   readonly batchSize?: number;
 };
 
-/** @returns `error` itself where it is about something else */
-export function asOutOfMemory(error: unknown, use: MemoryUse): unknown {
-  if (error instanceof OutOfMemoryError) return error;
+/**
+ * An error of the engine as that line: an OutOfMemoryError, or an InputError where an operator does not do what
+ * runtime.deterministic asks for. All others as they are.
+ */
+export function explainEngineError(error: unknown, use: MemoryUse): unknown {
+  if (error instanceof OutOfMemoryError || error instanceof InputError) return error;
   const shortage = memoryShortageOf(error);
-  if (shortage === undefined) return error;
+  if (shortage !== undefined) return outOfMemory(shortage, use, error);
+  const operator = notDeterministicIn(error);
+  if (operator === undefined) return error;
+  return new InputError(
+    'config-invalid',
+    `runtime.deterministic: this model needs ${operator}, which has no kernel on this device that does the same in every run: set it to false, or runtime.device to cpu`,
+    { cause: error },
+  );
+}
+
+function outOfMemory(shortage: MemoryShortage, use: MemoryUse, error: unknown): OutOfMemoryError {
   const { where, card, asked, total, free, used } = shortage;
-  const place = where === 'host' ? "the machine's memory" : `the memory of card ${card ?? ''}`.trimEnd();
+  const ofCard = card === undefined ? "the card's memory" : `the memory of card ${card}`;
+  const place = where === 'host' ? "the machine's memory" : ofCard;
   const facts = [
     ...(asked === undefined ? [] : [`${formatSize(asked)} asked for`]),
     ...(used === undefined ? [] : [`${formatSize(used)} in use by this process`]),
