@@ -148,9 +148,17 @@ async function detectAndDraw(
   const started = performance.now();
   const names = new DrawnNames(sheet ? [SHEET] : []);
   const prepared = new Set<string>();
+  const decode = (index: number): Promise<RgbImage | InputError> | undefined => {
+    const decoding = images[index] && orProblem(decodeImageFile(images[index].path, { exifOrientation }));
+    // It is awaited later or, after an earlier failure, never.
+    decoding?.catch(() => undefined);
+    return decoding;
+  };
+  let next = decode(0);
   for (const [index, named] of images.entries()) {
-    const { path, fileName } = named;
-    const image = await orProblem(decodeImageFile(path, { exifOrientation }));
+    const { fileName } = named;
+    const image = await next!;
+    next = decode(index + 1);
     let shown = '';
     if (image instanceof InputError) onUnusable(image);
     else {

@@ -21,7 +21,8 @@ export function reportFailure(
 function describe(error: unknown): { message: string; exitCode: 1 | 2 } {
   if (error instanceof CommanderError) return { message: usageLine(error.message), exitCode: 2 };
   if (!(error instanceof Error)) return { message: oneLine(String(error)), exitCode: 1 };
-  if (error.name === 'RunFailure') return { message: oneLine(error.message), exitCode: 1 };
+  if (error.name === 'RunFailure' || error.name === 'OutOfMemoryError')
+    return { message: oneLine(error.message), exitCode: 1 };
   if (inputErrors.has(error.name)) return { message: oneLine(error.message), exitCode: 2 };
   if (error.name === 'SetUpError')
     return { message: oneLine(error.message), exitCode: 'exitCode' in error && error.exitCode === 2 ? 2 : 1 };

@@ -153,6 +153,24 @@ export const runtimeSchema = z
       .default('cpu')
       .describe('cpu, cuda or cuda:N.'),
     threads: z.int().min(0).max(1024).default(0).describe('Threads of the engine; 0: as many as there are processors.'),
+    deterministic: z
+      .boolean()
+      .default(false)
+      .describe(
+        'On a card only kernels whose results are the same in every run, which are slower; an operator that has none ends the run with its name. On the CPU every run is so anyway.',
+      ),
+    tf32: z
+      .enum(['convolutions', 'all', 'none'])
+      .default('convolutions')
+      .describe(
+        "What a card computes in TF32 where precision is fp32: convolutions (PyTorch's default), matrix products too, or nothing. No effect on the CPU.",
+      ),
+    autotune: z
+      .enum(['auto', 'on', 'off'])
+      .default('auto')
+      .describe(
+        'Whether a card measures its convolutions at each new size and takes the fastest; auto: in trainings of 1000 iterations or more, in which sizes come again. Off with deterministic. No effect on the CPU.',
+      ),
   })
   .prefault({});
 

@@ -8,10 +8,11 @@ export class RunFailure extends Error {
   override readonly name = 'RunFailure';
 }
 
-/** What a person's input or disk did to work that had begun; other errors stay as they are. @param kept what there is nevertheless */
+/** What a person's input, disk or memory did to work that had begun; other errors stay as they are. @param kept what there is nevertheless */
 export function asRunFailure(error: unknown, kept?: string): unknown {
-  if (!(error instanceof Error) || !INPUT_ERRORS.has(error.name)) return error;
+  if (!(error instanceof Error) || !EXPLAINED.has(error.name)) return error;
   return new RunFailure(kept === undefined ? error.message : `${error.message}; ${kept}`, { cause: error });
 }
 
-const INPUT_ERRORS: ReadonlySet<string> = new Set(['InputError', 'CheckpointError']);
+/** Errors whose message is a line for a person already. */
+const EXPLAINED: ReadonlySet<string> = new Set(['InputError', 'CheckpointError', 'OutOfMemoryError']);

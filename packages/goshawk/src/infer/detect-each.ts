@@ -2,6 +2,7 @@
 import { boxXywh, type Detection, InputError, type RgbImage } from '@goshawk/core';
 import type { PreprocessConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, decodeSample } from '../data/index.js';
+import { BatchFeed } from './batch-feed.js';
 import type { Predictor } from './predictor.js';
 
 export interface DetectEachOptions {
@@ -53,15 +54,20 @@ async function* detectInBatches(
 ): AsyncGenerator<Outcome, void, void> {
   const leaveOut = () => onUnusable !== undefined;
   const loader = createLoader({ dataset, batchSize, workers, preprocess, leaveOut });
+  const feed = new BatchFeed(loader, { device: predictor.device, targets: false });
   try {
-    for await (const batch of loader) {
-      const outcomes: Outcome[] = batch.images.length === 0 ? [] : predictor.predictBatch(batch);
-      batch.release();
+    for (let fed = await feed.next(); fed !== undefined; fed = await feed.next()) {
+      const { batch, tensors } = fed;
+      const pending = tensors && predictor.launch(tensors.images, batch.images);
+      await feed.lookAhead();
+      const outcomes: Outcome[] = pending ? pending.read() : [];
+      fed.release();
       for (const { place, error } of batch.leftOut) outcomes.splice(place, 0, error);
       yield* outcomes;
     }
   } finally {
     await loader.close();
+    await feed.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scope } from '@goshawk/torch';
-import { imageBatchOf, targetsOf } from './network-batch.js';
+import { recordOperators, scope } from '@goshawk/torch';
+import { type DeviceBatch, deviceBatchOf, imageBatchOf, targetsOf } from './network-batch.js';
 
 describe('imageBatchOf', () => {
   // Two pictures of 1 x 2 pixels; red, green and blue of a pixel lie side by side.
@@ -72,5 +72,89 @@ describe('targetsOf', () => {
       const [none, boxes] = targetsOf({ targets: [{ ...target(0), masks: [] }, target(1)] });
       assert.deepEqual([none!.boxes.shape, none!.labels.shape, none!.masks!.crops.shape], [[0, 4], [0], [0, 5]]);
       assert.equal(boxes!.masks, undefined);
+    }));
+});
+
+describe('deviceBatchOf', () => {
+  const height = 80;
+  const width = 96;
+  const batch = () => ({
+    pixels: Float32Array.from({ length: 2 * height * width * 3 }, (_, i) => Math.sin(i)),
+    height,
+    width,
+    images: [1, 2].map((scale) => ({
+      height,
+      width: 64,
+      originalHeight: height * scale,
+      originalWidth: 64 * scale,
+      scaleX: 1 / scale,
+      scaleY: 1 / scale,
+      proposals: Float32Array.from({ length: 4 * scale }, (_, i) => i),
+    })),
+    targets: [
+      {
+        boxes: Float32Array.of(1, 2, 30, 40, 5, 6, 7, 8),
+        classes: Int32Array.of(2, 1),
+        masks: [
+          { x: 1, y: 2, width: 3, height: 5, data: new Uint8Array(15).fill(1) },
+          { x: 5, y: 6, width: 1, height: 1, data: Uint8Array.of(1) },
+        ],
+        keypoints: Float32Array.from({ length: 2 * 3 * 3 }, (_, i) => i / 2),
+        areas: new Float32Array(2),
+        annotationIds: [1, 2],
+      },
+      {
+        boxes: new Float32Array(0),
+        classes: new Int32Array(0),
+        masks: [],
+        keypoints: new Float32Array(0),
+        areas: new Float32Array(0),
+        annotationIds: [],
+      },
+    ],
+  });
+  const contents = ({ images, targets }: DeviceBatch) =>
+    [
+      images.pixels,
+      ...(images.proposals ?? []),
+      ...targets.flatMap(({ boxes, labels, masks, keypoints }) => [
+        boxes,
+        labels,
+        masks!.pixels,
+        masks!.crops,
+        keypoints!,
+      ]),
+    ].map((value) => [value.dtype, value.shape, value.strides, value.toNumbers()]);
+
+  test('gathered into one copy is the same batch, in memory of its own', () =>
+    scope(() => {
+      const source = batch();
+      const gathered = deviceBatchOf(source, 'cpu', { gathered: true });
+      const ordinary = deviceBatchOf(source, 'cpu', { gathered: false });
+      assert.deepEqual(contents(gathered), contents(ordinary));
+      const { pixels: _, proposals: __, ...facts } = gathered.images;
+      const { pixels: ___, proposals: ____, ...expected } = ordinary.images;
+      assert.deepEqual(facts, expected);
+      const before = contents(gathered);
+      // The loader's workers write the next pictures there.
+      source.pixels.fill(0);
+      source.images[0]!.proposals.fill(0);
+      assert.deepEqual(contents(gathered), before);
+    }));
+
+  test('goes to the device in one copy, whatever there is in it', () =>
+    scope(() => {
+      const counts = recordOperators(() => deviceBatchOf(batch(), 'cpu', { gathered: true }));
+      assert.equal(counts.get('aten::to.dtype_layout'), 1);
+      // What lies in JavaScript is read twice: the pixels, and all else.
+      assert.equal(counts.get('goshawk::from_host'), 2);
+    }));
+
+  test('copies no pixels on the CPU', () =>
+    scope(() => {
+      const source = batch();
+      const { images } = deviceBatchOf(source);
+      source.pixels[0] = 99;
+      assert.equal(images.pixels.toNumbers()[0], 99);
     }));
 });

@@ -7,10 +7,11 @@ import {
   flipPairsOf,
   InputError,
 } from '@goshawk/core';
-import { setThreads } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
+import { applyRuntime } from './apply-runtime.js';
 import { loadWeights, outputsIn, readDescription, readWeights, requireKnownModel } from './detector-file.js';
+import { explainEngineError } from './engine-errors.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -31,7 +32,7 @@ export interface OpenDetectorOptions {
 }
 
 export function openDetector({ config, weights: path, categories: known, relabel }: OpenDetectorOptions): OpenDetector {
-  if (config.runtime.threads > 0) setThreads(config.runtime.threads);
+  applyRuntime(config.runtime, { kind: 'prediction' });
   const weights = readWeights(path);
   requireKnownModel(weights, path);
   const { classes, keypoints } = outputsIn(weights, config.model);
@@ -50,7 +51,11 @@ export function openDetector({ config, weights: path, categories: known, relabel
   const categories = withFlipPairs(named, config);
   const model = buildModel(config.model, { classes: classes - 1, keypoints });
   loadWeights(model, weights, path);
-  model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+  try {
+    model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+  } catch (error) {
+    throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
+  }
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { model, predictor, preprocess: config.preprocess, categories };
 }

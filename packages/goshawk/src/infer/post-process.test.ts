@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { liveTensors, ops, scope, type Tensor, tensor } from '@goshawk/torch';
-import { type ImageSizes, postProcess } from './post-process.js';
+import { type ImageSizes, onHost, postProcess } from './post-process.js';
 
 const options = { categoryIds: [7, 30] };
 
@@ -70,6 +70,29 @@ describe('postProcess', () => {
         rows.map((_, y) => drawn.slice(y * 16, y * 16 + 16)),
         rows,
       );
+    }));
+
+  test('gives the same for detections of several pictures that came from a device in one copy', () =>
+    scope(() => {
+      const images = [
+        found([[10, 5, 30, 25]], [2], ops.full([1, 4, 4], 0.75)),
+        found([], [], ops.zeros([0, 4, 4])),
+        {
+          ...found(
+            [
+              [0, 0, 100, 50],
+              [1, 2, 3, 4],
+            ],
+            [1, 2],
+          ),
+          keypoints: ops.rand([2, 3, 4]),
+        },
+      ];
+      const moved = onHost(images, { gathered: true });
+      for (const [index, own] of images.entries()) {
+        assert.deepEqual(postProcess(moved[index]!, half, options), postProcess(own, half, options));
+        assert.equal(moved[index]!.pixels, own.pixels);
+      }
     }));
 
   test('gives nothing for nothing', () =>

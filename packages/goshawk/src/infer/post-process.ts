@@ -1,6 +1,6 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
 import { boxXywh, type Detection, type Rle } from '@goshawk/core';
-import { masksToRle, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import { masksToRle, ops, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
 import { CONVENTIONS, type Detections, type MaskOutput, type Scale } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
@@ -21,6 +21,33 @@ export interface PostProcessOptions {
 }
 
 const DEFAULT_MASKS: MaskOutput = { threshold: 0.5, rule: CONVENTIONS.torchvision };
+
+/**
+ * The detections of several images on the CPU: what a card found comes in one copy, masks as the small maps of their boxes, and is
+ * put into image pixels here, where the host has nothing else to do while the card has the next batch.
+ * @param gathered as in toHostTogether()
+ */
+export function onHost(found: readonly Detections[], options: { readonly gathered?: boolean } = {}): Detections[] {
+  const moved = toHostTogether(found.flatMap(tensorsOf), options);
+  let next = 0;
+  const take = (): Tensor => moved[next++]!;
+  return found.map(({ pixels, masks, keypoints }) => ({
+    pixels,
+    boxes: take(),
+    scores: take(),
+    labels: take(),
+    ...(masks ? { masks: take() } : {}),
+    ...(keypoints ? { keypoints: take() } : {}),
+  }));
+}
+
+export function disposeDetections(found: readonly Detections[]): void {
+  for (const tensor of found.flatMap(tensorsOf)) tensor.dispose();
+}
+
+function tensorsOf({ boxes, scores, labels, masks, keypoints }: Detections): Tensor[] {
+  return [boxes, scores, labels, ...(masks ? [masks] : []), ...(keypoints ? [keypoints] : [])];
+}
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {

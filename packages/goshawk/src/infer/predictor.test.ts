@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
-import { liveTensors, setThreads } from '@goshawk/torch';
+import { liveTensors, scope, setThreads } from '@goshawk/torch';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
+import { imageBatchOf } from './network-batch.js';
 import { Predictor } from './predictor.js';
+import { prepareBatch } from './prepare-batch.js';
 
 const categories = [
   { id: 4, name: 'a' },
@@ -43,6 +45,33 @@ describe('Predictor', () => {
         assert.deepEqual(segmentation?.kind === 'rle' && segmentation.rle.size, [height, width]);
       }
     }
+  });
+
+  test('launches a batch and reads it later, with the same result and nothing left behind', () => {
+    const predictor = make();
+    const prepared = prepareBatch([picture(120, 80), picture(50, 100)], tinyConfig().preprocess);
+    const images = prepared.images.map((size, imageId) => ({ ...size, imageId }));
+    const expected = predictor.predictBatch({ ...prepared, images });
+    assert.ok(expected[0]!.length > 0);
+    const alive = liveTensors();
+    const found = scope(() => predictor.launch(imageBatchOf(prepared), images).read());
+    assert.deepEqual(found, expected);
+    assert.equal(liveTensors(), alive);
+  });
+
+  test('tells in one line when memory is out', () => {
+    const model = tinyDetector();
+    model.predict = () => {
+      throw new Error(
+        'CUDA out of memory. Tried to allocate 2.00 GiB (GPU 1; 8.00 GiB total capacity; 6.00 GiB already allocated; 1.00 GiB free; 6.50 GiB reserved in total by PyTorch)',
+      );
+    };
+    const predictor = new Predictor({ model, categories, preprocess: tinyConfig().preprocess, precision: 'bf16' });
+    assert.throws(() => predictor.predict([picture(96, 64)]), {
+      name: 'OutOfMemoryError',
+      message:
+        'the memory of card 1 is out (2.0 GiB asked for, 6.5 GiB in use by this process, 1.0 GiB free of 8.0 GiB): lower preprocess.resize.minSize and maxSize',
+    });
   });
 
   for (const precision of ['fp32', 'bf16'] as const) {

@@ -8,7 +8,7 @@ import {
   type Preprocess,
   type RgbImage,
 } from '@goshawk/core';
-import { autocast, type Device, scope } from '@goshawk/torch';
+import { autocast, type Device, keep, scope } from '@goshawk/torch';
 import type { AugmentConfig, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import {
@@ -17,10 +17,12 @@ import {
   type Detections,
   type Detector,
   detectorKind,
+  type ImageBatch,
   type MaskOutput,
 } from '../models/index.js';
+import { explainEngineError } from './engine-errors.js';
 import { imageBatchOf } from './network-batch.js';
-import { type ImageSizes, postProcess } from './post-process.js';
+import { disposeDetections, type ImageSizes, onHost, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
 import {
   type AugmentationOptions,
@@ -95,14 +97,31 @@ export class Predictor {
     return this.predictBatch({ ...prepared, images: described });
   }
 
+  /** Where the model is. */
+  get device(): Device {
+    return this.#options.device ?? 'cpu';
+  }
+
   /** The same for a loader's batch. */
   predictBatch(batch: PredictableBatch): Detection[][] {
-    const { model, precision, device } = this.#options;
-    model.eval();
-    return scope(() => {
-      const found = inPrecision(precision, device, () => model.predict(imageBatchOf(batch, device)));
-      return found.map((own, index) => this.#postProcess(own, batch.images[index]!));
-    });
+    return this.#explained(() => scope(() => this.#read(this.#detect(imageBatchOf(batch, this.device)), batch.images)));
+  }
+
+  /**
+   * Runs the network over a batch that is on its device. On a card it may still be at work when this returns, while the host
+   * prepares what comes next.
+   */
+  launch(batch: ImageBatch, images: readonly ImageSizes[]): PendingDetections {
+    const found = this.#explained(() => keep(scope(() => this.#detect(batch))));
+    return {
+      read: () => {
+        try {
+          return this.#explained(() => scope(() => this.#read(found, images)));
+        } finally {
+          disposeDetections(found);
+        }
+      },
+    };
   }
 
   /**
@@ -115,15 +134,33 @@ export class Predictor {
     const { model, precision, device } = this.#options;
     const { width, height } = image;
     model.eval();
-    return scope(() => {
-      const options = proposals ? { ...augmentation, proposals } : augmentation;
-      const found = inPrecision(precision, device, () => detectAugmented(model, image, options));
-      return this.#postProcess(found, { imageId: 0, width, height, originalWidth: width, originalHeight: height });
-    });
+    return this.#explained(() =>
+      scope(() => {
+        const options = proposals ? { ...augmentation, proposals } : augmentation;
+        const found = inPrecision(precision, device, () => detectAugmented(model, image, options));
+        const sizes = { imageId: 0, width, height, originalWidth: width, originalHeight: height };
+        return this.#read([found], [sizes])[0]!;
+      }),
+    );
   }
 
-  #postProcess(found: Detections, image: ImageSizes): Detection[] {
-    return postProcess(found, image, { categoryIds: this.#categoryIds, masks: this.#options.masks });
+  #detect(batch: ImageBatch): Detections[] {
+    const { model, precision, device } = this.#options;
+    model.eval();
+    return [...inPrecision(precision, device, () => model.predict(batch))];
+  }
+
+  #read(found: readonly Detections[], images: readonly ImageSizes[]): Detection[][] {
+    const options = { categoryIds: this.#categoryIds, masks: this.#options.masks };
+    return onHost(found).map((own, index) => postProcess(own, images[index]!, options));
+  }
+
+  #explained<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      throw explainEngineError(error, { kind: 'prediction', precision: this.#options.precision });
+    }
   }
 }
 
@@ -142,6 +179,12 @@ function augmentationOf(options: PredictorOptions): AugmentationOptions | undefi
   const augmentation: AugmentationOptions = { augment, preprocess, boxes, device, ...flipOrder };
   requireAugmentable(model, augmentation);
   return augmentation;
+}
+
+/** Detections on their way; to be read once. */
+export interface PendingDetections {
+  /** In each picture's own pixels, best first. Waits for the device, for all of them at once. */
+  read(): Detection[][];
 }
 
 export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'width'> {

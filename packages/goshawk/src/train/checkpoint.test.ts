@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { liveTensors, manualSeed, ops, rand, scope } from '@goshawk/torch';
+import { liveTensors, manualSeed, ops, rand, scope, tensor } from '@goshawk/torch';
 import { readDescription, readWeights } from '../infer/index.js';
 import { inputError } from '../testing/input-error.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
@@ -17,6 +17,7 @@ import {
   writeWeights,
 } from './checkpoint.js';
 import { buildOptimizer } from './optimizer.js';
+import { type RandomSource, randomSourcesOf } from './random-sources.js';
 
 const description = {
   config: tinyConfig(),
@@ -30,6 +31,8 @@ const progress: Progress = {
   loader: { seed: 3, count: 9, position: 24, pending: [22] },
   best: 0.25,
 };
+
+const drawn = (): number[] => scope(() => rand([8]).toNumbers());
 
 /** A model and its optimizer after one step along invented gradients. */
 function trained(seed: number) {
@@ -55,16 +58,13 @@ describe('checkpoints', () => {
     manualSeed(77);
     const path = writeCheckpoint(folder, model, optimizer, progress, description);
     assert.equal(path, checkpointPath(folder, 12));
-    const next = scope(() => rand([8]).toNumbers());
+    const next = drawn();
 
     const other = trained(2);
     const alive = liveTensors();
     assert.deepEqual(restoreCheckpoint(path, other.model, other.optimizer), progress);
     assert.equal(liveTensors(), alive);
-    assert.deepEqual(
-      scope(() => rand([8]).toNumbers()),
-      next,
-    );
+    assert.deepEqual(drawn(), next);
     const weights = other.model.stateDict();
     for (const [name, tensor] of model.stateDict())
       assert.deepEqual(weights.get(name)!.toBytes(), tensor.toBytes(), name);
@@ -75,6 +75,32 @@ describe('checkpoints', () => {
       assert.deepEqual(restored.tensors.get(name)!.toBytes(), tensor.toBytes(), name);
     const again = writeCheckpoint(folder, other.model, other.optimizer, { ...progress, iteration: 13 }, description);
     assert.equal(readFileSync(again).length, readFileSync(path).length);
+  });
+
+  test("keep a card's generator too, and come back without it where there was none, or on another kind of device", () => {
+    const { model, optimizer } = trained(1);
+    /** Stands for a card's: its state is its seed and how far it has come. */
+    let state = [5, 9];
+    const card: RandomSource = {
+      name: 'cuda',
+      isAlwaysSaved: false,
+      state: () => tensor(Uint8Array.from(state)),
+      setState: (value) => {
+        state = value.toNumbers();
+      },
+    };
+    const [cpu] = randomSourcesOf('cpu') as [RandomSource];
+    const ofCard = writeCheckpoint(folder, model, optimizer, { ...progress, iteration: 100 }, description, [cpu, card]);
+    const ofCpu = writeCheckpoint(folder, model, optimizer, { ...progress, iteration: 101 }, description);
+    const next = drawn();
+    state = [1, 2];
+    restoreCheckpoint(ofCpu, model, optimizer, [cpu, card]);
+    assert.deepEqual([state, drawn()], [[1, 2], next]);
+    restoreCheckpoint(ofCard, model, optimizer, [cpu]);
+    assert.deepEqual([state, drawn()], [[1, 2], next]);
+    restoreCheckpoint(ofCard, model, optimizer, [cpu, card]);
+    assert.deepEqual([state, drawn()], [[5, 9], next]);
+    for (const path of [ofCard, ofCpu]) rmSync(path);
   });
 
   test('open as weights too: the optimizer is not among them', () => {

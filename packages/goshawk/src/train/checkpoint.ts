@@ -5,11 +5,9 @@ import { InputError } from '@goshawk/core';
 import {
   type LazyTensor,
   openSafetensors,
-  randomState,
   type SafetensorsEntry,
   type SafetensorsFile,
   scope,
-  setRandomState,
   type Tensor,
   tensor,
   writeSafetensors,
@@ -20,6 +18,7 @@ import { writeFileAtomic } from '../files/atomic-file.js';
 import { type DetectorDescription, describeDetector, loadWeights, STATE_SEPARATOR } from '../infer/detector-file.js';
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
+import { type RandomSource, randomSourcesOf } from './random-sources.js';
 
 /** Where a training stands, beside the tensors. */
 export interface Progress {
@@ -38,7 +37,7 @@ export interface Evaluated {
 }
 
 const OPTIMIZER = `optimizer${STATE_SEPARATOR}`;
-const RANDOM = `random${STATE_SEPARATOR}engine`;
+const RANDOM = `random${STATE_SEPARATOR}`;
 const FILE_NAME = /^iteration-(\d{8})\.safetensors$/;
 
 export function checkpointPath(folder: string, iteration: number): string {
@@ -90,19 +89,21 @@ export function writeCheckpoint(
   optimizer: DetectorOptimizer,
   progress: Progress,
   description: DetectorDescription,
+  random: readonly RandomSource[] = randomSourcesOf('cpu'),
 ): string {
   const path = checkpointPath(folder, progress.iteration);
   const { tensors, scalars } = optimizer.stateDict();
-  using random = randomState();
-  const entries = [
-    ...weightEntries(model),
-    ...Array.from(tensors, ([name, value]) => entryOf(OPTIMIZER + name, value)),
-    entryOf(RANDOM, random),
-  ];
-  writeSafetensors(path, entries, {
-    ...describeDetector(description),
-    progress: JSON.stringify(progress),
-    optimizer: JSON.stringify(scalars),
+  scope(() => {
+    const entries = [
+      ...weightEntries(model),
+      ...Array.from(tensors, ([name, value]) => entryOf(OPTIMIZER + name, value)),
+      ...random.map((source) => entryOf(RANDOM + source.name, source.state())),
+    ];
+    writeSafetensors(path, entries, {
+      ...describeDetector(description),
+      progress: JSON.stringify(progress),
+      optimizer: JSON.stringify(scalars),
+    });
   });
   return path;
 }
@@ -113,10 +114,16 @@ export function writeWeights(path: string, model: Detector, description: Detecto
 }
 
 /**
- * Puts a checkpoint back into the model, the optimizer and the engine's random numbers.
+ * Puts a checkpoint back into the model, the optimizer and the engine's random numbers. A card's generator stays as it is where
+ * the checkpoint has none: it is older than those that do, or was written without a card.
  * @throws InputError naming the file where it has no training state, or that of another model or optimizer
  */
-export function restoreCheckpoint(path: string, model: Detector, optimizer: DetectorOptimizer): Progress {
+export function restoreCheckpoint(
+  path: string,
+  model: Detector,
+  optimizer: DetectorOptimizer,
+  random: readonly RandomSource[] = randomSourcesOf('cpu'),
+): Progress {
   const file = openSafetensors(path);
   try {
     const progress = file.metadata.get('progress');
@@ -128,14 +135,20 @@ export function restoreCheckpoint(path: string, model: Detector, optimizer: Dete
     const names = file.names.filter((name) => !name.includes(STATE_SEPARATOR));
     loadWeights(model, new Map(names.map((name) => [name, lazyTensor(file, name)])), path);
     restoreOptimizer(file, path, optimizer);
-    scope(() => {
-      const { data, shape, dtype } = file.read(RANDOM);
-      setRandomState(tensor(data, { shape, dtype }));
-    });
+    for (const source of random) restoreRandom(file, source);
     return JSON.parse(progress) as Progress;
   } finally {
     file.close();
   }
+}
+
+function restoreRandom(file: SafetensorsFile, source: RandomSource): void {
+  const name = RANDOM + source.name;
+  if (!source.isAlwaysSaved && !file.names.includes(name)) return;
+  scope(() => {
+    const { data, shape, dtype } = file.read(name);
+    source.setState(tensor(data, { shape, dtype }));
+  });
 }
 
 function restoreOptimizer(file: SafetensorsFile, path: string, optimizer: DetectorOptimizer): void {

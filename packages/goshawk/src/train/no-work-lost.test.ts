@@ -174,6 +174,35 @@ describe('no work is lost', () => {
       assert.ok(readFileSync(join(whole, name)).equals(readFileSync(join(output, name))));
     });
 
+  test('a card whose memory is out in the middle of a step is told in one line, and the step before it is saved', async () => {
+    const sets = ['train.checkpointEvery=100', 'model.backbone.norm=batch'];
+    const whole = outputOf('enough-memory');
+    await run(whole, { sets });
+    const output = outputOf('memory-out');
+    /** As 2.x words it; thrown when the backbone has learned its statistics already. */
+    const message =
+      'conv2d(Tensor[2, 64, 200, 272] float32): CUDA out of memory. Tried to allocate 1.22 GiB. GPU 0 has a total capacity of 14.56 GiB of which 512.00 MiB is free. Including non-PyTorch memory, this process has 14.06 GiB memory in use. Of the allocated memory 13.50 GiB is allocated by PyTorch';
+    const observer: TrainObserver = {
+      onStep({ iteration }, model) {
+        if (iteration !== 3) return;
+        const loss = model.loss.bind(model);
+        model.loss = (batch, targets) => {
+          loss(batch, targets);
+          throw new Error(message);
+        };
+      },
+    };
+    await assert.rejects(
+      run(output, { sets, observer }),
+      failure(
+        /^the memory of card 0 is out \(1\.2 GiB asked for, 14\.1 GiB in use by this process, 512 MiB free of 14\.6 GiB\): lower train\.batchSize \(2; .*\), or preprocess\.resize\..*, or the precision by train\.precision: bf16; iteration 3 is saved: continue with --resume$/,
+      ),
+    );
+    await run(output, { sets, resume: true });
+    const name = join('checkpoints', 'iteration-00000006.safetensors');
+    assert.ok(readFileSync(join(whole, name)).equals(readFileSync(join(output, name))));
+  });
+
   test('or is left out with a warning, the same whatever the workers, and after resuming', async () => {
     const own = await ownData('skipped');
     own.damage(2);

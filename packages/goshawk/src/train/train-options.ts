@@ -1,6 +1,7 @@
 // What a training is asked for, what it tells on its way, and what comes out of it.
 import type { Category } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
+import type { BatchFeedOptions } from '../infer/batch-feed.js';
 import type { WeightsReport } from '../infer/detector-file.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { Detector } from '../models/index.js';
@@ -18,6 +19,8 @@ export interface TrainOptions {
   readonly iterations?: number;
   /** false: nothing is written, neither checkpoints nor weights: to try something out. Default true. */
   readonly save?: boolean;
+  /** How batches reach the model. Default: as is best for the device it is on. The weights come out the same. */
+  readonly feed?: Pick<BatchFeedOptions, 'gathered' | 'ahead'>;
   /** Ends the training after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;

@@ -115,11 +115,38 @@ describe('train', () => {
     );
   });
 
-  test('keeps no tensors from step to step', async () => {
-    await collectGarbage();
-    const alive: number[] = [];
-    await run(outputOf('leak'), { observer: { onStep: () => alive.push(liveTensors()) } });
-    assert.deepEqual(new Set(alive.slice(1)).size, 1, alive.join(' '));
+  for (const [how, feed] of [
+    ['', {}],
+    [', fed as a card is', { gathered: true, ahead: true }],
+  ] as const)
+    test(`keeps no tensors from step to step${how}`, async () => {
+      await collectGarbage();
+      const alive: number[] = [];
+      await run(outputOf(`leak${how}`), { feed, observer: { onStep: () => alive.push(liveTensors()) } });
+      assert.deepEqual(new Set(alive.slice(1)).size, 1, alive.join(' '));
+    });
+
+  test('comes to the same weights and checkpoints where batches go to the model as to a card, stopped or not', async () => {
+    const sets = [
+      'data.workers=1',
+      'train.accumulate=2',
+      'train.batchSize=1',
+      'train.clipGradNorm=1',
+      'model.backbone.norm=batch',
+    ];
+    await run(outputOf('fed-plainly'), { sets });
+    const feed = { gathered: true, ahead: true };
+    const stop = new AbortController();
+    const ahead = outputOf('fed-ahead');
+    await run(ahead, {
+      sets,
+      feed,
+      signal: stop.signal,
+      observer: { onStep: ({ iteration }) => iteration === 3 && stop.abort() },
+    });
+    await run(ahead, { sets, feed, resume: true });
+    for (const file of ['final.safetensors', join('checkpoints', 'iteration-00000006.safetensors')])
+      assert.ok(readFileSync(join(outputOf('fed-plainly'), file)).equals(readFileSync(join(ahead, file))), file);
   });
 
   test('writes nothing where asked, not even a folder, and evaluates nevertheless', async () => {

@@ -2,15 +2,19 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { getThreads, manualSeed, removeTemporaryFiles, setThreads } from '@goshawk/torch';
+import { getThreads, manualSeed, removeTemporaryFiles } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
+import { applyRuntime } from '../infer/apply-runtime.js';
+import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
+import { explainEngineError } from '../infer/engine-errors.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { buildOptimizer } from './optimizer.js';
+import { randomSourcesOf } from './random-sources.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
@@ -29,12 +33,14 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, save = true } = options;
-  if (config.runtime.threads > 0) setThreads(config.runtime.threads);
+  const { output, save = true } = options;
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
   try {
     return await trainInto(options);
+  } catch (error) {
+    // A model that does not fit, before its first step.
+    throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
     claim?.release();
   }
@@ -55,6 +61,9 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     warnings.push(...(await requireValidatable(config, trainSet, valSet)));
   }
 
+  const planned = effectiveSchedule(config.train, trainSet.samples.length);
+  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
+  applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
   const model = buildModel(config.model, {
     classes: classCount(config, categories),
@@ -65,7 +74,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   });
   const initialised = resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
-  const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
+  const random = randomSourcesOf(config.runtime.device);
+  const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
   if (save) {
     requireRoom(output, checkpointBytes(model, config.train.optimizer));
     mkdirSync(checkpoints, { recursive: true });
@@ -73,8 +83,6 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
-  const planned = effectiveSchedule(config.train, trainSet.samples.length);
-  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   const iteration = progress?.iteration ?? 0;
   const evaluated = readEvaluated(checkpoints, iteration);
   const evaluationDue =
@@ -128,6 +136,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
+  const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });
   try {
     const run = new TrainingRun({
       options,
@@ -135,7 +144,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       optimizer,
       categories,
       validation,
-      loader,
+      feed,
+      random,
       pictures: trainSet.samples.length,
       checkpoints,
       schedule,
@@ -146,6 +156,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   } finally {
     releaseHeap();
     await loader.close();
+    await feed.close();
   }
 }
 

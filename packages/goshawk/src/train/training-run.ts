@@ -2,19 +2,24 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Category, InputError } from '@goshawk/core';
-import { clipGradNorm, type LazyTensor, randomState, scope, setRandomState, type Tensor, tensor } from '@goshawk/torch';
-import type { Batch, Loader } from '../data/index.js';
+import { clipGradNorm, scope } from '@goshawk/torch';
 import { describeWriteError } from '../files/atomic-file.js';
-import { RunFailure } from '../files/run-failure.js';
+import { asRunFailure } from '../files/run-failure.js';
+import { applyRuntime } from '../infer/apply-runtime.js';
+import type { BatchFeed, FedBatch } from '../infer/batch-feed.js';
+import { explainEngineError } from '../infer/engine-errors.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
+import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
 import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
 import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
+import type { RandomSource } from './random-sources.js';
+import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
 import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
-import { NonFiniteLossError, trainingStep } from './training-step.js';
+import { NonFiniteLossError, type PassLosses, readStep, requireFinite, trainingPass } from './training-step.js';
 import type { Validation } from './validation.js';
 
 export interface TrainingRunParts {
@@ -24,7 +29,9 @@ export interface TrainingRunParts {
   readonly categories: readonly Category[];
   /** Absent: nothing is evaluated. */
   readonly validation?: Validation;
-  readonly loader: Loader;
+  /** Batches with targets, without end. */
+  readonly feed: BatchFeed;
+  readonly random: readonly RandomSource[];
   /** Pictures of the data set. */
   readonly pictures: number;
   /** Folder of the checkpoints. */
@@ -36,21 +43,15 @@ export interface TrainingRunParts {
   readonly evaluationDue: boolean;
 }
 
-/** What a step changes before the optimizer's turn: a step that fails there is as if it had not begun. */
-interface Standing {
-  readonly loader: ReturnType<Loader['state']>;
-  readonly random: LazyTensor;
-  /** Running statistics, in the model's order. */
-  readonly buffers: readonly LazyTensor[];
-}
-
 export class TrainingRun {
   readonly #parts: TrainingRunParts;
   #iteration: number;
   /** The newest iteration whose checkpoint is on the disk; 0 where there is none. */
   #saved: number;
-  /** Where the last whole step left off, during a step; undefined while the optimizer changes the weights. */
-  #standing: Standing | undefined;
+  /** Where the last whole step left off. */
+  readonly #standing: Standing;
+  /** Whether the weights are those of that step: not while the optimizer changes them. */
+  #isStanding = true;
   /** The last iteration that was evaluated. */
   #evaluated: number | undefined;
   /** Pictures that could not be used since the last that could, and all that were told of. */
@@ -61,7 +62,7 @@ export class TrainingRun {
     this.#parts = parts;
     this.#iteration = parts.iteration;
     this.#saved = parts.iteration;
-    this.#standing = standingOf(parts);
+    this.#standing = new Standing(parts.model, parts.random, parts.feed.state());
   }
 
   /**
@@ -93,6 +94,8 @@ export class TrainingRun {
       if (signal?.aborted) this.#writeCheckpoint();
     } catch (error) {
       throw save ? this.#ended(error) : error;
+    } finally {
+      this.#standing.dispose();
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
@@ -105,7 +108,11 @@ export class TrainingRun {
   }
 
   async #evaluate(): Promise<DetectorMeasures | undefined> {
-    const measures = await this.#parts.validation?.evaluate(this.#iteration);
+    const { validation, options, schedule } = this.#parts;
+    const { runtime } = options.config;
+    applyRuntime(runtime, { kind: 'prediction' });
+    const measures = await validation?.evaluate(this.#iteration);
+    applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
     if (measures === undefined) return undefined;
     this.#evaluated = this.#iteration;
     if (this.#saved === this.#iteration) this.#noteEvaluation();
@@ -120,12 +127,11 @@ export class TrainingRun {
   }
 
   #writeCheckpoint(): void {
-    const { options, model, optimizer, checkpoints, validation } = this.#parts;
-    const standing = this.#standing;
-    if (options.save === false || this.#saved === this.#iteration || standing === undefined) return;
-    const progress = { iteration: this.#iteration, loader: standing.loader, best: validation?.best };
+    const { options, model, optimizer, checkpoints, validation, random } = this.#parts;
+    if (options.save === false || this.#saved === this.#iteration || !this.#isStanding) return;
+    const progress = { iteration: this.#iteration, loader: this.#standing.loader, best: validation?.best };
     this.#save(checkpointPath(checkpoints, this.#iteration), () => {
-      writeCheckpoint(checkpoints, model, optimizer, progress, this.#description());
+      writeCheckpoint(checkpoints, model, optimizer, progress, this.#description(), random);
     });
     this.#saved = this.#iteration;
     if (this.#evaluated === this.#iteration) this.#noteEvaluation();
@@ -160,7 +166,7 @@ export class TrainingRun {
     if (error instanceof NonFiniteLossError) return error;
     let kept: string;
     try {
-      if (this.#standing !== undefined) goBack(this.#parts.model, this.#standing);
+      if (this.#isStanding) this.#standing.goBack();
       this.#writeCheckpoint();
       kept =
         this.#saved > 0 ? `iteration ${this.#saved} is saved: continue with --resume` : 'no step was done before it';
@@ -170,97 +176,102 @@ export class TrainingRun {
           ? `iteration ${this.#saved} is saved, later ones are lost: continue with --resume`
           : 'nothing could be saved';
     }
-    if (!(error instanceof InputError)) return error;
-    return new RunFailure(`${error.message}; ${kept}`, { cause: error });
+    const { train } = this.#parts.options.config;
+    return asRunFailure(explainEngineError(error, { kind: 'training', ...train }), kept);
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, model, optimizer, loader, schedule } = this.#parts;
-    const { train, runtime } = options.config;
+    const { options, model, optimizer, feed, schedule } = this.#parts;
+    const { train } = options.config;
     const started = performance.now();
     steadyHeap(this.#iteration);
-    const sums: Record<string, number> = {};
-    let images = 0;
     let dataSeconds = 0;
+    const passes: PassLosses[] = [];
+    const files: string[][] = [];
     for (let pass = 0; pass < train.accumulate; pass++) {
       const asked = performance.now();
-      const batch = await this.#nextBatch(loader);
+      const fed = await this.#nextBatch();
       dataSeconds += (performance.now() - asked) / 1000;
-      const losses = trainingStep(model, batch, {
-        precision: train.precision,
-        device: runtime.device,
-        divisor: train.gradients === 'mean' ? train.accumulate : 1,
-      });
-      for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value / train.accumulate;
-      images += batch.images.length;
-      batch.release();
+      files.push(fed.batch.images.map(({ fileName }) => fileName));
+      passes.push(this.#pass(fed));
+      await feed.lookAhead();
     }
     const gradientNorm =
       train.clipGradNorm === undefined ? undefined : scope(() => clipGradNorm(model.parameters(), train.clipGradNorm!));
+    const { losses } = readStep(passes);
+    for (const { values } of passes) values.dispose();
+    requireFinite(losses, files);
     const learningRate = learningRateAt(schedule, this.#iteration);
-    this.#standing = undefined;
+    this.#isStanding = false;
     optimizer.setLearningRate(learningRate);
     if (train.momentumCorrection && this.#iteration > 0)
       correctMomentum(optimizer, { from: learningRateAt(schedule, this.#iteration - 1), to: learningRate });
     optimizer.step();
     optimizer.zeroGrad();
     this.#iteration++;
-    this.#standing = standingOf(this.#parts);
+    this.#standing.take(feed.state());
+    this.#isStanding = true;
+    const sums = meansOf(losses);
     return {
       iteration: this.#iteration,
       losses: sums,
       totalLoss: Object.values(sums).reduce((sum, value) => sum + value, 0),
       learningRate,
-      images,
+      images: files.flat().length,
       seconds: (performance.now() - started) / 1000,
       dataSeconds,
       gradientNorm,
     };
   }
 
-  /** The next batch in which there is a picture. */
-  async #nextBatch(loader: Loader): Promise<Batch> {
-    for (;;) {
-      const { done, value: batch } = await loader.next();
-      if (done) throw new Error('internal: the training loader came to an end');
-      for (const { error } of batch.leftOut) {
-        if (!this.#told.has(error.message)) this.#parts.options.observer?.onWarning?.(`${error.message}; left out`);
-        this.#told.add(error.message);
-        this.#unusable += 1;
-        if (this.#unusable >= this.#parts.pictures)
-          throw new InputError('image-invalid', `${error.message} (and so is every other picture)`);
-      }
-      if (batch.images.length > 0) {
-        this.#unusable = 0;
-        return batch;
-      }
-      batch.release();
+  #pass(fed: FedBatch & { readonly tensors: DeviceBatch }): PassLosses {
+    const { options, model } = this.#parts;
+    const { train, runtime } = options.config;
+    try {
+      return trainingPass(model, fed.tensors, {
+        precision: train.precision,
+        device: runtime.device,
+        divisor: train.gradients === 'mean' ? train.accumulate : 1,
+      });
+    } finally {
+      fed.release();
     }
   }
+
+  /** The next batch in which there is a picture. */
+  async #nextBatch(): Promise<FedBatch & { readonly tensors: DeviceBatch }> {
+    const { feed, options, pictures } = this.#parts;
+    for (;;) {
+      const fed = await feed.next();
+      if (fed === undefined) throw new Error('internal: the training loader came to an end');
+      for (const { error } of fed.batch.leftOut) {
+        if (!this.#told.has(error.message)) options.observer?.onWarning?.(`${error.message}; left out`);
+        this.#told.add(error.message);
+        this.#unusable += 1;
+        if (this.#unusable >= pictures)
+          throw new InputError('image-invalid', `${error.message} (and so is every other picture)`);
+      }
+      const { tensors } = fed;
+      if (tensors !== undefined) {
+        this.#unusable = 0;
+        return { ...fed, tensors };
+      }
+      fed.release();
+    }
+  }
+}
+
+/** Each loss's mean over the passes of a step. */
+function meansOf(passes: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const means: Record<string, number> = {};
+  for (const losses of passes)
+    for (const [name, value] of Object.entries(losses)) means[name] = (means[name] ?? 0) + value / passes.length;
+  return means;
 }
 
 export function isEvaluationDue(iteration: number, evaluateEvery: number, iterations: number): boolean {
   if (iteration === 0) return false;
   return iteration === iterations || (evaluateEvery > 0 && iteration % evaluateEvery === 0);
-}
-
-function standingOf({ loader, model }: Pick<TrainingRunParts, 'loader' | 'model'>): Standing {
-  using random = randomState();
-  return { loader: loader.state(), random: copyOf(random), buffers: model.buffers().map(copyOf) };
-}
-
-function goBack(model: Detector, { random, buffers }: Standing): void {
-  for (const [index, buffer] of model.buffers().entries()) buffer.assign(buffers[index]!);
-  scope(() => {
-    const { data, shape, dtype } = random.materialize();
-    setRandomState(tensor(data, { shape, dtype }));
-  });
-}
-
-function copyOf(value: Tensor): LazyTensor {
-  const { dtype, shape } = value;
-  const data = value.toBytes();
-  return { dtype, shape, materialize: () => ({ dtype, shape, data }) };
 }
 
 function learningRateAt({ learningRate, schedule }: EffectiveSchedule, iteration: number): number {

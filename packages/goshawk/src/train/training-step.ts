@@ -1,7 +1,6 @@
-// One forward and backward pass.
-import { ops, scope } from '@goshawk/torch';
-import type { Batch } from '../data/index.js';
-import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
+// One forward and backward pass, whose losses stay where the model is, and the one reading of what a step came to.
+import { keep, ops, scope, type Tensor } from '@goshawk/torch';
+import type { DeviceBatch } from '../infer/network-batch.js';
 import { inPrecision } from '../infer/predictor.js';
 import { type Detector, totalLoss } from '../models/index.js';
 
@@ -17,25 +16,62 @@ export interface StepOptions {
   readonly divisor: number;
 }
 
-/** Adds one batch's gradients to the model's parameters; returns its losses by name. */
-export function trainingStep(
+/** What a pass leaves, to be freed. */
+export interface PassLosses {
+  readonly names: readonly string[];
+  /** [names] float32, on the model's device. */
+  readonly values: Tensor;
+}
+
+/** Adds one batch's gradients to the model's parameters. Nothing is read back: on a card the work may not have begun. */
+export function trainingPass(
   model: Detector,
-  batch: Batch,
+  batch: DeviceBatch,
   { precision, device, divisor }: StepOptions,
-): Record<string, number> {
+): PassLosses {
+  return keep(
+    scope(() => {
+      const losses = inPrecision(precision, device, () => model.loss(batch.images, batch.targets));
+      const total = totalLoss(losses);
+      (divisor === 1 ? total : ops.div(total, divisor)).backward();
+      const terms = Object.values(losses).map((loss) => loss.detach().to('float32'));
+      return { names: Object.keys(losses), values: ops.stack(terms) };
+    }),
+  );
+}
+
+export interface StepReadings {
+  /** The losses of each pass by name. */
+  readonly losses: readonly Readonly<Record<string, number>>[];
+  /** As many as there were further scalars. */
+  readonly scalars: readonly number[];
+}
+
+/** Losses and further float32 scalars of one element each, in one copy from the device, which waits for all that they depend on. */
+export function readStep(passes: readonly PassLosses[], scalars: readonly Tensor[] = []): StepReadings {
   return scope(() => {
-    const targets = targetsOf(batch, device);
-    const losses = inPrecision(precision, device, () => model.loss(imageBatchOf(batch, device), targets));
-    const values = Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss.item()]));
-    if (!Object.values(values).every(Number.isFinite)) {
-      const terms = Object.entries(values).map(([name, value]) => `${name} ${value}`);
-      const files = batch.images.map((image) => image.fileName);
-      throw new NonFiniteLossError(
-        `the loss is not finite (${terms.join(', ')}) on ${files.join(', ')}: lower train.optimizer.lr, lengthen the warm-up, or look at these pictures' annotations`,
-      );
-    }
-    const total = totalLoss(losses);
-    (divisor === 1 ? total : ops.div(total, divisor)).backward();
-    return values;
+    const parts = [...passes.map(({ values }) => values), ...scalars.map((scalar) => scalar.reshape([1]))];
+    const values = (parts.length === 1 ? parts[0]! : ops.cat(parts)).toFloat32Array();
+    let at = 0;
+    const losses = passes.map(({ names }) => Object.fromEntries(names.map((name) => [name, values[at++]!])));
+    return { losses, scalars: [...values.subarray(at)] };
   });
+}
+
+/**
+ * To be asked before the optimizer's turn: its step would spread what is not finite over all weights.
+ * @param files of each pass
+ * @throws NonFiniteLossError naming the terms and the pictures of the first pass with such a loss
+ */
+export function requireFinite(
+  passes: readonly Readonly<Record<string, number>>[],
+  files: readonly (readonly string[])[],
+): void {
+  for (const [index, losses] of passes.entries()) {
+    if (Object.values(losses).every(Number.isFinite)) continue;
+    const terms = Object.entries(losses).map(([name, value]) => `${name} ${value}`);
+    throw new NonFiniteLossError(
+      `the loss is not finite (${terms.join(', ')}) on ${files[index]!.join(', ')}: lower train.optimizer.lr, lengthen the warm-up, or look at these pictures' annotations`,
+    );
+  }
 }

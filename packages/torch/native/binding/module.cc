@@ -47,5 +47,6 @@ NAPI_MODULE_INIT() {
   registerAutograd(env, exports);
   registerRuntime(env, exports);
   registerDevice(env, exports);
+  registerRecording(env, exports);
   return exports;
 }

@@ -36,5 +36,6 @@ void registerTensors(napi_env env, napi_value exports);
 void registerAutograd(napi_env env, napi_value exports);
 void registerRuntime(napi_env env, napi_value exports);
 void registerDevice(napi_env env, napi_value exports);
+void registerRecording(napi_env env, napi_value exports);
 
 }  // namespace goshawk

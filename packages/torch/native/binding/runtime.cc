@@ -41,16 +41,46 @@ napi_value seed(Call& call) {
   return nullptr;
 }
 
-// randomState() -> uint8 tensor; setRandomState(tensor)
+// randomState(device) -> uint8 tensor on the CPU; setRandomState(tensor, device). A card's generator is its seed and how far it
+// has come, which the host knows: neither waits for the card.
 napi_value randomState(Call& call) {
-  return tensorToJs(call.env, call.environment, at::globalContext().defaultGenerator(at::kCPU).get_state());
+  auto generator = at::globalContext().defaultGenerator(c10::Device(stringFromJs(call.env, call[0])));
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return tensorToJs(call.env, call.environment, generator.get_state());
 }
 
 napi_value setRandomState(Call& call) {
-  auto generator = at::globalContext().defaultGenerator(at::kCPU);
+  auto generator = at::globalContext().defaultGenerator(c10::Device(stringFromJs(call.env, call[1])));
   const std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_state(tensorFromJs(call.env, call.environment, call[0]));
   return nullptr;
+}
+
+// setCudaMode(deterministic, tf32InConvolutions, tf32InProducts, autotune)
+napi_value setCudaMode(Call& call) {
+  const bool deterministic = boolFromJs(call.env, call[0]);
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(deterministic, false);
+  context.setDeterministicCuDNN(deterministic);
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
+  // Memory that nobody reads need not be filled.
+  context.setDeterministicFillUninitializedMemory(false);
+#endif
+  context.setAllowTF32CuDNN(boolFromJs(call.env, call[1]));
+  context.setAllowTF32CuBLAS(boolFromJs(call.env, call[2]));
+  context.setBenchmarkCuDNN(boolFromJs(call.env, call[3]));
+  return nullptr;
+}
+
+// cudaMode() -> [deterministic, tf32InConvolutions, tf32InProducts, autotune]
+napi_value cudaMode(Call& call) {
+  const at::Context& context = at::globalContext();
+  const bool flags[] = {context.deterministicAlgorithms() && context.deterministicCuDNN(), context.allowTF32CuDNN(),
+                        context.allowTF32CuBLAS(), context.benchmarkCuDNN()};
+  napi_value array;
+  check(call.env, napi_create_array_with_length(call.env, 4, &array));
+  for (uint32_t i = 0; i < 4; ++i) check(call.env, napi_set_element(call.env, array, i, boolToJs(call.env, flags[i])));
+  return array;
 }
 
 // setAutocast(deviceType, dtype | undefined): on with a dtype, off without; the cache of cast weights is cleared when
@@ -120,6 +150,8 @@ constexpr Export kRuntimeExports[] = {
     {"seed", seed, "manualSeed"},
     {"randomState", randomState},
     {"setRandomState", setRandomState},
+    {"setCudaMode", setCudaMode},
+    {"cudaMode", cudaMode},
     {"setAutocast", setAutocast, "autocast"},
     {"clearAutocastCache", clearAutocastCache},
     {"loadLibrary", loadLibrary},

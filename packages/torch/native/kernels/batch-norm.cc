@@ -91,7 +91,8 @@ void update_running(
 at::Tensor batch_norm_by_engine(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& running_mean,
     const at::Tensor& running_var, double momentum, double eps) {
-  return at::batch_norm(input, weight, bias, running_mean, running_var, true, momentum, eps, false);
+  return at::batch_norm(
+      input, weight, bias, running_mean, running_var, true, momentum, eps, /*cudnn_enabled=*/true);
 }
 
 std::tuple<at::Tensor, at::Tensor> forward_pass(

@@ -4,7 +4,17 @@ import { after, describe, test } from 'node:test';
 import { autocast } from '../amp/autocast.js';
 import { assertClose } from '../checks/index.js';
 import { ops } from '../ops/index.js';
-import { grad, manualSeed, noGrad, randn, scope, setThreads, type Tensor } from '../tensor/index.js';
+import {
+  callTensorOp,
+  grad,
+  interceptOperators,
+  manualSeed,
+  noGrad,
+  randn,
+  scope,
+  setThreads,
+  type Tensor,
+} from '../tensor/index.js';
 import { Conv2d, ConvTranspose2d } from './index.js';
 
 after(() => setThreads(1));
@@ -71,4 +81,41 @@ describe("a convolution's bias", () => {
         gradientBy((output) => ops.relu(output)),
       );
     }));
+});
+
+describe('a convolution of maps that are not on the CPU', () => {
+  // The engine's device without memory stands for a card; what would run there is answered here.
+  const operatorsOf = (layer: Conv2d | ConvTranspose2d, device: 'cpu' | 'meta'): string[] =>
+    scope(() => {
+      const shape = [1, 32, 64, 64];
+      const input = callTensorOp(
+        'aten::empty.memory_format',
+        shape,
+        'float32',
+        undefined,
+        device,
+        false,
+        'channels_last',
+      );
+      const names: string[] = [];
+      interceptOperators(
+        (name, args, proceed) => {
+          names.push(name.replace('aten::', ''));
+          return /conv/.test(name) && device === 'meta' ? input : proceed(args);
+        },
+        () => layer.call(input),
+      );
+      return names;
+    });
+
+  test("is the engine's own, bias and all, and never one by fewer products", () => {
+    const plain = new Conv2d(32, 32, 3, { padding: 1 });
+    const strided = new Conv2d(32, 32, 3, { stride: 2 });
+    const transposed = new ConvTranspose2d(32, 32, 2, { stride: 2 });
+    assert.deepEqual(operatorsOf(plain, 'meta'), ['conv2d']);
+    assert.deepEqual(operatorsOf(strided, 'meta'), ['conv2d']);
+    assert.deepEqual(operatorsOf(transposed, 'meta'), ['conv_transpose2d.input']);
+    assert.deepEqual(operatorsOf(plain, 'cpu'), ['goshawk::winograd_conv3x3']);
+    assert.deepEqual(operatorsOf(strided, 'cpu'), ['detach', 'conv2d', 'goshawk::with_bias_gradient']);
+  });
 });

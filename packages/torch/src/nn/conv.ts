@@ -73,7 +73,7 @@ export class Conv2d extends Layer {
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     if (this.#isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
     const { stride, padding, dilation, groups } = this;
-    return withExactBias(bias, (offset) =>
+    return withExactBias(input, bias, (offset) =>
       callTensorOp('aten::conv2d', input, weight, offset, stride, padding, dilation, groups),
     );
   }
@@ -111,7 +111,7 @@ export class ConvTranspose2d extends Layer {
 
   override forward(input: Tensor): Tensor {
     const { weight, stride, padding, outputPadding, groups, dilation } = this;
-    return withExactBias(this.bias, (bias) =>
+    return withExactBias(input, this.bias, (bias) =>
       callTensorOp(
         'aten::conv_transpose2d.input',
         input,
@@ -128,11 +128,15 @@ export class ConvTranspose2d extends Layer {
 }
 
 /**
- * The convolution, whose bias gets a gradient with exact sums. The engine's adds floats pixel by pixel in the channels_last
- * format and loses two digits over 50,000 pixels (native/kernels/bias-gradient.cc).
+ * The convolution, whose bias gets a gradient with exact sums. The engine's for the CPU adds floats pixel by pixel in the
+ * channels_last format and loses two digits over 50,000 pixels (native/kernels/bias-gradient.cc); on a card it adds in a tree.
  */
-function withExactBias(bias: Tensor | undefined, convolve: (bias: Tensor | undefined) => Tensor): Tensor {
-  if (!bias?.requiresGrad || !isGradEnabled()) return convolve(bias);
+function withExactBias(
+  input: Tensor,
+  bias: Tensor | undefined,
+  convolve: (bias: Tensor | undefined) => Tensor,
+): Tensor {
+  if (!bias?.requiresGrad || !isGradEnabled() || input.device !== 'cpu') return convolve(bias);
   return callTensorOp('goshawk::with_bias_gradient', convolve(callTensorOp('aten::detach', bias)), bias);
 }
 

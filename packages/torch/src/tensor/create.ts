@@ -113,7 +113,8 @@ export function randint(low: number, high: number, shape: readonly number[]): Te
   return callTensorOp('aten::randint.low', low, high, shape, 'int64');
 }
 
-function dtypeOf(array: TypedArray): DType {
+/** The element type that an array of JavaScript stands for; those without a sign stand for their bits. */
+export function dtypeOf(array: TypedArray): DType {
   if (array instanceof Float32Array) return 'float32';
   if (array instanceof Float64Array) return 'float64';
   if (array instanceof BigInt64Array) return 'int64';

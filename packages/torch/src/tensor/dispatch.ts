@@ -32,8 +32,7 @@ export function callTensorOp(name: string, ...args: OpArgument[]): Tensor {
 export function findOperator(name: string): NativeOperator {
   let operator = operators.get(name);
   if (!operator) {
-    const dot = name.indexOf('.', name.indexOf('::'));
-    operator = dot < 0 ? native.findOperator(name, '') : native.findOperator(name.slice(0, dot), name.slice(dot + 1));
+    operator = lookUp(name);
     if (!operator)
       throw new Error(
         `${name}: libtorch ${native.version()} has no such operator: look for its name in operatorNames()`,
@@ -41,6 +40,16 @@ export function findOperator(name: string): NativeOperator {
     operators.set(name, operator);
   }
   return operator;
+}
+
+function lookUp(name: string): NativeOperator | undefined {
+  const dot = name.indexOf('.', name.indexOf('::'));
+  return dot < 0 ? native.findOperator(name, '') : native.findOperator(name.slice(0, dot), name.slice(dot + 1));
+}
+
+/** Whether this libtorch has the operator, such as `aten::_foreach_copy_`: newer ones have more. */
+export function hasOperator(name: string): boolean {
+  return operators.has(name) || lookUp(name) !== undefined;
 }
 
 /**

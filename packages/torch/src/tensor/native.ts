@@ -69,8 +69,10 @@ interface Native {
   setThreads(count: number): void;
   getThreads(): number;
   seed(seed: number | bigint): void;
-  randomState(): TensorId;
-  setRandomState(id: TensorId): void;
+  randomState(device: string): TensorId;
+  setRandomState(id: TensorId, device: string): void;
+  setCudaMode(deterministic: boolean, tf32InConvolutions: boolean, tf32InProducts: boolean, autotune: boolean): void;
+  cudaMode(): [deterministic: boolean, tf32InConvolutions: boolean, tf32InProducts: boolean, autotune: boolean];
   setAutocast(deviceType: string, dtype: string | undefined): void;
   clearAutocastCache(): void;
   loadLibrary(path: string): void;
@@ -80,6 +82,8 @@ interface Native {
   setDeviceCode(sources: string, compiler: string, cache: string): void;
   compileDeviceCode(name: string, dtype: string, architecture: number): TensorId;
   emulateCard(library: string): void;
+  startRecording(): void;
+  stopRecording(): (string | number)[];
 }
 
 /** Thrown when libtorch or the addon is missing; the message says what to run. */

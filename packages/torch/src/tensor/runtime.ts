@@ -1,8 +1,9 @@
 // The engine as a whole: what it is, its threads, its random numbers.
 
+import { ensureDevice } from './device.js';
 import { track } from './lifetime.js';
 import { libtorch, native } from './native.js';
-import { Tensor } from './tensor.js';
+import { type Device, Tensor } from './tensor.js';
 
 export interface EngineInfo {
   /** Version the addon was compiled against. */
@@ -40,13 +41,19 @@ export function manualSeed(seed: number | bigint): void {
   native.seed(seed);
 }
 
-/** The state of the CPU generator, uint8; setRandomState() makes it go on from there. */
-export function randomState(): Tensor {
-  return track(new Tensor(native.randomState()));
+/**
+ * The state of a device's generator, uint8 on the CPU: setRandomState() makes it go on from there. That of a card is read
+ * without waiting for the card.
+ */
+export function randomState(device: Device = 'cpu'): Tensor {
+  ensureDevice(device);
+  return track(new Tensor(native.randomState(device)));
 }
 
-export function setRandomState(state: Tensor): void {
-  native.setRandomState(state.id);
+/** @throws Error where the state is not one of such a device's */
+export function setRandomState(state: Tensor, device: Device = 'cpu'): void {
+  ensureDevice(device);
+  native.setRandomState(state.id, device);
 }
 
 /** Gives freed memory back to the system. */
