@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "module.h"
+#include "record-operators.h"
 #include "values.h"
 
 namespace goshawk {
@@ -60,6 +61,7 @@ size_t bytesNeeded(at::IntArrayRef shape, c10::ScalarType type) {
 
 // fromBytes(typedArray, shape, dtype): a copy
 napi_value fromBytes(Call& call) {
+  noteTransfer("goshawk::from_host");
   const Bytes bytes = bytesOf(call.env, call[0]);
   const auto shape = intsFromJs(call.env, call[1], 0);
   const auto type = scalarTypeFromName(stringFromJs(call.env, call[2]));
@@ -75,6 +77,7 @@ napi_value fromBytes(Call& call) {
 
 // borrowBytes(typedArray, shape, strides | undefined, dtype): shares the memory, which lives as long as the tensor
 napi_value borrowBytes(Call& call) {
+  noteTransfer("goshawk::from_host");
   call.environment.borrowed->drain(call.env);
   const Bytes bytes = bytesOf(call.env, call[0]);
   const auto shape = intsFromJs(call.env, call[1], 0);
@@ -112,6 +115,7 @@ napi_value borrowBytes(Call& call) {
 
 // readBytes(tensor, typedArray): copies the elements in C order
 napi_value readBytes(Call& call) {
+  noteTransfer("goshawk::to_host");
   const at::Tensor source = tensorFromJs(call.env, call.environment, call[0]).detach().to(at::kCPU).contiguous();
   const Bytes bytes = bytesOf(call.env, call[1]);
   const size_t length = static_cast<size_t>(source.numel()) * source.element_size();

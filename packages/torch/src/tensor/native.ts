@@ -75,6 +75,8 @@ interface Native {
   hasCuda(): boolean;
   trimMemory(): void;
   keepFreedMemory(bytes: number): void;
+  startRecording(): void;
+  stopRecording(): (string | number)[];
 }
 
 /** Thrown when libtorch or the addon is missing; the message says what to run. */
