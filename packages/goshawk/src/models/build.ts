@@ -32,6 +32,6 @@ export function buildModel(
     case 'rpn':
       return new Rcnn({ ...config, proposals: 'rpn', classes, draws, sizing });
     case 'retinanet':
-      return new RetinaNet({ ...config, classes });
+      return new RetinaNet({ ...config, classes, sizing });
   }
 }
