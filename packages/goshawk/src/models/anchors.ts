@@ -1,5 +1,6 @@
 // Anchor boxes: the reference boxes that a region proposal network classifies and refines.
-import { type Device, keep, type Tensor, tensor } from '@goshawk/torch';
+import { arange, type Device, keep, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import type { Scale } from './structures.js';
 
 export interface AnchorOptions {
   /** Side lengths in network pixels, a list a level, finest level first. */
@@ -19,6 +20,7 @@ const KEPT_GRIDS = 50;
 export class AnchorGenerator {
   readonly #options: AnchorOptions;
   readonly #grids = new Map<string, Tensor>();
+  readonly #cells = new Map<string, Tensor>();
 
   constructor(options: AnchorOptions) {
     this.#options = options;
@@ -39,27 +41,40 @@ export class AnchorGenerator {
     padded: readonly [number, number],
     device: Device = 'cpu',
   ): Tensor[] {
-    if (this.#grids.size + grids.length > KEPT_GRIDS) this.#forget();
+    if (this.#grids.size + this.#cells.size + 2 * grids.length > KEPT_GRIDS) this.#forget();
     return grids.map(([height, width], level) => {
-      const { sizes, ratios, cells, strides } = this.#options;
+      const { strides } = this.#options;
       const strideY = strides?.[level] ?? Math.floor(padded[0] / height);
       const strideX = strides?.[level] ?? Math.floor(padded[1] / width);
       const key = `${level} ${height} ${width} ${strideY} ${strideX} ${device}`;
       let grid = this.#grids.get(key);
       if (!grid) {
-        const own = sizes[level] ?? [];
-        const cell = cellOf(cells, own, ratios, strideX);
-        const anchors = gridAnchors(cell, height, width, strideY, strideX);
-        grid = keep(tensor(anchors, { shape: [anchors.length / 4, 4], device }));
+        const cell = this.#cell(level, strideX, device);
+        grid = keep(scope(() => gridAnchors(cell, [height, width], { x: strideX, y: strideY })));
         this.#grids.set(key, grid);
       }
       return grid;
     });
   }
 
+  /** [A, 4] anchors of a level's first cell, which travel to a device once. */
+  #cell(level: number, stride: number, device: Device): Tensor {
+    const key = `${level} ${stride} ${device}`;
+    let cell = this.#cells.get(key);
+    if (!cell) {
+      const { sizes, ratios, cells } = this.#options;
+      const corners = cellOf(cells, sizes[level] ?? [], ratios, stride);
+      cell = keep(tensor(corners, { shape: [corners.length / 4, 4], device }));
+      this.#cells.set(key, cell);
+    }
+    return cell;
+  }
+
   #forget(): void {
-    for (const grid of this.#grids.values()) grid.dispose();
-    this.#grids.clear();
+    for (const kept of [this.#grids, this.#cells]) {
+      for (const grid of kept.values()) grid.dispose();
+      kept.clear();
+    }
   }
 }
 
@@ -136,21 +151,13 @@ export function mmdetectionCell(sizes: readonly number[], ratios: readonly numbe
   return anchors;
 }
 
-function gridAnchors(
-  cell: Float32Array,
-  height: number,
-  width: number,
-  strideY: number,
-  strideX: number,
-): Float32Array {
-  const anchors = new Float32Array(height * width * cell.length);
-  let at = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let i = 0; i < cell.length; i++) anchors[at++] = cell[i]! + (i % 2 === 0 ? x * strideX : y * strideY);
-    }
-  }
-  return anchors;
+/** [H * W * A, 4]: the cell's [A, 4] anchors at every place, row by row. */
+function gridAnchors(cell: Tensor, [height, width]: readonly [number, number], stride: Scale): Tensor {
+  const steps = (count: number, step: number): Tensor => ops.mul(arange(0, count, { device: cell.device }), step);
+  const across = ops.expand(ops.view(steps(width, stride.x), [1, width]), [height, width]);
+  const down = ops.expand(ops.view(steps(height, stride.y), [height, 1]), [height, width]);
+  const places = ops.stack([across, down, across, down], { dim: 2 });
+  return ops.reshape(ops.add(ops.unsqueeze(places, 2), cell), [-1, 4]);
 }
 
 function roundHalfToEven(value: number): number {

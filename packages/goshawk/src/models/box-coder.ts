@@ -27,7 +27,7 @@ function length(from: Tensor, to: Tensor, convention: BoxConvention): Tensor {
   return convention === 'inclusive' ? ops.add(difference, 1) : difference;
 }
 
-/** [N, 4] xyxy boxes as seen from [N, 4] xyxy references -> [N, 4] offsets. */
+/** [..., 4] xyxy boxes as seen from as many xyxy references -> [..., 4] offsets. */
 export function encodeBoxes(
   boxes: Tensor,
   references: Tensor,
@@ -43,7 +43,7 @@ export function encodeBoxes(
       ops.mul(ops.log(ops.div(to.width, from.width)), weights[2]),
       ops.mul(ops.log(ops.div(to.height, from.height)), weights[3]),
     ],
-    { dim: 1 },
+    { dim: -1 },
   );
 }
 

@@ -4,6 +4,7 @@ import type { Detector } from './detector.js';
 import { Rcnn } from './detectors/rcnn.js';
 import { RetinaNet } from './detectors/retinanet.js';
 import type { Draws } from './sampling.js';
+import type { Sizing } from './sizing.js';
 
 export interface BuildOptions {
   /** Number of categories, the background not counted. */
@@ -12,6 +13,8 @@ export interface BuildOptions {
   readonly keypoints?: number;
   /** How samples are drawn in training. Default: by the engine's generator. */
   readonly draws?: Draws;
+  /** Default: as is best where a batch lies. */
+  readonly sizing?: Sizing;
 }
 
 const COCO_KEYPOINTS = 17;
@@ -19,16 +22,16 @@ const COCO_KEYPOINTS = 17;
 /** A model with fresh weights, drawn from the engine's generator. */
 export function buildModel(
   config: ModelConfig,
-  { classes, keypoints = COCO_KEYPOINTS, draws }: BuildOptions,
+  { classes, keypoints = COCO_KEYPOINTS, draws, sizing }: BuildOptions,
 ): Detector {
   switch (config.type) {
     case 'faster_rcnn':
     case 'mask_rcnn':
     case 'keypoint_rcnn':
-      return new Rcnn({ ...config, classes, keypoints, draws });
+      return new Rcnn({ ...config, classes, keypoints, draws, sizing });
     case 'rpn':
-      return new Rcnn({ ...config, proposals: 'rpn', classes, draws });
+      return new Rcnn({ ...config, proposals: 'rpn', classes, draws, sizing });
     case 'retinanet':
-      return new RetinaNet({ ...config, classes });
+      return new RetinaNet({ ...config, classes, sizing });
   }
 }

@@ -10,6 +10,8 @@ export * from './detectors/rcnn.js';
 export { RetinaNet, type RetinaNetOptions } from './detectors/retinanet.js';
 export { type FeatureExtractor, ResNetFpn } from './feature-extractor.js';
 export { detectorKind } from './kinds.js';
+export { frameValues } from './padded.js';
 export type { Candidates } from './roi-heads/select-detections.js';
 export { type Draws, evenDraws, randomDraws } from './sampling.js';
+export type { Sizing } from './sizing.js';
 export * from './structures.js';

@@ -1,5 +1,5 @@
 // Which anchors and proposals are compared with which objects, and which of them a step learns from.
-import { boxIou, matchAnchors, ops, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
+import { arange, boxIou, matchAnchors, ops, rand, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
 import type { BoxConvention } from './conventions.js';
 
 export interface MatchOptions {
@@ -53,30 +53,68 @@ export interface Sample {
   readonly negative: Tensor;
 }
 
-/** How samples are drawn; each gives [count] int64 places below `total`. */
-export interface Draws {
+/** How samples of exact size are drawn; each gives [count] int64 places below `total`. */
+export interface PlaceDraws {
   distinct(total: number, count: number): Tensor;
   withRepeats(total: number, count: number): Tensor;
 }
+
+/** How samples of fixed size are drawn, for all images of a batch at once. */
+export interface PriorityDraws {
+  /**
+   * [N, A] float32: of an image's [N, A] `candidates` (bool) those of highest priority are drawn, without repeats; never one
+   * below 0. Random draws give any number so; others ask how many are `wanted` ([N, 1] int64, as many as there are at most).
+   */
+  priorities(candidates: Tensor, wanted: () => Tensor): Tensor;
+  /** [N, count] int64 places below the [N, 1] `totals`, with repeats; the first `wanted` ([N, 1]) of an image are used. */
+  places(totals: Tensor, count: number, wanted: Tensor): Tensor;
+}
+
+/** How samples are drawn. */
+export interface Draws extends PlaceDraws, PriorityDraws {}
 
 /** By the engine's generator. */
 export const randomDraws: Draws = {
   distinct: (total, count) => ops.narrow(randperm(total), 0, 0, count),
   withRepeats: (total, count) => randint(0, total, [count]),
+  priorities: (candidates) => rand(candidates.shape, { device: candidates.device }),
+  places: (totals, count) =>
+    below(totals, ops.mul(rand([totals.size(0), count], { device: totals.device }), totals).to('int64')),
 };
 
 /** Evenly spaced, for comparing numbers with those of another implementation that draws so. */
-export const evenDraws: Draws = { distinct: evenPlaces, withRepeats: evenPlaces };
+export const evenDraws: Draws = {
+  distinct: evenPlaces,
+  withRepeats: evenPlaces,
+  priorities(candidates, wanted) {
+    const count = wanted();
+    const total = ops.clamp(ops.sum(candidates, [1], { keepdim: true }), { min: 1 });
+    const rank = ops.sub(ops.cumsum(candidates, 1), 1);
+    // Place i of evenPlaces is floor(i * total / count): a rank is drawn where the first i that reaches it does not pass it.
+    const first = ops.floor_divide(ops.add(ops.mul(rank, count), ops.sub(total, 1)), total);
+    const isReached = ops.lt(ops.mul(first, total), ops.mul(ops.add(rank, 1), count));
+    return ops.sub(ops.logical_and(isReached, ops.lt(first, count)).to('float32'), 0.5);
+  },
+  places(totals, count, wanted) {
+    const steps = ops.mul(arange(0, count, { dtype: 'int64', device: totals.device }), totals);
+    return below(totals, ops.floor_divide(steps, ops.clamp(wanted, { min: 1 })));
+  },
+};
 
 function evenPlaces(total: number, count: number): Tensor {
   return tensor(BigInt64Array.from({ length: count }, (_, i) => BigInt(Math.floor((i * total) / count))));
+}
+
+/** [N, count] places, none beyond the last of [N, 1] totals. */
+function below(totals: Tensor, places: Tensor): Tensor {
+  return ops.clamp(ops.minimum(places, ops.sub(totals, 1)), { min: 0 });
 }
 
 /** Draws at most `count` boxes, at most `positiveFraction` of them positive, from the [A] matches (Fast R-CNN, 2015, section 2.3). */
 export function drawSample(
   matches: Tensor,
   { count, positiveFraction }: SampleOptions,
-  draws: Draws = randomDraws,
+  draws: PlaceDraws = randomDraws,
 ): Sample {
   const positive = indicesWhere(ops.ge(matches, 0));
   const negative = indicesWhere(ops.eq(matches, BACKGROUND));
@@ -88,7 +126,7 @@ export function drawSample(
 }
 
 /** `count` of the [N] int64 indices, without repeats. */
-export function drawFrom(indices: Tensor, count: number, draws: Draws): Tensor {
+export function drawFrom(indices: Tensor, count: number, draws: PlaceDraws): Tensor {
   if (count === indices.size(0)) return indices;
   return ops.index_select(indices, 0, draws.distinct(indices.size(0), count).to({ device: indices.device }));
 }

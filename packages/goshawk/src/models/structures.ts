@@ -16,6 +16,11 @@ export interface ImageBatch {
   readonly scales: readonly Scale[];
   /** [P, 4] float32 xyxy an image, network pixels: for models whose proposals are stored. */
   readonly proposals?: readonly Tensor[];
+  /**
+   * [N, 3, 4] float32 beside the pixels: of each image its size (width, height, width, height), that of the image itself, and
+   * the scales (x, y, x, y), the numbers of the three lists above. Absent: made from them where they are needed.
+   */
+  readonly frames?: Tensor;
 }
 
 /** A batch of pictures that are given in network pixels: nothing is scaled. */

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
@@ -167,8 +168,10 @@ at::Tensor roi_pool_backward_cpu(
       " ", argmax.scalar_type());
   const at::Tensor source = grad.contiguous(format_of(channels_last));
   const at::Tensor where = argmax.contiguous(format_of(channels_last));
+  const int64_t places = input_size[2] * input_size[3];
+  const auto is_place = [places](int32_t place) { return place < places; };
   TORCH_CHECK(
-      where.numel() == 0 || where.max().item<int32_t>() < input_size[2] * input_size[3],
+      std::all_of(where.data_ptr<int32_t>(), where.data_ptr<int32_t>() + where.numel(), is_place),
       "roi_pool_backward: argmax points outside of the feature map ", input_size);
   const at::Tensor levels = at::zeros({rois.size(0)}, at::kLong);
   const std::vector<RoiLevel> pyramid{{input_size[0], input_size[1], input_size[2], input_size[3], 1.0}};

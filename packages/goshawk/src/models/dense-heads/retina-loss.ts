@@ -3,7 +3,7 @@ import { matchAnchors, noGrad, ops, scope, type Tensor, tensor } from '@goshawk/
 import { type BoxWeights, decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';
-import { zeroLoss } from '../losses.js';
+import { REDUCTION_NONE, zeroLoss } from '../losses.js';
 import { BACKGROUND, indicesWhere } from '../sampling.js';
 import type { Losses, Targets } from '../structures.js';
 import type { RetinaConventions } from './retina-conventions.js';
@@ -20,7 +20,7 @@ export interface RetinaLossOptions {
   readonly smoothL1Beta: number;
 }
 
-const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
+export const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 
 /** The anchors of a batch and what they are to become. */
 export interface AnchorTargets {
@@ -116,11 +116,7 @@ function boxLoss(offsets: readonly Tensor[], goal: AnchorTargets, options: Retin
   const smooth = ops.smooth_l1_loss(predicted, wanted, { reduction: REDUCTION_NONE, beta: options.smoothL1Beta });
   return perAnchor(ops.sum(smooth, 1));
 }
-
-// The engine's number for "none" in its losses.
-const REDUCTION_NONE = 0;
-
 /** [N, A * 4, H, W] -> [N, H * W * A, 4], the anchors' order. */
-function anchorsLast(level: Tensor): Tensor {
+export function anchorsLast(level: Tensor): Tensor {
   return ops.reshape(ops.permute(level, [0, 2, 3, 1]), [level.size(0), -1, 4]);
 }

@@ -13,11 +13,13 @@ import type { AnchorOptions } from '../anchors.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import { Detector } from '../detector.js';
 import { type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
+import { padBoxes, padObjects, withFrames } from '../padded.js';
 import { RegionProposalNetwork } from '../proposals/region-proposal-network.js';
 import { withKeypoints } from '../roi-heads/decode-keypoints.js';
 import { RoiHeads } from '../roi-heads/roi-heads.js';
 import { type Candidates, selectDetections } from '../roi-heads/select-detections.js';
 import { type Draws, randomDraws } from '../sampling.js';
+import { type Sizing, sizingOn } from '../sizing.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 
 export interface RcnnOptions {
@@ -38,6 +40,8 @@ export interface RcnnOptions {
   readonly keypoints?: number;
   /** How samples are drawn in training. Default randomDraws. */
   readonly draws?: Draws;
+  /** Default: as is best where the batch lies. */
+  readonly sizing?: Sizing;
 }
 
 export class Rcnn extends Detector {
@@ -82,12 +86,28 @@ export class Rcnn extends Detector {
 
   override loss(batch: ImageBatch, targets: readonly Targets[]): Losses {
     return scope(() => {
+      if (this.#sizing(batch) === 'fixed') return this.#fixedLoss(batch, targets);
       const features = this.backbone.forward(batch.pixels);
       const proposals = this.rpn?.forward(batch, features, targets);
       const boxes = proposals?.boxes ?? storedProposals(batch);
       const heads = this.roiHeads?.loss(batch, this.#pooledLevels(features), boxes, targets);
       return { ...heads, ...proposals?.losses };
     });
+  }
+
+  #sizing(batch: ImageBatch): Sizing {
+    return this.#options.sizing ?? sizingOn(batch.pixels.device);
+  }
+
+  #fixedLoss(batch: ImageBatch, targets: readonly Targets[]): Losses {
+    const framed = withFrames(batch);
+    const objects = padObjects(targets);
+    const features = this.backbone.forward(batch.pixels);
+    const proposals = this.rpn?.fixed(framed, features, objects);
+    const boxes = proposals ?? padBoxes(storedProposals(batch));
+    const learned = { targets, objects };
+    const heads = this.roiHeads?.lossFixed(framed, this.#pooledLevels(features), boxes, learned);
+    return { ...heads, ...proposals?.losses };
   }
 
   override predict(batch: ImageBatch): Detections[] {

@@ -7,6 +7,7 @@ import { ResNet, type ResNetOptions } from '../backbones/resnet.js';
 import { makeSpineNet } from '../backbones/spinenet.js';
 import {
   type DenseCandidates,
+  fixedRetinaLosses,
   RETINA_CONVENTIONS,
   type RetinaConventions,
   RetinaHead,
@@ -17,11 +18,15 @@ import {
 import { Detector } from '../detector.js';
 import type { FeatureExtractor } from '../feature-extractor.js';
 import { RetinaFpn } from '../necks/retina-fpn.js';
+import { padObjects } from '../padded.js';
+import { type Sizing, sizingOn } from '../sizing.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 
 export type RetinaNetOptions = Omit<RetinanetConfig, 'type' | 'classes'> & {
   /** Without the background. */
   readonly classes: number;
+  /** Default: as is best where a batch lies. */
+  readonly sizing?: Sizing;
 };
 
 class ResNetRetinaFpn extends Module implements FeatureExtractor {
@@ -94,8 +99,15 @@ export class RetinaNet extends Detector {
       const prediction = this.head.forward(this.backbone.forward(batch.pixels));
       const anchors = ops.cat(this.#anchorsFor(batch, prediction.logits));
       const { classes, head } = this.#options;
-      return retinaLosses(prediction, anchors, targets, { ...head, classes, conventions: this.#conventions });
+      const options = { ...head, classes, conventions: this.#conventions };
+      return this.#sizing(batch) === 'fixed'
+        ? fixedRetinaLosses(prediction, anchors, padObjects(targets), options)
+        : retinaLosses(prediction, anchors, targets, options);
     });
+  }
+
+  #sizing(batch: ImageBatch): Sizing {
+    return this.#options.sizing ?? sizingOn(batch.pixels.device);
   }
 
   override predict(batch: ImageBatch): Detections[] {

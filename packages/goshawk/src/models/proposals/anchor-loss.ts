@@ -27,7 +27,7 @@ export interface AnchorPredictions {
 export const ANCHOR_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 
 // Faster R-CNN's regression loss turns linear at 1/9: Detectron's choice, kept by torchvision.
-const SMOOTH_L1_BETA = 1 / 9;
+export const SMOOTH_L1_BETA = 1 / 9;
 
 /** What the losses of a batch are computed from; indices count over images, then levels, then cells, then anchors. */
 interface AnchorSample {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { manualSeed, scope, type Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS } from '../conventions.js';
-import { type Draws, evenDraws, randomDraws } from '../sampling.js';
+import { evenDraws, type PlaceDraws, randomDraws } from '../sampling.js';
 import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
 
 type Box = readonly [number, number, number, number];
@@ -21,7 +21,7 @@ const rowOf = (count: number): Box[] => Array.from({ length: count }, (_, i) => 
 
 interface Settings {
   readonly conventions?: keyof typeof CONVENTIONS;
-  readonly draws?: Draws;
+  readonly draws?: PlaceDraws;
   readonly size?: readonly [number, number];
 }
 

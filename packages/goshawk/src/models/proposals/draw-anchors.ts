@@ -1,7 +1,15 @@
 // Which anchors a region proposal network learns from (Faster R-CNN, Ren et al. 2015, section 3.1.2).
 import { ops, type Tensor } from '@goshawk/torch';
 import type { Conventions } from '../conventions.js';
-import { BACKGROUND, type Draws, drawFrom, drawSample, indicesWhere, matchBoxes, type Sample } from '../sampling.js';
+import {
+  BACKGROUND,
+  drawFrom,
+  drawSample,
+  indicesWhere,
+  matchBoxes,
+  type PlaceDraws,
+  type Sample,
+} from '../sampling.js';
 import type { HeightWidth } from '../structures.js';
 
 export interface DrawAnchorsOptions {
@@ -33,7 +41,7 @@ export function drawAnchors(
   size: HeightWidth,
   options: DrawAnchorsOptions,
   conventions: Conventions,
-  draws: Draws,
+  draws: PlaceDraws,
 ): DrawnAnchors {
   const inside = options.straddle === undefined ? undefined : insideImage(anchors, size, options.straddle);
   const candidates = inside ? ops.index_select(anchors, 0, inside) : anchors;
@@ -64,7 +72,7 @@ export function drawAnchors(
   return { positive: original(sample.positive), negative: original(sample.negative), objects: positiveObjects };
 }
 
-function drawAsDetectron(matches: Tensor, far: Tensor, options: DrawAnchorsOptions, draws: Draws): Sample {
+function drawAsDetectron(matches: Tensor, far: Tensor, options: DrawAnchorsOptions, draws: PlaceDraws): Sample {
   const all = indicesWhere(ops.ge(matches, 0));
   const limit = Math.trunc(options.batchSizePerImage * options.positiveFraction);
   const positive = drawFrom(all, Math.min(limit, all.size(0)), draws);

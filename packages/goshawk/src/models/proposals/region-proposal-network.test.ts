@@ -4,7 +4,8 @@ import { assertClose, init, manualSeed, noGrad, ops, randn, scope, type Tensor, 
 import { CONVENTIONS } from '../conventions.js';
 import { evenDraws } from '../sampling.js';
 import { type Features, type ImageBatch, type Targets, unscaledBatch } from '../structures.js';
-import { RegionProposalNetwork, type RpnOptions } from './region-proposal-network.js';
+import { RegionProposalNetwork } from './region-proposal-network.js';
+import type { RpnOptions } from './rpn-options.js';
 
 const OPTIONS: RpnOptions = {
   anchors: { sizes: [[8], [16]], ratios: [1] },

@@ -1,48 +1,30 @@
 // Region Proposal Network (Faster R-CNN, Ren et al. 2015) over one or several levels of features.
 import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
-import { AnchorGenerator, type AnchorOptions } from '../anchors.js';
+import { AnchorGenerator } from '../anchors.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
+import { type FramedBatch, framesOf, type PaddedBoxes, type PaddedObjects } from '../padded.js';
 import { indicesWhere } from '../sampling.js';
 import type { Features, HeightWidth, ImageBatch, Losses, Targets } from '../structures.js';
-import { ANCHOR_WEIGHTS, type AnchorLossOptions, anchorLosses } from './anchor-loss.js';
+import { ANCHOR_WEIGHTS, anchorLosses } from './anchor-loss.js';
+import { fixedAnchorLosses } from './fixed-anchor-loss.js';
+import { selectFixedProposals } from './fixed-proposals.js';
+import { objectnessOf } from './objectness.js';
 import { RpnHead } from './rpn-head.js';
-
-export interface RpnOptions extends AnchorLossOptions {
-  readonly anchors: AnchorOptions;
-  /** Anchors kept a level before non-maximum suppression. */
-  readonly preNmsTopN: { readonly train: number; readonly test: number };
-  /** Proposals kept a level and an image after it. */
-  readonly postNmsTopN: { readonly train: number; readonly test: number };
-  /**
-   * Proposals that each level keeps first: the best, but of a level with at most preNmsTopN anchors the first in the order
-   * of its anchors, since mmdetection 1.1 (nms_post in rpn_head.py) sorts no such level before it cuts. Default: all.
-   */
-  readonly levelPostNmsTopN?: { readonly train: number; readonly test: number };
-  /**
-   * 0: every image keeps its own best proposals. Above 0: in training the best of the whole batch are kept, postNmsTopN
-   * for every so many images (Detectron's CollectAndDistributeFpnRpnProposals). Default 0.
-   */
-  readonly collectImages?: number;
-  readonly nmsThreshold: number;
-  readonly scoreThreshold: number;
-  /** Network pixels, or image pixels where the conventions say so. */
-  readonly minSize: number;
-  /** 3x3 convolutions of the head. Default 1. */
-  readonly convolutions?: number;
-  /** Of each of them. Default: as many as come in. */
-  readonly hiddenChannels?: number;
-  /** Default sigmoid. */
-  readonly activation?: 'sigmoid' | 'softmax';
-  /** Default torchvision's. */
-  readonly conventions?: Conventions;
-}
+import type { RpnOptions } from './rpn-options.js';
 
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
   readonly boxes: Tensor[];
   /** [P] float32 objectness of each, 0 to 1. */
   readonly scores: Tensor[];
+  readonly losses: Losses;
+}
+
+/** {@link Proposals} of fixed size. */
+export interface FixedProposals extends PaddedBoxes {
+  /** [N, P] float32 objectness of each, 0 to 1. */
+  readonly scores: Tensor;
   readonly losses: Losses;
 }
 
@@ -69,13 +51,7 @@ export class RegionProposalNetwork extends Module {
 
   /** Proposals of each image; with targets also the losses. */
   forward(batch: ImageBatch, features: Features, targets?: readonly Targets[]): Proposals {
-    const { logits, offsets } = this.head.forward(features);
-    const grids = logits.map((level) => [level.size(2), level.size(3)] as const);
-    const padded = [batch.pixels.size(2), batch.pixels.size(3)] as const;
-    const levels = this.#anchors.forGrids(grids, padded, batch.pixels.device);
-    // [N, A * K, H, W] -> [N, H * W * A, K], the anchors' order.
-    const flatLogits = logits.map((level) => this.#logitsByAnchor(level));
-    const flatOffsets = offsets.map((level) => anchorsLast(level, 4));
+    const { flatLogits, flatOffsets, levels, padded } = this.#predict(batch, features);
     const found = noGrad(() => {
       const own = batch.sizes.map((size, image) =>
         scope(() => {
@@ -92,19 +68,48 @@ export class RegionProposalNetwork extends Module {
     return { boxes, scores, losses: anchorLosses(predicted, batch.sizes, targets, this.#options, this.#conventions) };
   }
 
+  /** The same in tensors of fixed size. */
+  fixed(batch: FramedBatch, features: Features, objects?: PaddedObjects): FixedProposals {
+    const { flatLogits, flatOffsets, levels, padded } = this.#predict(batch, features);
+    const predicted = {
+      logits: ops.cat(flatLogits, { dim: 1 }),
+      offsets: ops.cat(flatOffsets, { dim: 1 }),
+      anchors: ops.cat(levels),
+      counts: levels.map((level) => level.size(0)),
+    };
+    const frames = framesOf(batch);
+    const found = noGrad(() =>
+      selectFixedProposals(predicted, {
+        frames,
+        padded,
+        mode: this.training ? 'train' : 'test',
+        options: this.#options,
+        conventions: this.#conventions,
+      }),
+    );
+    const losses = objects ? fixedAnchorLosses(predicted, frames.sizes, objects, this.#options, this.#conventions) : {};
+    return { ...found, losses };
+  }
+
+  #predict(batch: ImageBatch, features: Features) {
+    const { logits, offsets } = this.head.forward(features);
+    const grids = logits.map((level) => [level.size(2), level.size(3)] as const);
+    const padded = [batch.pixels.size(2), batch.pixels.size(3)] as const;
+    return {
+      padded,
+      levels: this.#anchors.forGrids(grids, padded, batch.pixels.device),
+      // [N, A * K, H, W] -> [N, H * W * A, K], the anchors' order.
+      flatLogits: logits.map((level) => this.#logitsByAnchor(level)),
+      flatOffsets: offsets.map((level) => anchorsLast(level, 4)),
+    };
+  }
+
   /** [N, A, H, W] -> [N, H * W * A, 1]; for a softmax [N, 2 * A, H, W] -> [N, H * W * A, 2], background first. */
   #logitsByAnchor(level: Tensor): Tensor {
     if (this.#options.activation !== 'softmax') return anchorsLast(level, 1);
     const [images = 0, channels = 0, height = 0, width = 0] = level.shape;
     const split = ops.view(level.contiguous(), [images, 2, channels / 2, height, width]);
     return ops.reshape(ops.permute(split, [0, 3, 4, 2, 1]), [images, (height * width * channels) / 2, 2]);
-  }
-
-  /** [A, 1] or [A, 2] logits -> [A] scores in the order of the objectness. */
-  #objectness(logits: Tensor): Tensor {
-    const values = logits.to('float32');
-    // Of two classes the softmax is the sigmoid of the difference.
-    return logits.size(1) === 1 ? ops.squeeze(values, 1) : ops.sub(ops.select(values, 1, 1), ops.select(values, 1, 0));
   }
 
   /** The best anchors of every level, refined, clipped, and thinned out level by level. */
@@ -123,7 +128,7 @@ export class RegionProposalNetwork extends Module {
     const groups: Tensor[] = [];
     const anchorNumbers: Tensor[] = [];
     for (let level = 0; level < levels.length; level++) {
-      const objectness = this.#objectness(ops.select(logits[level]!, 0, image));
+      const objectness = objectnessOf(ops.select(logits[level]!, 0, image));
       const count = Math.min(this.#options.preNmsTopN[mode], objectness.size(0));
       const [top, index] = ops.topk(objectness, count, { dim: 0 });
       const chosenOffsets = ops.index_select(ops.select(offsets[level]!, 0, image), 0, index).to('float32');

@@ -55,7 +55,8 @@ export function maskGoals(positives: readonly PositiveRois[], resolution: number
   return conventions.maskTargets === 'cropped' ? croppedMasks(samples, resolution) : resizedMasks(samples, resolution);
 }
 
-function polygonsToImage(objects: readonly Polygons[], { x, y }: Scale): Polygons[] {
+/** Polygons of network pixels in image pixels. */
+export function polygonsToImage(objects: readonly Polygons[], { x, y }: Scale): Polygons[] {
   return objects.map((object) => object.map((polygon) => polygon.map((value, i) => value / (i % 2 === 0 ? x : y))));
 }
 

@@ -47,7 +47,7 @@ interface Tap {
   readonly highWeight: number;
 }
 
-const WEIGHT_UNIT = 2048;
+export const WEIGHT_UNIT = 2048;
 
 /** What each of `resolution` outputs reads of `length` pixels; pixel centres lie at halves. */
 function taps(length: number, resolution: number, axis: 'columns' | 'rows'): Tap[] {

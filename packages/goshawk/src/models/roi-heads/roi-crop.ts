@@ -1,6 +1,7 @@
 // RoICrop: a bilinear crop of each RoI to twice the wanted size and the maximum of every 2x2 cells (jwyang/faster-rcnn.pytorch
 // after Spatial Transformer Networks, Jaderberg et al. 2015). Corner samples lie on the RoI's corners.
 import { ops, type Tensor } from '@goshawk/torch';
+import type { Sizing } from '../sizing.js';
 
 // The engine's numbers for bilinear samples and zeros outside of the features.
 const BILINEAR = 0;
@@ -9,12 +10,14 @@ const ZEROS = 0;
 /**
  * @param input [N, C, H, W]
  * @param rois [K, 5] rows of batch index, x1, y1, x2, y2 in image pixels
+ * @param sizing of fixed size: as many RoIs of each image, one image after another
  * @returns [K, C, outputSize, outputSize]
  */
 export function roiCrop(
   input: Tensor,
   rois: Tensor,
   { spatialScale, outputSize }: { readonly spatialScale: number; readonly outputSize: number },
+  sizing: Sizing = 'exact',
 ): Tensor {
   const [images = 0, channels = 0, height = 0, width = 0] = input.shape;
   const side = outputSize * 2;
@@ -27,20 +30,29 @@ export function roiCrop(
     );
     return ops.sub(ops.mul(ops.mul(places, spatialScale), 2 / Math.max(cells - 1, 1)), 1);
   };
-  const crops: Tensor[] = [];
-  const places: Tensor[] = [];
-  for (let image = 0; image < images; image++) {
-    const own = ops.squeeze(ops.nonzero(ops.eq(ops.select(rois, 1, 0), image)), 1);
+  const cropsOf = (image: number, own: Tensor): Tensor => {
     const count = own.size(0);
-    if (count === 0) continue;
-    const [, x1, y1, x2, y2] = ops.unbind(ops.index_select(rois, 0, own), { dim: 1 }) as Tensor[];
+    const [, x1, y1, x2, y2] = ops.unbind(own, { dim: 1 }) as Tensor[];
     const columns = ops.expand(ops.unsqueeze(along(x1!, x2!, width), 1), [count, side, side]);
     const lines = ops.expand(ops.unsqueeze(along(y1!, y2!, height), 2), [count, side, side]);
     // All RoIs of an image as one tall grid: the features are not repeated.
     const grid = ops.view(ops.stack([columns, lines], { dim: 3 }), [1, count * side, side, 2]);
     const sampled = ops.grid_sampler(ops.narrow(input, 0, image, 1), grid.to(input.dtype), BILINEAR, ZEROS, true);
     const perRoi = ops.permute(ops.view(sampled.contiguous(), [channels, count, side, side]), [1, 0, 2, 3]);
-    crops.push(ops.max_pool2d(perRoi, [2, 2], { stride: [2, 2] }));
+    return ops.max_pool2d(perRoi, [2, 2], { stride: [2, 2] });
+  };
+  if (sizing === 'fixed') {
+    const count = rois.size(0) / images;
+    return ops.cat(
+      Array.from({ length: images }, (_, image) => cropsOf(image, ops.narrow(rois, 0, image * count, count))),
+    );
+  }
+  const crops: Tensor[] = [];
+  const places: Tensor[] = [];
+  for (let image = 0; image < images; image++) {
+    const own = ops.squeeze(ops.nonzero(ops.eq(ops.select(rois, 1, 0), image)), 1);
+    if (own.size(0) === 0) continue;
+    crops.push(cropsOf(image, ops.index_select(rois, 0, own)));
     places.push(own);
   }
   if (crops.length === 0) return ops.new_zeros(input, [0, channels, outputSize, outputSize]);

@@ -3,11 +3,24 @@ import { type Layer, Module, noGrad, ops, scope, type Tensor } from '@goshawk/to
 import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../config/index.js';
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
-import type { Draws } from '../sampling.js';
+import { type FramedBatch, type Frames, framesOf, type PaddedBoxes, type PaddedObjects } from '../padded.js';
+import { type Draws, indicesWhere } from '../sampling.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 import { type BoxHead, BoxPredictor, makeBoxHead, meanOverCells, Stage5BoxHead } from './box-head.js';
 import { boxLosses } from './box-loss.js';
 import { fillBatch, withoutFillers } from './filled-batch.js';
+import { fixedBoxLosses, fixedKeypointLoss, fixedMaskLoss } from './fixed-losses.js';
+import { fixedMaskGoals } from './fixed-mask-goals.js';
+import {
+  type FixedRoiSample,
+  fixedKeypointsInSecondStage,
+  fixedKeypointsOfPositives,
+  type MatchedProposals,
+  matchProposals,
+  paddedKeypoints,
+  sampleFixedKeypoints,
+  sampleFixedProposals,
+} from './fixed-samples.js';
 import { KeypointHead, KeypointPredictor } from './keypoint-head.js';
 import { keypointCells, keypointLoss } from './keypoint-loss.js';
 import { MaskPredictor, makeMaskHead, maskCells, type Stage5MaskHead } from './mask-head.js';
@@ -90,6 +103,27 @@ export class RoiHeads extends Module {
     };
   }
 
+  /** The same of proposals of fixed size, and so without waiting for a card. */
+  lossFixed(
+    batch: FramedBatch,
+    features: Features,
+    proposals: PaddedBoxes,
+    { targets, objects }: { readonly targets: readonly Targets[]; readonly objects: PaddedObjects },
+  ): Losses {
+    const { box, conventions, draws, mask, keypoint } = this.#options;
+    const frames = framesOf(batch);
+    const matched = noGrad(() => matchProposals(proposals, objects, frames, box, conventions));
+    const sample = noGrad(() => sampleFixedProposals(matched, objects, box, conventions, draws));
+    const { prediction, shared } = scope(() => this.#predictFixedBoxes(features, sample));
+    return {
+      ...scope(() => fixedBoxLosses(prediction, sample, box.smoothL1Beta)),
+      ...(mask && { loss_mask: scope(() => this.#fixedMaskLoss(batch, features, sample, targets, shared)) }),
+      ...(keypoint && {
+        loss_keypoint: scope(() => this.#fixedKeypointLoss(features, { matched, sample, frames }, objects)),
+      }),
+    };
+  }
+
   /** Every class of every proposal of each image. */
   candidates(batch: ImageBatch, features: Features, proposals: readonly Tensor[]): Candidates[] {
     const { box, conventions } = this.#options;
@@ -139,7 +173,7 @@ export class RoiHeads extends Module {
       this.keypointPredictor.forward(this.keypointHead!.call(pooled(mask, this.#options.keypoint!.poolSize)));
   }
 
-  #pool(features: Features, boxes: readonly Tensor[], options: RoiPoolerOptions): Tensor {
+  #pool(features: Features, boxes: readonly Tensor[] | Tensor, options: RoiPoolerOptions): Tensor {
     return poolRois(features, boxes, this.#options.strides, options, this.#options.conventions);
   }
 
@@ -154,6 +188,56 @@ export class RoiHeads extends Module {
     );
     const prediction = { logits: withoutFillers(logits, filled), offsets: withoutFillers(offsets, filled) };
     return { prediction, shared };
+  }
+
+  /** Of [N * S] rows; also the features of the first N * L, for a mask head that shares the box head's stage. */
+  #predictFixedBoxes(features: Features, { rois, valid, positives }: FixedRoiSample) {
+    const boxHead = this.boxHead;
+    const pooled = this.#pool(features, rois, this.#options.box);
+    const isReal = this.#boxHeadNorm() === 'batch' ? valid : undefined;
+    if (!(boxHead instanceof Stage5BoxHead && this.#options.mask?.kind === 'stage5_shared'))
+      return { prediction: this.boxPredictor.forward(ofRealRows(pooled, isReal, (own) => boxHead.forward(own))) };
+    const stage = ofRealRows(pooled, isReal, (own) => boxHead.features(own));
+    const perImage = ops.view(stage, [...valid.shape, ...stage.shape.slice(1)]);
+    const first = ops.flatten(ops.narrow(perImage, 1, 0, positives.valid.size(1)), { start_dim: 0, end_dim: 1 });
+    return { prediction: this.boxPredictor.forward(meanOverCells(stage)), shared: first };
+  }
+
+  #fixedMaskLoss(
+    batch: ImageBatch,
+    features: Features,
+    { positives }: FixedRoiSample,
+    targets: readonly Targets[],
+    shared: Tensor | undefined,
+  ): Tensor {
+    const { mask, conventions } = this.#options;
+    const isReal = this.#learnsStatistics() ? positives.valid : undefined;
+    const hidden =
+      shared ??
+      ofRealRows(this.#pool(features, positives.rois, this.#maskPooling()), isReal, (own) => this.#maskFeatures(own));
+    const logits = this.#predictMasks(hidden, ops.view(positives.labels, [-1]));
+    const goals = noGrad(() => fixedMaskGoals(positives, targets, batch, logits.size(1), conventions));
+    return weighted(fixedMaskLoss(logits, goals, positives.valid), mask!.lossWeight);
+  }
+
+  #fixedKeypointLoss(
+    features: Features,
+    drawn: { readonly matched: MatchedProposals; readonly sample: FixedRoiSample; readonly frames: Frames },
+    objects: PaddedObjects,
+  ): Tensor {
+    const { box, keypoint, keypoints: count, conventions, draws } = this.#options;
+    const { matched, sample, frames } = drawn;
+    const { valid, rois, boxes, keypoints } = noGrad(() => {
+      const measured = fixedKeypointsInSecondStage(paddedKeypoints(objects, count), frames, conventions);
+      return conventions.keypointRois === 'box_head'
+        ? fixedKeypointsOfPositives(sample.positives, measured)
+        : sampleFixedKeypoints(matched, measured, box, draws);
+    });
+    const logits = this.keypointPredictor!.forward(this.keypointHead!.call(this.#pool(features, rois, keypoint!)));
+    const perRow = (values: Tensor): Tensor => ops.flatten(values, { start_dim: 0, end_dim: 1 });
+    const goals = noGrad(() => keypointCells(perRow(keypoints), perRow(boxes), logits.size(2)));
+    const capacity = keypoint!.normalize === 'batch' ? valid.size(0) * keypointRoiLimit(box) * count : undefined;
+    return weighted(fixedKeypointLoss(logits, goals, valid, capacity), keypoint!.lossWeight);
   }
 
   #networkBoxes(batch: ImageBatch, found: readonly Detections[]): Tensor[] {
@@ -260,6 +344,12 @@ export class RoiHeads extends Module {
     return (mask!.kind === 'convolutions' ? mask!.norm : backbone?.norm) === 'batch';
   }
 
+  #boxHeadNorm(): string | undefined {
+    const { box, backbone } = this.#options;
+    if (box.kind === 'two_layer') return undefined;
+    return box.kind === 'convolutions' ? box.norm : backbone?.norm;
+  }
+
   /** [sum of K_i, keypoints, H, H] logits. */
   #keypointLogits(features: Features, boxes: readonly Tensor[]): Tensor {
     const filled = fillBatch(boxes, ROI_BATCH_MULTIPLE);
@@ -277,6 +367,19 @@ export class RoiHeads extends Module {
       return ops.narrow(all, 0, start - count, count);
     });
   }
+}
+
+/**
+ * `body` of [K, ...] rows. With `isReal` ([K] flags in any shape) it sees the real rows alone, as a batch norm's statistics must:
+ * their number is read, and what it gives for the others is 0.
+ */
+function ofRealRows(rows: Tensor, isReal: Tensor | undefined, body: (rows: Tensor) => Tensor): Tensor {
+  if (isReal === undefined) return body(rows);
+  const found = indicesWhere(ops.view(isReal, [-1]));
+  // Never none, as in exact sizes.
+  const places = found.size(0) > 0 ? found : ops.new_zeros(found, [1]);
+  const own = body(ops.index_select(rows, 0, places));
+  return ops.index_copy(ops.new_zeros(own, [rows.size(0), ...own.shape.slice(1)]), 0, places, own);
 }
 
 /** The rows of [sum of S_i, ...] that belong to positives. */

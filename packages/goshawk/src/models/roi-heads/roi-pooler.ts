@@ -1,6 +1,7 @@
 // Features of boxes, cut out of one map or of the level of a feature pyramid that a box's size asks for.
-import { ops, roiAlignMultilevel, roiPool, type Tensor, tensor } from '@goshawk/torch';
+import { ops, roiAlignMultilevel, roiPool, Tensor } from '@goshawk/torch';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
+import { zeroUnless } from '../padded.js';
 import type { Features } from '../structures.js';
 import { roiCrop } from './roi-crop.js';
 
@@ -47,20 +48,28 @@ export function roisOf(boxes: readonly Tensor[]): Tensor {
   return ops.cat(boxes.map((own, image) => ops.cat([ops.new_full(own, [own.size(0), 1], image), own], { dim: 1 })));
 }
 
+/** The same of [N, K, 4] boxes: [N * K, 5]. */
+export function roisOfBatch(boxes: Tensor): Tensor {
+  const [images = 0, count = 0] = boxes.shape;
+  const number = ops.view(ops.arange(0, images, { dtype: boxes.dtype, device: boxes.device }), [images, 1, 1]);
+  return ops.view(ops.cat([ops.expand(number, [images, count, 1]), boxes], { dim: 2 }), [-1, 5]);
+}
+
 /**
  * @param features levels, finest first
- * @param boxes [K_i, 4] xyxy in network pixels, a tensor an image
+ * @param boxes xyxy in network pixels: [K_i, 4] of each image; or [N, K, 4], with which nothing waits for a card
  * @param strides network pixels a cell of each level
  * @returns [sum of K_i, C, poolSize, poolSize]
  */
 export function poolRois(
   features: Features,
-  boxes: readonly Tensor[],
+  boxes: readonly Tensor[] | Tensor,
   strides: readonly number[],
   { poolSize, pooling, samplingRatio }: RoiPoolerOptions,
   conventions: Pick<Conventions, 'boxes' | 'roiLevels' | 'roiEnd'> = CONVENTIONS.torchvision,
 ): Tensor {
-  const rois = roisOf(boxes);
+  const sizing = boxes instanceof Tensor ? 'fixed' : 'exact';
+  const rois = boxes instanceof Tensor ? roisOfBatch(boxes) : roisOf(boxes);
   const scales = strides.map((stride) => 1 / stride);
   const corners = ops.narrow(rois, 1, 1, 4);
   const finest = conventions.roiLevels.finest === 'two' ? 2 : Math.round(Math.log2(strides[0] ?? 1));
@@ -80,8 +89,14 @@ export function poolRois(
   const poolOne = (feature: Tensor, own: Tensor, spatialScale: number): Tensor =>
     pooling === 'pool'
       ? roiPool(feature, own, { spatialScale, outputSize: poolSize })
-      : roiCrop(feature, own, { spatialScale, outputSize: poolSize });
+      : roiCrop(feature, own, { spatialScale, outputSize: poolSize }, sizing);
   if (features.length === 1) return poolOne(features[0]!, rois, scales[0]!);
+  if (sizing === 'fixed') {
+    const own = features.map((feature, level) =>
+      zeroUnless(ops.eq(levels, level), poolOne(feature, rois, scales[level]!)),
+    );
+    return own.reduce((sum, pooled) => ops.add(sum, pooled));
+  }
   // Level by level; then back into the order of the boxes.
   const pooled: Tensor[] = [];
   const places: Tensor[] = [];
@@ -100,12 +115,9 @@ export function poolRois(
  * cell: they are moved back before.
  */
 function toNextPixel(rois: Tensor, levels: Tensor, strides: readonly number[]): Tensor {
-  const halfCells = tensor(
-    strides.map((stride) => stride / 2),
-    { device: rois.device },
-  );
+  const halfCells = ops.cat(strides.map((stride) => ops.new_full(rois, [1], stride / 2)));
   const moved = ops.unsqueeze(ops.index_select(halfCells, 0, levels), 1);
-  const ends = tensor([0, 0, 1, 1], { device: rois.device });
-  const corners = ops.add(ops.add(ops.narrow(rois, 1, 1, 4), ends), moved);
-  return ops.cat([ops.narrow(rois, 1, 0, 1), corners], { dim: 1 });
+  const start = ops.add(ops.narrow(rois, 1, 1, 2), moved);
+  const end = ops.add(ops.add(ops.narrow(rois, 1, 3, 2), 1), moved);
+  return ops.cat([ops.narrow(rois, 1, 0, 1), start, end], { dim: 1 });
 }

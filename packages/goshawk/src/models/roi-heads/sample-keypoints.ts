@@ -2,7 +2,7 @@
 import { ops, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import type { Conventions } from '../conventions.js';
-import { type Draws, drawFrom, indicesWhere, matchBoxes } from '../sampling.js';
+import { drawFrom, indicesWhere, matchBoxes, type PlaceDraws } from '../sampling.js';
 import { requiredPart, type Scale, type Targets } from '../structures.js';
 import { hasKeypointInside } from './keypoint-loss.js';
 import { type RoiSample, toSecondStage } from './sample-proposals.js';
@@ -50,7 +50,7 @@ export function sampleKeypoints(
   scale: Scale,
   box: Pick<BoxHeadConfig, 'foregroundIou' | 'backgroundIou' | 'batchSizePerImage' | 'positiveFraction'>,
   conventions: Conventions,
-  draws: Draws,
+  draws: PlaceDraws,
 ): KeypointSample {
   const keypoints = keypointsInSecondStage(target, scale, conventions);
   const candidates = ops.cat([proposals, target.boxes]);

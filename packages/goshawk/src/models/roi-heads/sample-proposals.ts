@@ -3,7 +3,7 @@ import { ops, type Tensor, tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
-import { BACKGROUND, type Draws, drawSample, matchBoxes } from '../sampling.js';
+import { BACKGROUND, drawSample, matchBoxes, type PlaceDraws } from '../sampling.js';
 import type { Scale, Targets } from '../structures.js';
 
 /** What the second stage learns from in one image; positives come first. */
@@ -51,7 +51,7 @@ export function sampleProposals(
     'foregroundIou' | 'backgroundIou' | 'batchSizePerImage' | 'positiveFraction' | 'regressionWeights'
   >,
   conventions: Conventions,
-  draws: Draws,
+  draws: PlaceDraws,
 ): RoiSample {
   const { foregroundIou, backgroundIou, batchSizePerImage, positiveFraction, regressionWeights } = config;
   // The objects' own boxes take part: in the first steps no proposal reaches them.

@@ -1,0 +1,50 @@
+// A RetinaNet's steps in tensors of fixed size against those of exact sizes.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { manualSeed, operatorsThatWait, scope, setThreads } from '@goshawk/torch';
+import { parseConfig } from '../../config/index.js';
+import { assertSameStep, stepOf } from '../../testing/recorded-step.js';
+import { SQUARES } from '../../testing/tiny-targets.js';
+import { buildModel } from '../build.js';
+import type { Detector } from '../detector.js';
+import type { Sizing } from '../sizing.js';
+
+before(() => setThreads(1));
+
+const MIXED = [SQUARES, SQUARES.slice(1), []];
+
+describe('a step of fixed sizes has the losses and gradients of one of exact sizes, and waits for nothing', () => {
+  const RETINANETS = {
+    "by torchvision's rules": 'conventions: torchvision',
+    "by mmdetection's rules": 'conventions: mmdetection',
+  };
+  for (const [what, text] of Object.entries(RETINANETS)) {
+    for (const boxLoss of ['l1', 'smooth_l1', 'giou']) {
+      test(`${what}, with the box loss ${boxLoss}`, () => {
+        const { model } = parseConfig(
+          `model:
+  type: retinanet
+  ${text}
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  head: { convolutions: 1, boxLoss: ${boxLoss}, backgroundIou: 0.4 }`,
+          { file: 'test' },
+        );
+        const of = (sizing: Sizing): Detector => {
+          manualSeed(7);
+          return buildModel(model, { classes: 2, sizing }).to({ memoryFormat: 'channels_last' }) as Detector;
+        };
+        const [exact, fixed] = [of('exact'), of('fixed')];
+        for (const objects of [MIXED, [[], []]]) {
+          scope(() => {
+            stepOf(fixed, objects);
+            const step = stepOf(fixed, objects);
+            assert.ok(step.operators.has('goshawk::match_batch'));
+            assertSameStep(step, stepOf(exact, objects));
+            assert.deepEqual(operatorsThatWait(step.operators), new Map());
+          });
+        }
+      });
+    }
+  }
+});
