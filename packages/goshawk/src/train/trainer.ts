@@ -2,11 +2,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { getThreads, manualSeed, removeTemporaryFiles, setThreads } from '@goshawk/torch';
+import { GradScaler, getThreads, manualSeed, removeTemporaryFiles, setThreads } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
+import { requirePrecision } from '../infer/predictor.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
@@ -31,6 +32,7 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, output, save = true } = options;
   if (config.runtime.threads > 0) setThreads(config.runtime.threads);
+  requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
   try {
@@ -66,6 +68,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const initialised = resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer);
+  const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
+  if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
     requireRoom(output, checkpointBytes(model, config.train.optimizer));
     mkdirSync(checkpoints, { recursive: true });
@@ -133,6 +137,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       options,
       model,
       optimizer,
+      scaler,
       categories,
       validation,
       loader,

@@ -2,7 +2,16 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Category, InputError } from '@goshawk/core';
-import { clipGradNorm, type LazyTensor, randomState, scope, setRandomState, type Tensor, tensor } from '@goshawk/torch';
+import {
+  clipGradNorm,
+  type GradScaler,
+  type LazyTensor,
+  randomState,
+  scope,
+  setRandomState,
+  type Tensor,
+  tensor,
+} from '@goshawk/torch';
 import type { Batch, Loader } from '../data/index.js';
 import { describeWriteError } from '../files/atomic-file.js';
 import { RunFailure } from '../files/run-failure.js';
@@ -21,6 +30,8 @@ export interface TrainingRunParts {
   readonly options: TrainOptions;
   readonly model: Detector;
   readonly optimizer: DetectorOptimizer;
+  /** Of the losses, where the precision asks for one. */
+  readonly scaler: GradScaler | undefined;
   readonly categories: readonly Category[];
   /** Absent: nothing is evaluated. */
   readonly validation?: Validation;
@@ -120,10 +131,15 @@ export class TrainingRun {
   }
 
   #writeCheckpoint(): void {
-    const { options, model, optimizer, checkpoints, validation } = this.#parts;
+    const { options, model, optimizer, scaler, checkpoints, validation } = this.#parts;
     const standing = this.#standing;
     if (options.save === false || this.#saved === this.#iteration || standing === undefined) return;
-    const progress = { iteration: this.#iteration, loader: standing.loader, best: validation?.best };
+    const progress = {
+      iteration: this.#iteration,
+      loader: standing.loader,
+      best: validation?.best,
+      scaler: scaler?.stateDict(),
+    };
     this.#save(checkpointPath(checkpoints, this.#iteration), () => {
       writeCheckpoint(checkpoints, model, optimizer, progress, this.#description());
     });
@@ -175,7 +191,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, model, optimizer, loader, schedule } = this.#parts;
+    const { options, model, optimizer, scaler, loader, schedule } = this.#parts;
     const { train, runtime } = options.config;
     const started = performance.now();
     steadyHeap(this.#iteration);
@@ -190,11 +206,13 @@ export class TrainingRun {
         precision: train.precision,
         device: runtime.device,
         divisor: train.gradients === 'mean' ? train.accumulate : 1,
+        scaler,
       });
       for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value / train.accumulate;
       images += batch.images.length;
       batch.release();
     }
+    scaler?.unscale(optimizer);
     const gradientNorm =
       train.clipGradNorm === undefined ? undefined : scope(() => clipGradNorm(model.parameters(), train.clipGradNorm!));
     const learningRate = learningRateAt(schedule, this.#iteration);
@@ -202,7 +220,12 @@ export class TrainingRun {
     optimizer.setLearningRate(learningRate);
     if (train.momentumCorrection && this.#iteration > 0)
       correctMomentum(optimizer, { from: learningRateAt(schedule, this.#iteration - 1), to: learningRate });
-    optimizer.step();
+    if (scaler === undefined) {
+      optimizer.step();
+    } else {
+      scaler.stepOnDevice(optimizer);
+      scaler.update();
+    }
     optimizer.zeroGrad();
     this.#iteration++;
     this.#standing = standingOf(this.#parts);

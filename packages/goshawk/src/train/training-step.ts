@@ -1,5 +1,6 @@
 // One forward and backward pass.
-import { ops, scope } from '@goshawk/torch';
+import { type GradScaler, ops, scope } from '@goshawk/torch';
+import type { Precision } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
 import { inPrecision } from '../infer/predictor.js';
@@ -11,17 +12,19 @@ export class NonFiniteLossError extends Error {
 }
 
 export interface StepOptions {
-  readonly precision: 'fp32' | 'bf16';
+  readonly precision: Precision;
   readonly device: string;
   /** The gradients are divided by this: where those of several steps are averaged, their number. */
   readonly divisor: number;
+  /** Multiplies the loss before its gradients are taken; it has to undo that before they are used. */
+  readonly scaler?: GradScaler;
 }
 
 /** Adds one batch's gradients to the model's parameters; returns its losses by name. */
 export function trainingStep(
   model: Detector,
   batch: Batch,
-  { precision, device, divisor }: StepOptions,
+  { precision, device, divisor, scaler }: StepOptions,
 ): Record<string, number> {
   return scope(() => {
     const targets = targetsOf(batch, device);
@@ -35,7 +38,8 @@ export function trainingStep(
       );
     }
     const total = totalLoss(losses);
-    (divisor === 1 ? total : ops.div(total, divisor)).backward();
+    const mean = divisor === 1 ? total : ops.div(total, divisor);
+    (scaler?.scale(mean) ?? mean).backward();
     return values;
   });
 }
