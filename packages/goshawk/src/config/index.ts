@@ -36,5 +36,5 @@ export {
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { DataSplitConfig } from './split-schema.js';
-export type { OptimizerConfig, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
+export type { OptimizerConfig, Precision, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export { configToYaml } from './write-config.js';

@@ -117,9 +117,11 @@ export const trainSchema = z
       .default(0)
       .describe('Seed of everything drawn: weights, order, flips, samples.'),
     precision: z
-      .enum(['fp32', 'bf16'])
+      .enum(['fp32', 'bf16', 'fp16'])
       .default('fp32')
-      .describe('Arithmetic of the network; with bf16 the weights and the losses stay in float32.'),
+      .describe(
+        'Arithmetic of the network; with bf16 and fp16 the weights and the losses stay in float32. fp16 scales the loss and leaves out steps whose gradients overflow; it is for GPUs, on the CPU it needs libtorch 2.4 and is slow.',
+      ),
     optimizer: z.discriminatedUnion('type', [sgdSchema, adamSchema, adamwSchema]).prefault({}),
     schedule: scheduleSchema,
     momentumCorrection: z
@@ -175,6 +177,7 @@ export const runtimeSchema = z
   .prefault({});
 
 export type TrainConfig = z.output<typeof trainSchema>;
+export type Precision = TrainConfig['precision'];
 export type OptimizerConfig = TrainConfig['optimizer'];
 export type ScheduleConfig = TrainConfig['schedule'];
 export type RuntimeConfig = z.output<typeof runtimeSchema>;

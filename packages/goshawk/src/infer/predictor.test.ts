@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
-import { liveTensors, scope, setThreads } from '@goshawk/torch';
+import { canAutocast, liveTensors, scope, setThreads } from '@goshawk/torch';
+import type { Precision } from '../config/index.js';
+import { inputError } from '../testing/input-error.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { imageBatchOf } from './network-batch.js';
 import { Predictor } from './predictor.js';
@@ -21,7 +23,7 @@ const picture = (width: number, height: number): RgbImage => ({
 describe('Predictor', () => {
   before(() => setThreads(1));
 
-  const make = (precision: 'fp32' | 'bf16' = 'fp32'): Predictor =>
+  const make = (precision: Precision = 'fp32'): Predictor =>
     new Predictor({
       model: tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.01'] }),
       categories,
@@ -74,7 +76,7 @@ describe('Predictor', () => {
     });
   });
 
-  for (const precision of ['fp32', 'bf16'] as const) {
+  for (const precision of ['fp32', 'bf16', ...(canAutocast('float16') ? (['fp16'] as const) : [])] as const) {
     test(`leaves no tensors behind in ${precision}`, () => {
       const predictor = make(precision);
       predictor.predict([picture(96, 64)]);
@@ -83,4 +85,11 @@ describe('Predictor', () => {
       assert.equal(liveTensors(), alive);
     });
   }
+
+  test('in fp16 needs a libtorch that has it on the CPU, and says so', { skip: canAutocast('float16') }, () => {
+    assert.throws(
+      () => make('fp16'),
+      inputError(/^train\.precision: fp16 on the CPU needs libtorch 2\.4 or newer, this is .*: set it to bf16/),
+    );
+  });
 });

@@ -8,8 +8,8 @@ import {
   type Preprocess,
   type RgbImage,
 } from '@goshawk/core';
-import { autocast, type Device, keep, scope } from '@goshawk/torch';
-import type { AugmentConfig, RunConfig } from '../config/index.js';
+import { autocast, canAutocast, type Device, engineInfo, keep, scope } from '@goshawk/torch';
+import type { AugmentConfig, Precision, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import {
   CONVENTIONS,
@@ -38,7 +38,7 @@ export interface PredictorOptions {
   readonly preprocess: Preprocess;
   /** How masks become pixels; absent for models without. */
   readonly masks?: MaskOutput;
-  readonly precision: 'fp32' | 'bf16';
+  readonly precision: Precision;
   /** Where the model is. Default 'cpu'. */
   readonly device?: Device;
   /** What `predict` shows to the model beyond the pictures as they are. Default nothing. */
@@ -68,9 +68,10 @@ export class Predictor {
 
   /**
    * Puts the model into evaluation mode.
-   * @throws InputError where it cannot be augmented as asked
+   * @throws InputError where it cannot be augmented as asked, or computed in that precision
    */
   constructor(options: PredictorOptions) {
+    requirePrecision(options.precision, options.device);
     this.#options = options;
     this.categories = options.categories;
     this.#categoryIds = options.categories.map((category) => category.id);
@@ -194,7 +195,18 @@ export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'wid
   >[];
 }
 
+const AUTOCAST = { bf16: 'bfloat16', fp16: 'float16' } as const;
+
 /** Runs the network part of a step in the config's precision; weights and losses stay float32. */
-export function inPrecision<T>(precision: 'fp32' | 'bf16', device: Device | undefined, body: () => T): T {
-  return precision === 'fp32' ? body() : autocast('bfloat16', body, { device });
+export function inPrecision<T>(precision: Precision, device: Device | undefined, body: () => T): T {
+  return precision === 'fp32' ? body() : autocast(AUTOCAST[precision], body, { device });
+}
+
+/** @throws InputError where the engine has no such arithmetic on the device */
+export function requirePrecision(precision: Precision, device: Device = 'cpu'): void {
+  if (precision === 'fp32' || canAutocast(AUTOCAST[precision], device)) return;
+  throw new InputError(
+    'config-invalid',
+    `train.precision: ${precision} on the CPU needs libtorch 2.4 or newer, this is ${engineInfo().version}: set it to bf16, or runtime.device to cuda`,
+  );
 }

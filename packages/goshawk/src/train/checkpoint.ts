@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import {
+  type GradScalerState,
   type LazyTensor,
   openSafetensors,
   type SafetensorsEntry,
@@ -28,6 +29,8 @@ export interface Progress {
   readonly loader: SamplerState;
   /** Best value so far of the figure that chooses best.safetensors; that of {@link Evaluated} where the checkpoint has one. */
   readonly best?: number;
+  /** How far the loss is scaled, where train.precision is fp16. */
+  readonly scaler?: GradScalerState;
 }
 
 /** What came of the evaluation that a checkpoint was written before: it is not made again on resuming. */

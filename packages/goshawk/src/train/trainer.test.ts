@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
+import { canAutocast, liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
 import { createProgressLine } from '../terminal/progress-line.js';
@@ -42,6 +42,8 @@ const outputOf = (name: string): string => join(folder, 'runs', name);
 
 const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
   trainQuietly({ config: configOf(sets), output, ...options });
+
+const FLOAT16 = ['train.precision=fp16', 'train.batchSize=1'];
 
 /** The models of earlier tests go now, and not while tensors are counted. */
 async function collectGarbage(): Promise<void> {
@@ -229,6 +231,29 @@ describe('train', () => {
   });
 });
 
+describe('a training in float16', () => {
+  test('is refused by name where the engine has none on the CPU', { skip: canAutocast('float16') }, async () => {
+    await assert.rejects(
+      run(outputOf('refused-float16'), { sets: FLOAT16 }),
+      inputError(/^train\.precision: fp16 on the CPU needs libtorch 2\.4 or newer/),
+    );
+    assert.equal(existsSync(outputOf('refused-float16')), false);
+  });
+
+  test('learns as one in float32 does, its losses logged as they are', { skip: !canAutocast('float16') }, async () => {
+    const lossesOf = async (name: string, sets: readonly string[]): Promise<number[]> => {
+      const losses: number[] = [];
+      const observer = { onStep: (step: { totalLoss: number }) => losses.push(step.totalLoss) };
+      await run(outputOf(name), { sets: ['data.val=null', 'train.batchSize=1', ...sets], observer });
+      return losses;
+    };
+    const [half, single] = [await lossesOf('float16', FLOAT16), await lossesOf('float32', [])];
+    assert.equal(half.length, single.length);
+    for (const [i, loss] of half.entries())
+      assert.ok(Math.abs(loss - single[i]!) < 0.1 * single[i]!, `step ${i + 1}: ${loss}, in float32 ${single[i]}`);
+  });
+});
+
 describe('a training that is interrupted and resumed', () => {
   const cases: readonly (readonly [what: string, sets: readonly string[]])[] = [
     ['with SGD in float32 and two workers', ['data.workers=2', 'train.evaluateEvery=3']],
@@ -260,6 +285,10 @@ describe('a training that is interrupted and resumed', () => {
       "with Detectron's Adam and cropped pictures",
       ['train.optimizer.type=adam', 'train.optimizer.biasLrFactor=2', 'data.aspectCropping={low: 0.9, high: 1.1}'],
     ],
+    // Its first steps overflow: the scale that a checkpoint keeps is not the one that trainings start from.
+    ...(canAutocast('float16')
+      ? ([['in float16, accumulated and clipped', [...FLOAT16, 'train.accumulate=2', 'train.clipGradNorm=1']]] as const)
+      : []),
   ];
   for (const [index, [what, sets]] of cases.entries()) {
     test(`ends as if it never stopped, bit for bit, ${what}`, async () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { getThreads, manualSeed, removeTemporaryFiles } from '@goshawk/torch';
+import { GradScaler, getThreads, manualSeed, removeTemporaryFiles } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
@@ -10,6 +10,7 @@ import { applyRuntime } from '../infer/apply-runtime.js';
 import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
+import { requirePrecision } from '../infer/predictor.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
@@ -33,7 +34,8 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { output, save = true } = options;
+  const { config, output, save = true } = options;
+  requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
   try {
@@ -76,6 +78,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const optimizer = buildOptimizer(model, config.train.optimizer);
   const random = randomSourcesOf(config.runtime.device);
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
+  const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
+  if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
     requireRoom(output, checkpointBytes(model, config.train.optimizer));
     mkdirSync(checkpoints, { recursive: true });
@@ -142,6 +146,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       options,
       model,
       optimizer,
+      scaler,
       categories,
       validation,
       feed,

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Category, InputError } from '@goshawk/core';
-import { clipGradNorm, scope } from '@goshawk/torch';
+import { clipGradNorm, clipGradNormOnDevice, type GradScaler, keep, scope, Tensor } from '@goshawk/torch';
 import { describeWriteError } from '../files/atomic-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { applyRuntime } from '../infer/apply-runtime.js';
@@ -26,6 +26,8 @@ export interface TrainingRunParts {
   readonly options: TrainOptions;
   readonly model: Detector;
   readonly optimizer: DetectorOptimizer;
+  /** Of the losses, where the precision asks for one. */
+  readonly scaler: GradScaler | undefined;
   readonly categories: readonly Category[];
   /** Absent: nothing is evaluated. */
   readonly validation?: Validation;
@@ -127,9 +129,14 @@ export class TrainingRun {
   }
 
   #writeCheckpoint(): void {
-    const { options, model, optimizer, checkpoints, validation, random } = this.#parts;
+    const { options, model, optimizer, scaler, checkpoints, validation, random } = this.#parts;
     if (options.save === false || this.#saved === this.#iteration || !this.#isStanding) return;
-    const progress = { iteration: this.#iteration, loader: this.#standing.loader, best: validation?.best };
+    const progress = {
+      iteration: this.#iteration,
+      loader: this.#standing.loader,
+      best: validation?.best,
+      scaler: scaler?.stateDict(),
+    };
     this.#save(checkpointPath(checkpoints, this.#iteration), () => {
       writeCheckpoint(checkpoints, model, optimizer, progress, this.#description(), random);
     });
@@ -181,7 +188,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, model, optimizer, feed, schedule } = this.#parts;
+    const { options, model, optimizer, scaler, feed, schedule } = this.#parts;
     const { train } = options.config;
     const started = performance.now();
     steadyHeap(this.#iteration);
@@ -196,9 +203,11 @@ export class TrainingRun {
       passes.push(this.#pass(fed));
       await feed.lookAhead();
     }
-    const gradientNorm =
-      train.clipGradNorm === undefined ? undefined : scope(() => clipGradNorm(model.parameters(), train.clipGradNorm!));
-    const { losses } = readStep(passes);
+    scaler?.unscale(optimizer);
+    const norm = this.#clip();
+    const { losses, scalars } = readStep(passes, norm instanceof Tensor ? [norm] : []);
+    const gradientNorm = norm instanceof Tensor ? scalars[0] : norm;
+    if (norm instanceof Tensor) norm.dispose();
     for (const { values } of passes) values.dispose();
     requireFinite(losses, files);
     const learningRate = learningRateAt(schedule, this.#iteration);
@@ -206,7 +215,12 @@ export class TrainingRun {
     optimizer.setLearningRate(learningRate);
     if (train.momentumCorrection && this.#iteration > 0)
       correctMomentum(optimizer, { from: learningRateAt(schedule, this.#iteration - 1), to: learningRate });
-    optimizer.step();
+    if (scaler === undefined) {
+      optimizer.step();
+    } else {
+      scaler.stepOnDevice(optimizer);
+      scaler.update();
+    }
     optimizer.zeroGrad();
     this.#iteration++;
     this.#standing.take(feed.state());
@@ -225,17 +239,27 @@ export class TrainingRun {
   }
 
   #pass(fed: FedBatch & { readonly tensors: DeviceBatch }): PassLosses {
-    const { options, model } = this.#parts;
+    const { options, model, scaler } = this.#parts;
     const { train, runtime } = options.config;
     try {
       return trainingPass(model, fed.tensors, {
         precision: train.precision,
         device: runtime.device,
         divisor: train.gradients === 'mean' ? train.accumulate : 1,
+        scaler,
       });
     } finally {
       fed.release();
     }
+  }
+
+  /** The gradients' norm before they are clipped, on a card to be read with the losses; undefined where they are not. */
+  #clip(): number | Tensor | undefined {
+    const { options, model } = this.#parts;
+    const { clipGradNorm: limit } = options.config.train;
+    if (limit === undefined) return undefined;
+    if (options.config.runtime.device === 'cpu') return scope(() => clipGradNorm(model.parameters(), limit));
+    return keep(scope(() => clipGradNormOnDevice(model.parameters(), limit)));
   }
 
   /** The next batch in which there is a picture. */

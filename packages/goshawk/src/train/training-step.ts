@@ -1,5 +1,6 @@
 // One forward and backward pass, whose losses stay where the model is, and the one reading of what a step came to.
-import { keep, ops, scope, type Tensor } from '@goshawk/torch';
+import { type GradScaler, keep, ops, scope, type Tensor } from '@goshawk/torch';
+import type { Precision } from '../config/index.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
 import { inPrecision } from '../infer/predictor.js';
 import { type Detector, totalLoss } from '../models/index.js';
@@ -10,10 +11,12 @@ export class NonFiniteLossError extends Error {
 }
 
 export interface StepOptions {
-  readonly precision: 'fp32' | 'bf16';
+  readonly precision: Precision;
   readonly device: string;
   /** The gradients are divided by this: where those of several steps are averaged, their number. */
   readonly divisor: number;
+  /** Multiplies the loss before its gradients are taken; it has to undo that before they are used. */
+  readonly scaler?: GradScaler;
 }
 
 /** What a pass leaves, to be freed. */
@@ -27,13 +30,14 @@ export interface PassLosses {
 export function trainingPass(
   model: Detector,
   batch: DeviceBatch,
-  { precision, device, divisor }: StepOptions,
+  { precision, device, divisor, scaler }: StepOptions,
 ): PassLosses {
   return keep(
     scope(() => {
       const losses = inPrecision(precision, device, () => model.loss(batch.images, batch.targets));
       const total = totalLoss(losses);
-      (divisor === 1 ? total : ops.div(total, divisor)).backward();
+      const mean = divisor === 1 ? total : ops.div(total, divisor);
+      (scaler?.scale(mean) ?? mean).backward();
       const terms = Object.values(losses).map((loss) => loss.detach().to('float32'));
       return { names: Object.keys(losses), values: ops.stack(terms) };
     }),

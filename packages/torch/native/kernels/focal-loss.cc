@@ -288,7 +288,9 @@ std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
     const bool wide = x.scalar_type() == at::kDouble;
     auto [loss, gradient] = by_operators(wide ? x : x.to(at::kFloat), targets, weights, options, with_gradient);
     if (with_gradient) {
-      gradient = gradient.to(values.scalar_type()).view(flat.sizes());
+      // float16 is left to backward(): without the factor that comes there small gradients would vanish in it.
+      if (values.scalar_type() != at::kHalf) gradient = gradient.to(values.scalar_type());
+      gradient = gradient.view(flat.sizes());
       gradient = logits.dim() == 4 ? gradient.permute({0, 3, 1, 2}) : gradient;
     }
     return {loss, with_gradient ? gradient : at::empty({0}, values.options())};
@@ -311,6 +313,7 @@ class FocalLossFunction : public torch::autograd::Function<FocalLossFunction> {
     auto [loss, gradient] = loss_and_gradient(logits, targets, weights, alpha, gamma, with_gradient);
     if (with_gradient) {
       ctx->save_for_backward({gradient});
+      ctx->saved_data["dtype"] = static_cast<int64_t>(logits.scalar_type());
     }
     return loss;
   }
@@ -320,7 +323,8 @@ class FocalLossFunction : public torch::autograd::Function<FocalLossFunction> {
     const at::Tensor& factor = grads[0];
     // A loss that is summed and nothing else gets a factor of 1: one pass less.
     const bool is_one = factor.device().is_cpu() && factor.scalar_type() == at::kFloat && *factor.data_ptr<float>() == 1;
-    return {is_one ? gradient : gradient * factor.to(gradient.scalar_type()), {}, {}, {}, {}, {}};
+    const auto type = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
+    return {(is_one ? gradient : gradient * factor.to(gradient.scalar_type())).to(type), {}, {}, {}, {}, {}};
   }
 };
 

@@ -36,8 +36,23 @@ TORCH_LIBRARY(goshawk, m) {
       "bool allow_low_quality=False, bool plus_one=False, bool last_claims=False, float lowest_best_iou=0) -> Tensor");
 
   m.def(
-      "adam_step_(Tensor(a!) parameter, Tensor gradient, Tensor(b!) mean, Tensor(c!) square, float kept, float beta1, "
-      "float beta2, float eps, float step_size, float correction) -> ()");
+      "sgd_steps_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] velocities, float lr, float momentum, "
+      "float share, float weight_decay, bool nesterov) -> ()");
+  m.def(
+      "adam_steps_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] means, Tensor(c!)[] squares, "
+      "Tensor(d!)[] largest, float[] step_sizes, float[] corrections, float kept, float decay, float beta1, float beta2, "
+      "float eps) -> ()");
+  m.def(
+      "sgd_steps_by_engine_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] velocities, float lr, "
+      "float momentum, float dampening, float weight_decay, bool nesterov, bool first, Tensor? found_inf=None) -> ()");
+  m.def(
+      "adam_steps_by_engine_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] means, Tensor(c!)[] squares, "
+      "Tensor(d!)[] largest, Tensor[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
+      "bool decoupled, Tensor? found_inf=None) -> ()");
+  m.def("unscale_(Tensor(a!)[] gradients, Tensor(b!) found_inf, Tensor inverse_scale) -> ()");
+  m.def(
+      "update_scale_(Tensor(a!) scale, Tensor(b!) growth_tracker, Tensor found_inf, float growth_factor, "
+      "float backoff_factor, int growth_interval) -> ()");
 
   m.def("with_bias_gradient(Tensor(a) output, Tensor bias) -> Tensor(a)");
 

@@ -32,6 +32,13 @@ export function autocast<T>(
   }
 }
 
+/** Whether this libtorch autocasts to `dtype` on the kind of device: to float16 on the CPU from 2.4 on. */
+export function canAutocast(dtype: AutocastDType, device: Device = 'cpu'): boolean {
+  if (dtype === 'bfloat16' || device.startsWith('cuda')) return true;
+  const [major = 0, minor = 0] = native.version().split('.').map(Number);
+  return major > 2 || (major === 2 && minor >= 4);
+}
+
 /** What autocasting computes in here, on the kind of device; undefined when it is off. */
 export function autocastDType(device: Device = 'cpu'): AutocastDType | undefined {
   return current[device.startsWith('cuda') ? 'cuda' : 'cpu'];

@@ -82,6 +82,8 @@ function compilerFor(libtorch: Libtorch): Compiler {
       // The addon is built where it runs; without contraction the arithmetic is that of the definitions.
       '-march=native',
       '-ffp-contract=off',
+      // A root is an instruction then, and loops with one are vectorised; the values are the same.
+      '-fno-math-errno',
       '-Wall',
       '-Wextra',
       '-DNAPI_VERSION=8',

@@ -1,7 +1,7 @@
 // Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), with the updates of torch.optim.
-import { callOp, callTensorOp } from '../tensor/dispatch.js';
+import { callOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type Entry, Optimizer, type Params } from './optimizer.js';
+import { Optimizer, type Params, type StepOperators, type Stepping } from './optimizer.js';
 
 export interface AdamOptions {
   /** Default 0.001. */
@@ -20,43 +20,37 @@ const defaults: AdamOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight
 
 /** Weight decay as part of the gradient. */
 export class Adam extends Optimizer<AdamOptions> {
-  constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, { ...defaults, ...options });
+  constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}, operators?: StepOperators) {
+    super(params, { ...defaults, ...options }, operators);
   }
 
-  protected override update(entry: Entry, gradient: Tensor, options: AdamOptions): void {
-    const { weightDecay } = options;
-    if (weightDecay === 0) {
-      this.adapt(entry, gradient, options, 1);
-    } else {
-      using decayed = callTensorOp('aten::add.Tensor', gradient, entry.parameter, weightDecay);
-      this.adapt(entry, decayed, options, 1);
-    }
+  /** Whether weight decay stays apart from the gradient. */
+  protected isDecoupled(): boolean {
+    return false;
   }
 
-  /** The step of the parameter times `kept` along the corrected mean over the root of the corrected mean square. */
-  protected adapt(entry: Entry, gradient: Tensor, options: AdamOptions, kept: number): void {
-    const { lr, betas, eps, amsgrad } = options;
+  /** Along the corrected mean over the root of the corrected mean square. */
+  protected override update({ entries, parameters, gradients, engine }: Stepping, options: AdamOptions): void {
+    const { lr, betas, eps, weightDecay, amsgrad } = options;
     const [beta1, beta2] = betas;
-    const mean = this.slot(entry, 'exp_avg');
-    const meanSquare = this.slot(entry, 'exp_avg_sq');
-    const stepSize = lr / (1 - beta1 ** entry.steps);
-    const correction = Math.sqrt(1 - beta2 ** entry.steps);
-    if (!amsgrad) {
-      const step = [kept, beta1, beta2, eps, stepSize, correction];
-      callOp('goshawk::adam_step_', entry.parameter, gradient, mean, meanSquare, ...step);
-      return;
+    const slots = (what: string): Tensor[] => entries.map((entry) => this.slot(entry, what));
+    const lists = [
+      parameters,
+      gradients,
+      slots('exp_avg'),
+      slots('exp_avg_sq'),
+      amsgrad ? slots('max_exp_avg_sq') : [],
+    ];
+    const isDecoupled = this.isDecoupled();
+    if (engine === undefined) {
+      const stepSizes = entries.map(({ steps }) => lr / (1 - beta1 ** steps));
+      const corrections = entries.map(({ steps }) => Math.sqrt(1 - beta2 ** steps));
+      const [kept, decay] = isDecoupled ? [1 - lr * weightDecay, 0] : [1, weightDecay];
+      callOp('goshawk::adam_steps_', ...lists, stepSizes, corrections, kept, decay, beta1, beta2, eps);
+    } else {
+      const rule = [lr, beta1, beta2, eps, weightDecay, isDecoupled];
+      callOp('goshawk::adam_steps_by_engine_', ...lists, engine.counts, ...rule, engine.skipIf);
     }
-    if (kept !== 1) callOp('aten::mul_.Scalar', entry.parameter, kept);
-    callOp('aten::lerp_.Scalar', mean, gradient, 1 - beta1);
-    callOp('aten::mul_.Scalar', meanSquare, beta2);
-    callOp('aten::addcmul_', meanSquare, gradient, gradient, 1 - beta2);
-    const largest = this.slot(entry, 'max_exp_avg_sq');
-    callOp('aten::maximum.out', largest, meanSquare, largest);
-    using root = callTensorOp('aten::sqrt', largest);
-    callOp('aten::div_.Scalar', root, correction);
-    callOp('aten::add_.Scalar', root, eps);
-    callOp('aten::addcdiv_', entry.parameter, mean, root, -stepSize);
   }
 
   protected override stateNames(): readonly string[] {
@@ -66,12 +60,11 @@ export class Adam extends Optimizer<AdamOptions> {
 
 /** Weight decay apart from the gradient. */
 export class AdamW extends Adam {
-  constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, { weightDecay: 1e-2, ...options });
+  constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}, operators?: StepOperators) {
+    super(params, { weightDecay: 1e-2, ...options }, operators);
   }
 
-  protected override update(entry: Entry, gradient: Tensor, options: AdamOptions): void {
-    const { lr, weightDecay } = options;
-    this.adapt(entry, gradient, options, 1 - lr * weightDecay);
+  protected override isDecoupled(): boolean {
+    return true;
   }
 }

@@ -1,7 +1,8 @@
 // The size of gradients, and its limits.
 import type { Parameter } from '../nn/parameter.js';
 import { noGrad } from '../tensor/autograd.js';
-import { callOp, callTensorOp } from '../tensor/dispatch.js';
+import { zeros } from '../tensor/create.js';
+import { callOp, callTensorOp, hasOperator } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 export interface NormOptions {
@@ -11,7 +12,10 @@ export interface NormOptions {
 
 /** The norm of all gradients as one vector; 0 without any. */
 export function gradNorm(parameters: Iterable<Parameter>, { normType = 2 }: NormOptions = {}): number {
-  return noGrad(() => normOf(gradientsOf(parameters), normType));
+  return noGrad(() => {
+    const gradients = gradientsOf(parameters);
+    return gradients.length === 0 ? 0 : normOf(gradients, normType).item();
+  });
 }
 
 /**
@@ -25,9 +29,41 @@ export function clipGradNorm(
 ): number {
   return noGrad(() => {
     const gradients = gradientsOf(parameters);
-    const norm = normOf(gradients, normType);
+    if (gradients.length === 0) return 0;
+    const norm = normOf(gradients, normType).item();
     const factor = maxNorm / (norm + 1e-6);
     if (factor < 1) callOp('aten::_foreach_mul_.Scalar', gradients, factor);
+    return norm;
+  });
+}
+
+/**
+ * clipGradNorm() without waiting for the gradients' device: the norm before stays there, a scalar to be read when the step is
+ * done. Within the rounding of float32 the same; gradients that are not finite become NaN by it, as by PyTorch's.
+ */
+export function clipGradNormOnDevice(
+  parameters: Iterable<Parameter>,
+  maxNorm: number,
+  { normType = 2 }: NormOptions = {},
+): Tensor {
+  return noGrad(() => {
+    const gradients = gradientsOf(parameters);
+    if (gradients.length === 0) return zeros([]);
+    const norm = normOf(gradients, normType);
+    const above = callTensorOp('aten::add.Scalar', norm, 1e-6);
+    const factor = callTensorOp(
+      'aten::clamp',
+      callTensorOp('aten::mul.Scalar', callTensorOp('aten::reciprocal', above), maxNorm),
+      null,
+      1,
+    );
+    if (hasOperator('aten::_foreach_mul_.Tensor')) callOp('aten::_foreach_mul_.Tensor', gradients, factor);
+    else
+      callOp(
+        'aten::_foreach_mul_.List',
+        gradients,
+        gradients.map(() => factor),
+      );
     return norm;
   });
 }
@@ -39,12 +75,6 @@ export function clipGradValue(parameters: Iterable<Parameter>, limit: number): v
   });
 }
 
-/** Whether any element is infinite or not a number. */
-export function holdsNonFinite(tensors: readonly Tensor[]): boolean {
-  // The largest absolute value cannot overflow as a sum of squares can, and is NaN where an element is.
-  return noGrad(() => !Number.isFinite(normOf(tensors, Number.POSITIVE_INFINITY)));
-}
-
 function gradientsOf(parameters: Iterable<Parameter>): Tensor[] {
   const gradients: Tensor[] = [];
   for (const parameter of parameters) {
@@ -54,8 +84,8 @@ function gradientsOf(parameters: Iterable<Parameter>): Tensor[] {
   return gradients;
 }
 
-function normOf(tensors: readonly Tensor[], normType: number): number {
-  if (tensors.length === 0) return 0;
+/** Of one tensor or more. */
+function normOf(tensors: readonly Tensor[], normType: number): Tensor {
   const norms = callOp('aten::_foreach_norm.Scalar', tensors, normType) as Tensor[];
-  return callTensorOp('aten::linalg_vector_norm', callTensorOp('aten::stack', norms), normType).item();
+  return callTensorOp('aten::linalg_vector_norm', callTensorOp('aten::stack', norms), normType);
 }

@@ -1,4 +1,12 @@
 export * from './adam.js';
-export { clipGradNorm, clipGradValue, gradNorm, type NormOptions } from './clip.js';
-export { type NamedOrPlain, Optimizer, type OptimizerState, type ParameterGroup, type Params } from './optimizer.js';
+export { clipGradNorm, clipGradNormOnDevice, clipGradValue, gradNorm, type NormOptions } from './clip.js';
+export {
+  type NamedOrPlain,
+  Optimizer,
+  type OptimizerState,
+  type ParameterGroup,
+  type Params,
+  type StepOperators,
+  type StepOptions,
+} from './optimizer.js';
 export * from './sgd.js';

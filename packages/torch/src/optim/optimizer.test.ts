@@ -10,7 +10,17 @@ import { liveTensors } from '../tensor/lifetime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { wave } from '../testing/wave.js';
-import { Adam, AdamW, clipGradNorm, clipGradValue, gradNorm, type Optimizer, SGD } from './index.js';
+import {
+  Adam,
+  AdamW,
+  clipGradNorm,
+  clipGradNormOnDevice,
+  clipGradValue,
+  gradNorm,
+  type Optimizer,
+  SGD,
+  type StepOperators,
+} from './index.js';
 
 type Clipped = { norm: number; gradients: number[] };
 const fixtures = JSON.parse(
@@ -22,15 +32,15 @@ interface Run {
   readonly b: Parameter;
   readonly optimizer: Optimizer<{ lr: number }>;
 }
-type Make = (a: Parameter, b: Parameter) => Run['optimizer'];
+type Make = (a: Parameter, b: Parameter, by?: StepOperators) => Run['optimizer'];
 
 const op = callTensorOp;
 const power = (base: Tensor, exponent: number): Tensor => op('aten::pow.Tensor_Scalar', base, exponent);
 
-function start(make: Make): Run {
+function start(make: Make, by?: StepOperators): Run {
   const a = new Parameter(wave([3, 2], 0.1));
   const b = new Parameter(wave([4], 0.2));
-  return { a, b, optimizer: make(a, b) };
+  return { a, b, optimizer: make(a, b, by) };
 }
 
 /** The steps of fixtures/make.py. */
@@ -53,58 +63,112 @@ function advance({ a, b, optimizer }: Run, from: number, to: number, lr: number)
 }
 
 const cases: Readonly<Record<string, readonly [lr: number, make: Make]>> = {
-  sgd: [0.05, (a, b) => new SGD([a, b], { lr: 0.05 })],
-  sgdDecay: [0.05, (a, b) => new SGD([a, b], { lr: 0.05, weightDecay: 0.1 })],
-  sgdMomentum: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, weightDecay: 0.1 })],
-  sgdDampening: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, dampening: 0.3, weightDecay: 0.1 })],
-  sgdNesterov: [0.02, (a, b) => new SGD([a, b], { lr: 0.02, momentum: 0.9, nesterov: true, weightDecay: 0.1 })],
+  sgd: [0.05, (a, b, by) => new SGD([a, b], { lr: 0.05 }, by)],
+  sgdDecay: [0.05, (a, b, by) => new SGD([a, b], { lr: 0.05, weightDecay: 0.1 }, by)],
+  sgdMomentum: [0.02, (a, b, by) => new SGD([a, b], { lr: 0.02, momentum: 0.9, weightDecay: 0.1 }, by)],
+  sgdDampening: [
+    0.02,
+    (a, b, by) => new SGD([a, b], { lr: 0.02, momentum: 0.9, dampening: 0.3, weightDecay: 0.1 }, by),
+  ],
+  sgdNesterov: [0.02, (a, b, by) => new SGD([a, b], { lr: 0.02, momentum: 0.9, nesterov: true, weightDecay: 0.1 }, by)],
   sgdGroups: [
     0.02,
-    (a, b) =>
+    (a, b, by) =>
       new SGD(
         [
           { params: [a], weightDecay: 0 },
           { params: [b], lr: 0.04 },
         ],
         { lr: 0.02, momentum: 0.9, weightDecay: 0.1 },
+        by,
       ),
   ],
-  adam: [0.05, (a, b) => new Adam([a, b], { lr: 0.05 })],
-  adamDecay: [0.05, (a, b) => new Adam([a, b], { lr: 0.05, betas: [0.8, 0.99], eps: 1e-6, weightDecay: 0.1 })],
-  adamAmsgrad: [0.05, (a, b) => new Adam([a, b], { lr: 0.05, betas: [0.5, 0.6], amsgrad: true })],
-  adamW: [0.05, (a, b) => new AdamW([a, b], { lr: 0.05 })],
-  adamWDecay: [0.05, (a, b) => new AdamW([a, b], { lr: 0.05, weightDecay: 0.3, amsgrad: true })],
+  adam: [0.05, (a, b, by) => new Adam([a, b], { lr: 0.05 }, by)],
+  adamDecay: [0.05, (a, b, by) => new Adam([a, b], { lr: 0.05, betas: [0.8, 0.99], eps: 1e-6, weightDecay: 0.1 }, by)],
+  adamAmsgrad: [0.05, (a, b, by) => new Adam([a, b], { lr: 0.05, betas: [0.5, 0.6], amsgrad: true }, by)],
+  adamW: [0.05, (a, b, by) => new AdamW([a, b], { lr: 0.05 }, by)],
+  adamWDecay: [0.05, (a, b, by) => new AdamW([a, b], { lr: 0.05, weightDecay: 0.3, amsgrad: true }, by)],
 };
-for (const [name, [lr, make]] of Object.entries(cases)) {
-  test(`${name} takes PyTorch's way over 20 steps`, () => {
-    const run = start(make);
-    advance(run, 0, 20, lr);
-    assertClose(run.a, fixtures[name]?.[0] ?? [], { absolute: 1e-12, relative: 1e-11 });
-    assertClose(run.b, fixtures[name]?.[1] ?? [], { absolute: 1e-12, relative: 1e-11 });
-  });
 
-  test(`${name} goes on bit for bit from a saved state`, () => {
+/** The second is what a card does, with the engine's operators for the CPU. */
+const ways: readonly (readonly [by: StepOperators | undefined, how: string])[] = [
+  [undefined, ''],
+  ['engine', " by the engine's operators"],
+];
+for (const [by, how] of ways) {
+  for (const [name, [lr, make]] of Object.entries(cases)) {
+    test(`${name} takes PyTorch's way over 20 steps${how}`, () => {
+      const run = start(make, by);
+      advance(run, 0, 20, lr);
+      assertClose(run.a, fixtures[name]?.[0] ?? [], { absolute: 1e-12, relative: 1e-11 });
+      assertClose(run.b, fixtures[name]?.[1] ?? [], { absolute: 1e-12, relative: 1e-11 });
+    });
+
+    test(`${name} goes on bit for bit from a saved state${how}`, () => {
+      const whole = start(make, by);
+      advance(whole, 0, 20, lr);
+      const first = start(make, by);
+      advance(first, 0, 12, lr);
+      const { tensors, scalars } = first.optimizer.stateDict();
+      const copies = new Map(
+        Array.from(tensors, ([key, value]) => [key, { dtype: value.dtype, shape: value.shape, data: value.toBytes() }]),
+      );
+      const resumed = start(make, by);
+      resumed.a.assign(first.a);
+      resumed.b.assign(first.b);
+      // What it did before must not show.
+      advance(resumed, 0, 3, 0);
+      resumed.a.assign(first.a);
+      resumed.b.assign(first.b);
+      resumed.optimizer.loadStateDict({ tensors: copies, scalars: JSON.parse(JSON.stringify(scalars)) });
+      advance(resumed, 12, 20, lr);
+      assert.deepEqual(resumed.a.toNumbers(), whole.a.toNumbers());
+      assert.deepEqual(resumed.b.toNumbers(), whole.b.toNumbers());
+    });
+
+    test(`a step of ${name} that is left out changes nothing, whenever it is${how}`, () => {
+      const whole = start(make, by);
+      advance(whole, 0, 20, lr);
+      const skipping = start(make, by);
+      const skip = (gradient: number): void =>
+        scope(() => {
+          skipping.a.grad = op('aten::full_like', skipping.a, gradient);
+          skipping.b.grad = op('aten::full_like', skipping.b, gradient);
+          skipping.optimizer.step({ skipIf: tensor(1, { shape: [] }) });
+        });
+      for (const from of [0, 4, 8, 12, 16]) {
+        skip(from % 8 === 0 ? Number.NaN : 3);
+        advance(skipping, from, from + 4, lr);
+      }
+      assert.deepEqual(skipping.a.toNumbers(), whole.a.toNumbers());
+      assert.deepEqual(skipping.b.toNumbers(), whole.b.toNumbers());
+      assert.deepEqual(skipping.optimizer.stateDict().scalars, whole.optimizer.stateDict().scalars);
+    });
+  }
+}
+
+test("a state saved under our operators goes on under the engine's, and back", () => {
+  for (const [lr, make] of Object.values(cases)) {
     const whole = start(make);
     advance(whole, 0, 20, lr);
-    const first = start(make);
-    advance(first, 0, 12, lr);
-    const { tensors, scalars } = first.optimizer.stateDict();
-    const copies = new Map(
-      Array.from(tensors, ([key, value]) => [key, { dtype: value.dtype, shape: value.shape, data: value.toBytes() }]),
-    );
-    const resumed = start(make);
-    resumed.a.assign(first.a);
-    resumed.b.assign(first.b);
-    // What it did before must not show.
-    advance(resumed, 0, 3, 0);
-    resumed.a.assign(first.a);
-    resumed.b.assign(first.b);
-    resumed.optimizer.loadStateDict({ tensors: copies, scalars: JSON.parse(JSON.stringify(scalars)) });
-    advance(resumed, 12, 20, lr);
-    assert.deepEqual(resumed.a.toNumbers(), whole.a.toNumbers());
-    assert.deepEqual(resumed.b.toNumbers(), whole.b.toNumbers());
-  });
-}
+    let run = start(make);
+    for (const [from, by] of [
+      [0, 'engine'],
+      [4, 'own'],
+      [12, 'engine'],
+    ] as const) {
+      const next = start(make, by);
+      next.a.assign(run.a);
+      next.b.assign(run.b);
+      next.optimizer.loadStateDict(run.optimizer.stateDict());
+      run = next;
+      advance(run, from, from === 0 ? 4 : from + 8, lr);
+    }
+    assertClose(run.a, whole.a.toNumbers(), { absolute: 1e-12, relative: 1e-11 });
+    assertClose(run.b, whole.b.toNumbers(), { absolute: 1e-12, relative: 1e-11 });
+    assert.deepEqual(run.optimizer.stateDict().scalars, whole.optimizer.stateDict().scalars);
+  }
+});
 
 test('a state has the names that the parameters were given', () => {
   const weight = new Parameter(ones([2]));
@@ -146,11 +210,13 @@ test('a parameter listed twice, none at all, and nesterov without momentum are e
 
 test('steps leave no tensors behind', () => {
   for (const [lr, make] of Object.values(cases)) {
-    const run = start(make);
-    advance(run, 0, 1, lr);
-    const before = liveTensors();
-    advance(run, 1, 6, lr);
-    assert.equal(liveTensors(), before);
+    for (const [by] of ways) {
+      const run = start(make, by);
+      advance(run, 0, 1, lr);
+      const before = liveTensors();
+      advance(run, 1, 6, lr);
+      assert.equal(liveTensors(), before);
+    }
   }
 });
 
@@ -173,6 +239,29 @@ test('clipping by norm scales as PyTorch does and returns the norm before', () =
     });
   }
   assert.equal(clipGradNorm([new Parameter(ones([1]))], 1), 0);
+});
+
+test('clipping without waiting gives the same gradients, and the norm as a tensor', () => {
+  scope(() => {
+    for (const maxNorm of [0.5, 1.5, 100]) {
+      for (const normType of [1, 2, Number.POSITIVE_INFINITY]) {
+        const parameters = [0, 1, 2].map((phase) => {
+          const parameter = new Parameter(wave([3, phase + 1], phase));
+          if (phase !== 1) parameter.grad = wave([3, phase + 1], phase + 0.5);
+          return parameter;
+        });
+        const gradients = (): number[] => parameters.flatMap(({ grad }) => grad?.toNumbers() ?? []);
+        const before = parameters.map(({ grad }) => grad && op('aten::clone', grad));
+        const norm = clipGradNormOnDevice(parameters, maxNorm, { normType });
+        assert.deepEqual(norm.shape, []);
+        const clipped = gradients();
+        for (const [i, gradient] of before.entries()) parameters[i]!.grad = gradient;
+        assertClose([norm.item()], [clipGradNorm(parameters, maxNorm, { normType })], { absolute: 1e-12 });
+        assertClose(clipped, gradients(), { absolute: 1e-12 });
+      }
+    }
+    assert.equal(clipGradNormOnDevice([new Parameter(ones([1]))], 1).item(), 0);
+  });
 });
 
 test('clipping by value clamps every element', () => {

@@ -1,7 +1,7 @@
 // What all optimizers share: groups of parameters with rates of their own, and a state that a checkpoint can hold.
 import { Buffer, Parameter, type StateSource } from '../nn/parameter.js';
 import { noGrad } from '../tensor/autograd.js';
-import { callTensorOp } from '../tensor/dispatch.js';
+import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** A parameter, or [name, parameter] as Module.namedParameters() gives them: names make the saved state readable and stable. */
@@ -30,14 +30,41 @@ export interface Entry {
   readonly name: string;
   readonly parameter: Parameter;
   readonly tensors: Map<string, Buffer>;
-  /** Steps this parameter took part in. */
+  /** Steps this parameter took part in, while `count` is absent. */
   steps: number;
+  /** The same as a float32 scalar on the parameter's device, where a step may be skipped without the host knowing. */
+  count?: Buffer;
+}
+
+/**
+ * Whose operators step: our own, which are for the CPU, or the engine's fused or `_foreach_` ones. Default: the engine's where
+ * the parameters are on another device.
+ */
+export type StepOperators = 'own' | 'engine';
+
+export interface StepOptions {
+  /**
+   * A scalar: where it is not 0 the step is left out, as if it had not been called. On another device than the CPU nothing waits
+   * for it where the engine has a fused operator for this optimizer.
+   */
+  readonly skipIf?: Tensor;
+}
+
+/** The parameters of a group that have a gradient, in lists of one order, as the operators take them. */
+export interface Stepping {
+  readonly entries: readonly Entry[];
+  readonly parameters: readonly Parameter[];
+  readonly gradients: readonly Tensor[];
+  /** Present where the engine's operators are to step. */
+  readonly engine?: { readonly counts: readonly Tensor[]; readonly skipIf: Tensor | undefined };
 }
 
 export abstract class Optimizer<Options extends { lr: number }> {
   readonly groups: readonly Group<Options>[];
+  readonly #operators: StepOperators | undefined;
 
-  protected constructor(params: Params<Options>, defaults: Options) {
+  protected constructor(params: Params<Options>, defaults: Options, operators?: StepOperators) {
+    this.#operators = operators;
     const names = new Set<string>();
     const seen = new Set<Parameter>();
     const groups = [...(isGroups(params) ? params : [{ params } as ParameterGroup<Options>])];
@@ -58,21 +85,46 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 
   /** Changes every parameter that has a gradient by one step. */
-  step(): void {
+  step({ skipIf }: StepOptions = {}): void {
     noGrad(() => {
+      const byEngine = (this.#operators ?? (this.#isOnCpu() ? 'own' : 'engine')) === 'engine';
+      const waits = skipIf !== undefined && !(byEngine && this.skipsOnDevice());
+      if (waits && skipIf.item() !== 0) return;
       for (const group of this.groups) {
-        for (const entry of group.entries) {
+        const moving = group.entries.flatMap((entry) => {
           const gradient = entry.parameter.grad;
-          if (!gradient) continue;
-          entry.steps++;
-          this.update(entry, gradient, group);
+          return gradient ? [{ entry, gradient }] : [];
+        });
+        if (moving.length === 0) continue;
+        const entries = moving.map(({ entry }) => entry);
+        const lists = {
+          entries,
+          parameters: entries.map(({ parameter }) => parameter),
+          gradients: moving.map(({ gradient }) => gradient),
+        };
+        if (byEngine) {
+          const skipped = waits ? undefined : skipIf;
+          this.update({ ...lists, engine: { counts: counted(entries, skipped), skipIf: skipped } }, group);
+        } else {
+          settleCounts(entries);
+          for (const entry of entries) entry.steps++;
+          this.update(lists, group);
         }
       }
     });
   }
 
-  /** One parameter's step, in place; nothing is recorded and the tensors made are freed afterwards. */
-  protected abstract update(entry: Entry, gradient: Tensor, options: Options): void;
+  #isOnCpu(): boolean {
+    return this.groups.every(({ entries }) => (entries[0]?.parameter.device ?? 'cpu') === 'cpu');
+  }
+
+  /** Whether the engine's operator of this optimizer can leave a step out without the host. */
+  protected skipsOnDevice(): boolean {
+    return true;
+  }
+
+  /** One step of parameters of one group, in place; nothing is recorded and the tensors made are freed afterwards. */
+  protected abstract update(stepping: Stepping, options: Options): void;
 
   /** The parameters of all groups. */
   parameters(): Parameter[] {
@@ -93,6 +145,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
   stateDict(): OptimizerState {
     const tensors = new Map<string, Tensor>();
     const scalars: Record<string, number> = {};
+    settleCounts(this.groups.flatMap(({ entries }) => entries));
     for (const [i, group] of this.groups.entries()) {
       scalars[`group_${i}.lr`] = group.lr;
       for (const { name, tensors: own, steps } of group.entries) {
@@ -135,6 +188,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
     }
     for (const entry of entries.values()) {
       entry.steps = state.scalars[`${entry.name}.steps`] ?? 0;
+      dropCount(entry);
       for (const tensor of entry.tensors.values()) tensor.dispose();
       entry.tensors.clear();
     }
@@ -157,6 +211,46 @@ export abstract class Optimizer<Options extends { lr: number }> {
     }
     return tensor;
   }
+}
+
+/** The steps of the entries on their device, this one counted unless `skipIf`. */
+function counted(entries: readonly Entry[], skipIf: Tensor | undefined): readonly Tensor[] {
+  const counts = entries.map((entry) => {
+    entry.count ??= new Buffer(
+      callTensorOp('aten::full', [], entry.steps, 'float32', undefined, entry.parameter.device),
+    );
+    return entry.count;
+  });
+  if (skipIf === undefined) {
+    callOp('aten::_foreach_add_.Scalar', counts, 1);
+  } else {
+    const taken = callTensorOp('aten::rsub.Scalar', skipIf, 1);
+    callOp(
+      'aten::_foreach_add_.List',
+      counts,
+      counts.map(() => taken),
+    );
+  }
+  return counts;
+}
+
+/** Takes the counts of steps to the host, all in one read. */
+function settleCounts(entries: readonly Entry[]): void {
+  const counting = entries.flatMap((entry) => (entry.count === undefined ? [] : [{ entry, count: entry.count }]));
+  if (counting.length === 0) return;
+  noGrad(() => {
+    const counts = counting.map(({ count }) => count);
+    const steps = callTensorOp('aten::stack', counts).toNumbers();
+    for (const [i, { entry }] of counting.entries()) {
+      entry.steps = steps[i]!;
+      dropCount(entry);
+    }
+  });
+}
+
+function dropCount(entry: Entry): void {
+  entry.count?.dispose();
+  entry.count = undefined;
 }
 
 function isGroups<Options>(params: Params<Options>): params is readonly ParameterGroup<Options>[] {

@@ -1,7 +1,6 @@
 // Stochastic gradient descent, with the update of torch.optim.SGD.
 import { callOp } from '../tensor/dispatch.js';
-import type { Tensor } from '../tensor/tensor.js';
-import { type Entry, Optimizer, type Params } from './optimizer.js';
+import { type Entry, Optimizer, type Params, type StepOperators, type Stepping } from './optimizer.js';
 
 export interface SgdOptions {
   readonly lr: number;
@@ -17,8 +16,12 @@ export interface SgdOptions {
 
 /** p = p - lr v. The velocity is PyTorch's, which holds no lr: it keeps its meaning when the rate changes. */
 export class SGD extends Optimizer<SgdOptions> {
-  constructor(params: Params<SgdOptions>, options: Pick<SgdOptions, 'lr'> & Partial<SgdOptions>) {
-    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...options });
+  constructor(
+    params: Params<SgdOptions>,
+    options: Pick<SgdOptions, 'lr'> & Partial<SgdOptions>,
+    operators?: StepOperators,
+  ) {
+    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...options }, operators);
     for (const { nesterov, momentum, dampening } of this.groups)
       if (nesterov && (momentum <= 0 || dampening !== 0))
         throw new RangeError(
@@ -26,31 +29,37 @@ export class SGD extends Optimizer<SgdOptions> {
         );
   }
 
-  protected override update(entry: Entry, gradient: Tensor, options: SgdOptions): void {
-    const { lr, momentum, dampening, weightDecay, nesterov } = options;
-    const { parameter } = entry;
-    if (momentum === 0) {
-      // p - lr (g + wd p), without a copy of the gradient.
-      if (weightDecay !== 0) callOp('aten::mul_.Scalar', parameter, 1 - lr * weightDecay);
-      callOp('aten::add_.Tensor', parameter, gradient, -lr);
+  protected override update(stepping: Stepping, options: SgdOptions): void {
+    if (options.momentum === 0 || options.dampening === 0) {
+      this.#stepAlike(stepping, options, { first: false });
       return;
     }
-    const first = !entry.tensors.has(velocityName);
-    const velocity = this.slot(entry, velocityName);
-    // The first velocity is g itself, whatever the dampening (torch/optim/sgd.py).
-    const share = first ? 1 : 1 - dampening;
-    if (share === 1) {
-      callOp('aten::add.out', gradient, velocity, momentum, velocity);
+    const isNew = stepping.entries.map((entry) => !entry.tensors.has(velocityName));
+    for (const first of [true, false]) {
+      const some = <T>(list: readonly T[]): readonly T[] => list.filter((_, i) => isNew[i] === first);
+      const { entries, parameters, gradients, engine } = stepping;
+      const lists = { entries: some(entries), parameters: some(parameters), gradients: some(gradients) };
+      if (lists.entries.length > 0) this.#stepAlike({ ...lists, engine }, options, { first });
+    }
+  }
+
+  /** @param first whether the velocities are new: then they are g itself, whatever the dampening (torch/optim/sgd.py) */
+  #stepAlike({ entries, parameters, gradients, engine }: Stepping, options: SgdOptions, { first }: { first: boolean }) {
+    const { lr, momentum, dampening, weightDecay, nesterov } = options;
+    const velocities = momentum === 0 ? [] : entries.map((entry: Entry) => this.slot(entry, velocityName));
+    const lists = [parameters, gradients, velocities];
+    if (engine === undefined) {
+      const share = first ? 1 : 1 - dampening;
+      callOp('goshawk::sgd_steps_', ...lists, lr, momentum, share, weightDecay, nesterov);
     } else {
-      callOp('aten::mul_.Scalar', velocity, momentum);
-      callOp('aten::add_.Tensor', velocity, gradient, share);
+      const rule = [lr, momentum, dampening, weightDecay, nesterov, first];
+      callOp('goshawk::sgd_steps_by_engine_', ...lists, ...rule, engine.skipIf);
     }
-    if (weightDecay !== 0) callOp('aten::add_.Tensor', velocity, parameter, weightDecay * share);
-    if (nesterov) {
-      if (weightDecay !== 0) callOp('aten::mul_.Scalar', parameter, 1 - lr * weightDecay);
-      callOp('aten::add_.Tensor', parameter, gradient, -lr);
-    }
-    callOp('aten::add_.Tensor', parameter, velocity, nesterov ? -lr * momentum : -lr);
+  }
+
+  protected override skipsOnDevice(): boolean {
+    // Whether velocities are new would have to be known of a step that may have been left out.
+    return this.groups.every(({ dampening }) => dampening === 0);
   }
 
   protected override stateNames(): readonly string[] {

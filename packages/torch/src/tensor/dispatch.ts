@@ -30,26 +30,24 @@ export function callTensorOp(name: string, ...args: OpArgument[]): Tensor {
 }
 
 export function findOperator(name: string): NativeOperator {
-  let operator = operators.get(name);
-  if (!operator) {
-    operator = lookUp(name);
-    if (!operator)
-      throw new Error(
-        `${name}: libtorch ${native.version()} has no such operator: look for its name in operatorNames()`,
-      );
-    operators.set(name, operator);
-  }
+  const operator = lookUp(name);
+  if (!operator)
+    throw new Error(`${name}: libtorch ${native.version()} has no such operator: look for its name in operatorNames()`);
   return operator;
 }
 
-function lookUp(name: string): NativeOperator | undefined {
-  const dot = name.indexOf('.', name.indexOf('::'));
-  return dot < 0 ? native.findOperator(name, '') : native.findOperator(name.slice(0, dot), name.slice(dot + 1));
+/** Whether this version of the engine has the overload. */
+export function hasOperator(name: string): boolean {
+  return lookUp(name) !== undefined;
 }
 
-/** Whether this libtorch has the operator, such as `aten::_foreach_copy_`: newer ones have more. */
-export function hasOperator(name: string): boolean {
-  return operators.has(name) || lookUp(name) !== undefined;
+function lookUp(name: string): NativeOperator | undefined {
+  const known = operators.get(name);
+  if (known) return known;
+  const dot = name.indexOf('.', name.indexOf('::'));
+  const found = dot < 0 ? native.findOperator(name, '') : native.findOperator(name.slice(0, dot), name.slice(dot + 1));
+  if (found) operators.set(name, found);
+  return found;
 }
 
 /**
