@@ -46,5 +46,6 @@ NAPI_MODULE_INIT() {
   registerTensors(env, exports);
   registerAutograd(env, exports);
   registerRuntime(env, exports);
+  registerDeviceFacts(env, exports);
   return exports;
 }

@@ -35,5 +35,6 @@ void registerOperators(napi_env env, napi_value exports);
 void registerTensors(napi_env env, napi_value exports);
 void registerAutograd(napi_env env, napi_value exports);
 void registerRuntime(napi_env env, napi_value exports);
+void registerDeviceFacts(napi_env env, napi_value exports);
 
 }  // namespace goshawk
