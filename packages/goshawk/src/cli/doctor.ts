@@ -3,16 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { explainDiscovery } from '@goshawk/torch/libtorch';
 import { formatBytes } from '../terminal/progress-line.js';
+import { deviceFindings, type Finding } from './device-findings.js';
 
 export interface DoctorCommandOptions {
   readonly json?: boolean;
-}
-
-interface Finding {
-  readonly name: string;
-  readonly state: 'ok' | 'slow' | 'missing';
-  readonly detail: string;
-  readonly remedy?: string;
 }
 
 /** Prints the findings; sets the exit code 1 when something is missing. */
@@ -29,11 +23,13 @@ export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
         }
       : { name: 'libtorch', state: 'ok', detail: `${found.version} in ${found.libDir} (from ${found.source})` },
   );
-  if (found !== undefined) findings.push(...(await checkEngine()));
+  const engine = found && (await openEngine());
+  if (engine) findings.push(...(engine instanceof Error ? [engineMissing(engine)] : checkEngine(engine)));
   const isComplete = findings.every((finding) => finding.state !== 'missing');
   if (!isComplete) process.exitCode = 1;
   if (options.json) {
-    console.log(JSON.stringify({ ok: isComplete, findings, discovery: steps }, undefined, 2));
+    const cuda = engine instanceof Error ? undefined : engine?.cudaFacts();
+    console.log(JSON.stringify({ ok: isComplete, findings, discovery: steps, cuda }, undefined, 2));
     return;
   }
   const width = Math.max(...findings.map((finding) => finding.name.length));
@@ -63,23 +59,29 @@ async function checkImages(): Promise<Finding> {
   }
 }
 
-async function checkEngine(): Promise<Finding[]> {
-  let engine: typeof import('@goshawk/torch');
+type Engine = typeof import('@goshawk/torch');
+
+async function openEngine(): Promise<Engine | Error> {
   try {
-    engine = await import('@goshawk/torch');
+    return await import('@goshawk/torch');
   } catch (error) {
-    return [{ name: 'engine', state: 'missing', detail: firstLine(error), remedy: 'run `npx goshawk setup`' }];
+    return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+function engineMissing(error: Error): Finding {
+  return { name: 'engine', state: 'missing', detail: firstLine(error), remedy: 'run `npx goshawk setup`' };
+}
+
+function checkEngine(engine: Engine): Finding[] {
   const info = engine.engineInfo();
-  const device = engine.cudaAvailable() ? 'cpu, cuda' : 'cpu';
-  const cuda = info.cuda && device === 'cpu' ? ' (this libtorch has CUDA, but there is no CUDA device or driver)' : '';
   return [
     {
       name: 'engine',
       state: 'ok',
       detail: `addon built for libtorch ${info.version}, ${cpuCapability(info.configuration)}`,
     },
-    { name: 'devices', state: 'ok', detail: `${device}${cuda}` },
+    ...deviceFindings({ problem: engine.cudaProblem(), facts: engine.cudaFacts(), isForCpu: !info.cuda }),
     { name: 'threads', state: 'ok', detail: `${info.threads} of ${availableParallelism()} processors` },
     checkBlas(info.configuration),
   ];

@@ -64,6 +64,17 @@ export class ParityCase<Facts> {
     assertAllClose(name, picked, wanted, { relative: 1e-4, absolute: 1e-4 * scale });
   }
 
+  /** The largest difference of an activation from the sample of it, relative to the value and the root mean square. */
+  sampleDifference(name: string, map: Tensor): number {
+    const values = map.contiguous().toFloat32Array();
+    const wanted = this.numbers(`sample/${name}`);
+    const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
+    return wanted.reduce((worst, value, k) => {
+      const own = values[values.length <= SAMPLED ? k : Math.floor((k * values.length) / SAMPLED)]!;
+      return Math.max(worst, Math.abs(own - value) / (Math.abs(value) + scale));
+    }, 0);
+  }
+
   #read(name: string) {
     const file = openSafetensors(`${this.#folder}expected.safetensors`);
     try {
@@ -111,6 +122,32 @@ export function matchDetections(found: readonly Detection[], expected: readonly 
     left.delete(match);
     return match;
   });
+}
+
+/**
+ * How far what was found is from what is expected, each paired with the nearest of its class.
+ * @returns expected ones without a counterpart within a pixel, and the largest distances of the others
+ */
+export function farthest(
+  found: readonly Detection[],
+  expected: readonly ExpectedDetection[],
+): { readonly missing: number; readonly corners: number; readonly scores: number } {
+  const left = new Set(found);
+  let [missing, corners, scores] = [0, 0, 0];
+  for (const { label, score, box } of expected) {
+    const near = [...left]
+      .filter(({ categoryId }) => categoryId === label)
+      .map((own) => ({ own, distance: cornerDistance(own, box) }))
+      .sort((a, b) => a.distance - b.distance)[0];
+    if (near === undefined || !(near.distance < 1)) {
+      missing++;
+      continue;
+    }
+    left.delete(near.own);
+    corners = Math.max(corners, near.distance);
+    scores = Math.max(scores, Math.abs(near.own.score - score));
+  }
+  return { missing, corners, scores };
 }
 
 function cornerDistance({ bbox }: Detection, corners: ArrayLike<number>): number {

@@ -1,40 +1,23 @@
 // The numbers of torchvision 0.29's maskrcnn_resnet50_fpn, computed by torchvision itself (fixtures/README.md).
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { maskIou, nearestMaskCrop, polygonsToRle, type RgbImage, rleFromString } from '@goshawk/core';
+import { maskIou, type RgbImage, rleFromString } from '@goshawk/core';
 import { manualSeed, noGrad, scope, setThreads, tensor } from '@goshawk/torch';
-import { parseConfig } from '../config/index.js';
-import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
+import { imageBatchOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
 import { buildModel, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
-import { assertAllClose, matchDetections, normOf, ParityCase } from './parity-case.js';
+import { assertAllClose, matchDetections, normOf } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
+import {
+  expectedDetections,
+  numberedCategories,
+  TORCHVISION_MASK_RCNN,
+  trainingTargets,
+} from './torchvision-mask-rcnn-case.js';
 
-interface Facts {
-  readonly parameters: number;
-  readonly detection_masks_rle: readonly { size: [number, number]; counts: string }[];
-  readonly training: {
-    readonly targets: readonly { boxes: number[][]; labels: number[]; polygons: number[][][] }[];
-    readonly losses: Record<string, number>;
-    readonly gradient_norms: Record<string, number>;
-  };
-}
-
-const CONFIG = `
-model:
-  type: mask_rcnn
-  classes: 90
-  backbone: { norm: batch, frozenStages: 0 }
-  rpn: { batchSizePerImage: 1000000 }
-  boxHead: { batchSizePerImage: 1000000, scoreThreshold: 0.3, maxDetections: 60 }
-preprocess: { resize: { minSize: 192, maxSize: 320 } }
-`;
-
-const config = parseConfig(CONFIG, { file: 'parity' });
-const parity = new ParityCase<Facts>('torchvision_maskrcnn_r50_fpn');
+const { config, parity } = TORCHVISION_MASK_RCNN;
 const { facts } = parity;
-const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: `class ${index + 1}` }));
 
 describe('maskrcnn_resnet50_fpn of torchvision', () => {
   let model: Rcnn;
@@ -80,15 +63,9 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
   });
 
   test('finds the same objects with the same masks', () => {
-    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    const predictor = new Predictor({ model, categories: numberedCategories(90), ...predictorOptions(config) });
     const [found = []] = predictor.predict([images[0]]);
-    const boxes = parity.numbers('det/boxes');
-    const labels = parity.integers('det/labels');
-    const expected = Array.from(parity.numbers('det/scores'), (score, index) => ({
-      label: labels[index]!,
-      score,
-      box: boxes.subarray(index * 4, index * 4 + 4),
-    }));
+    const expected = expectedDetections(parity);
     for (const [index, match] of matchDetections(found, expected).entries()) {
       const { size, counts } = facts.detection_masks_rle[index]!;
       const wanted = rleFromString(counts, size);
@@ -106,7 +83,7 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
     scope(() => {
       const lossesOn = (threads: number) => {
         setThreads(threads);
-        const losses = model.loss(imageBatchOf(prepareBatch(images, config.preprocess)), trainingTargets());
+        const losses = model.loss(imageBatchOf(prepareBatch(images, config.preprocess)), trainingTargets(images));
         for (const [name, value] of Object.entries(facts.training.losses)) {
           assertAllClose(name, [losses[name]!.item()], [value], { relative: 1e-4, absolute: 1e-6 });
         }
@@ -122,23 +99,4 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
     });
     model.eval();
   });
-
-  /** Boxes scaled as torchvision scales them, masks drawn at the picture's size and resized to the nearest pixel. */
-  function trainingTargets() {
-    const { images: sizes } = prepareBatch(images, config.preprocess);
-    const targets = facts.training.targets.map(({ boxes, labels, polygons }, image) => {
-      const { width, height, originalWidth, originalHeight } = sizes[image]!;
-      const scale = [Math.fround(width / originalWidth), Math.fround(height / originalHeight)];
-      return {
-        boxes: Float32Array.from(boxes.flat(), (value, index) => value * scale[index % 2]!),
-        classes: Int32Array.from(labels),
-        masks: polygons.map((parts) =>
-          nearestMaskCrop(polygonsToRle(parts, [originalHeight, originalWidth]), width, height),
-        ),
-        areas: new Float32Array(labels.length),
-        annotationIds: labels.map((_, index) => index),
-      };
-    });
-    return targetsOf({ targets });
-  }
 });

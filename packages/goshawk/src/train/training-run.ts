@@ -188,7 +188,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, model, optimizer, scaler, feed, schedule } = this.#parts;
+    const { options, optimizer, scaler, feed, schedule } = this.#parts;
     const { train } = options.config;
     const started = performance.now();
     steadyHeap(this.#iteration);

@@ -48,5 +48,6 @@ NAPI_MODULE_INIT() {
   registerRuntime(env, exports);
   registerDevice(env, exports);
   registerRecording(env, exports);
+  registerDeviceFacts(env, exports);
   return exports;
 }

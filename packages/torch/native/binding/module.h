@@ -37,5 +37,6 @@ void registerAutograd(napi_env env, napi_value exports);
 void registerRuntime(napi_env env, napi_value exports);
 void registerDevice(napi_env env, napi_value exports);
 void registerRecording(napi_env env, napi_value exports);
+void registerDeviceFacts(napi_env env, napi_value exports);
 
 }  // namespace goshawk

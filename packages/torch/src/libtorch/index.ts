@@ -1,1 +1,2 @@
+export * from './cuda-architectures.js';
 export * from './discover.js';

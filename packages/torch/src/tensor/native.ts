@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
 import { findNvrtc } from '../libtorch/nvrtc.js';
+import { type CudaLoader, type CudaStart, startCuda } from './start-cuda.js';
 
 /** A tensor's number on the native side. */
 export type TensorId = number;
@@ -21,7 +22,7 @@ export interface NativeOperator {
   readonly results: string;
 }
 
-interface Native {
+interface Native extends CudaLoader {
   findOperator(name: string, overload: string): NativeOperator | undefined;
   operatorNames(): string[];
   callOperator(index: number, ...args: unknown[]): NativeValue;
@@ -75,8 +76,14 @@ interface Native {
   cudaMode(): [deterministic: boolean, tf32InConvolutions: boolean, tf32InProducts: boolean, autotune: boolean];
   setAutocast(deviceType: string, dtype: string | undefined): void;
   clearAutocastCache(): void;
-  loadLibrary(path: string): void;
   hasCuda(): boolean;
+  /** Name, bytes, compute capability (major, minor), multiprocessors of each device that the driver shows. */
+  cudaDeviceFacts(): [name: string, bytes: number, major: number, minor: number, multiprocessors: number][];
+  /** CUDA and cuDNN that libtorch_cuda.so was built with; 0 where unknown. */
+  cudaLibraryVersions(): [cuda: number, cudnn: number];
+  /** Of the card: free and all bytes; of this process: in use, reserved, the most of both, or NaN. */
+  deviceMemory(index: number): number[];
+  releaseDeviceMemory(index: number): boolean;
   trimMemory(): void;
   keepFreedMemory(bytes: number): void;
   setDeviceCode(sources: string, compiler: string, cache: string): void;
@@ -98,7 +105,10 @@ const mallocVariables = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MA
 
 /** Which libtorch this process uses. */
 export const libtorch: Libtorch = findLibtorch();
-export const native: Native = load();
+export const native: Native = loadAddon();
+/** Before any other call of the addon. */
+export const cudaStart: CudaStart = startCuda(native, libtorch);
+prepare();
 
 function findLibtorch(): Libtorch {
   const { found, steps } = explainDiscovery();
@@ -119,7 +129,7 @@ function setUpCommand(): string {
   }
 }
 
-function load(): Native {
+function loadAddon(): Native {
   const buildDir = fileURLToPath(new URL('../../build/', import.meta.url));
   const path = join(buildDir, libtorchKey(libtorch), 'goshawk_torch.node');
   if (!existsSync(path)) {
@@ -130,19 +140,21 @@ function load(): Native {
   // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
   // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
   process.env.OMP_WAIT_POLICY ??= 'passive';
-  const loaded = createRequire(import.meta.url)(path) as Native;
+  return createRequire(import.meta.url)(path) as Native;
+}
+
+function prepare(): void {
   // Networks take and free the same gigabyte at every picture: given back to the system each time, it is made of zeros
   // again, a page at a time, which doubles the time of a prediction. Who sets malloc up in the environment keeps that.
-  if (isMainThread && !mallocVariables.some((name) => process.env[name])) loaded.keepFreedMemory(KEPT_BYTES);
+  if (isMainThread && !mallocVariables.some((name) => process.env[name])) native.keepFreedMemory(KEPT_BYTES);
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
   const wanted = Number(process.env.GOSHAWK_THREADS ?? process.env.OMP_NUM_THREADS ?? 0);
-  loaded.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);
-  if (libtorch.cuda) prepareDeviceCode(loaded);
-  return loaded;
+  native.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);
+  if (cudaStart.state === 'ready') prepareDeviceCode();
 }
 
 /** Own kernels are compiled at their first use on a card, and kept where programs keep what can be made again. */
-function prepareDeviceCode(loaded: Native): void {
+function prepareDeviceCode(): void {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'goshawk/device-code');
-  loaded.setDeviceCode(fileURLToPath(new URL('../../native', import.meta.url)), findNvrtc(libtorch) ?? '', cache);
+  native.setDeviceCode(fileURLToPath(new URL('../../native', import.meta.url)), findNvrtc(libtorch) ?? '', cache);
 }
