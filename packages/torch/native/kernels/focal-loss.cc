@@ -244,6 +244,19 @@ std::tuple<at::Tensor, at::Tensor> by_operators(
   return {loss, gradient};
 }
 
+/** Of targets on another device nothing is known here, and asking would make the host wait for it. */
+void check_targets(const at::Tensor& targets, int64_t classes) {
+  if (!targets.device().is_cpu()) {
+    return;
+  }
+  const at::Tensor values = targets.contiguous();
+  const int64_t* first = values.data_ptr<int64_t>();
+  const auto [lowest, highest] = std::minmax_element(first, first + values.numel());
+  TORCH_CHECK(
+      *highest < classes && *lowest >= kIgnored, "sigmoid_focal_loss: targets must be classes 0..", classes - 1,
+      ", -1 for none, -2 to be left out");
+}
+
 std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
     const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weights, double alpha, double gamma,
     bool with_gradient) {
@@ -263,9 +276,7 @@ std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
     return {at::zeros({}, logits.options().dtype(at::kFloat)), at::zeros_like(logits)};
   }
   const Options options{logits.numel() / rows, alpha, gamma};
-  TORCH_CHECK(
-      targets.max().item<int64_t>() < options.classes && targets.min().item<int64_t>() >= kIgnored,
-      "sigmoid_focal_loss: targets must be classes 0..", options.classes - 1, ", -1 for none, -2 to be left out");
+  check_targets(targets, options.classes);
   // Channels last, the maps' memory is [N, anchors, classes] already.
   const at::Tensor values =
       logits.dim() == 4 ? logits.contiguous(at::MemoryFormat::ChannelsLast) : logits.contiguous();
@@ -308,7 +319,7 @@ class FocalLossFunction : public torch::autograd::Function<FocalLossFunction> {
     const at::Tensor gradient = ctx->get_saved_variables()[0];
     const at::Tensor& factor = grads[0];
     // A loss that is summed and nothing else gets a factor of 1: one pass less.
-    const bool is_one = factor.device().is_cpu() && factor.item<double>() == 1;
+    const bool is_one = factor.device().is_cpu() && factor.scalar_type() == at::kFloat && *factor.data_ptr<float>() == 1;
     return {is_one ? gradient : gradient * factor.to(gradient.scalar_type()), {}, {}, {}, {}, {}};
   }
 };

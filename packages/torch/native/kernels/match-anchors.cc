@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "boxes.h"
@@ -175,10 +176,126 @@ at::Tensor match_anchors_cpu(
   return result;
 }
 
+/** Rows of [K, 4] float32 `boxes` whose flag is set; null for all. */
+at::Tensor rows_of(const at::Tensor& boxes, const bool* flags, std::vector<int64_t>& places) {
+  places.clear();
+  for (int64_t i = 0; i < boxes.size(0); ++i) {
+    if (flags == nullptr || flags[i]) {
+      places.push_back(i);
+    }
+  }
+  at::Tensor rows = at::empty({static_cast<int64_t>(places.size()), 4}, at::kFloat);
+  const float* from = boxes.data_ptr<float>();
+  float* to = rows.data_ptr<float>();
+  for (const int64_t place : places) {
+    to = std::copy_n(from + place * 4, 4, to);
+  }
+  return rows;
+}
+
+/** Objects that a box overlaps by at least `lowest`. */
+std::vector<int64_t> claiming_objects(
+    const at::Tensor& objects, const at::Tensor& boxes, bool plus_one, float lowest) {
+  std::vector<int64_t> claiming;
+  const at::Tensor overlaps = box_iou_typed<float>(objects, boxes, plus_one);
+  const int64_t count = boxes.size(0);
+  for (int64_t g = 0; g < objects.size(0); ++g) {
+    const float* row = overlaps.data_ptr<float>() + g * count;
+    if (std::any_of(row, row + count, [lowest](float iou) { return iou >= lowest; })) {
+      claiming.push_back(g);
+    }
+  }
+  return claiming;
+}
+
+/** match_anchors of one image; with a lowest_best_iou above 0 only objects that a box overlaps so much claim boxes. */
+at::Tensor match_image(
+    const at::Tensor& objects, const at::Tensor& boxes, double low, double high, bool allow_low_quality, bool plus_one,
+    bool last_claims, double lowest_best_iou) {
+  if (!allow_low_quality || lowest_best_iou <= 0) {
+    return match_anchors_cpu(objects, boxes, low, high, allow_low_quality, plus_one, last_claims);
+  }
+  at::Tensor matches = match_anchors_cpu(objects, boxes, low, high, false, plus_one, false);
+  const std::vector<int64_t> claiming =
+      claiming_objects(objects, boxes, plus_one, static_cast<float>(lowest_best_iou));
+  at::Tensor claimants = at::empty({static_cast<int64_t>(claiming.size()), 4}, at::kFloat);
+  float* to = claimants.data_ptr<float>();
+  for (const int64_t g : claiming) {
+    to = std::copy_n(objects.data_ptr<float>() + g * 4, 4, to);
+  }
+  const at::Tensor claims = match_anchors_cpu(claimants, boxes, low, high, true, plus_one, last_claims);
+  const int64_t* claim = claims.data_ptr<int64_t>();
+  int64_t* match = matches.data_ptr<int64_t>();
+  for (int64_t i = 0; i < matches.size(0); ++i) {
+    if (claim[i] >= 0) {
+      match[i] = claiming[static_cast<size_t>(claim[i])];
+    }
+  }
+  return matches;
+}
+
+/**
+ * match_anchors for the images of a batch at once, in tensors of one size: objects [N, G, 4], of which those count that are
+ * `present` [N, G] (bool), against boxes [A, 4] of all images or [N, A, 4] of each. Gives [N, A] int64. Boxes that are not
+ * taking_part ([N, A] bool; absent: all are) come out as -2, and no object's best IoU is theirs.
+ *
+ * With allow_low_quality and a lowest_best_iou above 0 a box is first matched as without allow_low_quality. Then the objects
+ * whose best IoU is at least lowest_best_iou (both float32) are matched alone with allow_low_quality (and last_claims), and a box that
+ * matches one of them there belongs to it.
+ */
+at::Tensor match_batch_cpu(
+    const at::Tensor& objects, const at::Tensor& present, const at::Tensor& boxes,
+    const c10::optional<at::Tensor>& taking_part, double low, double high, bool allow_low_quality, bool plus_one,
+    bool last_claims, double lowest_best_iou) {
+  TORCH_CHECK(
+      objects.dim() == 3 && objects.size(2) == 4 && at::isFloatingType(objects.scalar_type()),
+      "match_batch: objects must be [N, G, 4] floating point xyxy, got ", objects.sizes(), " ", objects.scalar_type());
+  TORCH_CHECK(
+      present.sizes() == objects.sizes().slice(0, 2) && present.scalar_type() == at::kBool,
+      "match_batch: present must be bool [N, G] for objects ", objects.sizes(), ", got ", present.sizes(), " ",
+      present.scalar_type());
+  const int64_t images = objects.size(0);
+  TORCH_CHECK(
+      (boxes.dim() == 2 || (boxes.dim() == 3 && boxes.size(0) == images)) && boxes.size(-1) == 4 &&
+          at::isFloatingType(boxes.scalar_type()),
+      "match_batch: boxes must be [A, 4] or [N, A, 4] floating point xyxy with N = ", images, ", got ", boxes.sizes(), " ",
+      boxes.scalar_type());
+  const int64_t count = boxes.size(-2);
+  const bool has_flags = taking_part.has_value() && taking_part->defined();
+  TORCH_CHECK(
+      !has_flags ||
+          (taking_part->dim() == 2 && taking_part->size(0) == images && taking_part->size(1) == count &&
+           taking_part->scalar_type() == at::kBool),
+      "match_batch: taking_part must be bool [N, A] with N = ", images, " and A = ", count);
+  const at::Tensor truth = objects.to(at::kFloat).contiguous();
+  const at::Tensor is_present = present.contiguous();
+  const at::Tensor candidates = boxes.to(at::kFloat).contiguous();
+  const at::Tensor flags = has_flags ? taking_part->contiguous() : at::Tensor();
+  at::Tensor result = at::full({images, count}, kBetween, at::kLong);
+  std::vector<int64_t> object_places;
+  std::vector<int64_t> places;
+  for (int64_t n = 0; n < images; ++n) {
+    const at::Tensor own_objects =
+        rows_of(truth.select(0, n), is_present.data_ptr<bool>() + n * objects.size(1), object_places);
+    const at::Tensor all = candidates.dim() == 3 ? candidates.select(0, n) : candidates;
+    const at::Tensor own = has_flags ? rows_of(all, flags.data_ptr<bool>() + n * count, places) : all;
+    const at::Tensor matches =
+        match_image(own_objects, own, low, high, allow_low_quality, plus_one, last_claims, lowest_best_iou);
+    const int64_t* match = matches.data_ptr<int64_t>();
+    int64_t* out = result.data_ptr<int64_t>() + n * count;
+    for (int64_t i = 0; i < matches.size(0); ++i) {
+      const int64_t object = match[i] < 0 ? match[i] : object_places[static_cast<size_t>(match[i])];
+      out[has_flags ? places[static_cast<size_t>(i)] : i] = object;
+    }
+  }
+  return result;
+}
+
 } // namespace
 } // namespace goshawk
 
 TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
   m.impl("box_iou", TORCH_FN(goshawk::box_iou_cpu));
   m.impl("match_anchors", TORCH_FN(goshawk::match_anchors_cpu));
+  m.impl("match_batch", TORCH_FN(goshawk::match_batch_cpu));
 }

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "boxes.h"
@@ -89,11 +90,9 @@ void suppress(const T* boxes, const int64_t* order, int64_t count, const Rule<T>
   }
 }
 
-/** Indices by descending score. */
+/** Sorts indices by descending score. */
 template <typename T>
-std::vector<int64_t> order_by_score(const T* scores, int64_t count) {
-  std::vector<int64_t> order(static_cast<size_t>(count));
-  std::iota(order.begin(), order.end(), int64_t{0});
+void sort_by_score(std::vector<int64_t>& order, const T* scores) {
   std::sort(order.begin(), order.end(), [scores](int64_t a, int64_t b) {
     const T left = scores[a];
     const T right = scores[b];
@@ -107,7 +106,34 @@ std::vector<int64_t> order_by_score(const T* scores, int64_t count) {
     const bool right_nan = std::isnan(right);
     return left_nan != right_nan ? right_nan : a < b;
   });
-  return order;
+}
+
+/** Sets keep[i] for those of `order`, best first, that survive; `groups`, which may be null, is read at the same i. */
+template <typename T>
+void suppress_in_groups(
+    const T* boxes, const std::vector<int64_t>& order, const int64_t* groups, const Rule<T>& rule, uint8_t* keep) {
+  const auto count = static_cast<int64_t>(order.size());
+  if (groups == nullptr) {
+    suppress(boxes, order.data(), count, rule, keep);
+    return;
+  }
+  std::vector<int64_t> grouped = order;
+  std::stable_sort(
+      grouped.begin(), grouped.end(), [groups](int64_t a, int64_t b) { return groups[a] < groups[b]; });
+  std::vector<int64_t> starts;
+  for (int64_t i = 0; i < count; ++i) {
+    if (i == 0 || groups[grouped[static_cast<size_t>(i)]] != groups[grouped[static_cast<size_t>(i - 1)]]) {
+      starts.push_back(i);
+    }
+  }
+  starts.push_back(count);
+  const auto group_count = static_cast<int64_t>(starts.size()) - 1;
+  at::parallel_for(0, group_count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t from = starts[static_cast<size_t>(g)];
+      suppress(boxes, grouped.data() + from, starts[static_cast<size_t>(g) + 1] - from, rule, keep);
+    }
+  });
 }
 
 template <typename T>
@@ -115,31 +141,11 @@ at::Tensor run(const at::Tensor& boxes, const at::Tensor& scores, const int64_t*
   const auto dtype = c10::CppTypeToScalarType<T>::value;
   const at::Tensor box_data = boxes.to(dtype).contiguous();
   const at::Tensor score_data = scores.to(dtype).contiguous();
-  const int64_t count = boxes.size(0);
-  const T* box = box_data.data_ptr<T>();
-  const std::vector<int64_t> order = order_by_score(score_data.data_ptr<T>(), count);
-  std::vector<uint8_t> keep(static_cast<size_t>(count), 0);
-  if (groups == nullptr) {
-    suppress(box, order.data(), count, rule, keep.data());
-  } else {
-    std::vector<int64_t> grouped = order;
-    std::stable_sort(
-        grouped.begin(), grouped.end(), [groups](int64_t a, int64_t b) { return groups[a] < groups[b]; });
-    std::vector<int64_t> starts;
-    for (int64_t i = 0; i < count; ++i) {
-      if (i == 0 || groups[grouped[static_cast<size_t>(i)]] != groups[grouped[static_cast<size_t>(i - 1)]]) {
-        starts.push_back(i);
-      }
-    }
-    starts.push_back(count);
-    const auto group_count = static_cast<int64_t>(starts.size()) - 1;
-    at::parallel_for(0, group_count, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t g = begin; g < end; ++g) {
-        const int64_t from = starts[static_cast<size_t>(g)];
-        suppress(box, grouped.data() + from, starts[static_cast<size_t>(g) + 1] - from, rule, keep.data());
-      }
-    });
-  }
+  std::vector<int64_t> order(static_cast<size_t>(boxes.size(0)));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  sort_by_score(order, score_data.data_ptr<T>());
+  std::vector<uint8_t> keep(order.size(), 0);
+  suppress_in_groups(box_data.data_ptr<T>(), order, groups, rule, keep.data());
   const auto kept = static_cast<int64_t>(std::accumulate(keep.begin(), keep.end(), int64_t{0}));
   at::Tensor result = at::empty({kept}, at::kLong);
   int64_t* out = result.data_ptr<int64_t>();
@@ -149,6 +155,44 @@ at::Tensor run(const at::Tensor& boxes, const at::Tensor& scores, const int64_t*
     }
   }
   return result;
+}
+
+template <typename T>
+std::tuple<at::Tensor, at::Tensor> run_first(
+    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, int64_t most, const Rule<T>& rule) {
+  const auto dtype = c10::CppTypeToScalarType<T>::value;
+  const at::Tensor box_data = boxes.to(dtype).contiguous();
+  const at::Tensor score_data = scores.to(dtype).contiguous();
+  const int64_t images = scores.size(0);
+  const int64_t count = scores.size(1);
+  at::Tensor kept = at::zeros({images, most}, at::kLong);
+  at::Tensor valid = at::zeros({images, most}, at::kBool);
+  const T* box = box_data.data_ptr<T>();
+  const T* score = score_data.data_ptr<T>();
+  const int64_t* group = groups.data_ptr<int64_t>();
+  const int64_t group_step = groups.dim() == 2 ? count : 0;
+  for (int64_t n = 0; n < images; ++n) {
+    const T* own = score + n * count;
+    std::vector<int64_t> order;
+    for (int64_t i = 0; i < count; ++i) {
+      if (own[i] != -std::numeric_limits<T>::infinity()) {
+        order.push_back(i);
+      }
+    }
+    sort_by_score(order, own);
+    std::vector<uint8_t> keep(static_cast<size_t>(count), 0);
+    suppress_in_groups(box + n * count * 4, order, group + n * group_step, rule, keep.data());
+    int64_t* index = kept.data_ptr<int64_t>() + n * most;
+    bool* is_kept = valid.data_ptr<bool>() + n * most;
+    int64_t found = 0;
+    for (size_t at = 0; at < order.size() && found < most; ++at) {
+      if (keep[static_cast<size_t>(order[at])] != 0) {
+        index[found] = order[at];
+        is_kept[found++] = true;
+      }
+    }
+  }
+  return {kept, valid};
 }
 
 void check(const char* op, const at::Tensor& boxes, const at::Tensor& scores) {
@@ -186,10 +230,41 @@ at::Tensor batched_nms_cpu(
   return dispatch(boxes, scores, ids.data_ptr<int64_t>(), threshold, plus_one, suppress_equal);
 }
 
+/**
+ * The first `count` of what batched_nms keeps, image by image, in results whose size does not depend on values, so that a
+ * card need not be waited for: [N, count] indices, best score first, and whether each is one; 0 and false behind the last.
+ * boxes: [N, K, 4]; scores: [N, K]; groups: [N, K], or [K] for all images. A candidate with a score of -infinity takes no part:
+ * it is not kept and suppresses nothing. Otherwise as batched_nms: equal scores go by index, NaN scores come last, NaN boxes
+ * overlap nothing.
+ */
+std::tuple<at::Tensor, at::Tensor> nms_first_cpu(
+    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, double threshold, int64_t count,
+    bool plus_one, bool suppress_equal) {
+  TORCH_CHECK(
+      boxes.dim() == 3 && boxes.size(2) == 4 && at::isFloatingType(boxes.scalar_type()),
+      "nms_first: boxes must be [N, K, 4] floating point xyxy, got ", boxes.sizes(), " ", boxes.scalar_type());
+  TORCH_CHECK(
+      scores.dim() == 2 && scores.sizes() == boxes.sizes().slice(0, 2) && at::isFloatingType(scores.scalar_type()),
+      "nms_first: scores must be [N, K] floating point for boxes ", boxes.sizes(), ", got ", scores.sizes(), " ",
+      scores.scalar_type());
+  TORCH_CHECK(
+      at::isIntegralType(groups.scalar_type(), false) &&
+          (groups.sizes() == scores.sizes() || groups.sizes() == scores.sizes().slice(1)),
+      "nms_first: groups must be integer [N, K] or [K] for scores ", scores.sizes(), ", got ", groups.sizes(), " ",
+      groups.scalar_type());
+  TORCH_CHECK(count >= 0, "nms_first: count must be at least 0, got ", count);
+  const at::Tensor ids = groups.to(at::kLong).contiguous();
+  if (boxes.scalar_type() == at::kDouble || scores.scalar_type() == at::kDouble) {
+    return run_first<double>(boxes, scores, ids, count, rule_of<double>(threshold, plus_one, suppress_equal));
+  }
+  return run_first<float>(boxes, scores, ids, count, rule_of<float>(threshold, plus_one, suppress_equal));
+}
+
 } // namespace
 } // namespace goshawk
 
 TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
   m.impl("nms", TORCH_FN(goshawk::nms_cpu));
   m.impl("batched_nms", TORCH_FN(goshawk::batched_nms_cpu));
+  m.impl("nms_first", TORCH_FN(goshawk::nms_first_cpu));
 }

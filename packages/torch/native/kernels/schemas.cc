@@ -23,11 +23,17 @@ TORCH_LIBRARY(goshawk, m) {
   m.def(
       "batched_nms(Tensor boxes, Tensor scores, Tensor groups, float iou_threshold, bool plus_one=False, "
       "bool suppress_equal=False) -> Tensor");
+  m.def(
+      "nms_first(Tensor boxes, Tensor scores, Tensor groups, float iou_threshold, int count, bool plus_one=False, "
+      "bool suppress_equal=False) -> (Tensor kept, Tensor valid)");
 
   m.def("box_iou(Tensor a, Tensor b, bool plus_one=False) -> Tensor");
   m.def(
       "match_anchors(Tensor gt_boxes, Tensor boxes, float low, float high, bool allow_low_quality=False, "
       "bool plus_one=False, bool last_claims=False) -> Tensor");
+  m.def(
+      "match_batch(Tensor objects, Tensor present, Tensor boxes, Tensor? taking_part, float low, float high, "
+      "bool allow_low_quality=False, bool plus_one=False, bool last_claims=False, float lowest_best_iou=0) -> Tensor");
 
   m.def(
       "adam_step_(Tensor(a!) parameter, Tensor gradient, Tensor(b!) mean, Tensor(c!) square, float kept, float beta1, "

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertClose } from '../checks/assert-close.js';
+import { ops } from '../ops/index.js';
 import { ones, tensor, zeros } from '../tensor/create.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import { torchvision } from '../testing/torchvision-cases.js';
-import { boxIou, matchAnchors } from './index.js';
+import { boxIou, matchAnchors, matchBatch } from './index.js';
 
 test('divides the common area by the joint one', () => {
   scope(() => {
@@ -117,5 +118,76 @@ test('names what does not fit', () => {
     assert.throws(() => boxIou(ones([4]), ones([1, 4])), /a must be \[N, 4\] floating point xyxy, got \[4\]/);
     assert.throws(() => matchAnchors(ones([1, 5]), ones([1, 4]), { low: 0, high: 1 }), /gt_boxes must be \[N, 4\]/);
     assert.throws(() => matchAnchors(ones([1, 4]), ones([1, 4]), { low: 0.7, high: 0.3 }), /low must be at most high/);
+  });
+});
+
+test('a batch is matched as its images are one by one, without the rows that are none and the boxes that take no part', () => {
+  scope(() => {
+    const size = 60;
+    const objectRows = [0, 10].map((start) => sparse.slice(start, start + 6));
+    const isPresent = [
+      [1, 0, 1, 1, 0, 1],
+      [0, 0, 0, 0, 0, 0],
+    ];
+    const boxRows = [0, 100].map((start) => wide.slice(start, start + size));
+    const takesPart = boxRows.map((rows, image) => rows.map((_, i) => ((i * 7 + image) % 5 === 0 ? 0 : 1)));
+    const flags = (rows: readonly (readonly number[])[]) => tensor(rows, { dtype: 'bool' });
+    for (const rules of [
+      { low: 0.1, high: 0.3 },
+      { low: 0.1, high: 0.3, allowLowQuality: true },
+      { low: 0.1, high: 0.3, allowLowQuality: true, lastClaims: true, plusOne: true },
+    ]) {
+      for (const isShared of [true, false]) {
+        const boxes = isShared ? tensor(boxRows[0]!) : tensor(boxRows);
+        const matches = matchBatch(tensor(objectRows), flags(isPresent), boxes, flags(takesPart), rules);
+        const expected = objectRows.flatMap((rows, image) => {
+          const objects = rows.flatMap((_, i) => (isPresent[image]![i] ? [i] : []));
+          const places = takesPart[image]!.flatMap((flag, i) => (flag ? [i] : []));
+          const own = boxRows[isShared ? 0 : image]!;
+          const alone = matchAnchors(
+            tensor(
+              objects.flatMap((i) => rows[i]!),
+              { shape: [objects.length, 4] },
+            ),
+            tensor(places.map((i) => own[i]!)),
+            rules,
+          ).toNumbers();
+          const row: number[] = new Array(size).fill(-2);
+          places.forEach((place, i) => {
+            row[place] = alone[i]! < 0 ? alone[i]! : objects[alone[i]!]!;
+          });
+          return row;
+        });
+        assert.deepEqual(matches.toNumbers(), expected);
+      }
+    }
+  });
+});
+
+test('objects that no box overlaps by the lowest best IoU get no box below the threshold', () => {
+  scope(() => {
+    const objects = tensor([
+      [
+        [0, 0, 10, 10],
+        [100, 0, 110, 10],
+      ],
+    ]);
+    // Best IoUs: 0.5 and 0.1.
+    const boxes = tensor([
+      [0, 0, 10, 5],
+      [100, 0, 101, 10],
+      [500, 500, 510, 510],
+    ]);
+    const present = ops.ge(ops.select(objects, 2, 0), 0);
+    const matched = (lowestBestIou: number): number[] =>
+      matchBatch(objects, present, boxes, undefined, {
+        low: 0.05,
+        high: 0.7,
+        allowLowQuality: true,
+        lowestBestIou,
+      }).toNumbers();
+    assert.deepEqual(matched(0), [0, 1, -1]);
+    assert.deepEqual(matched(0.3), [0, -2, -1]);
+    assert.deepEqual(matched(0.6), [-2, -2, -1]);
   });
 });

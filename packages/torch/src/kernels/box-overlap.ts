@@ -42,3 +42,28 @@ export function matchAnchors(
 ): Tensor {
   return callTensorOp('goshawk::match_anchors', objects, boxes, low, high, allowLowQuality, plusOne, lastClaims);
 }
+
+export interface MatchBatchOptions extends MatchAnchorsOptions {
+  /** With allowLowQuality: only objects whose best IoU reaches this are given boxes below `high`. Default 0: all. */
+  readonly lowestBestIou?: number;
+}
+
+/**
+ * `matchAnchors` for the images of a batch at once, in tensors of one size.
+ * @param objects [N, G, 4] xyxy
+ * @param present [N, G] bool: which rows of `objects` are any
+ * @param boxes [A, 4] xyxy of all images, or [N, A, 4] of each
+ * @param takingPart [N, A] bool: the others come out as -2; undefined: all take part
+ * @returns [N, A] int64, each an index into its image's row of `objects`, or as of `matchAnchors`
+ */
+export function matchBatch(
+  objects: Tensor,
+  present: Tensor,
+  boxes: Tensor,
+  takingPart: Tensor | undefined,
+  options: MatchBatchOptions,
+): Tensor {
+  const { low, high, allowLowQuality = false, plusOne = false, lastClaims = false, lowestBestIou = 0 } = options;
+  const rule = [low, high, allowLowQuality, plusOne, lastClaims, lowestBestIou];
+  return callTensorOp('goshawk::match_batch', objects, present, boxes, takingPart, ...rule);
+}

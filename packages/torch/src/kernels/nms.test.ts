@@ -6,7 +6,7 @@ import { ones, tensor, zeros } from '../tensor/create.js';
 import { getThreads, setThreads } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import { torchvision } from '../testing/torchvision-cases.js';
-import { batchedNms, type NmsOptions, nms } from './index.js';
+import { batchedNms, type NmsOptions, nms, nmsFirst } from './index.js';
 
 type Row = readonly number[];
 
@@ -176,5 +176,81 @@ test('takes no boxes, and names shapes that do not fit', () => {
     );
     assert.throws(() => nms(ones([4, 4]), ones([3]), 0.5), /scores must be \[N\] floating point with N = 4, got \[3\]/);
     assert.throws(() => batchedNms(ones([2, 4]), ones([2]), ones([2]), 0.5), /groups must be integer \[N\]/);
+  });
+});
+
+const candidate = fc.record({
+  corner: fc.tuple(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 12 })),
+  side: fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 9 })),
+  score: fc.integer({ min: 0, max: 5 }),
+  group: fc.integer({ min: 0, max: 2 }),
+  takesPart: fc.boolean(),
+});
+
+test('the first so many of each image of a batch are the best that suppression of the image alone keeps', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(candidate, { minLength: 20, maxLength: 20 }), { minLength: 1, maxLength: 3 }),
+      fc.integer({ min: 0, max: 25 }),
+      fc.boolean(),
+      (images, count, legacy) =>
+        scope(() => {
+          const rules = { plusOne: legacy, suppressEqual: legacy };
+          const boxOf = ({ corner: [x, y], side: [w, h] }: (typeof images)[number][number]) => [x, y, x + w, y + h];
+          const scores = images.map((own) => own.map(({ score, takesPart }) => (takesPart ? score : -Infinity)));
+          const { kept, valid } = nmsFirst(
+            tensor(images.map((own) => own.map(boxOf))),
+            tensor(scores),
+            tensor(
+              images.map((own) => own.map(({ group }) => group)),
+              { dtype: 'int64' },
+            ),
+            0.4,
+            { count, ...rules },
+          );
+          assert.deepEqual(kept.shape, [images.length, count]);
+          const expected = images.map((own) => {
+            const places = own.flatMap(({ takesPart }, place) => (takesPart ? [place] : []));
+            const part = places.map((place) => own[place]!);
+            const alone = definition(
+              part.map(boxOf),
+              part.map(({ score }) => score),
+              part.map(({ group }) => group),
+              0.4,
+              rules,
+            );
+            return alone.slice(0, count).map((index) => places[index]!);
+          });
+          const padded = (row: readonly number[]): number[] => [...row, ...new Array(count - row.length).fill(0)];
+          assert.deepEqual(kept.toNumbers(), expected.flatMap(padded));
+          assert.deepEqual(
+            valid.toNumbers(),
+            expected.flatMap((row) => padded(row.map(() => 1))),
+          );
+        }),
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('groups of all images are given once; NaN scores come last, of those that take part', () => {
+  scope(() => {
+    const far = (i: number): Row => [i * 10, 0, i * 10 + 5, 5];
+    const boxes = tensor([
+      [far(0), far(0), far(1), far(2)],
+      [far(0), far(1), far(1), far(1)],
+    ]);
+    const scores = tensor([
+      [Number.NaN, 1, 2, -Infinity],
+      [0.5, Number.NaN, 1, 2],
+    ]);
+    const groups = tensor([0, 1, 0, 0], { dtype: 'int64' });
+    const { kept, valid } = nmsFirst(boxes, scores, groups, 0.5, { count: 4 });
+    assert.deepEqual(kept.toNumbers(), [2, 1, 0, 0, 3, 0, 1, 0]);
+    assert.deepEqual(valid.toNumbers(), [1, 1, 1, 0, 1, 1, 1, 0]);
+    assert.throws(
+      () => nmsFirst(boxes, scores, tensor([0]), 0.5, { count: 1 }),
+      /^Error: goshawk::nms_first\([^\n]*groups/,
+    );
   });
 });

@@ -1,5 +1,5 @@
 // Greedy non-maximum suppression; the kernel is native/kernels/nms.cc.
-import { callTensorOp } from '../tensor/dispatch.js';
+import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 export interface NmsOptions {
@@ -38,4 +38,24 @@ export function batchedNms(
   { plusOne = false, suppressEqual = false }: NmsOptions = {},
 ): Tensor {
   return callTensorOp('goshawk::batched_nms', boxes, scores, groups, thresholdIou, plusOne, suppressEqual);
+}
+
+/**
+ * The first `count` of what `batchedNms` keeps of each image, in results whose size does not depend on values: on a card
+ * nothing waits.
+ * @param boxes [N, K, 4] xyxy floating point
+ * @param scores [N, K] floating point; candidates of -Infinity take no part
+ * @param groups [N, K] integers, or [K] for all images
+ * @returns [N, count] int64 indices, best score first, and [N, count] bool whether each is one; 0 and false behind the last
+ */
+export function nmsFirst(
+  boxes: Tensor,
+  scores: Tensor,
+  groups: Tensor,
+  thresholdIou: number,
+  { count, plusOne = false, suppressEqual = false }: NmsOptions & { readonly count: number },
+): { readonly kept: Tensor; readonly valid: Tensor } {
+  const result = callOp('goshawk::nms_first', boxes, scores, groups, thresholdIou, count, plusOne, suppressEqual);
+  const [kept, valid] = result as [Tensor, Tensor];
+  return { kept, valid };
 }
