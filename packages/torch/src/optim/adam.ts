@@ -53,6 +53,10 @@ export class Adam extends Optimizer<AdamOptions> {
     }
   }
 
+  protected override countsOnDevice(): boolean {
+    return true;
+  }
+
   protected override stateNames(): readonly string[] {
     return ['exp_avg', 'exp_avg_sq', 'max_exp_avg_sq'];
   }

@@ -7,6 +7,5 @@ export {
   type ParameterGroup,
   type Params,
   type StepOperators,
-  type StepOptions,
 } from './optimizer.js';
 export * from './sgd.js';

@@ -55,7 +55,7 @@ export interface Stepping {
   readonly entries: readonly Entry[];
   readonly parameters: readonly Parameter[];
   readonly gradients: readonly Tensor[];
-  /** Present where the engine's operators are to step. */
+  /** Present where the engine's operators are to step; the counts of steps where they are on the device. */
   readonly engine?: { readonly counts: readonly Tensor[]; readonly skipIf: Tensor | undefined };
 }
 
@@ -102,20 +102,26 @@ export abstract class Optimizer<Options extends { lr: number }> {
           parameters: entries.map(({ parameter }) => parameter),
           gradients: moving.map(({ gradient }) => gradient),
         };
-        if (byEngine) {
-          const skipped = waits ? undefined : skipIf;
-          this.update({ ...lists, engine: { counts: counted(entries, skipped), skipIf: skipped } }, group);
+        const left = waits ? undefined : skipIf;
+        let counts: readonly Tensor[] = [];
+        if (byEngine && (left !== undefined || this.countsOnDevice())) {
+          counts = counted(entries, left);
         } else {
           settleCounts(entries);
           for (const entry of entries) entry.steps++;
-          this.update(lists, group);
         }
+        this.update(byEngine ? { ...lists, engine: { counts, skipIf: left } } : lists, group);
       }
     });
   }
 
   #isOnCpu(): boolean {
     return this.groups.every(({ entries }) => (entries[0]?.parameter.device ?? 'cpu') === 'cpu');
+  }
+
+  /** Whether the engine's operator of this optimizer reads the counts of steps. */
+  protected countsOnDevice(): boolean {
+    return false;
   }
 
   /** Whether the engine's operator of this optimizer can leave a step out without the host. */
