@@ -4,6 +4,7 @@ import { assertClose, recordOperators, type Tensor } from '@goshawk/torch';
 import type { Detector } from '../models/detector.js';
 import { totalLoss } from '../models/detectors/rcnn.js';
 import { withFrames } from '../models/padded.js';
+import type { Detections } from '../models/structures.js';
 import { batchOf } from './rcnn-kinds.js';
 import { type Square, squareTargets } from './tiny-targets.js';
 
@@ -48,4 +49,15 @@ export function assertSameStep(got: Step, expected: Step): void {
       assertClose(got.gradients.get(name)!, gradient, { absolute: 1e-7 + 1e-5 * largest, relative: 0 }),
     );
   }
+}
+
+/** The same detections in the same order, with everything that they carry. */
+export function assertSameDetections(got: readonly Detections[], expected: readonly Detections[]): void {
+  assert.equal(got.length, expected.length);
+  expected.forEach((own, image) => {
+    assert.deepEqual(Object.keys(got[image]!).toSorted(), Object.keys(own).toSorted());
+    assert.equal(got[image]!.pixels, own.pixels);
+    for (const part of ['scores', 'labels', 'boxes', 'masks', 'keypoints'] as const)
+      if (own[part]) assertClose(got[image]![part]!, own[part], { absolute: 1e-5, relative: 1e-5 });
+  });
 }

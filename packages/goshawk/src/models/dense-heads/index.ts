@@ -1,3 +1,4 @@
+export { selectFixedRetinaDetections } from './fixed-candidates.js';
 export { fixedRetinaLosses } from './fixed-retina-loss.js';
 export { RETINA_CONVENTIONS, type RetinaConventions } from './retina-conventions.js';
 export { RetinaHead, type RetinaHeadOptions, type RetinaPrediction } from './retina-head.js';

@@ -1,13 +1,16 @@
 // A RetinaNet's steps in tensors of fixed size against those of exact sizes.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { manualSeed, operatorsThatWait, scope, setThreads } from '@goshawk/torch';
+import { manualSeed, operatorsThatWait, recordOperators, scope, setThreads } from '@goshawk/torch';
 import { parseConfig } from '../../config/index.js';
-import { assertSameStep, stepOf } from '../../testing/recorded-step.js';
+import { batchOf } from '../../testing/rcnn-kinds.js';
+import { assertSameDetections, assertSameStep, stepOf } from '../../testing/recorded-step.js';
 import { SQUARES } from '../../testing/tiny-targets.js';
 import { buildModel } from '../build.js';
 import type { Detector } from '../detector.js';
+import { withFrames } from '../padded.js';
 import type { Sizing } from '../sizing.js';
+import type { Detections } from '../structures.js';
 
 before(() => setThreads(1));
 
@@ -44,6 +47,43 @@ describe('a step of fixed sizes has the losses and gradients of one of exact siz
             assert.deepEqual(operatorsThatWait(step.operators), new Map());
           });
         }
+      });
+    }
+  }
+});
+
+describe('a prediction of fixed sizes finds what one of exact sizes finds, and reads one number an image', () => {
+  for (const rules of ['torchvision', 'mmdetection']) {
+    for (const limits of ['preNmsTopN: 40, maxDetections: 15', 'preNmsTopN: 3000', 'scoreThreshold: 0.99']) {
+      test(`by ${rules}'s rules, with ${limits}`, () => {
+        const { model } = parseConfig(
+          `model:
+  type: retinanet
+  conventions: ${rules}
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  head: { convolutions: 1, ${limits.includes('score') ? '' : 'scoreThreshold: 0.0099, '}${limits} }`,
+          { file: 'test' },
+        );
+        const of = (sizing: Sizing): Detector => {
+          manualSeed(7);
+          return buildModel(model, { classes: 3, sizing }).eval() as Detector;
+        };
+        scope(() => {
+          const fixed = of('fixed');
+          const batch = withFrames(batchOf(MIXED));
+          fixed.predict(batch);
+          let found: readonly Detections[] = [];
+          const operators = recordOperators(() => {
+            found = fixed.predict(batch);
+          });
+          assertSameDetections(found, of('exact').predict(batch));
+          assert.equal(
+            found.some(({ scores }) => scores.length > 5),
+            !limits.includes('0.99'),
+          );
+          assert.deepEqual(Object.fromEntries(operatorsThatWait(operators)), { 'goshawk::to_host': 1 });
+        });
       });
     }
   }

@@ -2,10 +2,12 @@
 // host wait for a card.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { operatorsThatWait, scope, setThreads } from '@goshawk/torch';
-import { build, KINDS, RULES } from '../../testing/rcnn-kinds.js';
-import { assertSameStep, stepOf } from '../../testing/recorded-step.js';
+import { operatorsThatWait, recordOperators, scope, setThreads } from '@goshawk/torch';
+import { batchOf, build, KINDS, RULES } from '../../testing/rcnn-kinds.js';
+import { assertSameDetections, assertSameStep, stepOf } from '../../testing/recorded-step.js';
 import { SQUARES } from '../../testing/tiny-targets.js';
+import { withFrames } from '../padded.js';
+import type { Detections } from '../structures.js';
 
 before(() => setThreads(1));
 
@@ -56,4 +58,42 @@ describe('so has one of few or no objects', () => {
       });
     }
   }
+});
+
+describe('a prediction of fixed sizes finds what one of exact sizes finds, and reads one number an image', () => {
+  for (const [what, kind] of Object.entries(KINDS)) {
+    for (const rules of RULES) {
+      test(`${what}, by ${rules}'s rules`, () => {
+        scope(() => {
+          const [exact, fixed] = (['exact', 'fixed'] as const).map((sizing) => build(kind, rules, { sizing }).eval());
+          const batch = withFrames(batchOf(MIXED));
+          // The anchors of a cell are on the device from then on.
+          fixed!.predict(batch);
+          let found: readonly Detections[] = [];
+          const operators = recordOperators(() => {
+            found = fixed!.predict(batch);
+          });
+          assertSameDetections(found, exact!.predict(batch));
+          assert.ok(found.some(({ scores }) => scores.length > 0));
+          assert.ok(operators.has('goshawk::nms_first'));
+          // Keypoints are decoded one detection after the other, from boxes that the host reads.
+          if (!kind.includes('keypointHead'))
+            assert.deepEqual(Object.fromEntries(operatorsThatWait(operators)), { 'goshawk::to_host': 1 });
+        });
+      });
+    }
+  }
+
+  test('soft suppression and box voting stay on the host', () => {
+    const kind = KINDS['Faster R-CNN on a pyramid']!;
+    for (const rule of ['softNms: { method: linear }', 'boxVoting: { threshold: 0.5 }']) {
+      scope(() => {
+        const text = kind.replace('scoreThreshold: 0', `scoreThreshold: 0, ${rule}`);
+        const [exact, fixed] = (['exact', 'fixed'] as const).map((sizing) =>
+          build(text, 'detectron', { sizing }).eval(),
+        );
+        assertSameDetections(fixed!.predict(batchOf(MIXED)), exact!.predict(batchOf(MIXED)));
+      });
+    }
+  });
 });

@@ -13,6 +13,7 @@ import type { AnchorOptions } from '../anchors.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import { Detector } from '../detector.js';
 import { type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
+import { readDetections } from '../fixed-detections.js';
 import { padBoxes, padObjects, withFrames } from '../padded.js';
 import { RegionProposalNetwork } from '../proposals/region-proposal-network.js';
 import { withKeypoints } from '../roi-heads/decode-keypoints.js';
@@ -110,9 +111,33 @@ export class Rcnn extends Detector {
     return { ...heads, ...proposals?.losses };
   }
 
+  /** In fixed sizes as far as to the boxes; the further heads see no more of them than there are. */
+  #fixedPredict(batch: ImageBatch, features: Features): Detections[] {
+    const framed = withFrames(batch);
+    const found = scope(() => {
+      const proposals = this.rpn?.fixed(framed, features);
+      if (this.roiHeads)
+        return this.roiHeads.detectFixed(
+          framed,
+          this.#pooledLevels(features),
+          proposals ?? padBoxes(storedProposals(batch)),
+        );
+      const { boxes, scores, valid } = proposals!;
+      return { pixels: 'network', boxes, scores, labels: ops.ones_like(valid).to('int64'), valid } as const;
+    });
+    return this.complete(batch, features, readDetections(found));
+  }
+
+  /** Soft suppression and box voting are the host's. */
+  #suppressesOnHost(): boolean {
+    const { boxHead } = this.#options;
+    return boxHead?.softNms !== undefined || boxHead?.boxVoting !== undefined;
+  }
+
   override predict(batch: ImageBatch): Detections[] {
     return noGrad(() => {
       const features = this.features(batch);
+      if (this.#sizing(batch) === 'fixed' && !this.#suppressesOnHost()) return this.#fixedPredict(batch, features);
       if (!this.roiHeads) return this.#proposalsAsDetections(batch, features);
       const found = this.candidates(batch, features).map((own) => this.select(own));
       return this.complete(batch, features, found);

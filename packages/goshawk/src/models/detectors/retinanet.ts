@@ -13,12 +13,14 @@ import {
   RetinaHead,
   retinaCandidates,
   retinaLosses,
+  selectFixedRetinaDetections,
   selectRetinaDetections,
 } from '../dense-heads/index.js';
 import { Detector } from '../detector.js';
 import type { FeatureExtractor } from '../feature-extractor.js';
+import { readDetections } from '../fixed-detections.js';
 import { RetinaFpn } from '../necks/retina-fpn.js';
-import { padObjects } from '../padded.js';
+import { framesOf, padObjects, withFrames } from '../padded.js';
 import { type Sizing, sizingOn } from '../sizing.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 
@@ -111,7 +113,17 @@ export class RetinaNet extends Detector {
   }
 
   override predict(batch: ImageBatch): Detections[] {
-    return noGrad(() => this.candidates(batch).map((own) => this.select(own)));
+    return noGrad(() => {
+      if (this.#sizing(batch) === 'exact') return this.candidates(batch).map((own) => this.select(own));
+      const found = scope(() => {
+        const prediction = this.head.forward(this.backbone.forward(batch.pixels));
+        const anchors = this.#anchorsFor(batch, prediction.logits);
+        const { classes, head } = this.#options;
+        const options = { ...head, classes, conventions: this.#conventions };
+        return selectFixedRetinaDetections(prediction, anchors, framesOf(withFrames(batch)), options);
+      });
+      return readDetections(found);
+    });
   }
 
   /** The best boxes of every level of each image, before those that cover one another are dropped. */

@@ -3,12 +3,21 @@ import { type Layer, Module, noGrad, ops, scope, type Tensor } from '@goshawk/to
 import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../config/index.js';
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
-import { type FramedBatch, type Frames, framesOf, type PaddedBoxes, type PaddedObjects } from '../padded.js';
+import type { FixedDetections } from '../fixed-detections.js';
+import {
+  type FramedBatch,
+  type Frames,
+  framesOf,
+  type PaddedBoxes,
+  type PaddedObjects,
+  zeroUnless,
+} from '../padded.js';
 import { type Draws, indicesWhere } from '../sampling.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 import { type BoxHead, BoxPredictor, makeBoxHead, meanOverCells, Stage5BoxHead } from './box-head.js';
 import { boxLosses } from './box-loss.js';
 import { fillBatch, withoutFillers } from './filled-batch.js';
+import { fixedCandidates, selectFixedDetections } from './fixed-candidates.js';
 import { fixedBoxLosses, fixedKeypointLoss, fixedMaskLoss } from './fixed-losses.js';
 import { fixedMaskGoals } from './fixed-mask-goals.js';
 import {
@@ -142,6 +151,17 @@ export class RoiHeads extends Module {
       });
       start += count;
       return own;
+    });
+  }
+
+  /** The detections among them, without what further heads say; in fixed sizes, and so without waiting for a card. */
+  detectFixed(batch: FramedBatch, features: Features, proposals: PaddedBoxes): FixedDetections {
+    const { box, conventions } = this.#options;
+    const rois = zeroUnless(proposals.valid, proposals.boxes);
+    return scope(() => {
+      const prediction = this.boxPredictor.forward(this.boxHead.forward(this.#pool(features, rois, box)));
+      const candidates = fixedCandidates(prediction, proposals, framesOf(batch), box, conventions);
+      return selectFixedDetections(candidates, rois.size(1), box, conventions);
     });
   }
 

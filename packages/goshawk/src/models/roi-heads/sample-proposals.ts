@@ -1,5 +1,5 @@
 // Which proposals the second stage learns from, and what it should say about them.
-import { ops, type Tensor, tensor } from '@goshawk/torch';
+import { ops, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
@@ -37,8 +37,9 @@ export function toSecondStage(boxes: Tensor, scale: Scale, conventions: Conventi
   return conventions.secondStage === 'network' ? boxes : toImage(boxes, scale);
 }
 
+/** Filled where the boxes lie: on a card a row of numbers from the host would wait. */
 function scaleRow(boxes: Tensor, { x, y }: Scale): Tensor {
-  return tensor([x, y, x, y], { device: boxes.device });
+  return ops.cat([ops.new_full(boxes, [1], x), ops.new_full(boxes, [1], y)]).repeat([2]);
 }
 
 /** @param proposals [P, 4] xyxy in network pixels */

@@ -48,7 +48,7 @@ export function candidatesOf(
 }
 
 // Refined boxes thinner than this many pixels are dropped: torchvision's value.
-const MIN_BOX_SIZE = 1e-2;
+export const MIN_BOX_SIZE = 1e-2;
 
 export type SelectionOptions = Pick<
   BoxHeadConfig,
