@@ -63,6 +63,7 @@ function changingBuffers(model: Detector): Buffer[] {
 
 /** In as few operators as the engine has for it: a launch each on a card would take longer than the copies. */
 function copyAll(from: readonly Tensor[], to: readonly Tensor[]): void {
+  if (from.length === 0) return;
   noGrad(() => {
     if (!hasOperator('aten::_foreach_copy_')) {
       for (const [index, target] of to.entries()) callOp('aten::copy_', target, from[index]!);
