@@ -13,9 +13,14 @@ namespace {
 
 void implement_all(torch::Library& m) {
   implement_box_overlap(m);
+  implement_roi_align(m);
+  implement_roi_pool(m);
+  implement_scale_shift(m);
 }
 
-constexpr const char* kOnCard[] = {"box_iou"};
+constexpr const char* kOnCard[] = {
+    "box_iou", "roi_align_multilevel", "roi_align_backward", "roi_pool", "roi_pool_backward",
+    "scale_shift", "scale_shift_gradient"};
 
 } // namespace
 

@@ -6,6 +6,9 @@
 namespace goshawk {
 
 void implement_box_overlap(torch::Library& m);
+void implement_roi_align(torch::Library& m);
+void implement_roi_pool(torch::Library& m);
+void implement_scale_shift(torch::Library& m);
 
 /**
  * Reaches all of them under the name goshawk_emulated:: too, for tensors of the CPU, with the kernels of `library`. For tests on

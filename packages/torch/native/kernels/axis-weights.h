@@ -4,9 +4,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <vector>
+
+#include "arithmetic/roi-axis.h"
 
 namespace goshawk {
 
@@ -24,65 +25,37 @@ struct AxisWeights {
     return index.empty();
   }
 
-  /**
-   * Weights for `bins` bins between `begin` and `finish` (image coordinates) on an axis of `size` pixels.
-   * sampling_ratio <= 0 takes ceil(bin length) samples a bin. Samples below -1 or above `size` count as zeros; a
-   * non-finite RoI reads nothing. Coordinates follow torchvision's order of operations in F, because ceil() and the
-   * tests at the border turn a different rounding into a different result.
-   */
+  /** Weights for the bins of roi_axis(): begin and finish in image coordinates, on an axis of `size` pixels. */
   void build(F begin, F finish, F scale, bool aligned, int64_t bins, int64_t sampling_ratio, int64_t size) {
-    const F offset = aligned ? F(0.5) : F(0);
-    const F start = begin * scale - offset;
-    const F stop = finish * scale - offset;
-    F length = stop - start;
-    if (!aligned) {
-      length = std::max(length, F(1));
-    }
-    const F bin_length = length / static_cast<F>(bins);
-
+    const RoiAxis<F> axis = roi_axis(
+        begin, finish, scale, aligned, static_cast<int32_t>(bins), static_cast<int32_t>(sampling_ratio),
+        static_cast<int32_t>(size));
     first.assign(static_cast<size_t>(bins) + 1, 0);
     index.clear();
     weight.clear();
     lowest = end = 0;
-    if (!std::isfinite(start) || !std::isfinite(length)) {
-      return;
-    }
-    const F adaptive = std::ceil(length / static_cast<F>(bins));
-    const int64_t samples =
-        sampling_ratio > 0 ? sampling_ratio : static_cast<int64_t>(std::min(std::max(adaptive, F(0)), F(1 << 30)));
-    if (samples == 0) {
+    if (axis.samples == 0) {
       return;
     }
 
     int32_t low_bound = INT32_MAX;
     int32_t high_bound = -1;
-    const F share = F(1) / static_cast<F>(samples);
-    for (int64_t b = 0; b < bins; ++b) {
-      int64_t from = 0;
-      int64_t to = samples;
-      if (samples > 64) {
-        clip(static_cast<double>(start) + static_cast<double>(b) * bin_length,
-             static_cast<double>(bin_length) / static_cast<double>(samples), size, from, to);
-      }
-      for (int64_t i = from; i < to; ++i) {
-        const F at = start + static_cast<F>(b) * bin_length +
-            (static_cast<F>(i) + F(0.5)) * bin_length / static_cast<F>(samples);
-        if (!(at >= F(-1) && at <= static_cast<F>(size))) {
+    const F share = F(1) / static_cast<F>(axis.samples);
+    for (int32_t b = 0; b < static_cast<int32_t>(bins); ++b) {
+      int32_t from = 0;
+      int32_t to = 0;
+      samples_near_map(axis, b, from, to);
+      for (int32_t i = from; i < to; ++i) {
+        AxisSample<F> sample;
+        if (!sample_axis(axis, b, i, sample)) {
           continue;
         }
-        const F clamped = std::max(at, F(0));
-        int32_t low = static_cast<int32_t>(clamped);
-        F high_share = clamped - static_cast<F>(low);
-        if (low >= size - 1) {
-          low = static_cast<int32_t>(size - 1);
-          high_share = F(0);
-        }
-        add(b, low, (F(1) - high_share) * share);
-        low_bound = std::min(low_bound, low);
-        high_bound = std::max(high_bound, low);
-        if (high_share > F(0)) {
-          add(b, low + 1, high_share * share);
-          high_bound = std::max(high_bound, low + 1);
+        add(b, sample.low, (F(1) - sample.high_share) * share);
+        low_bound = std::min(low_bound, sample.low);
+        high_bound = std::max(high_bound, sample.low);
+        if (sample.high_share > F(0)) {
+          add(b, sample.low + 1, sample.high_share * share);
+          high_bound = std::max(high_bound, sample.low + 1);
         }
       }
       first[static_cast<size_t>(b) + 1] = static_cast<int32_t>(index.size());
@@ -122,7 +95,7 @@ struct AxisWeights {
  private:
   std::vector<int32_t> next_;
 
-  void add(int64_t bin, int32_t pixel, F w) {
+  void add(int32_t bin, int32_t pixel, F w) {
     // Neighbouring samples share at most the last two pixels, in either direction.
     const size_t start = static_cast<size_t>(first[static_cast<size_t>(bin)]);
     for (size_t back = 0; back < 3 && index.size() - back > start; ++back) {
@@ -134,20 +107,6 @@ struct AxisWeights {
     }
     index.push_back(pixel);
     weight.push_back(w);
-  }
-
-  /** Narrows the samples of a very long bin to those near the map, so that its cost is bounded by the map's size. */
-  static void clip(double bin_start, double step, int64_t size, int64_t& from, int64_t& to) {
-    if (!(step > 0)) {
-      return;
-    }
-    // Coordinates in F round by up to 1e-7 of their magnitude: the margin keeps every sample that could land inside.
-    const double margin = 2.0 + 1e-6 * std::abs(bin_start) / step;
-    const double last = static_cast<double>(to);
-    const double low = (-1.0 - bin_start) / step - margin;
-    const double high = (static_cast<double>(size) - bin_start) / step + margin;
-    from = static_cast<int64_t>(std::min(std::max(std::floor(low), 0.0), last));
-    to = static_cast<int64_t>(std::min(std::max(std::ceil(high), 0.0), last));
   }
 };
 

@@ -29,13 +29,14 @@ at::Tensor align(
 
 std::vector<at::Tensor> align_backward(
     const at::Tensor& grad, const at::Tensor& rois, const at::Tensor& levels, at::IntArrayRef input_sizes,
-    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last) {
+    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last, bool deterministic) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("goshawk::roi_align_backward", "")
                              .typed<std::vector<at::Tensor>(
                                  const at::Tensor&, const at::Tensor&, const at::Tensor&, at::IntArrayRef,
-                                 at::ArrayRef<double>, int64_t, bool, bool)>();
-  return op.call(grad, rois, levels, input_sizes, spatial_scales, sampling_ratio, aligned, channels_last);
+                                 at::ArrayRef<double>, int64_t, bool, bool, bool)>();
+  return op.call(
+      grad, rois, levels, input_sizes, spatial_scales, sampling_ratio, aligned, channels_last, deterministic);
 }
 
 class RoiAlignFunction : public torch::autograd::Function<RoiAlignFunction> {
@@ -67,7 +68,8 @@ class RoiAlignFunction : public torch::autograd::Function<RoiAlignFunction> {
     const auto scales = ctx->saved_data["scales"].toDoubleVector();
     variable_list result = align_backward(
         grads[0], saved[0], saved[1], sizes, scales, ctx->saved_data["sampling_ratio"].toInt(),
-        ctx->saved_data["aligned"].toBool(), ctx->saved_data["channels_last"].toBool());
+        ctx->saved_data["aligned"].toBool(), ctx->saved_data["channels_last"].toBool(),
+        at::globalContext().deterministicAlgorithms());
     // rois, levels and the five options.
     result.resize(result.size() + 7);
     return result;
@@ -80,7 +82,7 @@ class RoiAlignBackwardFunction : public torch::autograd::Function<RoiAlignBackwa
   static variable_list forward(
       AutogradContext* ctx, const Variable& grad, const Variable& rois, const Variable& levels,
       const std::vector<int64_t>& input_sizes, const std::vector<double>& spatial_scales, int64_t sampling_ratio,
-      bool aligned, bool channels_last) {
+      bool aligned, bool channels_last, bool deterministic) {
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({rois, levels});
     ctx->saved_data["scales"] = spatial_scales;
@@ -88,13 +90,14 @@ class RoiAlignBackwardFunction : public torch::autograd::Function<RoiAlignBackwa
     ctx->saved_data["width"] = grad.size(3);
     ctx->saved_data["sampling_ratio"] = sampling_ratio;
     ctx->saved_data["aligned"] = aligned;
-    return align_backward(grad, rois, levels, input_sizes, spatial_scales, sampling_ratio, aligned, channels_last);
+    return align_backward(
+        grad, rois, levels, input_sizes, spatial_scales, sampling_ratio, aligned, channels_last, deterministic);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const auto scales = ctx->saved_data["scales"].toDoubleVector();
-    variable_list result(8);
+    variable_list result(9);
     result[0] = align(
         grads, saved[0], saved[1], scales, ctx->saved_data["height"].toInt(), ctx->saved_data["width"].toInt(),
         ctx->saved_data["sampling_ratio"].toInt(), ctx->saved_data["aligned"].toBool());
@@ -111,9 +114,9 @@ at::Tensor roi_align_multilevel_autograd(
 
 std::vector<at::Tensor> roi_align_backward_autograd(
     const at::Tensor& grad, const at::Tensor& rois, const at::Tensor& levels, at::IntArrayRef input_sizes,
-    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last) {
+    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last, bool deterministic) {
   return RoiAlignBackwardFunction::apply(
-      grad, rois, levels, input_sizes.vec(), spatial_scales.vec(), sampling_ratio, aligned, channels_last);
+      grad, rois, levels, input_sizes.vec(), spatial_scales.vec(), sampling_ratio, aligned, channels_last, deterministic);
 }
 
 at::Tensor roi_align(

@@ -204,21 +204,6 @@ void backward_nchw(
   });
 }
 
-/** NHWC where the memory already is; a single channel is the same in both and reads best as a plane. */
-bool reads_channels_last(const at::Tensor& input) {
-  return input.size(1) > 1 && input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
-}
-
-void check_shape(const RoiAlignShape& shape) {
-  TORCH_CHECK(
-      shape.pooled_height > 0 && shape.pooled_width > 0, "roi_align: the output size must be positive, got ",
-      shape.pooled_height, " x ", shape.pooled_width);
-  // 1024 samples a bin and axis is far above any use and keeps a wrong argument from running for hours.
-  TORCH_CHECK(
-      shape.sampling_ratio <= 1024, "roi_align: sampling_ratio must be at most 1024, got ", shape.sampling_ratio,
-      ": 2 is usual, 0 takes one sample a pixel");
-}
-
 template <typename F, typename T, typename O>
 at::Tensor forward(
     const std::vector<at::Tensor>& inputs, const std::vector<RoiLevel>& pyramid, const at::Tensor& rois,
@@ -246,32 +231,8 @@ at::Tensor forward(
 at::Tensor roi_align_multilevel_cpu(
     at::TensorList inputs, const at::Tensor& rois, const at::Tensor& levels, at::ArrayRef<double> spatial_scales,
     int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
-  TORCH_CHECK(!inputs.empty(), "roi_align: no feature maps given");
-  TORCH_CHECK(
-      inputs.size() == spatial_scales.size(), "roi_align: ", inputs.size(), " feature maps but ", spatial_scales.size(),
-      " spatial scales: give one scale a map");
   const RoiAlignShape shape{pooled_height, pooled_width, sampling_ratio, aligned};
-  check_shape(shape);
-  std::vector<at::Tensor> maps;
-  std::vector<RoiLevel> pyramid;
-  bool channels_last = false;
-  for (size_t l = 0; l < inputs.size(); ++l) {
-    const at::Tensor& input = inputs[l];
-    TORCH_CHECK(
-        input.dim() == 4, "roi_align: input must be [N, C, H, W], got ", input.sizes(), " ", input.scalar_type());
-    TORCH_CHECK(
-        input.size(1) == inputs[0].size(1) && input.scalar_type() == inputs[0].scalar_type(),
-        "roi_align: all feature maps must have the same channels and dtype, got ", inputs[0].sizes(), " ",
-        inputs[0].scalar_type(), " and ", input.sizes(), " ", input.scalar_type());
-    TORCH_CHECK(
-        input.size(2) > 0 && input.size(3) > 0 && input.size(2) < INT32_MAX && input.size(3) < INT32_MAX,
-        "roi_align: the feature map is empty or too large, got ", input.sizes());
-    if (l == 0) {
-      channels_last = reads_channels_last(input);
-    }
-    maps.push_back(input.contiguous(format_of(channels_last)));
-    pyramid.push_back({input.size(0), input.size(1), input.size(2), input.size(3), spatial_scales[l]});
-  }
+  const auto [maps, pyramid, channels_last] = check_roi_inputs(inputs, spatial_scales, shape);
   switch (inputs[0].scalar_type()) {
     case at::kFloat:
       return forward<float, float, float>(maps, pyramid, rois, levels, shape, channels_last);
@@ -320,27 +281,12 @@ std::vector<at::Tensor> backward(
   return sums;
 }
 
-/** input_sizes holds the sizes of the feature maps one after the other, four numbers each. */
+/** The sums are the same in every run, whatever `deterministic` says. */
 std::vector<at::Tensor> roi_align_backward_cpu(
     const at::Tensor& grad, const at::Tensor& rois, const at::Tensor& levels, at::IntArrayRef input_sizes,
-    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last) {
-  TORCH_CHECK(
-      !spatial_scales.empty() && input_sizes.size() == spatial_scales.size() * 4,
-      "roi_align_backward: input_sizes must hold four numbers a feature map, got ", input_sizes.size(), " for ",
-      spatial_scales.size(), " maps");
-  std::vector<RoiLevel> pyramid;
-  for (size_t l = 0; l < spatial_scales.size(); ++l) {
-    const int64_t* size = input_sizes.data() + l * 4;
-    TORCH_CHECK(
-        size[0] >= 0 && size[1] == input_sizes[1] && size[2] > 0 && size[3] > 0,
-        "roi_align_backward: bad size of feature map ", l, ": ", at::IntArrayRef(size, 4));
-    pyramid.push_back({size[0], size[1], size[2], size[3], spatial_scales[l]});
-  }
-  TORCH_CHECK(
-      grad.dim() == 4 && grad.size(0) == rois.size(0) && grad.size(1) == input_sizes[1],
-      "roi_align_backward: grad must be [K, C, height, width], got ", grad.sizes());
-  const RoiAlignShape shape{grad.size(2), grad.size(3), sampling_ratio, aligned};
-  check_shape(shape);
+    at::ArrayRef<double> spatial_scales, int64_t sampling_ratio, bool aligned, bool channels_last,
+    bool /*deterministic*/) {
+  const auto [pyramid, shape] = check_roi_gradient(grad, rois, input_sizes, spatial_scales, sampling_ratio, aligned);
   switch (grad.scalar_type()) {
     case at::kFloat:
       return backward<float, float>(grad, pyramid, rois, levels, shape, channels_last);

@@ -1,5 +1,4 @@
-// RoIPool (Girshick, Fast R-CNN, 2015, section 2.1) with its gradient: the maximum of each bin of a RoI rounded to whole
-// pixels, bins overlapping by rounding outwards. Rounding as in torchvision and Caffe's original: end pixels included.
+// RoIPool (Girshick, Fast R-CNN, 2015, section 2.1) with its gradient: the maximum of each bin (arithmetic/roi-bins.h).
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
@@ -8,33 +7,13 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <tuple>
 
-#include "roi-align.h"
+#include "arithmetic/roi-bins.h"
+#include "roi-pool.h"
 
 namespace goshawk {
 namespace {
-
-struct PixelRange {
-  int64_t begin;
-  int64_t end;
-};
-
-/** Pixels of bin `bin` of `bins` between the rounded ends, cut to the map. */
-template <typename F>
-PixelRange bin_pixels(F start, F finish, int64_t bin, int64_t bins, int64_t size) {
-  const F length = std::max(finish - start + F(1), F(1));
-  const F bin_length = length / static_cast<F>(bins);
-  const F limit = static_cast<F>(size);
-  const F begin = std::floor(static_cast<F>(bin) * bin_length) + start;
-  const F end = std::ceil(static_cast<F>(bin + 1) * bin_length) + start;
-  // NaN and infinite RoIs fall out of the comparisons as empty ranges.
-  return {
-      begin > F(0) ? static_cast<int64_t>(std::min(begin, limit)) : 0,
-      end > F(0) ? static_cast<int64_t>(std::min(end, limit)) : 0};
-}
 
 /** The strides that make one loop serve both memory formats; the inner one runs over channels. */
 struct Layout {
@@ -62,22 +41,24 @@ void forward(
   T* out = output.data_ptr<T>();
   int32_t* arg = argmax.data_ptr<int32_t>();
   const F scale = static_cast<F>(spatial_scale);
+  const auto bins_down = static_cast<int32_t>(pooled_height), bins_across = static_cast<int32_t>(pooled_width);
+  const auto map_height = static_cast<int32_t>(height), map_width = static_cast<int32_t>(width);
   at::parallel_for(0, rois.count, 1, [&](int64_t k_begin, int64_t k_end) {
     std::vector<F> best(static_cast<size_t>(channels));
     std::vector<int32_t> where(static_cast<size_t>(channels));
     for (int64_t k = k_begin; k < k_end; ++k) {
       const F* box = rois.box + k * 5;
       const T* image = data + static_cast<int64_t>(box[0]) * from.image;
-      const F left = std::round(box[1] * scale);
-      const F top = std::round(box[2] * scale);
-      const F right = std::round(box[3] * scale);
-      const F bottom = std::round(box[4] * scale);
+      const F left = rounded_end(box[1], scale);
+      const F top = rounded_end(box[2], scale);
+      const F right = rounded_end(box[3], scale);
+      const F bottom = rounded_end(box[4], scale);
       for (int64_t i = 0; i < pooled_height; ++i) {
-        const PixelRange rows = bin_pixels(top, bottom, i, pooled_height, height);
+        const PixelRange rows = bin_pixels(top, bottom, static_cast<int32_t>(i), bins_down, map_height);
         for (int64_t j = 0; j < pooled_width; ++j) {
-          const PixelRange columns = bin_pixels(left, right, j, pooled_width, width);
+          const PixelRange columns = bin_pixels(left, right, static_cast<int32_t>(j), bins_across, map_width);
           const bool empty = rows.end <= rows.begin || columns.end <= columns.begin;
-          std::fill(best.begin(), best.end(), empty ? F(0) : -std::numeric_limits<F>::max());
+          std::fill(best.begin(), best.end(), empty ? F(0) : lowest_finite<F>());
           std::fill(where.begin(), where.end(), -1);
           for (int64_t y = rows.begin; y < rows.end; ++y) {
             for (int64_t x = columns.begin; x < columns.end; ++x) {
@@ -106,17 +87,7 @@ void forward(
 std::tuple<at::Tensor, at::Tensor> roi_pool_cpu(
     const at::Tensor& input, const at::Tensor& rois, double spatial_scale, int64_t pooled_height,
     int64_t pooled_width) {
-  TORCH_CHECK(
-      input.dim() == 4, "roi_pool: input must be [N, C, H, W], got ", input.sizes(), " ", input.scalar_type());
-  TORCH_CHECK(
-      input.size(2) > 0 && input.size(3) > 0 && input.size(2) * input.size(3) < INT32_MAX,
-      "roi_pool: the feature map is empty or too large, got ", input.sizes());
-  TORCH_CHECK(
-      pooled_height > 0 && pooled_width > 0, "roi_pool: the output size must be positive, got ", pooled_height, " x ",
-      pooled_width);
-  TORCH_CHECK(
-      rois.dim() == 2 && rois.size(1) == 5, "roi_pool: rois must be [K, 5], got ", rois.sizes(), " ",
-      rois.scalar_type(), ": give batch index, x1, y1, x2, y2");
+  check_pooled(input, rois, pooled_height, pooled_width);
   const bool channels_last = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
   const at::Tensor map = input.contiguous(format_of(channels_last));
   const std::vector<int64_t> size{rois.size(0), input.size(1), pooled_height, pooled_width};
@@ -158,14 +129,11 @@ void backward(
   });
 }
 
+/** The sums are the same in every run, whatever `deterministic` says. */
 at::Tensor roi_pool_backward_cpu(
     const at::Tensor& grad, const at::Tensor& argmax, const at::Tensor& rois, at::IntArrayRef input_size,
-    bool channels_last) {
-  TORCH_CHECK(
-      input_size.size() == 4 && grad.dim() == 4 && grad.sizes() == argmax.sizes() && grad.size(1) == input_size[1] &&
-          argmax.scalar_type() == at::kInt,
-      "roi_pool_backward: grad and argmax must be [K, C, height, width], got ", grad.sizes(), " and ", argmax.sizes(),
-      " ", argmax.scalar_type());
+    bool channels_last, bool /*deterministic*/) {
+  check_pooled_gradient(grad, argmax, input_size);
   const at::Tensor source = grad.contiguous(format_of(channels_last));
   const at::Tensor where = argmax.contiguous(format_of(channels_last));
   const int64_t places = input_size[2] * input_size[3];
@@ -216,11 +184,12 @@ class RoiPoolFunction : public torch::autograd::Function<RoiPoolFunction> {
     static const auto op =
         c10::Dispatcher::singleton()
             .findSchemaOrThrow("goshawk::roi_pool_backward", "")
-            .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::IntArrayRef, bool)>();
+            .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::IntArrayRef, bool, bool)>();
     const auto saved = ctx->get_saved_variables();
     variable_list result(5);
     result[0] = op.call(
-        grads[0], saved[1], saved[0], ctx->saved_data["size"].toIntVector(), ctx->saved_data["channels_last"].toBool());
+        grads[0], saved[1], saved[0], ctx->saved_data["size"].toIntVector(), ctx->saved_data["channels_last"].toBool(),
+        at::globalContext().deterministicAlgorithms());
     return result;
   }
 };

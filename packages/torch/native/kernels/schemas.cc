@@ -10,12 +10,14 @@ TORCH_LIBRARY(goshawk, m) {
       "int pooled_width, int sampling_ratio=-1, bool aligned=False) -> Tensor");
   m.def(
       "roi_align_backward(Tensor grad, Tensor rois, Tensor levels, int[] input_sizes, float[] spatial_scales, "
-      "int sampling_ratio, bool aligned, bool channels_last) -> Tensor[]");
+      "int sampling_ratio, bool aligned, bool channels_last, bool deterministic=False) -> Tensor[]");
 
   m.def(
       "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
       "-> (Tensor output, Tensor argmax)");
-  m.def("roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, int[] input_size, bool channels_last) -> Tensor");
+  m.def(
+      "roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, int[] input_size, bool channels_last, "
+      "bool deterministic=False) -> Tensor");
 
   m.def(
       "nms(Tensor boxes, Tensor scores, float iou_threshold, bool plus_one=False, bool suppress_equal=False) "
@@ -55,6 +57,11 @@ TORCH_LIBRARY(goshawk, m) {
       "float backoff_factor, int growth_interval) -> ()");
 
   m.def("with_bias_gradient(Tensor(a) output, Tensor bias) -> Tensor(a)");
+
+  // relu(input * scale + shift + residual), [C] a channel; its gradient, of the input and, where wanted, of the residual.
+  m.def("scale_shift(Tensor input, Tensor scale, Tensor shift, Tensor? residual, bool relu) -> Tensor");
+  m.def(
+      "scale_shift_gradient(Tensor gradient, Tensor? output, Tensor scale, bool of_residual) -> (Tensor, Tensor)");
 
   m.def("winograd_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
 

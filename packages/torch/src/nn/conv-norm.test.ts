@@ -9,7 +9,17 @@ import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import { liveTensors, scope, type Tensor } from '../tensor/index.js';
 import { manualSeed } from '../tensor/runtime.js';
 import { wave } from '../testing/wave.js';
-import { AffineChannel2d, BatchNorm2d, Conv2d, convFrozenNorm, dropFolded, FrozenBatchNorm2d } from './index.js';
+import { convScaleShift } from './conv-norm.js';
+import {
+  AffineChannel2d,
+  BatchNorm2d,
+  Conv2d,
+  convFrozenNorm,
+  convNormRelu,
+  dropFolded,
+  FrozenBatchNorm2d,
+  GroupNorm,
+} from './index.js';
 
 type Norm = AffineChannel2d | FrozenBatchNorm2d | BatchNorm2d;
 const tight = { absolute: 1e-12, relative: 1e-12 };
@@ -136,5 +146,117 @@ test('channels_last stays, and autocasting casts the folded weight, not its part
     assert.equal(noGrad(() => convFrozenNorm(input, conv, norm)).dtype, 'float32');
     callTensorOp('aten::sum', learned).backward();
     assert.equal(conv.weight.grad?.dtype, 'float32');
+  });
+});
+
+/** A convolution, a norm, an addition and a ReLU one after another. */
+function blockApart(
+  input: Tensor,
+  conv: Conv2d,
+  norm: Norm | GroupNorm,
+  residual: Tensor | undefined,
+  relu: boolean,
+): Tensor {
+  const output = norm.call(conv.call(input));
+  const sum = residual ? output.add(residual) : output;
+  return relu ? callTensorOp('aten::relu', sum) : sum;
+}
+
+for (const [name, block] of [
+  ['on the CPU', convNormRelu],
+  ['as on a card', convScaleShift],
+] as const) {
+  test(`a residual and a ReLU behind a norm, ${name}, have their values and gradients`, () => {
+    scope(() => {
+      for (const makeNorm of [
+        () => new FrozenBatchNorm2d(3),
+        () => new BatchNorm2d(3).eval(),
+        () => new BatchNorm2d(3),
+        () => new AffineChannel2d(3),
+      ])
+        for (const bias of [false, true])
+          for (const relu of [false, true])
+            for (const adds of [false, true]) {
+              const { conv, norm } = pair<Norm>(makeNorm(), bias);
+              const input = wave([2, 2, 4, 3], 0.5);
+              const residual = adds ? wave([2, 3, 4, 3], 1.5) : undefined;
+              for (const each of residual ? [input, residual] : [input]) each.requiresGrad = true;
+              const wanted = [input, residual, ...conv.parameters(), ...norm.parameters()].filter(
+                (each) => each?.requiresGrad,
+              ) as Tensor[];
+              const expected = blockApart(input, conv, norm, residual, relu);
+              const found = block(input, conv, norm, { residual, relu });
+              assertClose(found, expected, tight);
+              const gradients = [wave(found.shape, 0.9)];
+              const expectedGradients = grad([expected], wanted, { gradients });
+              for (const [i, gradient] of grad([found], wanted, { gradients }).entries())
+                assertClose(gradient!, expectedGradients[i]!, tight);
+            }
+    });
+  });
+}
+
+test('a residual and a ReLU behind a group norm', () => {
+  scope(() => {
+    const { conv } = pair(new FrozenBatchNorm2d(3));
+    const norm = new GroupNorm(1, 3).to({ dtype: 'float64' });
+    const [input, residual] = [wave([2, 2, 4, 3], 0.5), wave([2, 3, 4, 3], 1.5)];
+    const expected = blockApart(input, conv, norm, residual, true);
+    assertClose(convNormRelu(input, conv, norm, { residual, relu: true }), expected, tight);
+  });
+});
+
+test('scale and shift are made once for training too, and again when a tensor behind them changes', () => {
+  scope(() => {
+    const { conv, norm } = pair(new FrozenBatchNorm2d(3), true);
+    conv.bias!.requiresGrad = false;
+    const input = wave([1, 2, 4, 3], 0.5);
+    const check = (): void =>
+      scope(() =>
+        assertClose(
+          convScaleShift(input, conv, norm, { relu: true }),
+          blockApart(input, conv, norm, undefined, true),
+          tight,
+        ),
+      );
+    check();
+    const before = liveTensors();
+    check();
+    const change = (body: () => unknown): void => scope(() => noGrad(() => void body()));
+    change(() => callOp('aten::mul_.Scalar', conv.weight, 2));
+    check();
+    for (const changed of [norm.weight, norm.bias, norm.runningMean, norm.runningVar]) {
+      change(() => changed.assign(wave([3], 1.2)));
+      check();
+    }
+    change(() => callOp('aten::add_.Scalar', conv.bias!, 1));
+    check();
+    assert.equal(liveTensors(), before, 'nothing is left of the ones before');
+    conv.train();
+    assert.equal(liveTensors(), before - 2);
+  });
+});
+
+test('autocasting keeps the weight of a convolution that does not learn in its type, and scales in float32', () => {
+  scope(() => {
+    const { conv, norm } = pair(new FrozenBatchNorm2d(3));
+    conv.to({ dtype: 'float32', memoryFormat: 'channels_last' });
+    norm.to({ dtype: 'float32' });
+    const input = wave([1, 2, 4, 3], 0.5).to({ dtype: 'float32', memoryFormat: 'channels_last' });
+    const residual = wave([1, 3, 4, 3], 1.5).to('float32');
+    const run = (): Tensor => autocast('bfloat16', () => convScaleShift(input, conv, norm, { residual, relu: true }));
+    const learned = run();
+    assert.equal(learned.dtype, 'bfloat16');
+    assert.ok(learned.isContiguous('channels_last'));
+    assertClose(learned, blockApart(input, conv, norm, residual, true), { absolute: 0.02, relative: 0.01 });
+    callTensorOp('aten::sum', learned).backward();
+    assert.equal(conv.weight.grad?.dtype, 'float32');
+    const before = liveTensors();
+    const still = noGrad(run);
+    assertClose(still, learned, { absolute: 0, relative: 0 });
+    assert.equal(liveTensors(), before + 2, 'the result, and the weight');
+    noGrad(() => callOp('aten::mul_.Scalar', conv.weight, 2));
+    assertClose(noGrad(run), blockApart(input, conv, norm, residual, true), { absolute: 0.04, relative: 0.01 });
+    dropFolded(conv);
   });
 });

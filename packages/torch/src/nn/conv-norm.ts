@@ -1,18 +1,49 @@
-// A convolution and the unchanging batch norm behind it as one convolution: weight times scale, and a bias. One pass over
-// the features less, forward and backward. The modules keep their parameters and names.
+// A convolution and the unchanging batch norm behind it, in fewer passes over the features, forward and backward. The modules keep
+// their parameters and names.
 import { autocastDType } from '../amp/autocast.js';
-import { isGradEnabled, noGrad } from '../tensor/autograd.js';
+import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { callTensorOp } from '../tensor/dispatch.js';
-import { keep, scope } from '../tensor/scope.js';
+import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Conv2d } from './conv.js';
-import { type Folded, keepFolding, keptFolding } from './folded-weights.js';
-import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d } from './norm.js';
+import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
+import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d, GroupNorm } from './norm.js';
 import type { StateTensor } from './parameter.js';
 
 /** Norms that are, at least in evaluation, a constant factor and offset a channel. */
 export type FoldableNorm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d;
+
+/** What usually comes behind a norm. */
+export interface BehindNorm {
+  /** Added to the norm's output, of the same shape. */
+  readonly residual?: Tensor | undefined;
+  /** Default false. */
+  readonly relu?: boolean | undefined;
+}
+
+/**
+ * relu(norm(conv(input)) + residual), [N, C, H, W]. On the CPU a norm that is constant disappears into the convolution's weight
+ * (convFrozenNorm); on a card, where making the weight costs more than it saves, the norm and all behind it are one pass
+ * (convScaleShift).
+ */
+export function convNormRelu(
+  input: Tensor,
+  conv: Conv2d,
+  norm: FoldableNorm | GroupNorm,
+  behind: BehindNorm = {},
+): Tensor {
+  if (norm instanceof GroupNorm) return addThenRelu(norm.forward(conv.forward(input)), behind);
+  return input.device.startsWith('cuda')
+    ? convScaleShift(input, conv, norm, behind)
+    : addThenRelu(convFrozenNorm(input, conv, norm), behind);
+}
+
+/** Writes over `output`. */
+function addThenRelu(output: Tensor, { residual, relu = false }: BehindNorm): Tensor {
+  const sum = residual ? callTensorOp('aten::add_.Tensor', output, residual) : output;
+  return relu ? callTensorOp('aten::relu_', sum) : sum;
+}
 
 /**
  * norm(conv(input)) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or norm.weight
@@ -24,46 +55,89 @@ export type FoldableNorm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d;
 export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm): Tensor {
   return scope(() => {
     if (norm instanceof BatchNorm2d && norm.training) return norm.forward(conv.forward(input));
-    const sources = [conv.weight, norm.weight, norm.bias];
-    if (!(norm instanceof AffineChannel2d)) sources.push(norm.runningVar, norm.runningMean);
-    if (conv.bias) sources.push(conv.bias);
-    const isLearned = isGradEnabled() && sources.some((tensor) => tensor.requiresGrad);
-    const { weight, bias } = isLearned ? fold(conv, norm) : foldOnce(conv, norm, sources);
+    const sources = [conv.weight, ...factorSources(conv, norm)];
+    const { weight, bias } = isLearned(sources) ? fold(conv, norm) : foldOnce(conv, norm, sources);
     return conv.convolve(input, weight, bias);
   });
 }
 
-function foldOnce(conv: Conv2d, norm: FoldableNorm, sources: readonly StateTensor[]): Folded {
-  const dtype = autocastDType(conv.weight.device);
-  const versions = sources.map((tensor) => tensor.version);
-  const kept = keptFolding(conv, norm);
-  if (kept && kept.dtype === dtype && versions.every((v, i) => v === kept.versions[i])) return kept;
-  const made = noGrad(() => {
-    const { weight, bias } = fold(conv, norm);
-    // Autocasting would cast both again at every call.
-    return keep(dtype ? { weight: convert(weight, dtype), bias: convert(bias, dtype) } : { weight, bias });
+/**
+ * The same, and what is behind it, by the convolution without a bias and one pass over its output: times scale, plus shift, plus
+ * the residual, cut at zero. Scale and shift are kept as folded weights are; in autocasting so is the convolution's weight in
+ * the half type, where it does not learn. A norm that learns runs as itself.
+ */
+export function convScaleShift(
+  input: Tensor,
+  conv: Conv2d,
+  norm: FoldableNorm,
+  { residual, relu = false }: BehindNorm = {},
+): Tensor {
+  return scope(() => {
+    const sources = factorSources(conv, norm);
+    if ((norm instanceof BatchNorm2d && norm.training) || isLearned(sources))
+      return addThenRelu(norm.forward(conv.forward(input)), { residual, relu });
+    const dtype = autocastDType(input.device);
+    const { weight, scale, shift } =
+      dtype === undefined || isLearned([conv.weight])
+        ? {
+            weight: conv.weight,
+            ...keptWhileUnchanged([conv, norm], 'factors', sources, undefined, () => singleFactors(conv, norm)),
+          }
+        : keptWhileUnchanged([conv, norm], 'cast weight and factors', [conv.weight, ...sources], dtype, () => ({
+            weight: convert(conv.weight, dtype),
+            ...singleFactors(conv, norm),
+          }));
+    const output = conv.convolve(input, weight, undefined);
+    const added = residual && convert(residual, output.dtype);
+    return callTensorOp('goshawk::scale_shift', output, scale, shift, added, relu);
   });
-  keepFolding(conv, norm, { ...made, versions, dtype });
-  return made;
 }
 
-function fold(conv: Conv2d, norm: FoldableNorm): Folded {
-  if (norm instanceof AffineChannel2d) {
-    const weight = callTensorOp(
-      'aten::mul.Tensor',
-      conv.weight,
-      callTensorOp('aten::view', norm.weight, [-1, 1, 1, 1]),
-    );
+/** What a pair's scale and shift are made of. */
+function factorSources(conv: Conv2d, norm: FoldableNorm): StateTensor[] {
+  const sources = [norm.weight, norm.bias];
+  if (!(norm instanceof AffineChannel2d)) sources.push(norm.runningVar, norm.runningMean);
+  if (conv.bias) sources.push(conv.bias);
+  return sources;
+}
+
+function isLearned(tensors: readonly StateTensor[]): boolean {
+  return isGradEnabled() && tensors.some((tensor) => tensor.requiresGrad);
+}
+
+function foldOnce(conv: Conv2d, norm: FoldableNorm, sources: readonly StateTensor[]): KeptForms['folded'] {
+  const dtype = autocastDType(conv.weight.device);
+  return keptWhileUnchanged([conv, norm], 'folded', sources, dtype, () => {
+    const { weight, bias } = fold(conv, norm);
+    // Autocasting would cast both again at every call.
+    return dtype ? { weight: convert(weight, dtype), bias: convert(bias, dtype) } : { weight, bias };
+  });
+}
+
+function fold(conv: Conv2d, norm: FoldableNorm): KeptForms['folded'] {
+  const { scale, shift } = factors(conv, norm);
+  const weight = callTensorOp('aten::mul.Tensor', conv.weight, callTensorOp('aten::view', scale, [-1, 1, 1, 1]));
+  return { weight, bias: shift };
+}
+
+/** norm(conv(input)) = scale * (conv without bias)(input) + shift. Never the parameters themselves. */
+function factors(conv: Conv2d, norm: FoldableNorm): KeptForms['factors'] {
+  if (norm instanceof AffineChannel2d)
     return {
-      weight,
-      bias: conv.bias
+      scale: callTensorOp('aten::alias', norm.weight),
+      shift: conv.bias
         ? callTensorOp('aten::addcmul', norm.bias, conv.bias, norm.weight)
         : callTensorOp('aten::alias', norm.bias),
     };
-  }
   const inverse = callTensorOp('aten::rsqrt', callTensorOp('aten::add.Scalar', norm.runningVar, norm.eps));
   const scale = callTensorOp('aten::mul.Tensor', norm.weight, inverse);
-  const weight = callTensorOp('aten::mul.Tensor', conv.weight, callTensorOp('aten::view', scale, [-1, 1, 1, 1]));
   const mean = conv.bias ? callTensorOp('aten::sub.Tensor', norm.runningMean, conv.bias) : norm.runningMean;
-  return { weight, bias: callTensorOp('aten::addcmul', norm.bias, mean, scale, -1) };
+  return { scale, shift: callTensorOp('aten::addcmul', norm.bias, mean, scale, -1) };
+}
+
+/** Half types are scaled in float32. */
+function singleFactors(conv: Conv2d, norm: FoldableNorm): KeptForms['factors'] {
+  const { scale, shift } = factors(conv, norm);
+  const dtype = scale.dtype === 'float64' ? 'float64' : 'float32';
+  return { scale: convert(scale, dtype), shift: convert(shift, dtype) };
 }

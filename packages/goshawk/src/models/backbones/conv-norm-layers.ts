@@ -2,8 +2,9 @@
 import {
   AffineChannel2d,
   BatchNorm2d,
+  type BehindNorm,
   Conv2d,
-  convFrozenNorm,
+  convNormRelu,
   FrozenBatchNorm2d,
   GroupNorm,
   init,
@@ -58,12 +59,12 @@ export function makeConv(
   return made;
 }
 
-/** norm(conv(input)); a norm that does not learn its statistics now disappears into the convolution's weight. */
-export function convThenNorm(input: Tensor, conv: Conv2d, norm: Norm): Tensor {
-  return norm instanceof GroupNorm ? norm.forward(conv.forward(input)) : convFrozenNorm(input, conv, norm);
+/** relu(norm(conv(input)) + residual); a norm that does not learn its statistics now costs no pass over the features of its own. */
+export function convThenNorm(input: Tensor, conv: Conv2d, norm: Norm, behind?: BehindNorm): Tensor {
+  return convNormRelu(input, conv, norm, behind);
 }
 
-/** A convolution and its norm, without an activation; names `conv` and `bn`, as in mmdetection. */
+/** A convolution and its norm; names `conv` and `bn`, as in mmdetection. */
 export class ConvNorm extends Layer {
   readonly conv: Conv2d;
   readonly bn: Norm;
@@ -82,8 +83,8 @@ export class ConvNorm extends Layer {
     this.bn = makeNorm(norm, outChannels);
   }
 
-  override forward(input: Tensor): Tensor {
-    return convThenNorm(input, this.conv, this.bn);
+  override forward(input: Tensor, behind?: BehindNorm): Tensor {
+    return convThenNorm(input, this.conv, this.bn, behind);
   }
 }
 

@@ -1,5 +1,5 @@
 // The blocks of ResNet ("Deep Residual Learning", He et al. 2015), with torchvision's names.
-import { type Conv2d, Layer, ops, type Tensor } from '@goshawk/torch';
+import { type Conv2d, Layer, type Tensor } from '@goshawk/torch';
 import { convThenNorm, Downsample, makeConv, makeNorm, type Norm, type NormOptions } from './conv-norm-layers.js';
 
 /** Two 3x3 convolutions beside the identity. */
@@ -25,9 +25,9 @@ export class BasicBlock extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    const hidden = ops.relu_(convThenNorm(input, this.conv1, this.bn1));
-    const output = convThenNorm(hidden, this.conv2, this.bn2);
-    return ops.relu_(ops.add_(output, this.downsample ? this.downsample.forward(input) : input));
+    const hidden = convThenNorm(input, this.conv1, this.bn1, { relu: true });
+    const residual = this.downsample ? this.downsample.forward(input) : input;
+    return convThenNorm(hidden, this.conv2, this.bn2, { residual, relu: true });
   }
 }
 
@@ -77,9 +77,9 @@ export class Bottleneck extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    let hidden = ops.relu_(convThenNorm(input, this.conv1, this.bn1));
-    hidden = ops.relu_(convThenNorm(hidden, this.conv2, this.bn2));
-    const output = convThenNorm(hidden, this.conv3, this.bn3);
-    return ops.relu_(ops.add_(output, this.downsample ? this.downsample.forward(input) : input));
+    let hidden = convThenNorm(input, this.conv1, this.bn1, { relu: true });
+    hidden = convThenNorm(hidden, this.conv2, this.bn2, { relu: true });
+    const residual = this.downsample ? this.downsample.forward(input) : input;
+    return convThenNorm(hidden, this.conv3, this.bn3, { residual, relu: true });
   }
 }

@@ -1,5 +1,5 @@
 // ResNet ("Deep Residual Learning", He et al. 2015) and ResNeXt (Xie et al. 2017), with torchvision's names.
-import { type Conv2d, type Layer, MaxPool2d, Module, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
+import { type Conv2d, type Layer, MaxPool2d, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
 import { convThenNorm, makeConv, makeNorm, type Norm, type NormKind, type NormOptions } from './conv-norm-layers.js';
 import { BasicBlock, Bottleneck } from './residual-blocks.js';
@@ -109,7 +109,7 @@ export class ResNet extends Module {
 
   /** [N, 3, H, W] -> the outputs of the stages, strides 4, 8, 16 and, where it is built, 32. */
   forward(pixels: Tensor): Features {
-    const stem = scope(() => this.#maxPool.forward(ops.relu_(convThenNorm(pixels, this.conv1, this.bn1))));
+    const stem = scope(() => this.#maxPool.forward(convThenNorm(pixels, this.conv1, this.bn1, { relu: true })));
     const features: Tensor[] = [];
     let hidden = stem;
     for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) {

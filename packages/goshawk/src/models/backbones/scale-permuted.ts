@@ -157,7 +157,7 @@ export class ScalePermutedBackbone extends Module {
   }
 
   #stem(pixels: Tensor): Tensor {
-    return this.#maxPool.forward(ops.relu_(this.conv1.forward(pixels)));
+    return this.#maxPool.forward(this.conv1.forward(pixels, { relu: true }));
   }
 
   /** The output of each block in turn. */

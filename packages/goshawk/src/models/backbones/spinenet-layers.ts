@@ -59,9 +59,9 @@ export class Resample extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    let hidden = ops.relu_(this.squeezeConv.forward(input));
+    let hidden = this.squeezeConv.forward(input, { relu: true });
     if (this.downsampleConv) {
-      hidden = ops.relu_(this.downsampleConv.forward(hidden));
+      hidden = this.downsampleConv.forward(hidden, { relu: true });
       if (this.#factor < 0.5) {
         // As in SpineNet's code: the convolution halves, the rest is pooled, with the wider window beyond a quarter.
         const kernel = this.#factor >= 0.25 ? 3 : 5;

@@ -3,7 +3,7 @@
 import {
   BatchNorm2d,
   Conv2d,
-  convFrozenNorm,
+  convNormRelu,
   GroupNorm,
   init,
   type Layer,
@@ -87,9 +87,11 @@ class Tower extends Module {
       const norms = this.norm[level];
       let hidden = feature;
       for (const [i, layers] of this.conv.entries()) {
-        const output = norms ? convFrozenNorm(hidden, layers.layers[0] as Conv2d, norms[i]!) : layers.forward(hidden);
+        const output = norms
+          ? convNormRelu(hidden, layers.layers[0] as Conv2d, norms[i]!, { relu: true })
+          : ops.relu_(layers.forward(hidden));
         if (hidden !== feature) hidden.dispose();
-        hidden = ops.relu_(output);
+        hidden = output;
       }
       return this.#output.forward(hidden);
     });

@@ -150,6 +150,10 @@ inline float __int_as_float(int value) {
   return goshawk::emulated::bits_as<float>(value);
 }
 
+inline long long __double2ll_rn(double value) {
+  return llrint(value);
+}
+
 template <typename T>
 T __ldg(const T* at) {
   return *at;
