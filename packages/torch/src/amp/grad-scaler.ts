@@ -113,7 +113,9 @@ export class GradScaler {
     this.#unscaled.clear();
     const { value, growthTracker } = this.#scaleOn(this.#scale?.value.device ?? 'cpu');
     noGrad(() => {
-      const [first = callTensorOp('aten::zeros_like', value), ...others] = unscaled.map((each) => this.#found.get(each)!);
+      const [first = callTensorOp('aten::zeros_like', value), ...others] = unscaled.map(
+        (each) => this.#found.get(each)!,
+      );
       const found = others.reduce<Tensor>((sum, each) => callTensorOp('aten::add.Tensor', sum, each), first);
       const rule = [this.#growthFactor, this.#backoffFactor, this.#growthInterval];
       callOp('goshawk::update_scale_', value, growthTracker, found, ...rule);

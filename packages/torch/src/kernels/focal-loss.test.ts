@@ -183,6 +183,23 @@ describe('sigmoidFocalLoss', () => {
     });
   });
 
+  test("in float16 the gradient is rounded behind a scaled loss's factor: nothing vanishes, nothing overflows", () =>
+    scope(() => {
+      // exp(-9)^2 is below float16's smallest number, and a factor of 65536 above its largest.
+      const values = tensor([-9, -8, 2, 0.5], { shape: [1, 2, 2] });
+      const gradientAs = (dtype: 'float16' | 'float32'): readonly number[] => {
+        const logits = values.to(dtype).detach();
+        logits.requiresGrad = true;
+        const loss = sigmoidFocalLoss(logits, tensor([[-1, 1]], { dtype: 'int64' }), tensor([1]));
+        ops.mul(loss, 65536).backward();
+        assert.equal(logits.grad!.dtype, dtype);
+        return logits.grad!.toNumbers();
+      };
+      const [half, single] = [gradientAs('float16'), gradientAs('float32')];
+      assert.ok(single.every((value) => value !== 0));
+      assertClose(half, single, { relative: 1e-3 });
+    }));
+
   test('shows a logit that is not a number', () =>
     scope(() => {
       const logits = tensor([Number.NaN, 1], { shape: [1, 2, 1] });
