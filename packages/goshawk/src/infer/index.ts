@@ -1,5 +1,8 @@
+export * from './apply-runtime.js';
+export * from './batch-feed.js';
 export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
 export * from './detector-file.js';
+export * from './engine-errors.js';
 export * from './evaluate-detector.js';
 export * from './find-images.js';
 export * from './measure-proposals.js';
