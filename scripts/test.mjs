@@ -1,4 +1,4 @@
-// Runs the tests of all packages with Node's test runner.
+// Runs the tests of all packages and of bench/ with Node's test runner.
 //   npm test                    all
 //   npm test -- masks rle       those whose path contains one of the words
 //   npm test -- --test-name-pattern=resume    options go on to `node --test`
@@ -34,13 +34,13 @@ child.on('close', (code, signal) => {
 /** Compiled tests that still have their source; what is left of deleted ones is removed. */
 function compiledTests() {
   const tests = [];
-  for (const name of readdirSync('packages').sort()) {
-    const dist = path.join('packages', name, 'dist');
+  const places = [...readdirSync('packages').sort()].map((name) => [`packages/${name}/dist`, `packages/${name}/src`]);
+  for (const [dist, src] of [...places, ['bench/dist', 'bench']]) {
     if (!existsSync(dist)) continue;
     for (const file of readdirSync(dist, { recursive: true }).sort()) {
       if (!file.endsWith('.test.js')) continue;
       const compiled = path.join(dist, file);
-      if (existsSync(path.join('packages', name, 'src', file.replace(/\.js$/, '.ts')))) tests.push(compiled);
+      if (existsSync(path.join(src, file.replace(/\.js$/, '.ts')))) tests.push(compiled);
       else rmSync(compiled);
     }
   }

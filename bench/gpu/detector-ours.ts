@@ -2,6 +2,7 @@
 // that the peer wrote. Commands and answers are those of peers/gpu.py, and `profile`.
 //   node bench/dist/gpu/detector-ours.js DEVICE
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import {
   deviceMemory,
   engineInfo,
@@ -36,6 +37,7 @@ interface Setup {
   readonly do: 'setup';
   readonly size: readonly [height: number, width: number];
   readonly threads: number;
+  readonly quick: boolean;
   readonly weights: string;
   readonly annotations: string;
   readonly images: string;
@@ -53,6 +55,10 @@ type Command =
   | { readonly do: 'memory' }
   | { readonly do: 'profile'; readonly images: number; readonly precision: string }
   | { readonly do: 'kernel'; readonly name: string; readonly quick: boolean };
+
+/** To try the programs, not to measure: peers/gpu.py has the same. */
+const QUICK =
+  ', rpn: { preNmsTopN: { train: 100, test: 100 }, postNmsTopN: { train: 50, test: 50 } }, boxHead: { batchSizePerImage: 16, maxDetections: 10 }';
 
 const [, , device = 'cpu'] = process.argv;
 const onCard = device !== 'cpu';
@@ -72,7 +78,7 @@ async function answer(command: Command): Promise<Command | undefined> {
         say({ version: engineInfo().version });
         break;
       case 'prepare':
-        forget();
+        await forget();
         return command.mode === 'train' ? await answerTraining(command) : answerPredictions(command);
       case 'profile':
         say(await profile(command.images, command.precision));
@@ -90,10 +96,14 @@ async function answer(command: Command): Promise<Command | undefined> {
 }
 
 /** What came before gives its memory back, so that what follows is counted alone. */
-function forget(): void {
+async function forget(): Promise<void> {
   if (!onCard) return;
-  scope(() => ones([1], { device }).item());
-  (globalThis as { gc?: () => void }).gc?.();
+  wait();
+  for (let turn = 0; turn < 3; turn++) {
+    (globalThis as { gc?: () => void }).gc?.();
+    // What frees a tensor runs after the turn in which it was collected.
+    await setImmediate();
+  }
   releaseDeviceMemory(device);
   freeBefore = deviceMemory(device).free;
 }
@@ -103,9 +113,10 @@ function wait(): void {
 }
 
 function configFor({ images, precision }: { readonly images: number; readonly precision: string }): RunConfig {
-  const { size, threads, annotations, images: folder } = setup!;
+  const { size, threads, annotations, images: folder, quick } = setup!;
+  const sizes = quick ? QUICK : '';
   return parseConfig(
-    `model: { type: mask_rcnn, classes: 90 }
+    `model: { type: mask_rcnn, classes: 90${sizes} }
 preprocess: { resize: { minSize: ${Math.min(...size)}, maxSize: ${Math.max(...size)} } }
 data: { train: { annotations: ${annotations}, images: ${folder} }, workers: ${Math.max(2, Math.min(8, threads - 2))} }
 train: { batchSize: ${images}, precision: ${precision}, optimizer: { lr: 0.00001 }, iterations: 1000000 }

@@ -1,26 +1,21 @@
 // Runs cases of kernel-cases.ts on a device and on the CPU, and says for each whether both agree:
 //   node bench/dist/gpu/kernel-check.js DEVICE OPERATOR...
+//   node bench/dist/gpu/kernel-check.js --list
 // A line of JSON a case. An error of the card stays with the process: then it ends with exit code 3 and says at which
 // operator, so that the others can be tried in another process.
 import { grad, manualSeed, ones, randn, scope, setThreads, type Tensor } from '@goshawk/torch';
 import { messageOf, say } from './child-lines.js';
 import { type Comparison, compareTensors } from './compare-tensors.js';
 import { Draw, KERNELS, type Kernel, type KernelCase } from './kernel-cases.js';
-
-/** What is said of a case. */
-export interface KernelLine {
-  readonly operator: string;
-  readonly name: string;
-  readonly worst: number | null;
-  readonly problem?: string;
-}
-
-/** The exit code that says that the card answers nothing any more. */
-export const CARD_FAILED = 3;
+import { CARD_FAILED_CODE, type KernelLine } from './kernel-line.js';
 
 const [, , device = 'cpu', ...operators] = process.argv;
-setThreads(2);
-for (const kernel of KERNELS.filter(({ operator }) => operators.includes(operator))) check(kernel);
+if (device === '--list') {
+  for (const { operator } of KERNELS) say({ operator });
+} else {
+  setThreads(2);
+  for (const kernel of KERNELS.filter(({ operator }) => operators.includes(operator))) check(kernel);
+}
 
 function check({ operator, cases }: Kernel): void {
   for (const [index, one] of cases.entries()) {
@@ -37,7 +32,7 @@ function check({ operator, cases }: Kernel): void {
       line = { operator, name: one.name, worst: null, problem: messageOf(error) };
     }
     say(line);
-    if (line.problem !== undefined && !isAnswering()) process.exit(CARD_FAILED);
+    if (line.problem !== undefined && !isAnswering()) process.exit(CARD_FAILED_CODE);
   }
 }
 

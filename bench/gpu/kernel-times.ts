@@ -1,4 +1,4 @@
-// Single kernels that both sides time on the same sizes; peers/gpu.py knows the same names.
+// Single kernels that both sides time on the same sizes, by the names of kernel-names.ts.
 import {
   batchedNms,
   grad,
@@ -15,18 +15,6 @@ import {
   tensor,
   zeros,
 } from '@goshawk/torch';
-
-export const TIMED_KERNELS = [
-  'RoIAlign 7x7, 1024 RoIs, forward',
-  'RoIAlign 7x7, 1024 RoIs, forward and backward',
-  'RoIAlign 14x14, 256 RoIs, forward',
-  'RoIAlign 14x14, 256 RoIs, forward and backward',
-  'batched NMS, 4741 boxes',
-  'NMS, 1000 boxes',
-  'matching, 217413 anchors and 7 boxes',
-  'SGD, 80 parameters',
-  'small operator',
-] as const;
 
 /** What is timed, its inputs made. */
 export function kernelWork(name: string, device: string, quick: boolean): () => void {

@@ -4,7 +4,7 @@
 
 Tuned: channels_last, cudnn.benchmark, TF32 in matrix products too, fused SGD, pinned transfers, one read-back a step.
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
-  {"do": "setup", "size": [h, w], "classes": 91, "threads": n, "write": file or null, "read": file or null}
+  {"do": "setup", "size": [h, w], "classes": 91, "threads": n, "quick": bool, "write": file or null, "read": file or null}
   {"do": "prepare", "mode": "train" | "predict", "images": n, "precision": "fp32" | "bf16" | "fp16"}
   {"do": "run", "count": n}        steps or predictions -> {"seconds": each, "objects": found in the first picture, "loss": last}
   {"do": "memory"}                 -> {"reserved": n, "in_use": n, "taken": n}   bytes: the most since prepare, or null
@@ -24,6 +24,15 @@ from torchvision.models.resnet import resnet50
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, batched_nms, box_iou, nms
 
 OBJECTS = 7
+# To try the programs, not to measure: bench/gpu/detector-ours.ts has the same.
+QUICK = {
+    "rpn_pre_nms_top_n_train": 100,
+    "rpn_pre_nms_top_n_test": 100,
+    "rpn_post_nms_top_n_train": 50,
+    "rpn_post_nms_top_n_test": 50,
+    "box_batch_size_per_image": 16,
+    "box_detections_per_img": 10,
+}
 # Deviation of class logits at which more boxes pass the score threshold than are kept, as in a trained detector.
 LOGIT_DEVIATION = 2.0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -31,6 +40,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 device = torch.device(sys.argv[1])
 tuned = "--tuned" in sys.argv
 on_card = device.type == "cuda"
+if not on_card:
+    # A CPU takes minutes for a step in float16: where there is no card, the programs are tried with the other short type.
+    DTYPES["fp16"] = torch.bfloat16
 state = {}
 
 
@@ -76,7 +88,8 @@ def setup(command):
     height, width = command["size"]
     body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
     # The usual fine-tuning set-up: frozen batch norms, the stem and the first stage frozen too.
-    model = MaskRCNN(_resnet_fpn_extractor(body, 3), command["classes"], min_size=min(height, width), max_size=max(height, width))
+    options = {"min_size": min(height, width), "max_size": max(height, width), **(QUICK if command["quick"] else {})}
+    model = MaskRCNN(_resnet_fpn_extractor(body, 3), command["classes"], **options)
     if command["read"]:
         model.load_state_dict(torch.load(command["read"]))
     model.to(device)
@@ -114,7 +127,7 @@ def prepare(command):
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     fused = {"fused": True} if tuned else {}
     state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4, **fused)
-    state["scaler"] = torch.amp.GradScaler(device.type, enabled=state["dtype"] == torch.float16)
+    state["scaler"] = torch.amp.GradScaler(device.type, enabled=on_card and state["dtype"] == torch.float16)
     return {}
 
 
