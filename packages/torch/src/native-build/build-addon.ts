@@ -19,7 +19,7 @@ import { basename, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Libtorch, libtorchKey } from '../libtorch/discover.js';
 import { SetUpError } from './set-up-error.js';
-import { translationUnits, unitText } from './translation-units.js';
+import { translationUnits, unitText, withIncludes } from './translation-units.js';
 
 const packageDir = fileURLToPath(new URL('../../', import.meta.url));
 const nativeDir = join(packageDir, 'native');
@@ -107,16 +107,12 @@ function processorFlags(): string {
 
 /** Object names say what they are made from, not where the checkout lies: checkouts can share a build folder's content. */
 function planUnits(compiler: Compiler, buildDir: string): Unit[] {
-  const common = createHash('sha256');
-  // Of the emulated card nothing is compiled into the addon.
-  for (const file of sources(/(?<!emulation\/.*)\.h$/)) common.update(readFileSync(join(nativeDir, file)));
-  common.update(compiler.version).update(compiler.flags.join(' ')).update(processorFlags());
-  const shared = common.digest('hex');
+  const shared = [compiler.version, compiler.flags.join(' '), processorFlags()].join('\n');
   const all = sources(/\.cc$/).map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));
   return translationUnits(all).map((unit) => {
     const text = unitText(unit);
     const digest = createHash('sha256').update(shared).update(text);
-    for (const name of unit.sources) digest.update(readFileSync(join(nativeDir, name)));
+    for (const name of withIncludes(nativeDir, unit.sources)) digest.update(readFileSync(join(nativeDir, name)));
     return {
       text,
       object: join(buildDir, `${unit.name}.${digest.digest('hex').slice(0, 16)}.o`),

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { translationUnits, unitText } from './translation-units.js';
+import { translationUnits, unitText, withIncludes } from './translation-units.js';
 
 const kernels = ['roi-pool', 'adam', 'nms', 'focal', 'rle'].map((name) => ({
   name: `kernels/${name}.cc`,
@@ -35,4 +38,28 @@ test('the compiler gets the files as they are', () => {
     unitText({ name: 'binding-1', sources: ['binding/a.cc', 'binding/b.cc'] }),
     '#include "binding/a.cc"\n#include "binding/b.cc"\n',
   );
+});
+
+test('a source is made from what it includes, beside it or below the root, but not from the system', () => {
+  const root = mkdtempSync(join(tmpdir(), 'goshawk-includes-'));
+  try {
+    for (const [name, text] of Object.entries({
+      'kernels/a.cc': '#include "a.h"\n#include "arithmetic/both.h"\n#include <vector>\n#include "node_api.h"\n',
+      'kernels/a.h': '#pragma once\n#include "b.h"\n',
+      'kernels/b.h': '#include "a.h"\n',
+      'arithmetic/both.h': '',
+      'kernels/other.h': '',
+    })) {
+      mkdirSync(dirname(join(root, name)), { recursive: true });
+      writeFileSync(join(root, name), text);
+    }
+    assert.deepEqual(withIncludes(root, ['kernels/a.cc']), [
+      'arithmetic/both.h',
+      'kernels/a.cc',
+      'kernels/a.h',
+      'kernels/b.h',
+    ]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

@@ -1,7 +1,8 @@
 // Which sources are compiled together, as if they were one: names in their unnamed namespaces must differ. The engine's
 // headers take a compiler seven seconds and most of our files less than that, so that a file at a time spends three
 // quarters of the set-up on the same headers.
-import { dirname } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 
 export interface Source {
   /** Path below native/, with slashes. */
@@ -47,4 +48,24 @@ export function translationUnits(sources: readonly Source[]): TranslationUnit[] 
 /** The text that the compiler is given: the files as they are, found below native/. */
 export function unitText({ sources }: TranslationUnit): string {
   return sources.map((name) => `#include "${name}"\n`).join('');
+}
+
+/**
+ * Sources and what of `root` they include in quotes, directly or not, each once, in order of their names: a name in quotes is looked
+ * for beside the file that includes it, then below `root`, as compilers do.
+ */
+export function withIncludes(root: string, sources: readonly string[]): string[] {
+  const seen = new Set<string>();
+  const pending = [...sources];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const text = readFileSync(join(root, name), 'utf8');
+    for (const [, included] of text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)) {
+      const places = [normalize(join(dirname(name), included!)), included!];
+      const found = places.find((place) => existsSync(join(root, place)));
+      if (found !== undefined) pending.push(found);
+    }
+  }
+  return [...seen].sort();
 }
