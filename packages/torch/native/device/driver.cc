@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <glob.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -32,17 +34,30 @@ class Symbols {
   std::string missing_;
 };
 
+constexpr int kNoDevice = 100;
+
 struct FoundDriver {
   CudaDriver functions{};
-  bool usable = false;
-  std::string why;
+  CudaDriverState state;
 };
+
+/** An empty list, or one whose first entry is no device, shows none (CUDA C++ Programming Guide, environment variables). */
+bool all_devices_hidden() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return visible != nullptr && (*visible == '\0' || *visible == '-');
+}
 
 FoundDriver find_driver() {
   FoundDriver found;
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  CudaDriverState& state = found.state;
+  if (all_devices_hidden()) {
+    state.state = "hidden";
+    return found;
+  }
+  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    found.why = "no CUDA driver (libcuda.so.1)";
+    // Absent, or there and broken: the linker's words tell which.
+    state.problem = dlerror();
     return found;
   }
   CudaDriver& driver = found.functions;
@@ -54,6 +69,7 @@ FoundDriver find_driver() {
   symbols.find(driver.device_name, "cuDeviceGetName");
   symbols.find(driver.device_memory, "cuDeviceTotalMem_v2");
   symbols.find(driver.device_attribute, "cuDeviceGetAttribute");
+  symbols.find(driver.memory_info, "cuMemGetInfo_v2");
   symbols.find(driver.retain_primary_context, "cuDevicePrimaryCtxRetain");
   symbols.find(driver.current_context, "cuCtxGetCurrent");
   symbols.find(driver.set_current_context, "cuCtxSetCurrent");
@@ -61,20 +77,26 @@ FoundDriver find_driver() {
   symbols.find(driver.find_function, "cuModuleGetFunction");
   symbols.find(driver.launch, "cuLaunchKernel");
   symbols.find(driver.error_name, "cuGetErrorName");
+  symbols.find(driver.error_text, "cuGetErrorString");
   if (!symbols.missing().empty()) {
-    found.why = "the CUDA driver has no " + symbols.missing();
+    state.state = "failed";
+    state.problem = "libcuda.so.1 has no " + symbols.missing() + ", which every driver has";
     return found;
   }
-  const int started = driver.init(0);
-  int count = 0;
-  if (started != 0) {
-    const char* name = nullptr;
-    driver.error_name(started, &name);
-    found.why = std::string("the CUDA driver does not start: ") + (name == nullptr ? "unknown error" : name);
-  } else if (driver.device_count(&count) != 0 || count == 0) {
-    found.why = "the CUDA driver shows no card (CUDA_VISIBLE_DEVICES may hide it)";
+  driver.driver_version(&state.version);
+  int error = driver.init(0);
+  if (error == 0) {
+    error = driver.device_count(&state.devices);
+  }
+  if (error == kNoDevice || (error == 0 && state.devices == 0)) {
+    state.state = "no device";
+  } else if (error != 0) {
+    const char* text = nullptr;
+    driver.error_text(error, &text);
+    state.state = "failed";
+    state.problem = "error " + std::to_string(error) + (text == nullptr ? "" : std::string(": ") + text);
   } else {
-    found.usable = true;
+    state.state = "ready";
   }
   return found;
 }
@@ -124,12 +146,13 @@ CudaCompiler load_compiler(const std::string& path) {
 
 } // namespace
 
-const CudaDriver* cuda_driver(std::string* why) {
+const CudaDriverState& cuda_driver_state() {
+  return found_driver().state;
+}
+
+const CudaDriver* cuda_driver() {
   const FoundDriver& found = found_driver();
-  if (!found.usable && why != nullptr) {
-    *why = found.why;
-  }
-  return found.usable ? &found.functions : nullptr;
+  return std::strcmp(found.state.state, "ready") == 0 ? &found.functions : nullptr;
 }
 
 const CudaCompiler& cuda_compiler(const std::string& path) {

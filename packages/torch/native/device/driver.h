@@ -21,6 +21,7 @@ struct CudaDriver {
   int (*device_name)(char* name, int length, int device);
   int (*device_memory)(size_t* bytes, int device);
   int (*device_attribute)(int* value, int attribute, int device);
+  int (*memory_info)(size_t* free, size_t* total);
   int (*retain_primary_context)(Context* context, int device);
   int (*current_context)(Context* context);
   int (*set_current_context)(Context context);
@@ -30,6 +31,23 @@ struct CudaDriver {
       Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
       unsigned block_z, unsigned shared_bytes, Stream stream, void** arguments, void** extra);
   int (*error_name)(int error, const char** name);
+  int (*error_text)(int error, const char** text);
+};
+
+/** Numbers of device_attribute() (cuda.h). */
+constexpr int kMultiprocessors = 16;
+constexpr int kComputeCapabilityMajor = 75;
+constexpr int kComputeCapabilityMinor = 76;
+
+struct CudaDriverState {
+  /** "hidden" (by CUDA_VISIBLE_DEVICES), "absent", "failed", "no device" or "ready". */
+  const char* state = "absent";
+  /** Of a driver that is absent or failed. */
+  std::string problem;
+  /** The newest CUDA that the driver is for: 13000 is 13.0. */
+  int version = 0;
+  /** That the driver shows to this process. */
+  int devices = 0;
 };
 
 /** NVRTC, which comes with every libtorch that has CUDA. Results other than 0 are errors. */
@@ -52,8 +70,11 @@ struct CudaCompiler {
   int (*ptx)(Program program, char* image);
 };
 
-/** The driver, initialised; null without one or without a card, with the reason in `why`. Looked for once. */
-const CudaDriver* cuda_driver(std::string* why = nullptr);
+/** Found once a process, whichever thread asks first; where there is no driver, nothing is loaded. */
+const CudaDriverState& cuda_driver_state();
+
+/** The driver, initialised; null unless its state is "ready". */
+const CudaDriver* cuda_driver();
 
 /** NVRTC from the library at `path`. @throws std::runtime_error where it cannot be loaded */
 const CudaCompiler& cuda_compiler(const std::string& path);

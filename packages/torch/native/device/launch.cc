@@ -15,9 +15,6 @@ namespace goshawk {
 namespace device {
 namespace {
 
-constexpr int kComputeCapabilityMajor = 75;
-constexpr int kComputeCapabilityMinor = 76;
-
 /** The engine's own notion of the stream in use; its header needs CUDA's. */
 struct EngineStreams {
   struct Stream {
@@ -119,9 +116,8 @@ Card& card(int index) {
   if (known != cards.end()) {
     return known->second;
   }
-  std::string why;
-  const CudaDriver* driver = cuda_driver(&why);
-  TORCH_CHECK(driver != nullptr, why);
+  const CudaDriver* driver = cuda_driver();
+  TORCH_CHECK(driver != nullptr, "own kernels on the card: the CUDA driver is ", cuda_driver_state().state);
   return cards.try_emplace(index, *driver, index).first->second;
 }
 

@@ -1,5 +1,5 @@
 // libtorch_cuda.so comes in before the first call that asks for it, or not at all. The driver and the library are
-// stand-ins compiled here: a libcuda.so.1 of nine functions, and a libtorch_cuda.so that registers hooks saying "there is
+// stand-ins compiled here: a libcuda.so.1 of the functions that we ask for, and a libtorch_cuda.so that registers hooks saying "there is
 // CUDA" with the real libtorch. ATen takes such hooks only where they are there when it first asks.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -25,6 +25,13 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = size_t(80) << 30; return 
 int cuDeviceGetAttribute(int* value, int attribute, int) { *value = attribute == 75 ? 9 : attribute == 76 ? 0 : 132; return 0; }
 int cuMemGetInfo_v2(size_t*, size_t*) { return 201; }
 int cuGetErrorString(int, const char** text) { *text = "system not yet initialized"; return 0; }
+int cuGetErrorName(int, const char** name) { *name = "CUDA_ERROR_SYSTEM_NOT_READY"; return 0; }
+int cuDevicePrimaryCtxRetain(void**, int) { return 201; }
+int cuCtxGetCurrent(void**) { return 201; }
+int cuCtxSetCurrent(void*) { return 201; }
+int cuModuleLoadData(void**, const void*) { return 201; }
+int cuModuleGetFunction(void**, void*, const char*) { return 201; }
+int cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**) { return 201; }
 }`;
 
 const LIBRARY = `
