@@ -12,10 +12,29 @@ namespace goshawk {
 namespace {
 
 void implement_all(torch::Library& m) {
+  implement_batch_norm_halves(m);
   implement_box_overlap(m);
+  implement_focal_loss(m);
+  implement_masks(m);
+  implement_match_anchors(m);
+  implement_nms(m);
 }
 
-constexpr const char* kOnCard[] = {"box_iou"};
+constexpr const char* kOnCard[] = {
+    "batch_norm_apply",
+    "batch_norm_gradient",
+    "batch_norm_gradient_sums",
+    "batch_norm_statistics",
+    "batched_nms",
+    "box_iou",
+    "crop_mask_targets",
+    "masks_to_rle",
+    "match_anchors",
+    "match_batch",
+    "nms",
+    "nms_first",
+    "sigmoid_focal_loss_and_gradient",
+};
 
 } // namespace
 

@@ -5,7 +5,12 @@
 
 namespace goshawk {
 
+void implement_batch_norm_halves(torch::Library& m);
 void implement_box_overlap(torch::Library& m);
+void implement_focal_loss(torch::Library& m);
+void implement_masks(torch::Library& m);
+void implement_match_anchors(torch::Library& m);
+void implement_nms(torch::Library& m);
 
 /**
  * Reaches all of them under the name goshawk_emulated:: too, for tensors of the CPU, with the kernels of `library`. For tests on

@@ -15,9 +15,7 @@ void on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 
 TORCH_LIBRARY_IMPL(goshawk, CUDA, m) {
   for (const char* name :
-       {"roi_align_multilevel", "roi_align_backward", "roi_pool", "roi_pool_backward", "nms", "batched_nms", "nms_first",
-        "match_anchors", "match_batch", "masks_to_rle", "crop_mask_targets", "batch_norm_statistics", "batch_norm_apply",
-        "batch_norm_gradient_sums", "batch_norm_gradient"}) {
+       {"roi_align_multilevel", "roi_align_backward", "roi_pool", "roi_pool_backward"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&goshawk::on_cpu>());
   }
 }
