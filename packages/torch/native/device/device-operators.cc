@@ -12,15 +12,38 @@ namespace goshawk {
 namespace {
 
 void implement_all(torch::Library& m) {
+  implement_batch_norm_halves(m);
   implement_box_overlap(m);
+  implement_focal_loss(m);
+  implement_masks(m);
+  implement_match_anchors(m);
+  implement_nms(m);
   implement_roi_align(m);
   implement_roi_pool(m);
   implement_scale_shift(m);
 }
 
 constexpr const char* kOnCard[] = {
-    "box_iou", "roi_align_multilevel", "roi_align_backward", "roi_pool", "roi_pool_backward",
-    "scale_shift", "scale_shift_gradient"};
+    "batch_norm_apply",
+    "batch_norm_gradient",
+    "batch_norm_gradient_sums",
+    "batch_norm_statistics",
+    "batched_nms",
+    "box_iou",
+    "crop_mask_targets",
+    "masks_to_rle",
+    "match_anchors",
+    "match_batch",
+    "nms",
+    "nms_first",
+    "roi_align_backward",
+    "roi_align_multilevel",
+    "roi_pool",
+    "roi_pool_backward",
+    "scale_shift",
+    "scale_shift_gradient",
+    "sigmoid_focal_loss_and_gradient",
+};
 
 } // namespace
 

@@ -5,7 +5,12 @@
 
 namespace goshawk {
 
+void implement_batch_norm_halves(torch::Library& m);
 void implement_box_overlap(torch::Library& m);
+void implement_focal_loss(torch::Library& m);
+void implement_masks(torch::Library& m);
+void implement_match_anchors(torch::Library& m);
+void implement_nms(torch::Library& m);
 void implement_roi_align(torch::Library& m);
 void implement_roi_pool(torch::Library& m);
 void implement_scale_shift(torch::Library& m);

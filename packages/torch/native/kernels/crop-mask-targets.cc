@@ -6,7 +6,9 @@
 
 #include <vector>
 
+#include "arithmetic/mask-crop.h"
 #include "axis-weights.h"
+#include "mask-arguments.h"
 
 namespace goshawk {
 namespace {
@@ -20,14 +22,12 @@ struct Crop {
 void check_crops(const at::Tensor& crops, int64_t bytes, int64_t image_height, int64_t image_width) {
   const int64_t* row = crops.data_ptr<int64_t>();
   for (int64_t g = 0; g < crops.size(0); ++g, row += 5) {
-    const bool inside = row[1] >= 0 && row[2] >= 0 && row[3] >= 0 && row[4] >= 0 && row[1] <= image_width &&
-        row[2] <= image_height && row[3] <= image_width - row[1] && row[4] <= image_height - row[2];
     TORCH_CHECK(
-        inside, "crop_mask_targets: crops[", g, "] (x ", row[1], ", y ", row[2], ", width ", row[3], ", height ",
-        row[4], ") leaves the image of ", image_height, " x ", image_width);
+        crop_is_in_image(row, image_height, image_width), "crop_mask_targets: crops[", g, "] (x ", row[1], ", y ",
+        row[2], ", width ", row[3], ", height ", row[4], ") leaves the image of ", image_height, " x ", image_width);
     TORCH_CHECK(
-        row[0] >= 0 && row[0] <= bytes && row[3] * row[4] <= bytes - row[0], "crop_mask_targets: crops[", g,
-        "] at offset ", row[0], " is longer than data, which has ", bytes, " bytes");
+        crop_is_in_data(row, bytes), "crop_mask_targets: crops[", g, "] at offset ", row[0],
+        " is longer than data, which has ", bytes, " bytes");
   }
 }
 
@@ -72,23 +72,7 @@ void align_crop(
 at::Tensor crop_mask_targets_cpu(
     const at::Tensor& data, const at::Tensor& crops, const at::Tensor& rois, const at::Tensor& gt_index,
     int64_t image_height, int64_t image_width, int64_t resolution) {
-  TORCH_CHECK(
-      data.dim() == 1 && data.scalar_type() == at::kByte, "crop_mask_targets: data must be uint8 [bytes], got ",
-      data.sizes(), " ", data.scalar_type());
-  TORCH_CHECK(
-      crops.dim() == 2 && crops.size(1) == 5 && crops.scalar_type() == at::kLong,
-      "crop_mask_targets: crops must be int64 [G, 5], got ", crops.sizes(), " ", crops.scalar_type(),
-      ": give data offset, x, y, width, height");
-  TORCH_CHECK(
-      rois.dim() == 2 && rois.size(1) == 4 && at::isFloatingType(rois.scalar_type()),
-      "crop_mask_targets: rois must be [K, 4] floating point xyxy, got ", rois.sizes(), " ", rois.scalar_type());
-  TORCH_CHECK(
-      gt_index.dim() == 1 && gt_index.size(0) == rois.size(0) && gt_index.scalar_type() == at::kLong,
-      "crop_mask_targets: gt_index must be int64 [K] with K = ", rois.size(0), ", got ", gt_index.sizes(), " ",
-      gt_index.scalar_type());
-  TORCH_CHECK(
-      image_height > 0 && image_width > 0 && image_height < INT32_MAX && image_width < INT32_MAX && resolution > 0,
-      "crop_mask_targets: bad image size ", image_height, " x ", image_width, " or resolution ", resolution);
+  check_crop_mask_targets(data, crops, rois, gt_index, image_height, image_width, resolution);
   const at::Tensor bytes = data.contiguous();
   const at::Tensor table = crops.contiguous();
   const at::Tensor boxes = rois.to(at::kFloat).contiguous();

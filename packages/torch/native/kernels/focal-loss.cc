@@ -11,11 +11,12 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <tuple>
 #include <type_traits>
 #include <vector>
+
+#include "focal-loss.h"
 
 namespace goshawk {
 namespace {
@@ -24,97 +25,38 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-constexpr int64_t kIgnored = -2;
 /** Values a time: they stay in the first-level cache. */
 constexpr int64_t kLogitBlock = 1024;
-/** Anchors of one partial sum; fixed, so that the result does not depend on the number of threads. */
-constexpr int64_t kRowsPerSum = 256;
-
-template <typename To, typename From>
-inline To bits(From value) {
-  static_assert(sizeof(To) == sizeof(From), "same size");
-  To result;
-  std::memcpy(&result, &value, sizeof(To));
-  return result;
-}
-
-/** e^t for t <= 0 within 2 units in the last place (Cephes' polynomial); written so that compilers vectorise it. */
-[[gnu::always_inline]] inline float exp_negative(float t) {
-  t = t < -87.0f ? -87.0f : t;
-  // Adding and subtracting 1.5 * 2^23 rounds to a whole number.
-  const float n = (t * 1.44269504f + 12582912.0f) - 12582912.0f;
-  const float r = (t - n * 0.693359375f) - n * -2.12194440e-4f;
-  float y = 1.9875691500e-4f;
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
-  return y * bits<float>((static_cast<int32_t>(n) + 127) << 23);
-}
-
-/** log(1 + e) for e in [0, 1]: 2 atanh(e / (2 + e)), whose series ends below float's precision. */
-[[gnu::always_inline]] inline float log1p_fraction(float e) {
-  const float s = e / (2.0f + e);
-  const float z = s * s;
-  float y = 1.0f / 13.0f;
-  y = y * z + 1.0f / 11.0f;
-  y = y * z + 1.0f / 9.0f;
-  y = y * z + 1.0f / 7.0f;
-  y = y * z + 1.0f / 5.0f;
-  y = y * z + 1.0f / 3.0f;
-  return 2.0f * (s + s * z * y);
-}
-
-struct Term {
-  float loss;
-  float gradient;
-};
-
-/** p^gamma s and its derivative at x. */
-template <bool kSquare>
-[[gnu::always_inline]] inline Term absent(float x, float gamma) {
-  const float e = exp_negative(x < 0.0f ? x : -x);
-  const float l = log1p_fraction(e);
-  const float s = (x > 0.0f ? x : 0.0f) + l;
-  const float inverse = 1.0f / (1.0f + e);
-  const float small = e * inverse;
-  const float p = x >= 0.0f ? inverse : small;
-  const float q = x >= 0.0f ? small : inverse;
-  // log p = -softplus(-x).
-  const float power = kSquare ? p * p : exp_negative(gamma * ((x < 0.0f ? x : 0.0f) - l));
-  return {power * s, power * (gamma * q * s + p)};
-}
 
 inline float load(float value) {
   return value;
 }
 inline float load(at::BFloat16 value) {
-  return bits<float>(static_cast<uint32_t>(value.x) << 16);
+  return float_of_bits(static_cast<uint32_t>(value.x) << 16);
 }
 inline void store(float& into, float value) {
   into = value;
 }
 inline void store(at::BFloat16& into, float value) {
-  const auto raw = bits<uint32_t>(value);
+  uint32_t raw;
+  std::memcpy(&raw, &value, sizeof(raw));
   const uint32_t rounded = (raw + 0x7fffu + ((raw >> 16) & 1u)) >> 16;
   into.x = static_cast<uint16_t>(value == value ? rounded : 0x7fc0u);
 }
 
-/** Sum over `count` values of absent(); gradients, times `scale`, go to `gradient` unless that is null. */
+/** Sum over `count` values of focal_term(); gradients, times `scale`, go to `gradient` unless that is null. */
 template <typename T, bool kSquare>
 double absent_block(const T* logits, T* gradient, int64_t count, float scale, float gamma) {
   alignas(64) float loss[kLogitBlock];
   if (gradient != nullptr) {
     for (int64_t i = 0; i < count; ++i) {
-      const Term term = absent<kSquare>(load(logits[i]), gamma);
+      const FocalTerm<float> term = focal_term<kSquare>(load(logits[i]), gamma);
       loss[i] = term.loss;
       store(gradient[i], term.gradient * scale);
     }
   } else {
     for (int64_t i = 0; i < count; ++i) {
-      loss[i] = absent<kSquare>(load(logits[i]), gamma).loss;
+      loss[i] = focal_term<kSquare>(load(logits[i]), gamma).loss;
     }
   }
   constexpr int64_t kLanes = 16;
@@ -151,7 +93,7 @@ double rows_loss(
   double background = 0;
   double corrections = 0;
   for (int64_t row = 0; row < rows;) {
-    if (targets[row] == kIgnored) {
+    if (targets[row] == kFocalIgnored) {
       if (gradient != nullptr) {
         std::fill_n(gradient + row * classes, classes, T(0));
       }
@@ -159,7 +101,7 @@ double rows_loss(
       continue;
     }
     int64_t end = row + 1;
-    while (end < rows && targets[end] != kIgnored) {
+    while (end < rows && targets[end] != kFocalIgnored) {
       ++end;
     }
     for (int64_t at = row * classes; at < end * classes; at += kLogitBlock) {
@@ -173,8 +115,8 @@ double rows_loss(
       }
       const int64_t at = row * classes + targets[row];
       const float x = load(logits[at]);
-      const Term present = absent<kSquare>(-x, gamma);
-      corrections += options.alpha * present.loss - (1 - options.alpha) * absent<kSquare>(x, gamma).loss;
+      const FocalTerm<float> present = focal_term<kSquare>(-x, gamma);
+      corrections += options.alpha * present.loss - (1 - options.alpha) * focal_term<kSquare>(x, gamma).loss;
       if (gradient != nullptr) {
         store(gradient[at], static_cast<float>(-options.alpha * weight) * present.gradient);
       }
@@ -189,7 +131,7 @@ double fused(
     T* gradient) {
   const int64_t images = targets.size(0);
   const int64_t rows = targets.size(1);
-  const int64_t chunks = (rows + kRowsPerSum - 1) / kRowsPerSum;
+  const int64_t chunks = (rows + kFocalRows - 1) / kFocalRows;
   const T* values = logits.data_ptr<T>();
   const int64_t* target = targets.data_ptr<int64_t>();
   const double* weight = weights.data_ptr<double>();
@@ -197,8 +139,8 @@ double fused(
   at::parallel_for(0, images * chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t image = chunk / chunks;
-      const int64_t from = chunk % chunks * kRowsPerSum;
-      const int64_t count = std::min(kRowsPerSum, rows - from);
+      const int64_t from = chunk % chunks * kFocalRows;
+      const int64_t count = std::min(kFocalRows, rows - from);
       const int64_t first = image * rows + from;
       T* into = gradient == nullptr ? nullptr : gradient + first * options.classes;
       const auto run = options.gamma == 2 ? &rows_loss<T, true> : &rows_loss<T, false>;
@@ -213,7 +155,7 @@ double fused(
   return total;
 }
 
-/** The same by the engine's operators: other dtypes, other devices. `x` is [N, R, C]. */
+/** The same by the engine's operators, for other dtypes. `x` is [N, R, C]. */
 std::tuple<at::Tensor, at::Tensor> by_operators(
     const at::Tensor& x, const at::Tensor& targets, const at::Tensor& weights, const Options& options,
     bool with_gradient) {
@@ -224,7 +166,7 @@ std::tuple<at::Tensor, at::Tensor> by_operators(
     const at::Tensor power = gamma == 2 ? p * p : at::exp(at::log_sigmoid(at) * gamma);
     return std::make_tuple(power * s, power * ((1 - p) * gamma * s + p));
   };
-  const at::Tensor scale = weights.to(x.scalar_type()).view({-1, 1}) * (targets != kIgnored).to(x.scalar_type());
+  const at::Tensor scale = weights.to(x.scalar_type()).view({-1, 1}) * (targets != kFocalIgnored).to(x.scalar_type());
   const at::Tensor positive = (targets >= 0).flatten().nonzero().squeeze(1);
   const at::Tensor place =
       positive * options.classes + targets.flatten().index_select(0, positive);
@@ -244,33 +186,20 @@ std::tuple<at::Tensor, at::Tensor> by_operators(
   return {loss, gradient};
 }
 
-/** Of targets on another device nothing is known here, and asking would make the host wait for it. */
 void check_targets(const at::Tensor& targets, int64_t classes) {
-  if (!targets.device().is_cpu()) {
-    return;
-  }
   const at::Tensor values = targets.contiguous();
   const int64_t* first = values.data_ptr<int64_t>();
   const auto [lowest, highest] = std::minmax_element(first, first + values.numel());
   TORCH_CHECK(
-      *highest < classes && *lowest >= kIgnored, "sigmoid_focal_loss: targets must be classes 0..", classes - 1,
+      *highest < classes && *lowest >= kFocalIgnored, "sigmoid_focal_loss: targets must be classes 0..", classes - 1,
       ", -1 for none, -2 to be left out");
 }
 
-std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
+/** A scalar, and the logits' gradient of it (empty where none is asked for). */
+std::tuple<at::Tensor, at::Tensor> loss_and_gradient_cpu(
     const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weights, double alpha, double gamma,
     bool with_gradient) {
-  TORCH_CHECK(
-      targets.dim() == 2 && targets.scalar_type() == at::kLong && weights.dim() == 1 &&
-          weights.size(0) == targets.size(0),
-      "sigmoid_focal_loss: targets must be [N, anchors] int64 and weights [N], got ", targets.sizes(), " ",
-      targets.scalar_type(), " and ", weights.sizes());
-  TORCH_CHECK(
-      (logits.dim() == 3 || logits.dim() == 4) && logits.size(0) == targets.size(0) &&
-          (targets.numel() == 0 ? logits.numel() == 0 : logits.numel() % targets.numel() == 0),
-      "sigmoid_focal_loss: logits must be [N, anchors, classes] or [N, A * classes, H, W] for targets ", targets.sizes(),
-      ", got ", logits.sizes());
-  TORCH_CHECK(alpha >= 0 && alpha <= 1 && gamma >= 0, "sigmoid_focal_loss: alpha must be in 0..1 and gamma at least 0");
+  check_focal_loss(logits, targets, weights, alpha, gamma);
   const int64_t rows = targets.numel();
   if (rows == 0) {
     return {at::zeros({}, logits.options().dtype(at::kFloat)), at::zeros_like(logits)};
@@ -280,8 +209,7 @@ std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
   // Channels last, the maps' memory is [N, anchors, classes] already.
   const at::Tensor values =
       logits.dim() == 4 ? logits.contiguous(at::MemoryFormat::ChannelsLast) : logits.contiguous();
-  const bool is_fused = values.device().is_cpu() &&
-      (values.scalar_type() == at::kFloat || values.scalar_type() == at::kBFloat16);
+  const bool is_fused = values.scalar_type() == at::kFloat || values.scalar_type() == at::kBFloat16;
   if (!is_fused) {
     const at::Tensor flat = logits.dim() == 4 ? values.permute({0, 2, 3, 1}) : values;
     const at::Tensor x = flat.reshape({targets.size(0), targets.size(1), options.classes});
@@ -302,6 +230,18 @@ std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
       ? fused<float>(values, target, weight, options, with_gradient ? gradient.data_ptr<float>() : nullptr)
       : fused<at::BFloat16>(values, target, weight, options, with_gradient ? gradient.data_ptr<at::BFloat16>() : nullptr);
   return {at::scalar_tensor(total, values.options().dtype(at::kFloat)), gradient};
+}
+
+/** The device's own. */
+std::tuple<at::Tensor, at::Tensor> loss_and_gradient(
+    const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weights, double alpha, double gamma,
+    bool with_gradient) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("goshawk::sigmoid_focal_loss_and_gradient", "")
+          .typed<std::tuple<at::Tensor, at::Tensor>(
+              const at::Tensor&, const at::Tensor&, const at::Tensor&, double, double, bool)>();
+  return op.call(logits, targets, weights, alpha, gamma, with_gradient);
 }
 
 class FocalLossFunction : public torch::autograd::Function<FocalLossFunction> {
@@ -343,10 +283,10 @@ at::Tensor focal_loss(
 } // namespace goshawk
 
 TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
-  m.impl("sigmoid_focal_loss", TORCH_FN(goshawk::focal_loss));
+  m.impl("sigmoid_focal_loss_and_gradient", TORCH_FN(goshawk::loss_and_gradient_cpu));
 }
 
-TORCH_LIBRARY_IMPL(goshawk, CUDA, m) {
+TORCH_LIBRARY_IMPL(goshawk, CompositeExplicitAutograd, m) {
   m.impl("sigmoid_focal_loss", TORCH_FN(goshawk::focal_loss));
 }
 

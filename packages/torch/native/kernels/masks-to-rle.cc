@@ -9,29 +9,15 @@
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
-#include <cmath>
+#include <algorithm>
 #include <tuple>
 #include <vector>
 
+#include "arithmetic/mask-paste.h"
+#include "mask-arguments.h"
+
 namespace goshawk {
 namespace {
-
-struct PasteRule {
-  int64_t height;
-  int64_t width;
-  float threshold;
-  bool strict;
-  int64_t padding;
-
-  bool keeps(float value) const {
-    return strict ? value > threshold : value >= threshold;
-  }
-};
-
-/** A box in whole pixels; its last row and column belong to it. */
-struct PixelBox {
-  int64_t x1, y1, x2, y2;
-};
 
 class RunWriter {
  public:
@@ -54,45 +40,6 @@ class RunWriter {
   size_t first_;
 };
 
-/** Where one output pixel of an axis reads the source: as at::upsample_bilinear2d with align_corners=False. */
-struct Tap {
-  int64_t low;
-  int64_t high;
-  float high_weight;
-};
-
-Tap tap_at(int64_t at, int64_t size, int64_t source_size) {
-  const float scale = static_cast<float>(source_size) / static_cast<float>(size);
-  const float source = std::max(scale * (static_cast<float>(at) + 0.5f) - 0.5f, 0.0f);
-  const int64_t low = std::min(static_cast<int64_t>(source), source_size - 1);
-  return {low, low + (low < source_size - 1 ? 1 : 0), source - static_cast<float>(low)};
-}
-
-bool finite(const float* box) {
-  return std::isfinite(box[0]) && std::isfinite(box[1]) && std::isfinite(box[2]) && std::isfinite(box[3]);
-}
-
-int64_t truncated(float value) {
-  // Far outside of any image already; keeps the conversion and the sums below defined.
-  constexpr float kFar = 1e12f;
-  return static_cast<int64_t>(std::min(std::max(value, -kFar), kFar));
-}
-
-PixelBox expanded(const float* box, int64_t resolution, int64_t padding) {
-  if (padding == 0) {
-    return {truncated(box[0]), truncated(box[1]), truncated(box[2]), truncated(box[3])};
-  }
-  const auto scale =
-      static_cast<float>(static_cast<double>(resolution + 2 * padding) / static_cast<double>(resolution));
-  const float half_width = (box[2] - box[0]) * 0.5f * scale;
-  const float half_height = (box[3] - box[1]) * 0.5f * scale;
-  const float center_x = (box[2] + box[0]) * 0.5f;
-  const float center_y = (box[3] + box[1]) * 0.5f;
-  return {
-      truncated(center_x - half_width), truncated(center_y - half_height), truncated(center_x + half_width),
-      truncated(center_y + half_height)};
-}
-
 /** The mask's columns one after the other, with its border of zeros: columns are what the runs go along. */
 std::vector<float> padded_columns(const float* mask, int64_t resolution, int64_t padding) {
   const int64_t side = resolution + 2 * padding;
@@ -108,21 +55,17 @@ std::vector<float> padded_columns(const float* mask, int64_t resolution, int64_t
 void paste(const float* mask, int64_t resolution, const float* box, const PasteRule& rule, std::vector<int32_t>& runs) {
   RunWriter writer(runs);
   const int64_t area = rule.height * rule.width;
-  if (!finite(box)) {
+  if (!is_finite_box(box)) {
     writer.add(false, area);
     return;
   }
-  const PixelBox pixels = expanded(box, resolution, rule.padding);
-  const int64_t box_width = std::max<int64_t>(pixels.x2 - pixels.x1 + 1, 1);
-  const int64_t box_height = std::max<int64_t>(pixels.y2 - pixels.y1 + 1, 1);
-  const int64_t left = std::max<int64_t>(pixels.x1, 0);
-  const int64_t right = std::min(pixels.x2 + 1, rule.width);
-  const int64_t top = std::max<int64_t>(pixels.y1, 0);
-  const int64_t bottom = std::min(pixels.y2 + 1, rule.height);
-  if (left >= right || top >= bottom) {
+  const PixelBox pixels = expanded_box(box, resolution, rule.padding);
+  const PasteArea reach = paste_area(pixels, rule);
+  if (reach.empty()) {
     writer.add(false, area);
     return;
   }
+  const auto [left, top, right, bottom] = reach;
   const int64_t side = resolution + 2 * rule.padding;
   const std::vector<float> columns = padded_columns(mask, resolution, rule.padding);
 
@@ -133,7 +76,7 @@ void paste(const float* mask, int64_t resolution, const float* box, const PasteR
   std::vector<Stretch> stretches;
   std::vector<float> row_weight(static_cast<size_t>(bottom - top));
   for (int64_t y = top; y < bottom; ++y) {
-    const Tap tap = tap_at(y - pixels.y1, box_height, side);
+    const PasteTap tap = paste_tap(y - pixels.y1, pixels.height(), side);
     row_weight[static_cast<size_t>(y - top)] = tap.high_weight;
     if (stretches.empty() || stretches.back().low != tap.low || stretches.back().high != tap.high) {
       stretches.push_back({y, y, tap.low, tap.high});
@@ -141,12 +84,11 @@ void paste(const float* mask, int64_t resolution, const float* box, const PasteR
     stretches.back().end = y + 1;
   }
 
-  // Between two values a margin away from the threshold on one side, rounding cannot cross it.
-  const float margin = 1e-5f * std::max(1.0f, std::abs(rule.threshold));
+  const float margin = rule.margin();
   std::vector<float> column(static_cast<size_t>(side));
   writer.add(false, left * rule.height);
   for (int64_t x = left; x < right; ++x) {
-    const Tap tap = tap_at(x - pixels.x1, box_width, side);
+    const PasteTap tap = paste_tap(x - pixels.x1, pixels.width(), side);
     const float* low = columns.data() + tap.low * side;
     const float* high = columns.data() + tap.high * side;
     const float low_weight = 1.0f - tap.high_weight;
@@ -176,18 +118,7 @@ void paste(const float* mask, int64_t resolution, const float* box, const PasteR
 std::tuple<at::Tensor, at::Tensor> masks_to_rle_cpu(
     const at::Tensor& masks, const at::Tensor& boxes, int64_t height, int64_t width, double threshold, bool strict,
     int64_t padding) {
-  TORCH_CHECK(
-      masks.dim() == 3 && masks.size(1) == masks.size(2) && masks.size(1) > 0 && masks.size(1) <= 16384 &&
-          at::isFloatingType(masks.scalar_type()),
-      "masks_to_rle: masks must be [N, M, M] floating point, got ", masks.sizes(), " ", masks.scalar_type());
-  TORCH_CHECK(
-      boxes.dim() == 2 && boxes.size(0) == masks.size(0) && boxes.size(1) == 4 &&
-          at::isFloatingType(boxes.scalar_type()),
-      "masks_to_rle: boxes must be [N, 4] floating point xyxy with N = ", masks.size(0), ", got ", boxes.sizes(), " ",
-      boxes.scalar_type());
-  TORCH_CHECK(
-      height > 0 && width > 0 && height <= INT32_MAX / width, "masks_to_rle: bad image size ", height, " x ", width);
-  TORCH_CHECK(padding >= 0 && padding <= 16, "masks_to_rle: padding must be from 0 to 16, got ", padding);
+  check_masks_to_rle(masks, boxes, height, width, padding);
   const at::Tensor probabilities = masks.to(at::kFloat).contiguous();
   const at::Tensor corners = boxes.to(at::kFloat).contiguous();
   const float* mask = probabilities.data_ptr<float>();

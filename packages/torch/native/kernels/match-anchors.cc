@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "boxes.h"
+#include "matching.h"
 
 namespace goshawk {
 namespace {
@@ -79,9 +79,7 @@ at::Tensor box_iou_cpu(const at::Tensor& a, const at::Tensor& b, bool plus_one) 
 at::Tensor match_anchors_cpu(
     const at::Tensor& gt_boxes, const at::Tensor& boxes, double low, double high, bool allow_low_quality,
     bool plus_one, bool last_claims) {
-  check_boxes("match_anchors", "gt_boxes", gt_boxes);
-  check_boxes("match_anchors", "boxes", boxes);
-  TORCH_CHECK(low <= high, "match_anchors: low must be at most high, got ", low, " and ", high);
+  check_match_anchors(gt_boxes, boxes, low, high);
   const at::Tensor truth = gt_boxes.to(at::kFloat).contiguous();
   const at::Tensor anchors = boxes.to(at::kFloat).contiguous();
   const int64_t gt_count = truth.size(0);
@@ -247,26 +245,10 @@ at::Tensor match_batch_cpu(
     const at::Tensor& objects, const at::Tensor& present, const at::Tensor& boxes,
     const c10::optional<at::Tensor>& taking_part, double low, double high, bool allow_low_quality, bool plus_one,
     bool last_claims, double lowest_best_iou) {
-  TORCH_CHECK(
-      objects.dim() == 3 && objects.size(2) == 4 && at::isFloatingType(objects.scalar_type()),
-      "match_batch: objects must be [N, G, 4] floating point xyxy, got ", objects.sizes(), " ", objects.scalar_type());
-  TORCH_CHECK(
-      present.sizes() == objects.sizes().slice(0, 2) && present.scalar_type() == at::kBool,
-      "match_batch: present must be bool [N, G] for objects ", objects.sizes(), ", got ", present.sizes(), " ",
-      present.scalar_type());
-  const int64_t images = objects.size(0);
-  TORCH_CHECK(
-      (boxes.dim() == 2 || (boxes.dim() == 3 && boxes.size(0) == images)) && boxes.size(-1) == 4 &&
-          at::isFloatingType(boxes.scalar_type()),
-      "match_batch: boxes must be [A, 4] or [N, A, 4] floating point xyxy with N = ", images, ", got ", boxes.sizes(), " ",
-      boxes.scalar_type());
-  const int64_t count = boxes.size(-2);
   const bool has_flags = taking_part.has_value() && taking_part->defined();
-  TORCH_CHECK(
-      !has_flags ||
-          (taking_part->dim() == 2 && taking_part->size(0) == images && taking_part->size(1) == count &&
-           taking_part->scalar_type() == at::kBool),
-      "match_batch: taking_part must be bool [N, A] with N = ", images, " and A = ", count);
+  check_match_batch(objects, present, boxes, has_flags ? *taking_part : at::Tensor(), low, high);
+  const int64_t images = objects.size(0);
+  const int64_t count = boxes.size(-2);
   const at::Tensor truth = objects.to(at::kFloat).contiguous();
   const at::Tensor is_present = present.contiguous();
   const at::Tensor candidates = boxes.to(at::kFloat).contiguous();

@@ -15,33 +15,13 @@
 #include <tuple>
 #include <vector>
 
-#include "boxes.h"
+#include "suppression.h"
 
 namespace goshawk {
 namespace {
 
 template <typename T>
-struct Rule {
-  /** A box is suppressed at IoU >= this. */
-  T threshold;
-  T extra;
-};
-
-/**
- * Modern code suppresses at IoU > threshold, comparing in double: the same as >= the next T above. Legacy code
- * (py_cpu_nms, Detectron's cython_nms, maskrcnn-benchmark's nms_cpu.cpp) suppresses at IoU >= threshold, a float32.
- */
-template <typename T>
-Rule<T> rule_of(double threshold, bool plus_one, bool suppress_equal) {
-  T at = static_cast<T>(threshold);
-  if (!suppress_equal && static_cast<double>(at) <= threshold) {
-    at = std::nextafter(at, std::numeric_limits<T>::infinity());
-  }
-  return {at, plus_one ? T(1) : T(0)};
-}
-
-template <typename T>
-bool overlaps_any(const BoxColumns<T>& kept, size_t from, const Box<T>& box, const Rule<T>& rule) {
+bool overlaps_any(const BoxColumns<T>& kept, size_t from, const Box<T>& box, const SuppressionRule<T>& rule) {
   constexpr size_t kBlock = 128;
   const T* x1 = kept.x1.data();
   const T* y1 = kept.y1.data();
@@ -64,7 +44,7 @@ bool overlaps_any(const BoxColumns<T>& kept, size_t from, const Box<T>& box, con
 
 /** Sets keep[i] for the boxes order[0..count), best first, that survive. */
 template <typename T>
-void suppress(const T* boxes, const int64_t* order, int64_t count, const Rule<T>& rule, uint8_t* keep) {
+void suppress(const T* boxes, const int64_t* order, int64_t count, const SuppressionRule<T>& rule, uint8_t* keep) {
   // Within a tile the candidates meet the boxes kept before it side by side, then those kept inside it one by one.
   constexpr int64_t kTile = 512;
   BoxColumns<T> kept;
@@ -111,7 +91,8 @@ void sort_by_score(std::vector<int64_t>& order, const T* scores) {
 /** Sets keep[i] for those of `order`, best first, that survive; `groups`, which may be null, is read at the same i. */
 template <typename T>
 void suppress_in_groups(
-    const T* boxes, const std::vector<int64_t>& order, const int64_t* groups, const Rule<T>& rule, uint8_t* keep) {
+    const T* boxes, const std::vector<int64_t>& order, const int64_t* groups, const SuppressionRule<T>& rule,
+    uint8_t* keep) {
   const auto count = static_cast<int64_t>(order.size());
   if (groups == nullptr) {
     suppress(boxes, order.data(), count, rule, keep);
@@ -137,7 +118,8 @@ void suppress_in_groups(
 }
 
 template <typename T>
-at::Tensor run(const at::Tensor& boxes, const at::Tensor& scores, const int64_t* groups, const Rule<T>& rule) {
+at::Tensor run(
+    const at::Tensor& boxes, const at::Tensor& scores, const int64_t* groups, const SuppressionRule<T>& rule) {
   const auto dtype = c10::CppTypeToScalarType<T>::value;
   const at::Tensor box_data = boxes.to(dtype).contiguous();
   const at::Tensor score_data = scores.to(dtype).contiguous();
@@ -159,7 +141,8 @@ at::Tensor run(const at::Tensor& boxes, const at::Tensor& scores, const int64_t*
 
 template <typename T>
 std::tuple<at::Tensor, at::Tensor> run_first(
-    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, int64_t most, const Rule<T>& rule) {
+    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, int64_t most,
+    const SuppressionRule<T>& rule) {
   const auto dtype = c10::CppTypeToScalarType<T>::value;
   const at::Tensor box_data = boxes.to(dtype).contiguous();
   const at::Tensor score_data = scores.to(dtype).contiguous();
@@ -195,37 +178,26 @@ std::tuple<at::Tensor, at::Tensor> run_first(
   return {kept, valid};
 }
 
-void check(const char* op, const at::Tensor& boxes, const at::Tensor& scores) {
-  check_boxes(op, "boxes", boxes);
-  TORCH_CHECK(
-      scores.dim() == 1 && scores.size(0) == boxes.size(0) && at::isFloatingType(scores.scalar_type()), op,
-      ": scores must be [N] floating point with N = ", boxes.size(0), ", got ", scores.sizes(), " ",
-      scores.scalar_type());
-}
-
 at::Tensor dispatch(
     const at::Tensor& boxes, const at::Tensor& scores, const int64_t* groups, double threshold, bool plus_one,
     bool suppress_equal) {
-  if (boxes.scalar_type() == at::kDouble || scores.scalar_type() == at::kDouble) {
-    return run<double>(boxes, scores, groups, rule_of<double>(threshold, plus_one, suppress_equal));
+  if (suppression_type(boxes, scores) == at::kDouble) {
+    return run<double>(boxes, scores, groups, suppression_rule<double>(threshold, plus_one, suppress_equal));
   }
-  return run<float>(boxes, scores, groups, rule_of<float>(threshold, plus_one, suppress_equal));
+  return run<float>(boxes, scores, groups, suppression_rule<float>(threshold, plus_one, suppress_equal));
 }
 
 at::Tensor nms_cpu(
     const at::Tensor& boxes, const at::Tensor& scores, double threshold, bool plus_one, bool suppress_equal) {
-  check("nms", boxes, scores);
+  check_candidates("nms", boxes, scores);
   return dispatch(boxes, scores, nullptr, threshold, plus_one, suppress_equal);
 }
 
 at::Tensor batched_nms_cpu(
     const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, double threshold, bool plus_one,
     bool suppress_equal) {
-  check("batched_nms", boxes, scores);
-  TORCH_CHECK(
-      groups.dim() == 1 && groups.size(0) == boxes.size(0) && at::isIntegralType(groups.scalar_type(), false),
-      "batched_nms: groups must be integer [N] with N = ", boxes.size(0), ", got ", groups.sizes(), " ",
-      groups.scalar_type());
+  check_candidates("batched_nms", boxes, scores);
+  check_candidate_groups(boxes, groups);
   const at::Tensor ids = groups.to(at::kLong).contiguous();
   return dispatch(boxes, scores, ids.data_ptr<int64_t>(), threshold, plus_one, suppress_equal);
 }
@@ -240,24 +212,12 @@ at::Tensor batched_nms_cpu(
 std::tuple<at::Tensor, at::Tensor> nms_first_cpu(
     const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& groups, double threshold, int64_t count,
     bool plus_one, bool suppress_equal) {
-  TORCH_CHECK(
-      boxes.dim() == 3 && boxes.size(2) == 4 && at::isFloatingType(boxes.scalar_type()),
-      "nms_first: boxes must be [N, K, 4] floating point xyxy, got ", boxes.sizes(), " ", boxes.scalar_type());
-  TORCH_CHECK(
-      scores.dim() == 2 && scores.sizes() == boxes.sizes().slice(0, 2) && at::isFloatingType(scores.scalar_type()),
-      "nms_first: scores must be [N, K] floating point for boxes ", boxes.sizes(), ", got ", scores.sizes(), " ",
-      scores.scalar_type());
-  TORCH_CHECK(
-      at::isIntegralType(groups.scalar_type(), false) &&
-          (groups.sizes() == scores.sizes() || groups.sizes() == scores.sizes().slice(1)),
-      "nms_first: groups must be integer [N, K] or [K] for scores ", scores.sizes(), ", got ", groups.sizes(), " ",
-      groups.scalar_type());
-  TORCH_CHECK(count >= 0, "nms_first: count must be at least 0, got ", count);
+  check_nms_first(boxes, scores, groups, count);
   const at::Tensor ids = groups.to(at::kLong).contiguous();
-  if (boxes.scalar_type() == at::kDouble || scores.scalar_type() == at::kDouble) {
-    return run_first<double>(boxes, scores, ids, count, rule_of<double>(threshold, plus_one, suppress_equal));
+  if (suppression_type(boxes, scores) == at::kDouble) {
+    return run_first<double>(boxes, scores, ids, count, suppression_rule<double>(threshold, plus_one, suppress_equal));
   }
-  return run_first<float>(boxes, scores, ids, count, rule_of<float>(threshold, plus_one, suppress_equal));
+  return run_first<float>(boxes, scores, ids, count, suppression_rule<float>(threshold, plus_one, suppress_equal));
 }
 
 } // namespace

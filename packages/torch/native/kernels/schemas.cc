@@ -81,6 +81,9 @@ TORCH_LIBRARY(goshawk, m) {
   m.def("group_norm(Tensor input, int groups, Tensor weight, Tensor bias, float eps) -> Tensor");
 
   m.def("sigmoid_focal_loss(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma) -> Tensor");
+  m.def(
+      "sigmoid_focal_loss_and_gradient(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma, "
+      "bool with_gradient) -> (Tensor loss, Tensor gradient)");
 
   m.def(
       "masks_to_rle(Tensor masks, Tensor boxes, int height, int width, float threshold=0.5, bool strict=False, "

@@ -49,6 +49,7 @@ export interface CropMaskTargetsOptions {
  * @param rois [K, 4] xyxy in the image's pixels
  * @param objects [K] int64: each RoI's row in `crops`
  * @returns [K, resolution, resolution] float32
+ * @throws Error where a crop leaves the image or the data, or an object has none; on a card such a target is zeros
  */
 export function cropMaskTargets(
   data: Tensor,

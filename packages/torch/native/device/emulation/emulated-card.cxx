@@ -33,6 +33,8 @@ struct Warp {
   uint64_t slots[2][kWarp];
   /** Which of the two is written now; the other may still be read. */
   unsigned turn[kWarp];
+  /** Lanes of the exchange that was last completed. */
+  unsigned present;
 };
 
 struct Block {
@@ -87,11 +89,16 @@ bool release(unsigned threads) {
       all_in_warp = all_in_warp && (state == State::InWarp || state == State::Ended);
       all_at_barrier = all_at_barrier && (state == State::AtBlockBarrier || state == State::Ended);
     }
+    unsigned present = 0;
     for (unsigned i = from; all_in_warp && i < to; ++i) {
       if (block.threads[i].state == State::InWarp) {
         block.threads[i].state = State::Ready;
+        present |= 1u << (i - from);
         released = true;
       }
+    }
+    if (present != 0) {
+      block.warps[from / kWarp].present = present;
     }
   }
   for (unsigned i = 0; all_at_barrier && i < threads; ++i) {
@@ -144,16 +151,12 @@ void wait_for_block() {
 
 const uint64_t* exchange_in_warp(uint64_t value, unsigned& present) {
   const unsigned number = block.running;
-  const unsigned first = number / kWarp * kWarp;
   Warp& warp = block.warps[number / kWarp];
   const unsigned lane = number % kWarp;
   const unsigned turn = warp.turn[lane]++ % 2;
   warp.slots[turn][lane] = value;
   pause(State::InWarp);
-  present = 0;
-  for (unsigned i = 0; i < kWarp && first + i < here.block.x; ++i) {
-    present |= block.threads[first + i].state != State::Ended ? 1u << i : 0u;
-  }
+  present = warp.present;
   return warp.slots[turn];
 }
 
