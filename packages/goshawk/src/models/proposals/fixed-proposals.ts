@@ -1,7 +1,7 @@
 // Proposals of fixed size: what the region proposal network selects for one image after the other, for all images of a batch
 // at once and without reading how many survive.
 import { nmsFirst, ops, scope, type Tensor } from '@goshawk/torch';
-import { decodeBoxes } from '../box-coder.js';
+import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { type Frames, rowsAt, zeroUnless } from '../padded.js';
 import type { HeightWidth } from '../structures.js';
@@ -106,11 +106,9 @@ function borderOf({ frames, padded: [height, width], mode, conventions }: Select
 
 /** [N, K] bool; see RegionProposalNetwork. */
 function isLargeEnough(boxes: Tensor, border: Tensor, { frames, options, conventions }: SelectionContext): Tensor {
+  if (conventions.proposalSize === 'network') return atLeast(boxes, options.minSize, conventions.boxes);
   const start = ops.narrow(boxes, 2, 0, 2);
-  const lengths = ops.sub(ops.narrow(boxes, 2, 2, 2), start);
-  const sides =
-    conventions.boxes === 'inclusive' || conventions.proposalSize === 'image' ? ops.add(lengths, 1) : lengths;
-  if (conventions.proposalSize === 'network') return ops.all(ops.ge(sides, options.minSize), 2);
+  const sides = ops.add(ops.sub(ops.narrow(boxes, 2, 2, 2), start), 1);
   const smallest = ops.mul(ops.narrow(frames.scales, 2, 0, 1), options.minSize);
   const middle = ops.add(start, ops.div(sides, 2));
   return ops.all(ops.logical_and(ops.ge(sides, smallest), ops.lt(middle, ops.narrow(border, 2, 0, 2))), 2);

@@ -1,7 +1,7 @@
 // From the second stage's output to detections for all images of a batch at once: select-detections.ts in fixed sizes.
 import { arange, ops, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
-import { decodeBoxes } from '../box-coder.js';
+import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { type FixedCandidates, type FixedDetections, suppressFixed } from '../fixed-detections.js';
 import { type Frames, type PaddedBoxes, rowsAt } from '../padded.js';
@@ -59,7 +59,7 @@ export function selectFixedDetections(
   const good = bestCandidates(candidates, proposals, options.scoreThreshold);
   const sized =
     convention === 'continuous'
-      ? { ...good, scores: ops.where(isLargeEnough(good.boxes), good.scores, -Infinity) }
+      ? { ...good, scores: ops.where(atLeast(good.boxes, MIN_BOX_SIZE), good.scores, -Infinity) }
       : good;
   const isCounted = detectionLimit === 'count';
   const all = sized.scores.size(1);
@@ -78,8 +78,4 @@ function bestCandidates(candidates: FixedCandidates, proposals: number, threshol
   if (scores.size(1) <= most) return candidates;
   const [best, index] = ops.topk(scores, most, { dim: 1 });
   return { ...candidates, boxes: rowsAt(boxes, index), scores: best, labels: rowsAt(labels, index) };
-}
-
-function isLargeEnough(boxes: Tensor): Tensor {
-  return ops.all(ops.ge(ops.sub(ops.narrow(boxes, 2, 2, 2), ops.narrow(boxes, 2, 0, 2)), MIN_BOX_SIZE), 2);
 }
