@@ -87,6 +87,7 @@ function buildEmulatedCard(): string {
         '-fno-strict-aliasing',
         '-Wall',
         '-Wno-unused-function',
+        '-Wno-unknown-pragmas',
         `-I${nativeDir}`,
         '-o',
         partial,
