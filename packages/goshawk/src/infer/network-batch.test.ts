@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { recordOperators, scope } from '@goshawk/torch';
+import { frameValues } from '../models/index.js';
 import { type DeviceBatch, deviceBatchOf, imageBatchOf, targetsOf } from './network-batch.js';
 
 describe('imageBatchOf', () => {
@@ -132,9 +133,11 @@ describe('deviceBatchOf', () => {
       const gathered = deviceBatchOf(source, 'cpu', { gathered: true });
       const ordinary = deviceBatchOf(source, 'cpu', { gathered: false });
       assert.deepEqual(contents(gathered), contents(ordinary));
-      const { pixels: _, proposals: __, ...facts } = gathered.images;
+      const { pixels: _, proposals: __, frames, ...facts } = gathered.images;
       const { pixels: ___, proposals: ____, ...expected } = ordinary.images;
       assert.deepEqual(facts, expected);
+      assert.deepEqual(frames!.shape, [2, 3, 4]);
+      assert.deepEqual(frames!.toFloat32Array(), frameValues(expected));
       const before = contents(gathered);
       // The loader's workers write the next pictures there.
       source.pixels.fill(0);

@@ -1,7 +1,7 @@
 // A loader's batch as the tensors that models take. On the CPU the pixels are not copied; to a card all goes in one copy.
 import { type Device, type HostArray, type Tensor, tensor, tensorOver, toDeviceTogether } from '@goshawk/torch';
 import type { Batch, Target } from '../data/index.js';
-import type { ImageBatch, Targets } from '../models/index.js';
+import { frameValues, type ImageBatch, type Targets } from '../models/index.js';
 
 /** Pixels of N pictures as the loader or `prepareBatch` lays them out. */
 export interface NetworkPixels extends Pick<Batch, 'pixels' | 'height' | 'width'> {
@@ -37,7 +37,9 @@ export function deviceBatchOf(
   const pixels = pixelsOf(batch);
   const proposals = proposalsOf(images);
   const objects = hostTargetsOf(targets);
-  const others = [...(proposals ?? []), ...objects.flatMap(arraysOf)];
+  const measures = measuresOf(images);
+  const frames = gathered ? framesOf(measures) : undefined;
+  const others = [...(frames ? [frames] : []), ...(proposals ?? []), ...objects.flatMap(arraysOf)];
   const made = gathered
     ? toDeviceTogether([pixels, ...others], device)
     : [borrowed(pixels).to({ device }), ...others.map(({ array, shape }) => tensor(array, { shape, device }))];
@@ -46,13 +48,24 @@ export function deviceBatchOf(
   return {
     images: {
       pixels: place(pixels),
-      sizes: images.map((image) => [image.height, image.width] as const),
-      originals: images.map((image) => [image.originalHeight, image.originalWidth] as const),
-      scales: images.map(({ scaleX, scaleY }) => ({ x: scaleX, y: scaleY })),
+      ...measures,
+      ...(frames && { frames: place(frames) }),
       ...(proposals && { proposals: proposals.map(place) }),
     },
     targets: objects.map((own) => placedTargets(own, place)),
   };
+}
+
+function measuresOf(images: NetworkPixels['images']): Pick<ImageBatch, 'sizes' | 'originals' | 'scales'> {
+  return {
+    sizes: images.map((image) => [image.height, image.width] as const),
+    originals: images.map((image) => [image.originalHeight, image.originalWidth] as const),
+    scales: images.map(({ scaleX, scaleY }) => ({ x: scaleX, y: scaleY })),
+  };
+}
+
+function framesOf(measures: ReturnType<typeof measuresOf>): HostArray {
+  return { array: frameValues(measures), shape: [measures.sizes.length, 3, 4] };
 }
 
 export function imageBatchOf(batch: NetworkPixels, device: Device = 'cpu'): ImageBatch {
