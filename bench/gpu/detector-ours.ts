@@ -79,7 +79,7 @@ async function answer(command: Command): Promise<Command | undefined> {
         break;
       case 'prepare':
         await forget();
-        return command.mode === 'train' ? await answerTraining(command) : answerPredictions(command);
+        return await (command.mode === 'train' ? answerTraining(command) : answerPredictions(command));
       case 'profile':
         say(await profile(command.images, command.precision));
         break;
