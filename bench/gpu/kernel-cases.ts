@@ -430,6 +430,14 @@ const masksToRle: KernelCase[] = [
     ),
   ),
   {
+    name: 'quarters, many of which are the threshold itself',
+    inputs: (draw) => {
+      const quarters = callOp('aten::round', callOp('aten::mul.Scalar', smooth(draw, 20, 28), 4) as Tensor) as Tensor;
+      return [callOp('aten::div.Scalar', quarters, 4) as Tensor, draw.boxes(20, { size: 220, most: 160 })];
+    },
+    compute: (masks, boxes) => run('masks_to_rle', masks!, boxes!, 200, 230),
+  },
+  {
     name: 'boxes over the border, empty and not finite',
     inputs: (draw) => {
       const boxes = [-20, -30, 60, 70, 150, 150, 400, 260, 10, 10, 10, 10, Number.NaN, 0, 5, 5, 500, 500, 600, 600];
@@ -444,7 +452,7 @@ const masksToRle: KernelCase[] = [
   },
 ];
 
-/** Masks with an inside and an outside, of quarters: their bilinear samples are exact. */
+/** Probabilities with an inside, an outside and a slope between them. */
 function smooth(draw: Draw, count: number, side: number): Tensor {
   const data = new Float32Array(count * side * side);
   for (let i = 0; i < count; i++) {
@@ -452,7 +460,7 @@ function smooth(draw: Draw, count: number, side: number): Tensor {
     for (let y = 0; y < side; y++)
       for (let x = 0; x < side; x++) {
         const inside = 0.5 + (radius - Math.hypot(x - cx, y - cy)) / 4;
-        data[(i * side + y) * side + x] = Math.round(4 * Math.min(1, Math.max(0, inside))) / 4;
+        data[(i * side + y) * side + x] = Math.min(1, Math.max(0, inside));
       }
   }
   return tensor(data, { shape: [count, side, side] });
@@ -515,6 +523,30 @@ const batchNorm: KernelCase[] = LAYOUTS.flatMap((memoryFormat) =>
         ...(dtype === 'float32' && { tolerance: 1e-4 }),
       }),
     ),
+  ),
+);
+
+/** What several processes share a batch norm by. */
+const batchNormHalves: KernelCase[] = LAYOUTS.flatMap((memoryFormat) =>
+  (['float32', 'bfloat16'] as const).map(
+    (dtype): KernelCase => ({
+      name: `${dtype}, ${memoryFormat}`,
+      inputs: (draw) => {
+        const map = (): Tensor => draw.values([2, 24, 30, 17], { low: -2, high: 4, dtype }).to({ memoryFormat });
+        return [map(), map(), draw.values([24]), draw.values([24])];
+      },
+      compute: (input, gradient, weight, bias) => {
+        const count = 2 * 30 * 17;
+        const [statistics] = run('batch_norm_statistics', input!);
+        const [sums] = run('batch_norm_gradient_sums', gradient!, input!, statistics!);
+        return [
+          ...run('batch_norm_apply', input!, weight!, bias!, statistics!, count, 1e-5),
+          ...run('batch_norm_gradient', gradient!, input!, weight!, statistics!, sums!, count, 1e-5),
+          ...[statistics!, sums!],
+        ];
+      },
+      ...(dtype === 'float32' && { tolerance: 1e-5 }),
+    }),
   ),
 );
 
@@ -665,6 +697,7 @@ export const KERNELS: readonly Kernel[] = [
   { operator: 'masks_to_rle', cases: masksToRle },
   { operator: 'sigmoid_focal_loss', cases: focalLoss },
   { operator: 'batch_norm', cases: batchNorm },
+  { operator: 'batch_norm halves', cases: batchNormHalves },
   { operator: 'group_norm', cases: groupNorm },
   { operator: 'with_bias_gradient', cases: biasGradient },
   { operator: 'nms_first', cases: nmsFirst },

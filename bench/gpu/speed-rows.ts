@@ -203,6 +203,8 @@ async function compareCase(
     const steps = [
       () => ask<object>(side, { do: 'prepare', ...one }),
       () => ask<Timed>(side, { do: 'run', count: quick ? 1 : Math.max(2, count) }),
+      () => ask<object>(side, { do: 'settle' }),
+      () => ask<Timed>(side, { do: 'run', count: 1 }),
     ];
     const failed = await firstError(steps);
     if (failed !== undefined) {
