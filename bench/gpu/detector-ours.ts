@@ -52,6 +52,7 @@ type Command =
   | Setup
   | Prepare
   | { readonly do: 'run'; readonly count: number }
+  | { readonly do: 'settle' }
   | { readonly do: 'memory' }
   | { readonly do: 'profile'; readonly images: number; readonly precision: string }
   | { readonly do: 'kernel'; readonly name: string; readonly quick: boolean };
@@ -79,7 +80,7 @@ async function answer(command: Command): Promise<Command | undefined> {
         break;
       case 'prepare':
         await forget();
-        return command.mode === 'train' ? await answerTraining(command) : answerPredictions(command);
+        return await (command.mode === 'train' ? answerTraining(command) : answerPredictions(command));
       case 'profile':
         say(await profile(command.images, command.precision));
         break;
@@ -125,6 +126,17 @@ runtime: { device: ${device}, threads: ${threads} }`,
   );
 }
 
+/** Whether that was a command about memory. */
+function answerMemory(command: Command): boolean {
+  if (command.do === 'settle') {
+    if (onCard) releaseDeviceMemory(device);
+    say({});
+    return true;
+  }
+  if (command.do === 'memory') say(memory());
+  return command.do === 'memory';
+}
+
 /** Memory as peers/gpu.py counts it. */
 function memory(): object {
   if (!onCard) return { reserved: null, in_use: null, taken: null };
@@ -147,10 +159,7 @@ async function answerTraining({ images, precision }: Prepare): Promise<Command |
   const ask = (): void => {
     for (;;) {
       next = nextCommand();
-      if (next?.do === 'memory') {
-        say(memory());
-        continue;
-      }
+      if (next !== undefined && answerMemory(next)) continue;
       if (next?.do === 'run') {
         left = next.count;
         count = next.count;
@@ -201,8 +210,8 @@ async function answerPredictions({ images, precision }: Prepare): Promise<Comman
   say({});
   for (;;) {
     const command = nextCommand<Command>();
-    if (command?.do === 'memory') say(memory());
-    else if (command?.do === 'run') {
+    if (command !== undefined && answerMemory(command)) continue;
+    if (command?.do === 'run') {
       wait();
       const begun = performance.now();
       let objects = 0;

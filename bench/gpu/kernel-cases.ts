@@ -430,6 +430,14 @@ const masksToRle: KernelCase[] = [
     ),
   ),
   {
+    name: 'quarters, many of which are the threshold itself',
+    inputs: (draw) => {
+      const quarters = callOp('aten::round', callOp('aten::mul.Scalar', smooth(draw, 20, 28), 4) as Tensor) as Tensor;
+      return [callOp('aten::div.Scalar', quarters, 4) as Tensor, draw.boxes(20, { size: 220, most: 160 })];
+    },
+    compute: (masks, boxes) => run('masks_to_rle', masks!, boxes!, 200, 230),
+  },
+  {
     name: 'boxes over the border, empty and not finite',
     inputs: (draw) => {
       const boxes = [-20, -30, 60, 70, 150, 150, 400, 260, 10, 10, 10, 10, Number.NaN, 0, 5, 5, 500, 500, 600, 600];
@@ -444,7 +452,7 @@ const masksToRle: KernelCase[] = [
   },
 ];
 
-/** Masks with an inside and an outside, of quarters: their bilinear samples are exact. */
+/** Probabilities with an inside, an outside and a slope between them. */
 function smooth(draw: Draw, count: number, side: number): Tensor {
   const data = new Float32Array(count * side * side);
   for (let i = 0; i < count; i++) {
@@ -452,7 +460,7 @@ function smooth(draw: Draw, count: number, side: number): Tensor {
     for (let y = 0; y < side; y++)
       for (let x = 0; x < side; x++) {
         const inside = 0.5 + (radius - Math.hypot(x - cx, y - cy)) / 4;
-        data[(i * side + y) * side + x] = Math.round(4 * Math.min(1, Math.max(0, inside))) / 4;
+        data[(i * side + y) * side + x] = Math.min(1, Math.max(0, inside));
       }
   }
   return tensor(data, { shape: [count, side, side] });
@@ -518,6 +526,30 @@ const batchNorm: KernelCase[] = LAYOUTS.flatMap((memoryFormat) =>
   ),
 );
 
+/** What several processes share a batch norm by. */
+const batchNormHalves: KernelCase[] = LAYOUTS.flatMap((memoryFormat) =>
+  (['float32', 'bfloat16'] as const).map(
+    (dtype): KernelCase => ({
+      name: `${dtype}, ${memoryFormat}`,
+      inputs: (draw) => {
+        const map = (): Tensor => draw.values([2, 24, 30, 17], { low: -2, high: 4, dtype }).to({ memoryFormat });
+        return [map(), map(), draw.values([24]), draw.values([24])];
+      },
+      compute: (input, gradient, weight, bias) => {
+        const count = 2 * 30 * 17;
+        const [statistics] = run('batch_norm_statistics', input!);
+        const [sums] = run('batch_norm_gradient_sums', gradient!, input!, statistics!);
+        return [
+          ...run('batch_norm_apply', input!, weight!, bias!, statistics!, count, 1e-5),
+          ...run('batch_norm_gradient', gradient!, input!, weight!, statistics!, sums!, count, 1e-5),
+          ...[statistics!, sums!],
+        ];
+      },
+      ...(dtype === 'float32' && { tolerance: 1e-5 }),
+    }),
+  ),
+);
+
 const groupNorm: KernelCase[] = LAYOUTS.flatMap((memoryFormat) =>
   (['float32', 'bfloat16'] as const).map(
     (dtype): KernelCase => ({
@@ -545,18 +577,79 @@ const biasGradient: KernelCase[] = FLOATS.map((dtype) => ({
   differentiate: [0, 1],
 }));
 
-const adamStep: KernelCase[] = [1, 1000, 4097].map((count) => ({
-  name: `${count} values`,
-  inputs: (draw) => [
-    draw.values([count]),
-    draw.values([count]),
-    draw.values([count]),
-    draw.values([count], { low: 0 }),
-  ],
-  compute: (...state) => {
-    const own = state.map((each) => each.clone());
-    callOp('goshawk::adam_step_', ...own, 0.99, 0.9, 0.999, 1e-8, 0.05, 0.3);
-    return [own[0]!, own[2]!, own[3]!];
+/** The first so many, where those that are not there count as 0. */
+const nmsFirst: KernelCase[] = [
+  ...RULES.flatMap(({ plusOne, suppressEqual }) =>
+    [
+      [1000, 300],
+      [4741, 1000],
+      [70, 100],
+    ].map(
+      ([count = 0, first = 0]): KernelCase => ({
+        name: `${first} of ${count} boxes${plusOne ? ', +1' : ''}${suppressEqual ? ', equal too' : ''}`,
+        inputs: (draw) => [draw.boxes(count), draw.values([count], { low: 0 }), draw.integers([count], 5)],
+        compute: (boxes, scores, groups) => {
+          const [kept, valid] = run('nms_first', boxes!, scores!, groups!, 0.6, first, plusOne, suppressEqual);
+          return [callOp('aten::mul.Tensor', kept!, valid!) as Tensor, valid!];
+        },
+      }),
+    ),
+  ),
+  {
+    name: 'no boxes',
+    inputs: (draw) => [zeros([0, 4]), zeros([0]), draw.integers([0], 1)],
+    compute: (boxes, scores, groups) => run('nms_first', boxes!, scores!, groups!, 0.5, 10).slice(1),
+  },
+];
+
+const matchBatch: KernelCase[] = FLAGS.flatMap(([lowQuality, plusOne, lastClaims]) =>
+  [false, true].flatMap((whole) =>
+    [false, true].map(
+      (some): KernelCase => ({
+        name: `${whole ? 'ties, ' : ''}${some ? 'some anchors, ' : ''}${lowQuality ? 'low quality too' : 'thresholds alone'}${plusOne ? ', +1' : ''}${lastClaims ? ', the last claims' : ''}`,
+        inputs: (draw) => {
+          const options = whole ? { size: 40, least: 4, most: 16, whole } : {};
+          const objects = callOp('aten::view', draw.boxes(27, options), [3, 9, 4]) as Tensor;
+          return [objects, draw.integers([3, 9], 2), draw.boxes(5011, options), draw.integers([3, 5011], 4)];
+        },
+        compute: (objects, present, anchors, part) => {
+          const [isPresent, takesPart] = [present!.to({ dtype: 'bool' }), some ? part!.to({ dtype: 'bool' }) : null];
+          const rule = [0.3, 0.7, lowQuality, plusOne, lastClaims, 0] as const;
+          return run('match_batch', objects!, isPresent, anchors!, takesPart, ...rule);
+        },
+      }),
+    ),
+  ),
+);
+
+const scaleShift: KernelCase[] = FLOATS.flatMap((dtype) =>
+  LAYOUTS.flatMap((memoryFormat) =>
+    [false, true].map(
+      (relu): KernelCase => ({
+        name: `${dtype}, ${memoryFormat}${relu ? ', ReLU' : ''}`,
+        inputs: (draw) => {
+          const map = (): Tensor => draw.values([2, 24, 15, 17], { dtype }).to({ memoryFormat });
+          const channels = (): Tensor => draw.values([24], { dtype: dtype === 'float64' ? dtype : 'float32' });
+          return [map(), channels(), channels(), map()];
+        },
+        compute: (input, scale, shift, residual) => [
+          ...run('scale_shift', input!, scale!, shift!, residual!, relu),
+          ...run('scale_shift', input!.detach(), scale!, shift!, null, relu),
+        ],
+        differentiate: [0, 3],
+      }),
+    ),
+  ),
+);
+
+const gradientScale: KernelCase[] = [1, Number.POSITIVE_INFINITY, Number.NaN].map((value) => ({
+  name: `a gradient of ${value}`,
+  inputs: (draw) => [draw.values([4097]), tensor([1, 2, value]), zeros([1]), tensor([1 / 1024])],
+  compute: (first, second, found, inverse) => {
+    const own = [first!.clone(), second!.clone()];
+    const overflow = found!.clone();
+    callOp('goshawk::unscale_', own, overflow, inverse!);
+    return [...own, overflow];
   },
 }));
 
@@ -604,8 +697,12 @@ export const KERNELS: readonly Kernel[] = [
   { operator: 'masks_to_rle', cases: masksToRle },
   { operator: 'sigmoid_focal_loss', cases: focalLoss },
   { operator: 'batch_norm', cases: batchNorm },
+  { operator: 'batch_norm halves', cases: batchNormHalves },
   { operator: 'group_norm', cases: groupNorm },
   { operator: 'with_bias_gradient', cases: biasGradient },
-  { operator: 'adam_step_', cases: adamStep },
+  { operator: 'nms_first', cases: nmsFirst },
+  { operator: 'match_batch', cases: matchBatch },
+  { operator: 'scale_shift', cases: scaleShift },
+  { operator: 'unscale_', cases: gradientScale },
   { operator: 'optimizers', cases: optimizerSteps },
 ];

@@ -93,23 +93,21 @@ export async function checkSpeed(check: SpeedCheck): Promise<SpeedReport> {
   const weights = join(folder, 'weights.pth');
   const peer = programPath('../../peers/gpu.py');
   const ours = ['--expose-gc', programPath('detector-ours.js'), device];
-  const processes: Record<Side, PeerProcess> = {
-    plain: new PeerProcess(python, [peer, device], env),
-    tuned: new PeerProcess(python, [peer, device, '--tuned'], env),
-    ours: new PeerProcess(process.execPath, ours, env),
+  const start: Record<Side, () => PeerProcess> = {
+    plain: () => new PeerProcess(python, [peer, device], env),
+    tuned: () => new PeerProcess(python, [peer, device, '--tuned'], env),
+    ours: () => new PeerProcess(process.execPath, ours, env),
   };
-  const late = new Set<Side>();
+  const processes = new Map<Side, PeerProcess>();
+  /** The answer; a process that ended, hangs or has lost the card is replaced before the next case. */
   const ask = async <T>(side: Side, question: object): Promise<Answer<T>> => {
-    if (late.has(side)) return { error: 'an earlier answer did not come in time' };
-    const answer = await within<T>(
-      processes[side],
-      question,
-      Math.min(check.left(), device === 'cpu' ? 3600 : LONGEST_ANSWER),
-    );
-    if (isLate(answer)) {
-      // Its next answer would be to this question.
-      late.add(side);
-      processes[side].close();
+    const process = processes.get(side);
+    if (process === undefined) return { error: 'its process is gone' };
+    const limit = Math.min(check.left(), device === 'cpu' ? 3600 : LONGEST_ANSWER);
+    const answer = await within<T>(process, question, limit);
+    if (isOver(answer)) {
+      processes.delete(side);
+      process.close();
     }
     return answer;
   };
@@ -121,11 +119,18 @@ export async function checkSpeed(check: SpeedCheck): Promise<SpeedReport> {
   try {
     // They write their fresh weights, we and the tuned one read them: all compute the same.
     const common = { do: 'setup', size, threads, quick, classes: 91 };
-    const plain = given(await ask<Record<string, string>>('plain', { ...common, write: weights, read: null }));
-    const [, own] = await Promise.all([
-      ask<object>('tuned', { ...common, write: null, read: weights }).then(given),
-      ask<Record<string, string>>('ours', { ...common, weights, ...scenes }).then(given),
-    ]);
+    const setups: Record<Side, object> = {
+      plain: { ...common, write: weights, read: null },
+      tuned: { ...common, write: null, read: weights },
+      ours: { ...common, weights, ...scenes },
+    };
+    const begin = async (side: Side): Promise<Record<string, string>> => {
+      processes.set(side, start[side]());
+      return given(await ask<Record<string, string>>(side, setups[side]));
+    };
+    const plain = await begin('plain');
+    const [own] = await Promise.all([begin('ours'), begin('tuned')]);
+    setups.plain = { ...common, write: null, read: weights };
     versions = {
       libtorch: own.version!,
       torch: plain.torch!,
@@ -144,6 +149,7 @@ export async function checkSpeed(check: SpeedCheck): Promise<SpeedReport> {
         });
         continue;
       }
+      for (const side of SIDES) if (!processes.has(side)) await begin(side).catch(() => undefined);
       const begun = performance.now();
       const figures = await compareCase(one, size, ask, quick);
       slowest = Math.max(slowest, (performance.now() - begun) / 1000);
@@ -176,7 +182,7 @@ export async function checkSpeed(check: SpeedCheck): Promise<SpeedReport> {
   } catch (error) {
     rows.push({ name: 'comparison with torchvision', state: 'failed', detail: messageOf(error) });
   } finally {
-    for (const side of SIDES) processes[side].close();
+    for (const process of processes.values()) process.close();
   }
   return { rows, cases, kernels, versions, ...(profile && { profile }) };
 }
@@ -197,6 +203,8 @@ async function compareCase(
     const steps = [
       () => ask<object>(side, { do: 'prepare', ...one }),
       () => ask<Timed>(side, { do: 'run', count: quick ? 1 : Math.max(2, count) }),
+      () => ask<object>(side, { do: 'settle' }),
+      () => ask<Timed>(side, { do: 'run', count: 1 }),
     ];
     const failed = await firstError(steps);
     if (failed !== undefined) {
@@ -274,8 +282,10 @@ function given<T extends object>(answer: Answer<T>): T {
   return answer as T;
 }
 
-function isLate(answer: unknown): boolean {
-  return (answer as { error?: unknown } | null)?.error === LATE;
+/** Whether its process has no more to say: what a card fails at once stays so. */
+function isOver(answer: unknown): boolean {
+  const error = (answer as { error?: unknown } | null)?.error;
+  return typeof error === 'string' && (error === LATE || / ended: |CUDA error|CUDA driver error/.test(error));
 }
 
 /** The answer, or that it did not come in time. */

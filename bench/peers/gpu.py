@@ -7,7 +7,8 @@ Reads one JSON command a line on stdin, does it, answers with one JSON line on s
   {"do": "setup", "size": [h, w], "classes": 91, "threads": n, "quick": bool, "write": file or null, "read": file or null}
   {"do": "prepare", "mode": "train" | "predict", "images": n, "precision": "fp32" | "bf16" | "fp16"}
   {"do": "run", "count": n}        steps or predictions -> {"seconds": each, "objects": found in the first picture, "loss": last}
-  {"do": "memory"}                 -> {"reserved": n, "in_use": n, "taken": n}   bytes: the most since prepare, or null
+  {"do": "settle"}                 -> {}   after the first steps, which may have tried ways that need more memory than the others
+  {"do": "memory"}                 -> {"reserved": n, "in_use": n, "taken": n}   bytes: the most since settle, or null
   {"do": "kernel", "name": ..., "quick": bool}    -> {"seconds": s}
 """
 import gc
@@ -173,6 +174,13 @@ def run(command):
     return answer
 
 
+def settle():
+    if on_card:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    return {}
+
+
 def memory():
     if not on_card:
         return {"reserved": None, "in_use": None, "taken": None}
@@ -248,7 +256,7 @@ def kernel(command):
 
 
 def main():
-    commands = {"setup": setup, "prepare": prepare, "run": run, "memory": lambda _: memory(), "kernel": kernel}
+    commands = {"setup": setup, "prepare": prepare, "run": run, "kernel": kernel, "settle": lambda _: settle(), "memory": lambda _: memory()}
     for line in sys.stdin:
         command = json.loads(line)
         try:

@@ -184,7 +184,8 @@ async function compileAll(compiler: Compiler, pending: readonly Unit[], report: 
       report(`  compiled ${finished}/${pending.length} (${seconds} s): ${unit.title}`);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, compileNext));
+  // Each takes a gigabyte or two of memory.
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 8) }, compileNext));
 }
 
 function makeWritable(buildDir: string): void {
