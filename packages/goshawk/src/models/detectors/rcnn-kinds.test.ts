@@ -85,6 +85,23 @@ const KINDS: Readonly<Record<string, string>> = {
   maskHead: { kind: stage5_shared, upsampleChannels: 16, output: fully_connected, classAgnostic: true }`,
   'Mask R-CNN on stage 4, stages 5 of their own': `type: mask_rcnn${C4}  ${STAGE5}
   maskHead: { kind: stage5, dilation: 2, upsampleChannels: 16 }`,
+  'Mask R-CNN on the pyramid of a Res2Net, best of the batch': `type: mask_rcnn${FPN.replace(
+    'depth: 18, width: 8',
+    'depth: 50, width: 8, widthPerGroup: 3, scale: 4',
+  ).replace(
+    'batchSizePerImage: 32',
+    'batchSizePerImage: 32, collectImages: batch, levelPostNmsTopN: { train: 9, test: 9 }',
+  )}
+  boxHead: { ${BOX} }
+  maskHead: { channels: [16] }`,
+  'Mask R-CNN on stage 4 of a Res2NeXt v1b, stage 5 shared': `type: mask_rcnn${C4.replace(
+    'width: 4',
+    'width: 4, groups: 2, widthPerGroup: 2, scale: 2, stem: deep, shortcut: average',
+  )}  ${STAGE5}
+  maskHead: { kind: stage5_shared, upsampleChannels: 16 }`,
+  'Mask R-CNN with group norm behind its fully connected layers': `type: mask_rcnn${FPN}
+  boxHead: { ${BOX.replace('hiddenSize: 32', 'hiddenSize: 64')}, norm: group }
+  maskHead: { channels: [16] }`,
   'Keypoint R-CNN on a pyramid': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
   keypointHead: { channels: [16, 16] }`,
   'Keypoint R-CNN with two deconvolutions': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
@@ -97,9 +114,9 @@ const KINDS: Readonly<Record<string, string>> = {
   keypointHead: { channels: [16], normalize: batch, output: deconvolution_convolution, hiddenChannels: 8, score: mean_probability }`,
 };
 
-const RULES = ['torchvision', 'detectron', 'mmdetection'] as const;
+const RULES = Object.keys(CONVENTIONS) as (keyof typeof CONVENTIONS)[];
 
-function build(kind: string, rules: (typeof RULES)[number]): Rcnn {
+function build(kind: string, rules: keyof typeof CONVENTIONS): Rcnn {
   const { model } = parseConfig(`model:\n  conventions: ${rules}\n  ${kind}\n`, { file: 'test' });
   manualSeed(7);
   // As it is trained, with weights in channels_last.

@@ -1,7 +1,16 @@
 // Which anchors a region proposal network learns from (Faster R-CNN, Ren et al. 2015, section 3.1.2).
 import { ops, type Tensor } from '@goshawk/torch';
 import type { Conventions } from '../conventions.js';
-import { BACKGROUND, type Draws, drawFrom, drawSample, indicesWhere, matchBoxes, type Sample } from '../sampling.js';
+import {
+  BACKGROUND,
+  type Draws,
+  drawFrom,
+  drawSample,
+  IGNORED,
+  indicesWhere,
+  matchBoxes,
+  type Sample,
+} from '../sampling.js';
 import type { HeightWidth } from '../structures.js';
 
 export interface DrawAnchorsOptions {
@@ -36,15 +45,17 @@ export function drawAnchors(
   draws: Draws,
 ): DrawnAnchors {
   const inside = options.straddle === undefined ? undefined : insideImage(anchors, size, options.straddle);
-  const candidates = inside ? ops.index_select(anchors, 0, inside) : anchors;
+  const cut = conventions.straddlers === 'unmatched' ? inside : undefined;
+  const candidates = cut ? ops.index_select(anchors, 0, cut) : anchors;
   const thresholds = { foregroundIou: options.foregroundIou, backgroundIou: options.backgroundIou };
-  const matches = matchBoxes(objects, candidates, {
+  const all = matchBoxes(objects, candidates, {
     ...thresholds,
     allowLowQuality: true,
     convention: conventions.boxes,
     lastClaims: conventions.bestAnchors === 'claimed',
     lowestBestIou: options.lowestBestIou,
   });
+  const matches = inside && !cut ? ignoredBut(all, inside) : all;
   const sample =
     conventions.anchorDraw === 'distinct'
       ? drawSample(matches, { count: options.batchSizePerImage, positiveFraction: options.positiveFraction }, draws)
@@ -60,7 +71,7 @@ export function drawAnchors(
           draws,
         );
   const positiveObjects = ops.index_select(matches, 0, sample.positive);
-  const original = (indices: Tensor): Tensor => (inside ? ops.index_select(inside, 0, indices) : indices);
+  const original = (indices: Tensor): Tensor => (cut ? ops.index_select(cut, 0, indices) : indices);
   return { positive: original(sample.positive), negative: original(sample.negative), objects: positiveObjects };
 }
 
@@ -75,6 +86,12 @@ function drawAsDetectron(matches: Tensor, far: Tensor, options: DrawAnchorsOptio
   ops.index_fill_(isNegative, 0, drawn, 1);
   const stays = indicesWhere(ops.eq(ops.index_select(isNegative, 0, positive), 0));
   return { positive: ops.index_select(positive, 0, stays), negative: indicesWhere(ops.eq(isNegative, 1)) };
+}
+
+/** [A] matches of which those outside of the [I] indices are left out of the loss. */
+function ignoredBut(matches: Tensor, indices: Tensor): Tensor {
+  const own = ops.index_select(matches, 0, indices);
+  return ops.index_copy(ops.full_like(matches, IGNORED), 0, indices, own);
 }
 
 function insideImage(anchors: Tensor, [height, width]: HeightWidth, straddle: number): Tensor {

@@ -14,16 +14,14 @@ export interface RpnOptions extends AnchorLossOptions {
   readonly preNmsTopN: { readonly train: number; readonly test: number };
   /** Proposals kept a level and an image after it. */
   readonly postNmsTopN: { readonly train: number; readonly test: number };
-  /**
-   * Proposals that each level keeps first: the best, but of a level with at most preNmsTopN anchors the first in the order
-   * of its anchors, since mmdetection 1.1 (nms_post in rpn_head.py) sorts no such level before it cuts. Default: all.
-   */
+  /** Proposals that each level keeps first, which ones as the conventions say. Default: all. */
   readonly levelPostNmsTopN?: { readonly train: number; readonly test: number };
   /**
    * 0: every image keeps its own best proposals. Above 0: in training the best of the whole batch are kept, postNmsTopN
-   * for every so many images (Detectron's CollectAndDistributeFpnRpnProposals). Default 0.
+   * for every so many images (Detectron's CollectAndDistributeFpnRpnProposals); batch: postNmsTopN however many images there
+   * are (maskrcnn-benchmark's select_over_all_levels). Default 0.
    */
-  readonly collectImages?: number;
+  readonly collectImages?: number | 'batch';
   readonly nmsThreshold: number;
   readonly scoreThreshold: number;
   /** Network pixels, or image pixels where the conventions say so. */
@@ -155,7 +153,10 @@ export class RegionProposalNetwork extends Module {
         : firstOfLevels(separate, ofLevel, {
             groups: validGroups,
             anchorNumbers: ops.index_select(ops.cat(anchorNumbers), 0, valid),
-            isSorted: levels.map((anchors) => anchors.size(0) > this.#options.preNmsTopN[mode]),
+            isSorted: levels.map(
+              (anchors) =>
+                this.#conventions.levelProposals === 'best' || anchors.size(0) > this.#options.preNmsTopN[mode],
+            ),
           });
     // Where the batch is thinned out as a whole, an image may give more than its own share.
     const share = this.training && this.#options.collectImages ? kept.size(0) : this.#options.postNmsTopN[mode];
@@ -176,7 +177,8 @@ export class RegionProposalNetwork extends Module {
   /** The best of the whole batch, each back at its image. */
   #collect(found: readonly ScoredBoxes[]): ScoredBoxes[] {
     const { postNmsTopN, collectImages = 0 } = this.#options;
-    const limit = Math.round((postNmsTopN.train * found.length) / collectImages);
+    const images = collectImages === 'batch' ? found.length : collectImages;
+    const limit = Math.round((postNmsTopN.train * found.length) / images);
     const scores = ops.cat(found.map((own) => own.scores));
     if (scores.size(0) <= limit) return [...found];
     const [, best] = ops.topk(scores, limit, { dim: 0 });
