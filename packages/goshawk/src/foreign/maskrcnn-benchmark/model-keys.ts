@@ -126,7 +126,7 @@ export const modelKeys = {
       STRIDE_IN_1X1: flag(true),
       TRANS_FUNC: text('BottleneckWithFixedBatchNorm'),
       STEM_FUNC: text('StemWithFixedBatchNorm'),
-      RES5_DILATION: noted(int(1), 'of the heads of C4 bodies'),
+      RES5_DILATION: fixed(int(1), 'as in all of its published models'),
       BACKBONE_OUT_CHANNELS: noted(int(256 * 4), 'the channels of a pyramid; without one, those of the last stage'),
       RES2_OUT_CHANNELS: fixed(int(256), 'as in all of its published models'),
       STEM_OUT_CHANNELS: fixed(int(64), 'as in all of its published models'),

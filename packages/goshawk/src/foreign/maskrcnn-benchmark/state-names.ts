@@ -73,7 +73,7 @@ function rulesFor(names: ReadonlySet<string>): readonly Renaming[] {
   const isRetinaNet = all.some((name) => name.startsWith('rpn.head.cls_tower.'));
   const hasSplits = all.some((name) => /\.convs\.1\./.test(name));
   // Of convolutions in a row, `conv, ReLU` or `conv, group norm, ReLU` count 2 or 3 places each.
-  const stride = names.has('roi_heads.box.feature_extractor.xconvs.1.weight') ? 3 : 2;
+  const stride = all.some((name) => name.startsWith('roi_heads.box.feature_extractor.xconvs.1.')) ? 3 : 2;
   return [
     // Constant: which boxes the anchors of a cell are.
     { from: /^rpn\.anchor_generator\./, to: () => undefined },
