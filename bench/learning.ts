@@ -41,6 +41,8 @@ const lessons: Readonly<Record<string, Lesson>> = {
   },
   c4: { config: 'casia/overfit-8-photos-c4.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
   gn: { config: 'casia/overfit-8-photos-gn.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
+  // Random weights, whose norms have to find their statistics first.
+  res2net: { config: 'casia/overfit-8-photos-res2net.yaml', measure: 'segm', least: 0.8, minutes: 45 },
   'spinenet-photos': { config: 'casia/overfit-8-photos-spinenet.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
 };
 

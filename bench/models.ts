@@ -173,7 +173,7 @@ async function runTrial(file: string): Promise<Trial> {
 function twoObjects({ sizes: [[height, width] = [0, 0]] }: ImageBatch, { model }: RunConfig): Targets {
   const corners = [0.05, 0.55].map((left) => [left * width, 0.2 * height, (left + 0.4) * width, 0.9 * height]);
   const whole = corners.map((box) => box.map(Math.round));
-  const drawsPolygons = model.type === 'mask_rcnn' && CONVENTIONS[model.conventions].maskTargets === 'polygons';
+  const drawsPolygons = model.type === 'mask_rcnn' && CONVENTIONS[model.conventions].maskTargets.endsWith('polygons');
   const rectangle = ([x1 = 0, y1 = 0, x2 = 0, y2 = 0]: readonly number[]) =>
     Float64Array.of(x1, y1, x2, y1, x2, y2, x1, y2);
   const areas = whole.map(([x1 = 0, y1 = 0, x2 = 0, y2 = 0]) => (x2 - x1) * (y2 - y1));

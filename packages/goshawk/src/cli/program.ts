@@ -305,7 +305,7 @@ function addRemedy(fullName: string): (error: CommanderError) => never {
 function setOption(): Option {
   return new Option(
     '--set <key=value>',
-    "change one value of the config, as in train.batchSize=4 or, for Detectron's files, TEST.NMS 0.4; may be given more than once",
+    "change one value of the config, as in train.batchSize=4 or, for Detectron's and maskrcnn-benchmark's files, TEST.NMS 0.4; may be given more than once",
   ).argParser((text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
 }
 

@@ -20,6 +20,19 @@ describe('joinSetWords', () => {
     );
   });
 
+  test('joins keys that come without --set, behind the other arguments', () => {
+    assert.deepEqual(
+      joinSetWords(['train', 'c.yaml', '--resume', 'SOLVER.IMS_PER_BATCH', '2', 'SOLVER.STEPS', '(480000, 640000)']),
+      ['train', 'c.yaml', '--resume', '--set', 'SOLVER.IMS_PER_BATCH=2', '--set', 'SOLVER.STEPS=(480000, 640000)'],
+    );
+    assert.equal(
+      joined('eval c.yaml --weights w.pth DATASETS.TEST (mine,) PATHS_CATALOG my.yaml'),
+      'eval c.yaml --weights w.pth --set DATASETS.TEST=(mine,) --set PATHS_CATALOG=my.yaml',
+    );
+    assert.equal(joined('predict c.yaml IMG.JPG IMG.PNG'), 'predict c.yaml IMG.JPG IMG.PNG');
+    assert.equal(joined('train c.yaml TEST.NMS'), 'train c.yaml TEST.NMS');
+  });
+
   test('takes a negative number as a value and an option as none', () => {
     assert.equal(joined('--set TRAIN.RPN_STRADDLE_THRESH -1 --resume'), '--set TRAIN.RPN_STRADDLE_THRESH=-1 --resume');
     assert.equal(joined('--set TEST.NMS --resume'), '--set TEST.NMS --resume');

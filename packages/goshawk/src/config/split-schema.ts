@@ -5,11 +5,15 @@ import { boxCount, filePath, nameText } from './bounds.js';
 export const splitSchema = z.strictObject({
   annotations: filePath()
     .min(1)
-    .describe('COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/).'),
+    .describe(
+      'COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/), or a module (.js, .mjs) that exports a data set of your own, which is run.',
+    ),
   images: filePath()
     .min(1)
     .optional()
-    .describe('Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes.'),
+    .describe(
+      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, a module's own folder.",
+    ),
   format: z
     .enum(['coco', 'voc', 'cityscapes'])
     .optional()

@@ -1,6 +1,7 @@
-// Annotations of any format, told apart by what is there: a COCO file, a folder of PASCAL VOC or one of Cityscapes.
+// Annotations of any format, told apart by what is there: a COCO file, a module that stands for one, a folder of PASCAL VOC or one
+// of Cityscapes.
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   checkVoc,
   cityscapesDataset,
@@ -14,13 +15,14 @@ import {
 import { fileError } from '../files/read-file.js';
 import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
 import { checkCocoFile, parseCocoFile } from './coco-file.js';
+import { isModuleFile } from './module-dataset.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
 
 export type AnnotationFormat = 'coco' | 'voc' | 'cityscapes';
 
 /** Where annotations are; what a config says of a split. */
 export interface AnnotationSource {
-  /** A COCO file, a VOC folder (or folder of XML files, or one), or the root of Cityscapes. */
+  /** A COCO file, a module that exports a data set, a VOC folder (or folder of XML files, or one), or the root of Cityscapes. */
   readonly annotations: string;
   /** Folder of the pictures; default: where the format has them. */
   readonly images?: string;
@@ -55,7 +57,8 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
   switch (format) {
     case 'coco': {
       const { dataset, warnings } = parseCocoFile(annotations, options);
-      return { format, dataset, images: source.images, warnings };
+      const images = source.images ?? (isModuleFile(annotations) ? dirname(annotations) : undefined);
+      return { format, dataset, images, warnings };
     }
     case 'voc': {
       const { files, images } = openVocFolder(annotations, source.set);

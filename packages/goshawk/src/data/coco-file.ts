@@ -1,4 +1,5 @@
-// COCO annotation files on disk: small ones at once, large ones in pieces, which takes twice as long and a fraction of the memory.
+// COCO annotation files on disk: small ones at once, large ones in pieces, which takes twice as long and a fraction of the memory;
+// and modules that stand for one.
 import { readFileSync, statSync } from 'node:fs';
 import {
   type CocoOptions,
@@ -11,6 +12,7 @@ import {
 } from '@goshawk/core';
 import { readFileChunks } from '../files/read-chunks.js';
 import { fileError } from '../files/read-file.js';
+import { isModuleFile, readModuleDataset } from './module-dataset.js';
 
 /** An engine's strings end at half a gigabyte, and the values of one need its heap several times over. */
 const largeBytes = 128 * 2 ** 20;
@@ -28,6 +30,7 @@ export function checkCocoFile(file: string, options: Omit<CocoOptions, 'fileName
 }
 
 function isLarge(file: string): boolean {
+  if (isModuleFile(file)) return false;
   try {
     return statSync(file).size > largeBytes;
   } catch (error) {
@@ -35,8 +38,10 @@ function isLarge(file: string): boolean {
   }
 }
 
+/** Of a module what it stands for. */
 function readBytes(file: string): Uint8Array {
   try {
+    if (isModuleFile(file) && statSync(file).isFile()) return Buffer.from(readModuleDataset(file));
     return readFileSync(file);
   } catch (error) {
     throw fileError(error, file);

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
 import { readDetectronConfig } from './detectron/config.js';
 import { detectronKeys } from './detectron/keys.js';
+import { readMaskrcnnConfig } from './maskrcnn-benchmark/config.js';
+import { zooConfigs } from './maskrcnn-benchmark/fixtures/shipped-configs.js';
+import { maskrcnnKeys } from './maskrcnn-benchmark/keys.js';
 import { readMmdetectionConfig } from './mmdetection/config.js';
 import { isKey, type Key, type KeyTree } from './shared/key-kinds.js';
 
@@ -70,6 +73,27 @@ function numbers(tree: KeyTree, prefix: string): (readonly [string, Key])[] {
     return ['int', 'float', 'ints', 'floats'].includes(node.kind) ? [[`${prefix}${name}`, node] as const] : [];
   });
 }
+
+describe("maskrcnn-benchmark's keys", () => {
+  const bases = [
+    'e2e_keypoint_rcnn_R_50_FPN_1x',
+    'e2e_mask_rcnn_R_50_C4_1x',
+    'retinanet/retinanet_R-50-FPN_1x',
+  ] as const;
+  for (const base of bases) {
+    for (const value of ['100000000', '-100000000', '1000000000000', '1e308', '0']) {
+      test(`take ${value} in ${base}, or are named`, () => {
+        for (const [path, key] of numbers(maskrcnnKeys.tree, '')) {
+          const list = key.kind === 'ints' || key.kind === 'floats' ? `(${value},)` : value;
+          const sets = [`${path}=${list}`];
+          const message = problem(() => readMaskrcnnConfig(zooConfigs[base], { file: 'c.yaml', sets }));
+          if (message !== undefined)
+            assert.ok(/^(--set|c\.yaml:?\d*:?) ?[A-Z][A-Z0-9_.]+: /.test(message), `${path}: ${message}`);
+        }
+      });
+    }
+  }
+});
 
 describe("mmdetection's numbers", () => {
   for (const name of ['mask_rcnn_resnet', 'mask_rcnn_spinenet', 'retinanet_resnet', 'retinanet_spinenet']) {

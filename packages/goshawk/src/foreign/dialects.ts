@@ -1,13 +1,19 @@
 // The systems whose files are read, each in a folder of its own.
 import { detectron } from './detectron/dialect.js';
 import type { ConfigDialect, Dialect, StateDialect } from './dialect.js';
+import { maskrcnnBenchmark } from './maskrcnn-benchmark/dialect.js';
 import { mmdetection } from './mmdetection/dialect.js';
 import { torchvision } from './torchvision/dialect.js';
 
-export type DialectName = 'mmdetection' | 'detectron' | 'torchvision';
+export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'torchvision';
 
 /** Asked in this order. torchvision is the last: its names are ours, so it takes every state that no other knows. */
-const dialects: Readonly<Record<DialectName, Dialect>> = { mmdetection, detectron, torchvision };
+const dialects: Readonly<Record<DialectName, Dialect>> = {
+  mmdetection,
+  maskrcnn_benchmark: maskrcnnBenchmark,
+  detectron,
+  torchvision,
+};
 
 /** Those that have config files, with the names of their systems. */
 export const configDialects: readonly (readonly [system: string, dialect: ConfigDialect])[] = Object.values(

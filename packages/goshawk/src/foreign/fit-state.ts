@@ -18,7 +18,8 @@ const BATCH_NORM_EPS = 1e-5;
 
 /**
  * - Stage 5 of a C4 model goes to the heads that hold it.
- * - Batch norm becomes a factor and an offset for a model of norm affine.
+ * - Batch norm becomes a factor and an offset for a model of norm affine; a factor and an offset become a batch norm of mean 0 and
+ *   variance 1 for the others.
  * - Levels of a pyramid that the model does not have are left out.
  *
  * @throws InputError where the file's backbone is normalised in a way that cannot become the model's
@@ -29,7 +30,8 @@ export function fitState<T extends TensorData | LazyTensor>(
 ): Map<string, T | TensorData> {
   checkNorms(options);
   const placed = withoutSparePyramid(placeStage5(state, options.expected), options.expected);
-  return options.modelNorm === 'affine' ? foldBatchNorms(placed, options.expected) : placed;
+  if (options.modelNorm === 'affine') return foldBatchNorms(placed, options.expected);
+  return options.stateNorm === 'affine' ? withNeutralStatistics(placed, options.expected) : placed;
 }
 
 function checkNorms({ modelNorm, stateNorm, path }: FitOptions): void {
@@ -78,6 +80,27 @@ function withoutSparePyramid<T>(state: Map<string, T>, expected: ReadonlySet<str
   if (!expected.has(FINEST_LEVEL)) return state;
   for (const name of [...state.keys()]) if (COARSER_LEVEL.test(name) && !expected.has(name)) state.delete(name);
   return state;
+}
+
+/** Detectron's blobs have statistics no longer: they lie in factor and offset. */
+function withNeutralStatistics<T extends TensorData | LazyTensor>(
+  state: Map<string, T>,
+  expected: ReadonlySet<string>,
+): Map<string, T | TensorData> {
+  const complete = new Map<string, T | TensorData>(state);
+  for (const [name, value] of state) {
+    const norm = /^(.*)\.weight$/.exec(name)?.[1];
+    if (norm === undefined || value.shape.length !== 1) continue;
+    for (const [leaf, neutral] of [
+      ['running_mean', 0],
+      ['running_var', 1],
+    ] as const) {
+      const own = `${norm}.${leaf}`;
+      if (expected.has(own) && !state.has(own))
+        complete.set(own, tensorOf(new Float32Array(value.shape[0]!).fill(neutral)));
+    }
+  }
+  return complete;
 }
 
 /** scale' = scale / sqrt(variance + eps), offset' = offset - mean * scale'. */

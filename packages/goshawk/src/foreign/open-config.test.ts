@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { shippedConfigs } from './detectron/fixtures/shipped-configs.js';
+import { configDialects } from './dialects.js';
+import { shippedConfigs as res2netConfigs, zooConfigs } from './maskrcnn-benchmark/fixtures/shipped-configs.js';
 import { openConfig } from './open-config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-open-config-'));
@@ -37,6 +39,26 @@ describe('openConfig', () => {
     );
     assert.equal(dialect, 'Detectron');
     assert.equal(notices.length, 1);
+  });
+
+  test('tells systems whose keys look alike apart: one and no other knows each file', () => {
+    const systemsOf = (text: string): string[] =>
+      configDialects.filter(([, dialect]) => dialect.recognises('x.yaml', text)).map(([system]) => system);
+    for (const { text } of shippedConfigs) assert.deepEqual(systemsOf(text), ['Detectron']);
+    for (const text of [...res2netConfigs.map((config) => config.text), ...Object.values(zooConfigs)])
+      assert.deepEqual(systemsOf(text), ['maskrcnn-benchmark']);
+    assert.deepEqual(systemsOf('MODEL:\n  BACKBONE:\n    CONV_BODY: R-50-FPN\n'), ['maskrcnn-benchmark']);
+    assert.deepEqual(systemsOf('model: {type: mask_rcnn}\n'), []);
+  });
+
+  test('reads one of maskrcnn-benchmark, with its keys and ours behind it', () => {
+    const sets = ['SOLVER.IMS_PER_BATCH=2', 'SOLVER.STEPS=(480000, 640000)', 'train.seed=5'];
+    const { config, dialect } = openConfig(written('r2.yaml', res2netConfigs[2]!.text), sets);
+    assert.equal(dialect, 'maskrcnn-benchmark');
+    assert.deepEqual(
+      [config.train.batchSize, config.train.schedule.steps, config.train.seed],
+      [2, [480_000, 640_000], 5],
+    );
   });
 
   test('says that there is no such file', () => {

@@ -9,6 +9,7 @@ export * from './measure-proposals.js';
 export * from './native-evaluation.js';
 export * from './network-batch.js';
 export * from './open-detector.js';
+export * from './picture-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';

@@ -13,6 +13,11 @@ export interface Conventions {
   readonly anchorCells: 'torchvision' | 'detectron' | 'mmdetection';
   /** How anchors are drawn for the loss: without repeats, or Detectron's way (see drawAnchors). */
   readonly anchorDraw: 'distinct' | 'detectron';
+  /**
+   * Whether anchors that reach too far beyond the image can be an object's best, which is then left without: they are left
+   * out of the loss before objects are looked for, or after.
+   */
+  readonly straddlers: 'unmatched' | 'matched';
   /** Of the boxes that reach an object's best IoU: they keep their own best object, or the object claims them. */
   readonly bestAnchors: 'own_object' | 'claimed';
   /**
@@ -25,6 +30,12 @@ export interface Conventions {
   readonly proposalBorder: 'image' | 'batch';
   /** Whether a proposal's centre must lie inside, and its smallest size is meant in image pixels. */
   readonly proposalSize: 'network' | 'image';
+  /**
+   * Which of a level's proposals stay where their number a level is limited: the best; or, of a level with at most as many
+   * anchors as non-maximum suppression takes, the first in the order of the anchors, since mmdetection 1.1 (nms_post in
+   * rpn_head.py) sorts no such level before it cuts.
+   */
+  readonly levelProposals: 'best' | 'first_of_few';
   /** In whose pixels proposals meet objects and boxes are refined. */
   readonly secondStage: 'network' | 'image';
   /** In whose pixels overlaps of detections are measured. */
@@ -39,19 +50,20 @@ export interface Conventions {
   /** Detections beyond the limit: the best are kept in order, or all that reach the score of the last. */
   readonly detectionLimit: 'count' | 'score';
   /**
-   * What a mask learns: the image's mask cut to the box by RoIAlign; the polygons drawn inside the box; or the mask's
-   * whole pixels inside the box, resized as OpenCV resizes bytes.
+   * What a mask learns: the image's mask cut to the box by RoIAlign; polygons drawn inside the box, those of the object
+   * whose outline overlaps the box most, or those of the box's own object; or the mask's whole pixels inside the box,
+   * resized as OpenCV resizes bytes.
    */
-  readonly maskTargets: 'cropped' | 'polygons' | 'resized';
+  readonly maskTargets: 'cropped' | 'polygons' | 'own_polygons' | 'resized';
   /** Whether a pixel of exactly the threshold's probability belongs to a mask. */
   readonly maskThreshold: 'inclusive' | 'exclusive';
   /** Cells of zeros around a mask before it is enlarged to its box. */
   readonly maskPadding: 0 | 1;
   /**
-   * Which RoIs the keypoint head learns from: the positives that the box head learns from, or a draw of its own among those
-   * that hold a visible keypoint of their object.
+   * Which RoIs the keypoint head learns from: the positives that the box head learns from, or a draw of its own: among those
+   * that hold a visible keypoint of their object, or those whose object's box holds one.
    */
-  readonly keypointRois: 'box_head' | 'own_draw';
+  readonly keypointRois: 'box_head' | 'own_draw' | 'own_draw_by_object';
   /**
    * How the keypoint head's heatmaps are enlarged: by bilinear interpolation, which repeats the border; or by a
    * deconvolution with constant weights, which reads zeros behind it.
@@ -73,10 +85,12 @@ const torchvision: Conventions = {
   boundsShrinking: false,
   anchorCells: 'torchvision',
   anchorDraw: 'distinct',
+  straddlers: 'unmatched',
   bestAnchors: 'own_object',
   anchorLoss: 'sampled',
   proposalBorder: 'image',
   proposalSize: 'network',
+  levelProposals: 'best',
   secondStage: 'network',
   suppression: 'network',
   roiLevels: { epsilonTo: 'logarithm', epsilon: 1e-6, finest: 'stride' },
@@ -95,10 +109,12 @@ const detectron: Conventions = {
   boundsShrinking: false,
   anchorCells: 'detectron',
   anchorDraw: 'detectron',
+  straddlers: 'unmatched',
   bestAnchors: 'own_object',
   anchorLoss: 'capacity',
   proposalBorder: 'batch',
   proposalSize: 'image',
+  levelProposals: 'best',
   secondStage: 'image',
   suppression: 'image',
   roiLevels: { epsilonTo: 'size', epsilon: 1e-6, finest: 'stride' },
@@ -118,10 +134,12 @@ const mmdetection: Conventions = {
   boundsShrinking: true,
   anchorCells: 'mmdetection',
   anchorDraw: 'distinct',
+  straddlers: 'unmatched',
   bestAnchors: 'claimed',
   anchorLoss: 'sampled',
   proposalBorder: 'image',
   proposalSize: 'network',
+  levelProposals: 'first_of_few',
   secondStage: 'network',
   suppression: 'image',
   // There the size is divided by 56, a quarter of 224, before 1e-6 is added.
@@ -135,4 +153,34 @@ const mmdetection: Conventions = {
   heatmapEnlarging: 'deconvolution',
 };
 
-export const CONVENTIONS = { torchvision, detectron, mmdetection } as const;
+// maskrcnn-benchmark (modeling/rpn/{anchor_generator,inference,loss}.py, roi_heads/*/{inference,loss}.py, structures/): what it
+// took from Detectron, in the network's pixels throughout.
+const maskrcnnBenchmark: Conventions = {
+  boxes: 'inclusive',
+  boundsShrinking: false,
+  anchorCells: 'detectron',
+  anchorDraw: 'distinct',
+  straddlers: 'matched',
+  bestAnchors: 'own_object',
+  anchorLoss: 'sampled',
+  proposalBorder: 'image',
+  proposalSize: 'network',
+  levelProposals: 'best',
+  secondStage: 'network',
+  suppression: 'network',
+  roiLevels: { epsilonTo: 'size', epsilon: 1e-6, finest: 'stride' },
+  roiEnd: 'corner',
+  detectionLimit: 'score',
+  maskTargets: 'own_polygons',
+  maskThreshold: 'exclusive',
+  maskPadding: 1,
+  keypointRois: 'own_draw_by_object',
+  heatmapEnlarging: 'interpolation',
+};
+
+export const CONVENTIONS = {
+  torchvision,
+  detectron,
+  mmdetection,
+  maskrcnn_benchmark: maskrcnnBenchmark,
+} as const;

@@ -1,6 +1,6 @@
 // Detections of fixed size, and their way out of it: the one number an image that the host reads.
 import { nmsFirst, ops, type Tensor } from '@goshawk/torch';
-import type { BoxConvention } from './conventions.js';
+import type { Conventions } from './conventions.js';
 import { rowsAt } from './padded.js';
 import type { Detections } from './structures.js';
 
@@ -22,25 +22,29 @@ export interface FixedDetections extends FixedCandidates {
   readonly valid: Tensor;
 }
 
-/** The `count` best of each image's candidates that do not cover one another, class by class. */
+/** The best of each image's candidates that do not cover one another, class by class: as many as the limit and its rule leave. */
 export function suppressFixed(
   { pixels, boxes, scores, labels }: FixedCandidates,
-  {
-    count,
-    threshold,
-    convention,
-  }: { readonly count: number; readonly threshold: number; readonly convention: BoxConvention },
+  { nmsThreshold, maxDetections }: { readonly nmsThreshold: number; readonly maxDetections: number },
+  { boxes: convention, detectionLimit }: Pick<Conventions, 'boxes' | 'detectionLimit'>,
 ): FixedDetections {
   const inclusive = convention === 'inclusive';
+  const isCounted = detectionLimit === 'count';
+  const all = scores.size(1);
+  const count = isCounted ? Math.min(maxDetections, all) : all;
   const rules = { count, plusOne: inclusive, suppressEqual: inclusive };
-  const { kept, valid } = nmsFirst(boxes, scores, labels, threshold, rules);
-  return {
+  const { kept, valid } = nmsFirst(boxes, scores, labels, nmsThreshold, rules);
+  const found = {
     pixels,
     boxes: rowsAt(boxes, kept),
     scores: rowsAt(scores, kept),
     labels: rowsAt(labels.rank === 1 ? ops.expand(labels, scores.shape) : labels, kept),
     valid,
   };
+  if (isCounted || all <= maxDetections) return found;
+  // All that reach the score of the last.
+  const last = ops.narrow(ops.where(valid, found.scores, -Infinity), 1, maxDetections - 1, 1);
+  return { ...found, valid: ops.logical_and(valid, ops.ge(found.scores, last)) };
 }
 
 /** The detections of each image. On a card this waits until they are there. */

@@ -2,6 +2,7 @@
 import { manualSeed, ops, randn, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { type BuildOptions, buildModel } from '../models/build.js';
+import { CONVENTIONS } from '../models/conventions.js';
 import type { Rcnn } from '../models/detectors/rcnn.js';
 import { evenDraws } from '../models/sampling.js';
 import type { ImageBatch } from '../models/structures.js';
@@ -79,6 +80,24 @@ export const KINDS: Readonly<Record<string, string>> = {
   maskHead: { kind: stage5_shared, upsampleChannels: 16, output: fully_connected, classAgnostic: true }`,
   'Mask R-CNN on stage 4, stages 5 of their own': `type: mask_rcnn${C4}  ${STAGE5}
   maskHead: { kind: stage5, dilation: 2, upsampleChannels: 16 }`,
+  'Mask R-CNN on the pyramid of a Res2Net, best of the batch': `type: mask_rcnn${FPN.replace(
+    'depth: 18, width: 8',
+    'depth: 50, width: 8, widthPerGroup: 3, scale: 4',
+  ).replace(
+    'batchSizePerImage: 32',
+    'batchSizePerImage: 32, collectImages: batch, levelPostNmsTopN: { train: 9, test: 9 }',
+  )}
+  boxHead: { ${BOX} }
+  maskHead: { channels: [16] }`,
+  'Mask R-CNN on stage 4 of a Res2NeXt v1b, stage 5 shared': `type: mask_rcnn${C4.replace(
+    'width: 4',
+    'width: 4, groups: 2, widthPerGroup: 2, scale: 2, stem: deep, shortcut: average',
+  )}  ${STAGE5}
+  maskHead: { kind: stage5_shared, upsampleChannels: 16 }`,
+  // Four values a group: of two, near each other, the gradient is mostly rounding.
+  'Mask R-CNN with group norm behind its fully connected layers': `type: mask_rcnn${FPN}
+  boxHead: { ${BOX.replace('hiddenSize: 32', 'hiddenSize: 128')}, norm: group }
+  maskHead: { channels: [16] }`,
   'Keypoint R-CNN on a pyramid': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
   keypointHead: { channels: [16, 16] }`,
   'Keypoint R-CNN with two deconvolutions': `type: keypoint_rcnn${FPN}  boxHead: { ${BOX} }
@@ -91,7 +110,7 @@ export const KINDS: Readonly<Record<string, string>> = {
   keypointHead: { channels: [16], normalize: batch, output: deconvolution_convolution, hiddenChannels: 8, score: mean_probability }`,
 };
 
-export const RULES = ['torchvision', 'detectron', 'mmdetection'] as const;
+export const RULES = Object.keys(CONVENTIONS) as (keyof typeof CONVENTIONS)[];
 
 export function build(kind: string, rules: (typeof RULES)[number], options: Partial<BuildOptions> = {}): Rcnn {
   const { model } = parseConfig(`model:\n  conventions: ${rules}\n  ${kind}\n`, { file: 'test' });

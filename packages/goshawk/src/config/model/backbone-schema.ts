@@ -25,11 +25,33 @@ export const resnetSchema = z
       .min(1)
       .max(4096)
       .optional()
-      .describe('Channels of a group in the first stage; 8 in ResNeXt 32x8d. Absent: width.'),
+      .describe(
+        'Channels of a group in the first stage; 8 in ResNeXt 32x8d, 26 in Res2Net 26w x 4s (of one split). Absent: width.',
+      ),
+    scale: z
+      .int()
+      .min(1)
+      .max(32)
+      .default(1)
+      .describe(
+        'Splits of a bottleneck in Res2Net, each with 3x3 convolutions of its own that also read what the split before it gives; 2 to 8 there. 1: a plain bottleneck.',
+      ),
+    stem: z
+      .enum(['plain', 'deep'])
+      .default('plain')
+      .describe("The first layers: one 7x7 convolution, or three 3x3 ones (Res2Net's v1b)."),
+    shortcut: z
+      .enum(['convolution', 'average'])
+      .default('convolution')
+      .describe(
+        "How the path beside a stage's first block halves the resolution: by its 1x1 convolution's stride, or by a mean in front of it (Res2Net's v1b).",
+      ),
     strideIn1x1: z
       .boolean()
       .default(false)
-      .describe("Where a bottleneck halves the resolution: in its first 1x1 convolution (Caffe's ResNets) or the 3x3."),
+      .describe(
+        "Where a bottleneck halves the resolution: in its first 1x1 convolution (Caffe's ResNets, maskrcnn-benchmark) or the 3x3 ones.",
+      ),
     lastStageDilation: z
       .int()
       .min(1)
@@ -60,13 +82,21 @@ export const resnetSchema = z
     path: ['width'],
     message: 'group norm has 32 groups: take a width that is a multiple of 32',
   })
-  .refine(({ groups, widthPerGroup, width }) => groups * (widthPerGroup ?? width) <= WIDEST_STAGE, {
+  .refine(({ groups, widthPerGroup, width, scale }) => scale * groups * (widthPerGroup ?? width) <= WIDEST_STAGE, {
     path: ['groups'],
-    message: `times widthPerGroup is above ${WIDEST_STAGE}, the widest first stage: take fewer or narrower groups`,
+    message: `times widthPerGroup and scale is above ${WIDEST_STAGE}, the widest first stage: take fewer or narrower groups`,
   })
   .refine((backbone) => backbone.groups === 1 || backbone.depth >= 50, {
     path: ['groups'],
     message: 'only bottlenecks have groups: take a depth of 50 or more',
+  })
+  .refine((backbone) => backbone.scale === 1 || backbone.depth >= 50, {
+    path: ['scale'],
+    message: 'only bottlenecks have splits: take a depth of 50 or more',
+  })
+  .refine((backbone) => backbone.stem === 'plain' || backbone.width % 2 === 0, {
+    path: ['width'],
+    message: 'the first layers of a deep stem have half of it: take an even one',
   });
 
 export const backboneSchema = z.discriminatedUnion('type', [resnetSchema, spinenetSchema]);

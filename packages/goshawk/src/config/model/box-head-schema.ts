@@ -75,7 +75,9 @@ export const boxHeadSchema = z
     norm: z
       .enum(['none', 'batch', 'group'])
       .default('none')
-      .describe('Normalisation behind each convolution of kind convolutions.'),
+      .describe(
+        'Normalisation behind each convolution of kind convolutions; group also behind each layer of two_layer.',
+      ),
     ...batchNormKeys,
     foregroundIou: fraction()
       .default(0.5)
@@ -109,6 +111,14 @@ export const boxHeadSchema = z
     path: ['convolutions', 'channels'],
     message: GROUP_NORM_CHANNELS,
   })
+  .refine(
+    ({ kind, norm, hiddenSize }) =>
+      kind !== 'two_layer' || norm !== 'group' || (hiddenSize > 32 && fitsGroupNorm(hiddenSize)),
+    {
+      path: ['hiddenSize'],
+      message: 'group norm has 32 groups, which need two values each: take a multiple of 32 from 64 on',
+    },
+  )
   .prefault({});
 
 export type BoxHeadConfig = z.output<typeof boxHeadSchema>;

@@ -15,7 +15,7 @@ export const classesSchema = z
   .describe('Number of classes without the background; from-data takes the categories of the training annotations.');
 
 const conventionsSchema = z
-  .enum(['torchvision', 'detectron', 'mmdetection'])
+  .enum(['torchvision', 'detectron', 'mmdetection', 'maskrcnn_benchmark'])
   .default('torchvision')
   .describe(
     'Whose rules decide where systems differ: whether a box includes its last pixel, how anchors are rounded, drawn and counted, how masks are cut and pasted.',

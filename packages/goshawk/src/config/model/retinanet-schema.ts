@@ -79,6 +79,11 @@ const headSchema = z
       .default('l1')
       .describe('Of the offsets: l1 or smooth_l1; giou compares the boxes (version 2).'),
     smoothL1Beta: factor().default(0.11).describe('Where smooth_l1 turns linear.'),
+    regressionWeights: z
+      .tuple([factor(), factor(), factor(), factor()])
+      .default([1, 1, 1, 1])
+      .describe('Factors on the offsets of x, y, width and height; 10, 10, 5, 5 in maskrcnn-benchmark.'),
+    boxLossWeight: factor().default(1).describe('Factor of the box loss; 1/4 in maskrcnn-benchmark.'),
     preNmsTopN: boxCount().default(1000).describe('Candidates that a level gives to non-maximum suppression.'),
     scoreThreshold: fraction().default(0.05).describe('Detections below this score are dropped.'),
     nmsThreshold: fraction()
@@ -96,7 +101,7 @@ export const retinanetSchema = z
   .strictObject({
     type: z.literal('retinanet').describe('The kind of model.'),
     conventions: z
-      .enum(['torchvision', 'mmdetection'])
+      .enum(['torchvision', 'mmdetection', 'maskrcnn_benchmark'])
       .default('torchvision')
       .describe(
         'Whose rules decide where systems differ: whether a box includes its last pixel, how anchors are rounded and matched, what losses are divided by, which candidates are kept.',

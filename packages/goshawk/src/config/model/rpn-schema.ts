@@ -33,15 +33,13 @@ export const rpnSchema = z
       })
       .optional()
       .describe(
-        "Proposals kept of a level after non-maximum suppression, before postNmsTopN (mmdetection's nms_post): the best, but of a level with at most preNmsTopN anchors the first in their order. Absent: all.",
+        'Proposals kept of a level after non-maximum suppression, before postNmsTopN: the best, but by the conventions of mmdetection the first in their order of a level with at most preNmsTopN anchors (nms_post). Absent: all.',
       ),
     collectImages: z
-      .int()
-      .min(0)
-      .max(4096)
+      .union([z.int().min(0).max(4096), z.literal('batch')])
       .default(0)
       .describe(
-        '0: every image keeps its own postNmsTopN. Above 0: training keeps the best of the whole batch, postNmsTopN for every so many images.',
+        '0: every image keeps its own postNmsTopN. Above 0: training keeps the best of the whole batch, postNmsTopN for every so many images; batch: postNmsTopN in all (maskrcnn-benchmark).',
       ),
     nmsThreshold: fraction().default(0.7).describe('IoU above which the worse of two proposals is dropped.'),
     scoreThreshold: fraction().default(0).describe('Proposals below this score are dropped.'),

@@ -5,14 +5,9 @@ import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
 import { finishConfig } from '../shared/finish-config.js';
 import { keysOf, valueAt } from '../shared/key-kinds.js';
+import { isSettingsOption, numbersFirst, parseSettingsOption } from '../shared/settings-options.js';
 import { translatedProblem } from '../shared/translated-problem.js';
-import {
-  checkFixed,
-  keyError,
-  readYamlSettings,
-  type SettingsOption,
-  withOtherValues,
-} from '../shared/yaml-settings.js';
+import { checkFixed, keyError, readYamlSettings, withOtherValues } from '../shared/yaml-settings.js';
 import { type DetectronSettings, detectronKeys } from './keys.js';
 import { translateModel } from './translate-model.js';
 import {
@@ -30,8 +25,8 @@ export const detectronConfigs: ConfigDialect = {
 
 const groups = new RegExp(`^(${Object.keys(detectronKeys.tree).join('|')})[ ]*:`, 'm');
 
-// maskrcnn-benchmark's keys are in capitals too; these Detectron has not.
-const othersKeys = /^(INPUT|DATASETS|DATALOADER|PATHS_CATALOG|VERSION)[ ]*:|^\s+META_ARCHITECTURE[ ]*:/m;
+// Detectron2's and maskrcnn-benchmark's keys are in capitals too; these Detectron has not.
+const othersKeys = /^(INPUT|DATASETS|DATALOADER|PATHS_CATALOG|VERSION)[ ]*:|^\s+(META_ARCHITECTURE|BACKBONE)[ ]*:/m;
 
 export function isDetectronConfig(_file: string, text: string): boolean {
   return groups.test(text) && !othersKeys.test(text);
@@ -46,10 +41,10 @@ export function readDetectronConfig(
   options: { readonly file: string; readonly sets: readonly string[] },
 ): { readonly config: RunConfig; readonly notices: readonly string[] } {
   const { file } = options;
-  const own = options.sets.filter((set) => !isDetectronSet(set));
+  const own = options.sets.filter((set) => !isSettingsOption(set));
   const settings = readYamlSettings(text, detectronKeys, {
     file,
-    sets: options.sets.filter(isDetectronSet).map(parseDetectronSet),
+    sets: options.sets.filter(isSettingsOption).map(parseSettingsOption),
   });
   checkFixed(detectronKeys.tree, settings);
   const notices: string[] = [];
@@ -69,22 +64,9 @@ function translate(settings: DetectronSettings, notices: string[]): unknown {
   };
 }
 
-/** Detectron's names are in capitals; ours begin with a small letter. */
-function isDetectronSet(set: string): boolean {
-  return /^[A-Z]/.test(set);
-}
-
-function parseDetectronSet(set: string): SettingsOption {
-  const equals = set.indexOf('=');
-  if (equals < 0) {
-    throw new InputError('usage', `--set ${set}: has no value: write --set ${set} VALUE or --set ${set}=VALUE`);
-  }
-  return { path: set.slice(0, equals).trim().split('.'), text: set.slice(equals + 1) };
-}
-
 /** A value that ours cannot have is one of a key of the file's. */
 function checkTranslation(value: unknown, settings: DetectronSettings): void {
-  const problem = translatedProblem(value, numbersFirst(settings), (path) =>
+  const problem = translatedProblem(value, numbersFirst(detectronKeys.tree, settings), (path) =>
     withOtherValues(detectronKeys.tree, settings, path).map((other) => () => translate(other, [])),
   );
   if (problem === undefined) return;
@@ -111,11 +93,4 @@ function isOfOtherModel(path: string, settings: DetectronSettings): boolean {
 /** Convolutions of the heads start as MSRAFill says. */
 function isOtherInit(path: string, { values }: DetectronSettings): boolean {
   return path.endsWith('.CONV_INIT') && valueAt(values, path) !== 'MSRAFill';
-}
-
-/** The keys that are given: numbers and lists are likelier to be out of bounds than what a flag turns on. */
-function numbersFirst({ given }: DetectronSettings): string[] {
-  const kinds = new Map(keysOf(detectronKeys.tree).map(([path, { kind }]) => [path, kind]));
-  const isNumber = (path: string): boolean => /^(int|float)s?$/.test(kinds.get(path) ?? '');
-  return [...given.keys()].sort((a, b) => Number(isNumber(b)) - Number(isNumber(a)));
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { isKey, type Key, type KeyTree, keysOf } from '../shared/key-kinds.js';
+import { watchedSettings } from '../../testing/watched-settings.js';
+import { type Key, keysOf } from '../shared/key-kinds.js';
 import { readYamlSettings } from '../shared/yaml-settings.js';
 import { shippedConfigs } from './fixtures/shipped-configs.js';
-import { type DetectronSettings, detectronKeys } from './keys.js';
+import { detectronKeys } from './keys.js';
 import { detectronOptionsPage } from './options-page.js';
 import { translateModel } from './translate-model.js';
 import { translateData, translateInference, translatePreprocess, translateTrain } from './translate-run.js';
@@ -35,22 +36,6 @@ describe('docs/detectron-options.md', () => {
   }
 });
 
-/** The settings with values that tell `seen` the path of every key that is read. */
-function watched(settings: DetectronSettings, seen: Set<string>): DetectronSettings {
-  const watch = (values: object, tree: KeyTree, prefix: string): object =>
-    new Proxy(values, {
-      get(target, name: string) {
-        const value: unknown = Reflect.get(target, name);
-        const node = tree[name];
-        if (node === undefined) return value;
-        if (!isKey(node)) return watch(value as object, node, `${prefix}${name}.`);
-        seen.add(`${prefix}${name}`);
-        return value;
-      },
-    });
-  return { ...settings, values: watch(settings.values, detectronKeys.tree, '') as DetectronSettings['values'] };
-}
-
 describe('a key', () => {
   const sets = (...given: string[]) =>
     given.map((one) => ({ path: one.split('=')[0]!.split('.'), text: one.split('=')[1]! }));
@@ -69,7 +54,8 @@ describe('a key', () => {
   const seen = new Set<string>();
   for (const { name, text } of shippedConfigs.filter(({ isBroken }) => !isBroken)) {
     for (const set of everyBranch) {
-      const settings = watched(readYamlSettings(text, detectronKeys, { file: name, sets: set }), seen);
+      const read = readYamlSettings(text, detectronKeys, { file: name, sets: set });
+      const settings = watchedSettings(detectronKeys.tree, read, seen);
       translateModel(settings, []);
       translatePreprocess(settings);
       translateData(settings, []);

@@ -1,6 +1,5 @@
 // docs/detectron-options.md: what becomes of each of Detectron's keys, made from the keys themselves.
-import { isKey, type Key, type KeyTree, keysOf } from '../shared/key-kinds.js';
-import { show } from '../shared/yaml-settings.js';
+import { optionsPage } from '../shared/options-page.js';
 import { detectronKeys } from './keys.js';
 import { partNames } from './module-names.js';
 
@@ -26,42 +25,5 @@ const sectionNotes: Readonly<Record<string, string>> = {
 
 /** The whole page as Markdown. */
 export function detectronOptionsPage(): string {
-  const tree: KeyTree = detectronKeys.tree;
-  const groups = Object.entries(tree).flatMap(([name, node]) => (isKey(node) ? [] : [section(name, node)]));
-  const single = Object.entries(tree).filter(([, node]) => isKey(node));
-  return `${INTRODUCTION}\n${[...groups, section('Outside of groups', Object.fromEntries(single), '')].join('\n\n')}\n`;
-}
-
-function section(title: string, tree: KeyTree, prefix = `${title}.`): string {
-  const note = sectionNotes[title];
-  const rows = keysOf(tree, prefix).map(([path, key]) => `| \`${path}\` | ${defaultOf(key)} | ${fate(path, key)} |`);
-  return [
-    `## ${title}`,
-    '',
-    ...(note ? [note, ''] : []),
-    '| key | default | here |',
-    '| --- | --- | --- |',
-    ...rows,
-  ].join('\n');
-}
-
-function defaultOf({ standard }: Key): string {
-  if (standard === null) return '';
-  const isLoneItem = Array.isArray(standard) && standard.length === 1;
-  return `\`${isLoneItem ? `(${show(standard[0])},)` : show(standard)}\``;
-}
-
-function fate(path: string, key: Key): string {
-  const names = (key.choices ?? partNames[path])?.filter((name) => name !== '').map((name) => `\`${name}\``);
-  switch (key.effect) {
-    case 'used': {
-      const limits = [...(names ? [names.join(', ')] : []), ...(key.note ? [key.note] : [])];
-      return limits.length === 0 ? 'works' : `works: ${limits.join('; ')}`;
-    }
-    case 'settled':
-    case 'none':
-      return `no effect: ${key.reason}${names ? `; has to be one of ${names.join(', ')}` : ''}`;
-    case 'fixed':
-      return `other values are refused: ${key.reason}`;
-  }
+  return optionsPage({ introduction: INTRODUCTION, tree: detectronKeys.tree, sectionNotes, partNames });
 }

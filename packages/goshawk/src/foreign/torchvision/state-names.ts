@@ -74,10 +74,12 @@ function renamed(name: string): string {
   return name;
 }
 
-/** A ResNet by itself, as torchvision and the converters from Caffe name it: ImageNet weights. */
+/** A ResNet by itself, as torchvision, the converters from Caffe and Res2Net name it: ImageNet weights. */
 export const bareResnetState: StateDialect = {
   name: 'ResNet',
-  recognises: (names) => names.has('conv1.weight') && names.has('layer1.0.conv1.weight'),
+  // A deep stem is a list of layers.
+  recognises: (names) =>
+    (names.has('conv1.weight') || names.has('conv1.0.weight')) && names.has('layer1.0.conv1.weight'),
   rename: (state) => {
     const orphans = [...state.keys()].filter((name) => /^fc\.(weight|bias)$/.test(name));
     const rest = [...state].filter(([name]) => !orphans.includes(name));

@@ -1,6 +1,7 @@
 // What backbones are made of: a convolution without bias and the norm behind it.
 import {
   AffineChannel2d,
+  AvgPool2d,
   BatchNorm2d,
   type BehindNorm,
   Conv2d,
@@ -88,6 +89,28 @@ export class ConvNorm extends Layer {
   }
 }
 
+/** What stands beside a residual block that changes channels or resolution. */
+export interface ShortcutOptions {
+  readonly stride?: number;
+  /** How it takes on the resolution: by the stride of its convolution, or by a mean before it (ResNet-D). Default convolution. */
+  readonly shortcut?: ShortcutKind | undefined;
+  readonly norm: NormOptions;
+}
+
+export type ShortcutKind = 'convolution' | 'average';
+
+export type Shortcut = Downsample | AverageDownsample;
+
+export function makeShortcut(
+  inChannels: number,
+  outChannels: number,
+  { stride = 1, shortcut = 'convolution', norm }: ShortcutOptions,
+): Shortcut {
+  return shortcut === 'average'
+    ? new AverageDownsample(inChannels, outChannels, stride, norm)
+    : new Downsample(inChannels, outChannels, stride, norm);
+}
+
 /** The 1x1 convolution and norm beside a residual block that changes channels or resolution; names `0` and `1`, as in torchvision. */
 export class Downsample extends Sequential {
   readonly #conv: Conv2d;
@@ -103,5 +126,30 @@ export class Downsample extends Sequential {
 
   override forward(input: Tensor): Tensor {
     return convThenNorm(input, this.#conv, this.#norm);
+  }
+}
+
+/**
+ * A mean over stride x stride cells, those beyond the border not counted, in front of a 1x1 convolution and norm ("Bag of Tricks",
+ * He et al. 2018, ResNet-D; Res2Net's v1b); names `1` and `2`.
+ */
+export class AverageDownsample extends Sequential {
+  readonly #pool: AvgPool2d;
+  readonly #conv: Conv2d;
+  readonly #norm: Norm;
+
+  constructor(inChannels: number, outChannels: number, stride: number, norm: NormOptions) {
+    const pool = new AvgPool2d(stride, { ceilMode: true, countIncludePad: false });
+    const conv = makeConv(inChannels, outChannels, 1);
+    const made = makeNorm(norm, outChannels);
+    super(pool, conv, made);
+    this.#pool = pool;
+    this.#conv = conv;
+    this.#norm = made;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const averaged = this.#pool.stride === 1 ? input : this.#pool.forward(input);
+    return convThenNorm(averaged, this.#conv, this.#norm);
   }
 }

@@ -1,7 +1,18 @@
-// ResNet ("Deep Residual Learning", He et al. 2015) and ResNeXt (Xie et al. 2017), with torchvision's names.
+// ResNet ("Deep Residual Learning", He et al. 2015), ResNeXt (Xie et al. 2017) and Res2Net (Gao et al. 2019), with torchvision's
+// names.
 import { type Conv2d, type Layer, MaxPool2d, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
-import { convThenNorm, makeConv, makeNorm, type Norm, type NormKind, type NormOptions } from './conv-norm-layers.js';
+import {
+  convThenNorm,
+  makeConv,
+  makeNorm,
+  type Norm,
+  type NormKind,
+  type NormOptions,
+  type ShortcutKind,
+} from './conv-norm-layers.js';
+import { DeepStem } from './deep-stem.js';
+import { Bottle2neck } from './res2net-block.js';
 import { BasicBlock, Bottleneck } from './residual-blocks.js';
 
 export type ResNetDepth = 18 | 34 | 50 | 101 | 152;
@@ -14,9 +25,15 @@ export interface ResNetOptions {
   readonly width?: number;
   /** Of the bottlenecks' 3x3 convolutions; 32 or 64 in ResNeXt. Default 1. */
   readonly groups?: number;
-  /** Channels of a group in the first stage. Default width. */
+  /** Channels of a group, and of one of `scale` splits, in the first stage. Default width. */
   readonly widthPerGroup?: number;
-  /** Whether a bottleneck's stride lies in its first 1x1 convolution (Caffe's ResNets) instead of the 3x3 one. */
+  /** Splits of the bottlenecks' channels (Res2Net); 1: none. Default 1. */
+  readonly scale?: number;
+  /** One 7x7 convolution, or three 3x3 ones (ResNet-C, Res2Net v1b). Default plain. */
+  readonly stem?: 'plain' | 'deep';
+  /** How what stands beside a stage's first block halves the resolution. Default convolution. */
+  readonly shortcut?: ShortcutKind;
+  /** Whether a bottleneck's stride lies in its first 1x1 convolution (Caffe's ResNets) instead of the 3x3 ones. */
   readonly strideIn1x1?: boolean;
   /** Above 1 the last stage keeps the resolution and dilates its 3x3 convolutions. Default 1. */
   readonly lastStageDilation?: number;
@@ -55,7 +72,7 @@ export function resNetStage(
   stage: StageNumber,
   override: { readonly stride?: 1 | 2; readonly dilation?: number } = {},
 ): Sequential {
-  const { depth, width = 64, groups = 1, strideIn1x1 = false, lastStageDilation = 1 } = options;
+  const { depth, width = 64, groups = 1, scale = 1, strideIn1x1 = false, lastStageDilation = 1, shortcut } = options;
   const norm = normOf(options);
   const index = stage - 2;
   const outChannels = stageChannels(options, stage);
@@ -67,15 +84,16 @@ export function resNetStage(
     const stride = block === 0 ? firstStride : 1;
     if (depth >= 50) {
       const inner = groups * (options.widthPerGroup ?? width) * 2 ** index;
-      blocks.push(new Bottleneck(channels, { width: inner, outChannels, stride, dilation, groups, strideIn1x1, norm }));
-    } else blocks.push(new BasicBlock(channels, outChannels, stride, norm));
+      const own = { width: inner, outChannels, stride, dilation, groups, strideIn1x1, shortcut, norm };
+      blocks.push(scale > 1 ? new Bottle2neck(channels, { ...own, scale }) : new Bottleneck(channels, own));
+    } else blocks.push(new BasicBlock(channels, outChannels, { stride, shortcut, norm }));
     channels = outChannels;
   }
   return new Sequential(...blocks);
 }
 
 export class ResNet extends Module {
-  readonly conv1: Conv2d;
+  readonly conv1: Conv2d | DeepStem;
   readonly bn1: Norm;
   readonly layer1: Sequential;
   readonly layer2: Sequential;
@@ -87,8 +105,8 @@ export class ResNet extends Module {
 
   constructor(options: ResNetOptions) {
     super();
-    const { width = 64, frozenStages, lastStage = 5 } = options;
-    this.conv1 = makeConv(3, width, 7, { stride: 2 });
+    const { width = 64, frozenStages, lastStage = 5, stem: stemKind = 'plain' } = options;
+    this.conv1 = stemKind === 'deep' ? new DeepStem(width, normOf(options)) : makeConv(3, width, 7, { stride: 2 });
     this.bn1 = makeNorm(normOf(options), width);
     this.layer1 = resNetStage(options, 2);
     this.layer2 = resNetStage(options, 3);
@@ -109,7 +127,10 @@ export class ResNet extends Module {
 
   /** [N, 3, H, W] -> the outputs of the stages, strides 4, 8, 16 and, where it is built, 32. */
   forward(pixels: Tensor): Features {
-    const stem = scope(() => this.#maxPool.forward(convThenNorm(pixels, this.conv1, this.bn1, { relu: true })));
+    const stem = scope(() => {
+      const [input, conv] = this.conv1 instanceof DeepStem ? this.conv1.beforeLast(pixels) : [pixels, this.conv1];
+      return this.#maxPool.forward(convThenNorm(input, conv, this.bn1, { relu: true }));
+    });
     const features: Tensor[] = [];
     let hidden = stem;
     for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) {

@@ -26,7 +26,7 @@ export function makeResidualBlock(
   const block =
     kind === 'bottleneck'
       ? new Bottleneck(inChannels, { width, outChannels: blockChannels(kind, width), norm })
-      : new BasicBlock(inChannels, width, 1, norm);
+      : new BasicBlock(inChannels, width, { norm });
   if (zeroInit) init.constant(block.lastNorm.weight, 0);
   return block;
 }

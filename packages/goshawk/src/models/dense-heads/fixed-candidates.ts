@@ -4,7 +4,7 @@ import { decodeBoxes } from '../box-coder.js';
 import { type FixedCandidates, type FixedDetections, suppressFixed } from '../fixed-detections.js';
 import { type Frames, rowsAt } from '../padded.js';
 import type { RetinaPrediction } from './retina-head.js';
-import { anchorsLast, UNIT_WEIGHTS } from './retina-loss.js';
+import { anchorsLast } from './retina-loss.js';
 import type { SelectOptions } from './select-detections.js';
 
 /** Numbers [N, K] of anchors among those of all levels, and what their logits say. */
@@ -24,11 +24,7 @@ export function selectFixedRetinaDetections(
 ): FixedDetections {
   return scope(() => {
     const candidates = fixedCandidates(prediction, anchors, frames, options);
-    return suppressFixed(candidates, {
-      count: Math.min(options.maxDetections, candidates.scores.size(1)),
-      threshold: options.nmsThreshold,
-      convention: options.conventions.boxes,
-    });
+    return suppressFixed(candidates, options, options.conventions);
   });
 }
 
@@ -55,7 +51,10 @@ function fixedCandidates(
   const [images = 0, count = 0, perAnchor = 0] = scores.shape;
   const deltas = rowsAt(ops.cat(offsets.map(anchorsLast), { dim: 1 }), numbers).to('float32');
   const references = ops.index_select(ops.cat([...anchors]), 0, ops.view(numbers, [-1]));
-  const decoded = decodeBoxes(ops.view(deltas, [-1, 4]), references, UNIT_WEIGHTS, { convention, boundsShrinking });
+  const decoded = decodeBoxes(ops.view(deltas, [-1, 4]), references, options.regressionWeights, {
+    convention,
+    boundsShrinking,
+  });
   const border = convention === 'inclusive' ? ops.sub(frames.sizes, 1) : frames.sizes;
   const clipped = ops.minimum(ops.clamp(ops.view(decoded, [images, count, 4]), { min: 0 }), border);
   const measured = suppression === 'image' ? ops.div(clipped, frames.scales) : clipped;

@@ -7,8 +7,9 @@ import { generalizedIouLoss } from '../giou-loss.js';
 import { REDUCTION_NONE } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import type { Losses } from '../structures.js';
+import type { RetinaConventions } from './retina-conventions.js';
 import type { RetinaPrediction } from './retina-head.js';
-import { anchorsLast, type RetinaLossOptions, UNIT_WEIGHTS } from './retina-loss.js';
+import { anchorsLast, type RetinaLossOptions } from './retina-loss.js';
 
 /** The anchors of a batch and what they are to become. */
 export interface FixedAnchorTargets {
@@ -42,18 +43,38 @@ export function assignFixedAnchors(
     const own = ops.clamp(matches, { min: 0 });
     const labels = rowsAt(objects.labels, own);
     const places = conventions.hasBackgroundLogit ? labels : ops.sub(labels, 1);
-    const counts = ops.clamp(ops.sum(isPositive, [1]), { min: 1 }).to('float32');
-    const divisor =
-      conventions.normaliser === 'image' ? ops.mul(counts, counts.size(0)) : ops.expand(ops.sum(counts), counts.shape);
-    const imageWeights = ops.reciprocal(divisor);
+    const divisors = lossDivisors(ops.sum(isPositive, [1]).to('float32'), conventions.normaliser);
     return {
       classes: ops.where(isPositive, places, matches),
       isPositive,
       boxes: rowsAt(objects.boxes, own),
-      weights: ops.mul(isPositive, ops.unsqueeze(imageWeights, 1)),
-      imageWeights,
+      weights: ops.mul(isPositive, ops.unsqueeze(ops.reciprocal(divisors.boxes), 1)),
+      imageWeights: ops.reciprocal(divisors.classes),
     };
   });
+}
+
+/** What each image's losses are divided by, [N] each; `counts` [N] are its positives. */
+function lossDivisors(
+  counts: Tensor,
+  normaliser: RetinaConventions['normaliser'],
+): { readonly classes: Tensor; readonly boxes: Tensor } {
+  const images = counts.size(0);
+  const ofAll = (value: Tensor): Tensor => ops.expand(value, counts.shape);
+  switch (normaliser) {
+    case 'image': {
+      const divisors = ops.mul(ops.clamp(counts, { min: 1 }), images);
+      return { classes: divisors, boxes: divisors };
+    }
+    case 'batch': {
+      const divisors = ofAll(ops.sum(ops.clamp(counts, { min: 1 })));
+      return { classes: divisors, boxes: divisors };
+    }
+    case 'positives_and_images': {
+      const total = ops.sum(counts);
+      return { classes: ofAll(ops.add(total, images)), boxes: ofAll(ops.clamp(total, { min: 1 })) };
+    }
+  }
 }
 
 /** The two losses of a batch; `anchors` are those of all levels, [A, 4]. */
@@ -80,18 +101,19 @@ function boxLoss(
   goal: FixedAnchorTargets,
   options: RetinaLossOptions,
 ): Tensor {
-  const { boxes: convention, boundsShrinking } = options.conventions;
+  const { conventions, regressionWeights, boxLossWeight } = options;
+  const { boxes: convention, boundsShrinking } = conventions;
   const predicted = ops.cat(offsets.map(anchorsLast), { dim: 1 }).to('float32');
-  const perAnchor = (values: Tensor): Tensor => ops.sum(ops.mul(values, goal.weights));
+  const perAnchor = (values: Tensor): Tensor => ops.mul(ops.sum(ops.mul(values, goal.weights)), boxLossWeight);
   if (options.boxLoss === 'giou') {
     const flat = (values: Tensor): Tensor => ops.reshape(values, [-1, 4]);
     const references = flat(ops.expand(anchors, predicted.shape));
-    const decoded = decodeBoxes(flat(predicted), references, UNIT_WEIGHTS, { convention, boundsShrinking });
+    const decoded = decodeBoxes(flat(predicted), references, regressionWeights, { convention, boundsShrinking });
     const each = generalizedIouLoss(ops.select(decoded, 1, 0), flat(goal.boxes));
     return perAnchor(ops.view(each, goal.weights.shape));
   }
   const wanted = noGrad(() => {
-    const goals = encodeBoxes(goal.boxes, ops.unsqueeze(anchors, 0), UNIT_WEIGHTS, convention);
+    const goals = encodeBoxes(goal.boxes, ops.unsqueeze(anchors, 0), regressionWeights, convention);
     return zeroUnless(goal.isPositive, goals);
   });
   const each =

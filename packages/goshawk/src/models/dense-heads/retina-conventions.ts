@@ -1,4 +1,4 @@
-// Where torchvision's RetinaNet and mmdetection 1's differ beyond their options.
+// Where the RetinaNets of torchvision, mmdetection 1 and maskrcnn-benchmark differ beyond their options.
 import type { AnchorOptions } from '../anchors.js';
 import type { BoxConvention } from '../conventions.js';
 
@@ -13,13 +13,18 @@ export interface RetinaConventions {
   readonly hasBackgroundLogit: boolean;
   /** Whether an object takes its best anchors from the objects that they overlap more. */
   readonly lastObjectClaims: boolean;
-  /** What the sums of losses are divided by: the positives of each image, then the images; or those of all images. */
-  readonly normaliser: 'image' | 'batch';
+  /**
+   * What the sums of losses are divided by: the positives of each image, then the images; those of all images, an image
+   * without any counting as one; or those of all images and, for the classes, the number of images.
+   */
+  readonly normaliser: 'image' | 'batch' | 'positives_and_images';
   /**
    * What the best of a level are, before non-maximum suppression: pairs of an anchor and a class above the threshold, or
    * anchors by their best class.
    */
   readonly candidates: 'pairs' | 'anchors';
+  /** Detections beyond the limit: the best are kept in order, or all that reach the score of the last. */
+  readonly detectionLimit: 'count' | 'score';
   /** In whose pixels boxes suppress one another. */
   readonly suppression: 'network' | 'image';
   /** Whether a box also shrinks to no less than 16 / 1000 of its anchor. */
@@ -35,6 +40,7 @@ const torchvision: RetinaConventions = {
   lastObjectClaims: false,
   normaliser: 'image',
   candidates: 'pairs',
+  detectionLimit: 'count',
   suppression: 'network',
   boundsShrinking: false,
 };
@@ -49,8 +55,24 @@ const mmdetection: RetinaConventions = {
   lastObjectClaims: true,
   normaliser: 'batch',
   candidates: 'anchors',
+  detectionLimit: 'count',
   suppression: 'image',
   boundsShrinking: true,
 };
 
-export const RETINA_CONVENTIONS = { torchvision, mmdetection } as const;
+// maskrcnn-benchmark: modeling/rpn/retinanet/{loss,inference}.py, modeling/rpn/anchor_generator.py.
+const maskrcnnBenchmark: RetinaConventions = {
+  boxes: 'inclusive',
+  anchorCells: 'detectron',
+  wholeAnchorSizes: false,
+  strides: 'level',
+  hasBackgroundLogit: false,
+  lastObjectClaims: false,
+  normaliser: 'positives_and_images',
+  candidates: 'pairs',
+  detectionLimit: 'score',
+  suppression: 'network',
+  boundsShrinking: false,
+};
+
+export const RETINA_CONVENTIONS = { torchvision, mmdetection, maskrcnn_benchmark: maskrcnnBenchmark } as const;

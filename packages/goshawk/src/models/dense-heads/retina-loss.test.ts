@@ -23,7 +23,7 @@ const scenes = fc.record({
   objects: fc.array(fc.record({ box, label: fc.integer({ min: 1, max: 3 }) }), { maxLength: 6 }),
 });
 
-const options = (conventions: 'torchvision' | 'mmdetection', low = 0.5): RetinaLossOptions => ({
+const options = (conventions: keyof typeof RETINA_CONVENTIONS, low = 0.5): RetinaLossOptions => ({
   conventions: RETINA_CONVENTIONS[conventions],
   classes: 3,
   foregroundIou: 0.5,
@@ -32,6 +32,8 @@ const options = (conventions: 'torchvision' | 'mmdetection', low = 0.5): RetinaL
   focalGamma: 2,
   boxLoss: 'smooth_l1',
   smoothL1Beta: 0.11,
+  regressionWeights: [1, 1, 1, 1],
+  boxLossWeight: 1,
 });
 
 /** Intersection over union; `extra` is 1 where boxes include their last pixel. */
@@ -81,6 +83,7 @@ describe('assignAnchors', () => {
     ['torchvision', 0.4],
     ['mmdetection', 0.5],
     ['mmdetection', 0.3],
+    ['maskrcnn_benchmark', 0.4],
   ] as const) {
     test(`matches as ${name} does between ${low} and 0.5`, () => {
       const settings = options(name, low);
@@ -125,7 +128,7 @@ describe('assignAnchors', () => {
         [30, 30, 40, 40],
       ]);
       const targets = [targetsOf([{ box: [0, 0, 10, 10], label: 1 }]), targetsOf([])];
-      const weights = (name: 'torchvision' | 'mmdetection') => {
+      const weights = (name: keyof typeof RETINA_CONVENTIONS) => {
         const { imageWeights, positiveWeights, positive } = assignAnchors(anchors, targets, options(name));
         assert.deepEqual(positive.toNumbers(), [0, 1]);
         return [imageWeights.toNumbers(), positiveWeights.toNumbers()];
@@ -139,6 +142,11 @@ describe('assignAnchors', () => {
       assert.deepEqual(weights('mmdetection'), [
         [third, third],
         [third, third],
+      ]);
+      // The classes by the two positives and the two images, the boxes by the positives.
+      assert.deepEqual(weights('maskrcnn_benchmark'), [
+        [0.25, 0.25],
+        [0.5, 0.5],
       ]);
     }));
 });
@@ -165,6 +173,10 @@ describe('retinaLosses', () => {
       assertClose(losses.loss_classification!, [2 * absent(-2) + present + 3 * absent(1)]);
       // 0.05 off: below beta, quadratic.
       assertClose(losses.loss_box_reg!, [0.05 ** 2 / (2 * 0.11)], { relative: 1e-4 });
+      // Offsets ten times as large, at a quarter of the weight.
+      const weighted = { ...options('mmdetection'), regressionWeights: [10, 10, 5, 5], boxLossWeight: 0.25 } as const;
+      const tenfold = retinaLosses(prediction(0.95), anchors(), targets(), weighted);
+      assertClose(tenfold.loss_box_reg!, [(0.05 ** 2 / (2 * 0.11)) * 0.25], { relative: 1e-3 });
       const far = retinaLosses(prediction(1.1), anchors(), targets(), options('mmdetection'));
       assertClose(far.loss_box_reg!, [1 - 0.11 / 2], { relative: 1e-4 });
     }));

@@ -18,9 +18,11 @@ export interface RetinaLossOptions {
   readonly focalGamma: number;
   readonly boxLoss: 'l1' | 'smooth_l1' | 'giou';
   readonly smoothL1Beta: number;
+  /** Factors of the offsets. */
+  readonly regressionWeights: BoxWeights;
+  /** Factor of the box loss. */
+  readonly boxLossWeight: number;
 }
-
-export const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 
 /** The anchors of a batch and what they are to become. */
 export interface AnchorTargets {
@@ -63,10 +65,12 @@ export function assignAnchors(anchors: Tensor, targets: readonly Targets[], opti
         count: positive.size(0),
       };
     });
-    const counts = images.map((image) => Math.max(1, image.count));
-    const sum = counts.reduce((a, b) => a + b, 0);
-    const weights = counts.map((count) => 1 / (conventions.normaliser === 'image' ? count * counts.length : sum));
-    const imageWeights = tensor(weights, { device });
+    const weights = lossWeights(
+      images.map((image) => image.count),
+      conventions.normaliser,
+    );
+    const imageWeights = tensor(weights.classes, { device });
+    const boxWeights = tensor(weights.boxes, { device });
     const repeats = tensor(
       BigInt64Array.from(images, (image) => BigInt(image.count)),
       { device },
@@ -76,10 +80,32 @@ export function assignAnchors(anchors: Tensor, targets: readonly Targets[], opti
       positive: ops.cat(images.map((image) => image.positive)),
       anchors: ops.cat(images.map((image) => image.anchors)),
       boxes: ops.cat(images.map((image) => image.boxes)),
-      positiveWeights: ops.repeat_interleave(imageWeights, repeats, { dim: 0 }),
+      positiveWeights: ops.repeat_interleave(boxWeights, repeats, { dim: 0 }),
       imageWeights,
     };
   });
+}
+
+/** What each image's losses are multiplied by; `counts` are its positives. */
+function lossWeights(
+  counts: readonly number[],
+  normaliser: RetinaConventions['normaliser'],
+): { readonly classes: number[]; readonly boxes: number[] } {
+  const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  const atLeastOne = counts.map((count) => Math.max(1, count));
+  const evenly = (divisor: number): number[] => counts.map(() => 1 / divisor);
+  switch (normaliser) {
+    case 'image': {
+      const weights = atLeastOne.map((count) => 1 / (count * counts.length));
+      return { classes: weights, boxes: weights };
+    }
+    case 'batch': {
+      const weights = evenly(total(atLeastOne));
+      return { classes: weights, boxes: weights };
+    }
+    case 'positives_and_images':
+      return { classes: evenly(total(counts) + counts.length), boxes: evenly(Math.max(1, total(counts))) };
+  }
 }
 
 /** The two losses of a batch; `anchors` are those of all levels, [A, 4]. */
@@ -101,16 +127,17 @@ export function retinaLosses(
 }
 
 function boxLoss(offsets: readonly Tensor[], goal: AnchorTargets, options: RetinaLossOptions): Tensor {
-  const { boxes: convention, boundsShrinking } = options.conventions;
+  const { conventions, regressionWeights, boxLossWeight } = options;
+  const { boxes: convention, boundsShrinking } = conventions;
   const flat = ops.reshape(ops.cat(offsets.map(anchorsLast), { dim: 1 }), [-1, 4]);
   if (goal.positive.length === 0) return zeroLoss(flat);
   const predicted = ops.index_select(flat, 0, goal.positive).to('float32');
-  const perAnchor = (values: Tensor): Tensor => ops.sum(ops.mul(values, goal.positiveWeights));
+  const perAnchor = (values: Tensor): Tensor => ops.mul(ops.sum(ops.mul(values, goal.positiveWeights)), boxLossWeight);
   if (options.boxLoss === 'giou') {
-    const decoded = decodeBoxes(predicted, goal.anchors, UNIT_WEIGHTS, { convention, boundsShrinking });
+    const decoded = decodeBoxes(predicted, goal.anchors, regressionWeights, { convention, boundsShrinking });
     return perAnchor(generalizedIouLoss(ops.select(decoded, 1, 0), goal.boxes));
   }
-  const wanted = noGrad(() => encodeBoxes(goal.boxes, goal.anchors, UNIT_WEIGHTS, convention));
+  const wanted = noGrad(() => encodeBoxes(goal.boxes, goal.anchors, regressionWeights, convention));
   const distance = ops.abs(ops.sub(predicted, wanted));
   if (options.boxLoss === 'l1') return perAnchor(ops.sum(distance, 1));
   const smooth = ops.smooth_l1_loss(predicted, wanted, { reduction: REDUCTION_NONE, beta: options.smoothL1Beta });

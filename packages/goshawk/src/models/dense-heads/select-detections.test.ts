@@ -17,6 +17,7 @@ const options = (conventions: 'torchvision' | 'mmdetection', changes: Partial<Se
   scoreThreshold: 0.05,
   nmsThreshold: 0.5,
   maxDetections: 100,
+  regressionWeights: [1, 1, 1, 1],
   ...changes,
 });
 

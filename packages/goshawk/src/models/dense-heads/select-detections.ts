@@ -1,6 +1,7 @@
 // From RetinaNet's maps to detections: the best anchors of every level, refined, and thinned out class by class.
 import { batchedNms, ops, scope, type Tensor } from '@goshawk/torch';
 import { type BoxWeights, clipBoxes, decodeBoxes } from '../box-coder.js';
+import { keptCount } from '../detection-limit.js';
 import { indicesWhere } from '../sampling.js';
 import type { Detections, HeightWidth, Scale } from '../structures.js';
 import type { RetinaConventions } from './retina-conventions.js';
@@ -14,9 +15,9 @@ export interface SelectOptions {
   readonly scoreThreshold: number;
   readonly nmsThreshold: number;
   readonly maxDetections: number;
+  /** Factors of the offsets. */
+  readonly regressionWeights: BoxWeights;
 }
-
-const UNIT_WEIGHTS: BoxWeights = [1, 1, 1, 1];
 
 /** Boxes with their classes: [K, 4], [K] float32, [K] int64 labels 1..C. */
 interface Candidates {
@@ -70,7 +71,12 @@ export function selectRetinaDetections(
   return scope(() => {
     const inclusive = conventions.boxes === 'inclusive';
     const order = batchedNms(boxes, scores, labels, nmsThreshold, { plusOne: inclusive, suppressEqual: inclusive });
-    const kept = ops.narrow(order, 0, 0, Math.min(order.size(0), maxDetections));
+    const kept = ops.narrow(
+      order,
+      0,
+      0,
+      keptCount(ops.index_select(scores, 0, order), maxDetections, conventions.detectionLimit),
+    );
     return {
       pixels,
       boxes: ops.index_select(boxes, 0, kept),
@@ -86,8 +92,9 @@ function bestPairs(
   deltas: Tensor,
   anchors: Tensor,
   size: HeightWidth,
-  { conventions, classes, scoreThreshold, preNmsTopN }: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
+  options: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
 ): Candidates {
+  const { conventions, classes, scoreThreshold, preNmsTopN } = options;
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const flat = ops.reshape(map, [-1]);
   // A sigmoid is above the threshold where its logit is above the threshold's: no pass over all of them for the sigmoid.
@@ -96,7 +103,7 @@ function bestPairs(
   const [top, at] = ops.topk(scores, Math.min(preNmsTopN, scores.size(0)), { dim: 0 });
   const pairs = ops.index_select(passing, 0, at);
   const chosen = ops.div(pairs, columns, { rounding_mode: 'floor' });
-  const boxes = refine(deltas, anchors, chosen, size, conventions);
+  const boxes = refine(deltas, anchors, chosen, size, options);
   const column = ops.remainder(pairs, columns);
   return ofClasses(boxes, top, column, conventions);
 }
@@ -107,15 +114,16 @@ function bestAnchors(
   deltas: Tensor,
   anchors: Tensor,
   size: HeightWidth,
-  { conventions, classes, scoreThreshold, preNmsTopN }: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
+  options: Omit<SelectOptions, 'nmsThreshold' | 'maxDetections'>,
 ): Candidates {
+  const { conventions, classes, scoreThreshold, preNmsTopN } = options;
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const all = ops.reshape(map, [-1, columns]);
   const [, best] = ops.topk(ops.amax(all, { dim: 1 }), Math.min(preNmsTopN, all.size(0)), { dim: 0 });
   const scores = ops.sigmoid(ops.index_select(all, 0, best).to('float32'));
   const passing = ops.nonzero(ops.gt(scores, scoreThreshold));
   const [row, column] = ops.unbind(passing, { dim: 1 }) as [Tensor, Tensor];
-  const boxes = ops.index_select(refine(deltas, anchors, best, size, conventions), 0, row);
+  const boxes = ops.index_select(refine(deltas, anchors, best, size, options), 0, row);
   const own = ops.index(scores, [row, column]);
   return ofClasses(boxes, own, column, conventions);
 }
@@ -142,12 +150,13 @@ function refine(
   anchors: Tensor,
   chosen: Tensor,
   size: HeightWidth,
-  { boxes: convention, boundsShrinking }: RetinaConventions,
+  { conventions, regressionWeights }: Pick<SelectOptions, 'conventions' | 'regressionWeights'>,
 ): Tensor {
+  const { boxes: convention, boundsShrinking } = conventions;
   const decoded = decodeBoxes(
     ops.index_select(deltas, 0, chosen).to('float32'),
     ops.index_select(anchors, 0, chosen),
-    UNIT_WEIGHTS,
+    regressionWeights,
     { convention, boundsShrinking },
   );
   return clipBoxes(ops.select(decoded, 1, 0), size, convention);

@@ -7,6 +7,7 @@ import { batchOf } from '../../testing/rcnn-kinds.js';
 import { assertSameDetections, assertSameStep, stepOf } from '../../testing/recorded-step.js';
 import { SQUARES } from '../../testing/tiny-targets.js';
 import { buildModel } from '../build.js';
+import { RETINA_CONVENTIONS } from '../dense-heads/index.js';
 import type { Detector } from '../detector.js';
 import { withFrames } from '../padded.js';
 import type { Sizing } from '../sizing.js';
@@ -18,19 +19,23 @@ const MIXED = [SQUARES, SQUARES.slice(1), []];
 
 describe('a step of fixed sizes has the losses and gradients of one of exact sizes, and waits for nothing', () => {
   const RETINANETS = {
-    "by torchvision's rules": 'conventions: torchvision',
-    "by mmdetection's rules": 'conventions: mmdetection',
+    "by torchvision's rules": { rules: 'torchvision', factors: '' },
+    "by mmdetection's rules": { rules: 'mmdetection', factors: '' },
+    "by maskrcnn-benchmark's rules and factors": {
+      rules: 'maskrcnn_benchmark',
+      factors: ', regressionWeights: [10, 10, 5, 5], boxLossWeight: 0.25',
+    },
   };
-  for (const [what, text] of Object.entries(RETINANETS)) {
+  for (const [what, { rules, factors }] of Object.entries(RETINANETS)) {
     for (const boxLoss of ['l1', 'smooth_l1', 'giou']) {
       test(`${what}, with the box loss ${boxLoss}`, () => {
         const { model } = parseConfig(
           `model:
   type: retinanet
-  ${text}
+  conventions: ${rules}
   backbone: { depth: 18, width: 8, frozenStages: 0 }
   neck: { channels: 16 }
-  head: { convolutions: 1, boxLoss: ${boxLoss}, backgroundIou: 0.4 }`,
+  head: { convolutions: 1, boxLoss: ${boxLoss}, backgroundIou: 0.4${factors} }`,
           { file: 'test' },
         );
         const of = (sizing: Sizing): Detector => {
@@ -53,8 +58,12 @@ describe('a step of fixed sizes has the losses and gradients of one of exact siz
 });
 
 describe('a prediction of fixed sizes finds what one of exact sizes finds, and reads one number an image', () => {
-  for (const rules of ['torchvision', 'mmdetection']) {
-    for (const limits of ['preNmsTopN: 40, maxDetections: 15', 'preNmsTopN: 3000', 'scoreThreshold: 0.99']) {
+  for (const rules of Object.keys(RETINA_CONVENTIONS)) {
+    for (const limits of [
+      'preNmsTopN: 40, maxDetections: 15, regressionWeights: [10, 10, 5, 5]',
+      'preNmsTopN: 3000',
+      'scoreThreshold: 0.99',
+    ]) {
       test(`by ${rules}'s rules, with ${limits}`, () => {
         const { model } = parseConfig(
           `model:

@@ -6,6 +6,7 @@ import { operatorsThatWait, recordOperators, scope, setThreads } from '@goshawk/
 import { batchOf, build, KINDS, RULES } from '../../testing/rcnn-kinds.js';
 import { assertSameDetections, assertSameStep, stepOf } from '../../testing/recorded-step.js';
 import { SQUARES } from '../../testing/tiny-targets.js';
+import { CONVENTIONS } from '../conventions.js';
 import { withFrames } from '../padded.js';
 import type { Detections } from '../structures.js';
 
@@ -13,13 +14,13 @@ before(() => setThreads(1));
 
 /** What makes the host wait once, by the rules and the kind that ask for it; nothing else does. */
 function expectedWaits(kind: string, rules: (typeof RULES)[number]): Record<string, number> {
-  const isDrawn = kind.includes('maskHead') && rules === 'detectron';
+  const isDrawn = kind.includes('maskHead') && CONVENTIONS[rules].maskTargets.endsWith('polygons');
   const levels = kind.includes('stored') ? 0 : /type: none|finestOnly/.test(kind) ? 1 : 5;
   const uploads = levels + (isDrawn ? 1 : 0);
   return {
     // The first step brings the anchors of a cell of each level to the device.
     ...(uploads > 0 && { 'goshawk::from_host': uploads }),
-    // Detectron's masks are drawn from polygons, by the host.
+    // The masks of Detectron and maskrcnn-benchmark are drawn from polygons, by the host.
     ...(isDrawn && { 'goshawk::to_host': 1 }),
     // A batch norm's statistics are those of real rows alone, of the box head's and of the mask head's.
     ...(kind.includes('norm: batch') && { 'aten::nonzero': 2 }),

@@ -11,7 +11,7 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
     gives: 'objects',
     measuredBy: ['bbox', ...(maskHead ? (['segm'] as const) : []), ...(hasKeypoints ? (['keypoints'] as const) : [])],
     learnsFrom: {
-      masks: maskHead ? (conventions.maskTargets === 'polygons' ? 'polygons' : 'whole') : 'none',
+      masks: maskHead ? (conventions.maskTargets.endsWith('polygons') ? 'polygons' : 'whole') : 'none',
       keypoints: hasKeypoints,
     },
     readsProposals: config.proposals === 'stored',

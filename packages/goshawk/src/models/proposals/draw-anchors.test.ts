@@ -120,7 +120,7 @@ describe('drawAnchors without repeats', () => {
   });
 });
 
-for (const conventions of ['torchvision', 'detectron', 'mmdetection'] as const) {
+for (const conventions of Object.keys(CONVENTIONS) as (keyof typeof CONVENTIONS)[]) {
   describe(`the border of drawAnchors, ${conventions}`, () => {
     // Inside; over the left border by 2; over the right by 1; over the lower by 5.
     const anchors: Box[] = [
@@ -149,3 +149,23 @@ for (const conventions of ['torchvision', 'detectron', 'mmdetection'] as const) 
     });
   });
 }
+
+describe("an object's best anchor that reaches beyond the image", () => {
+  // The object's overlap with the first anchor is the larger one, 0.4 to 0.2, but that one is left out.
+  const anchors: Box[] = [
+    [-4, 0, 5, 9],
+    [4, 0, 13, 9],
+    [60, 0, 69, 9],
+  ];
+  const object: Box = [0, 0, 5, 9];
+  const found = (conventions: keyof typeof CONVENTIONS) => draw([object], anchors, { conventions }, { straddle: 0 });
+
+  test('leaves the best place to the next one by the rules of Detectron and torchvision', () => {
+    for (const conventions of ['torchvision', 'detectron'] as const)
+      assert.deepEqual(found(conventions).positive, [1], conventions);
+  });
+
+  test("keeps the place and learns nothing by maskrcnn-benchmark's", () => {
+    assert.deepEqual(found('maskrcnn_benchmark'), { positive: [], negative: [1, 2], objects: [] });
+  });
+});

@@ -5,7 +5,9 @@ import {
   BACKGROUND,
   drawFrom,
   drawSample,
+  IGNORED,
   indicesWhere,
+  type MatchOptions,
   matchBoxes,
   type PlaceDraws,
   type Sample,
@@ -44,12 +46,15 @@ export function drawAnchors(
   draws: PlaceDraws,
 ): DrawnAnchors {
   const inside = options.straddle === undefined ? undefined : insideImage(anchors, size, options.straddle);
-  const candidates = inside ? ops.index_select(anchors, 0, inside) : anchors;
+  const cut = conventions.straddlers === 'unmatched' ? inside : undefined;
+  const candidates = cut ? ops.index_select(anchors, 0, cut) : anchors;
   const thresholds = { foregroundIou: options.foregroundIou, backgroundIou: options.backgroundIou };
-  const matches = matchBoxes(objects, candidates, {
-    ...thresholds,
+  const matching = (rule: Omit<MatchOptions, 'foregroundIou' | 'backgroundIou' | 'convention'>): Tensor => {
+    const all = matchBoxes(objects, candidates, { ...thresholds, convention: conventions.boxes, ...rule });
+    return inside && !cut ? ignoredBut(all, inside) : all;
+  };
+  const matches = matching({
     allowLowQuality: true,
-    convention: conventions.boxes,
     lastClaims: conventions.bestAnchors === 'claimed',
     lowestBestIou: options.lowestBestIou,
   });
@@ -58,17 +63,12 @@ export function drawAnchors(
       ? drawSample(matches, { count: options.batchSizePerImage, positiveFraction: options.positiveFraction }, draws)
       : drawAsDetectron(
           matches,
-          indicesWhere(
-            ops.eq(
-              matchBoxes(objects, candidates, { ...thresholds, allowLowQuality: false, convention: conventions.boxes }),
-              BACKGROUND,
-            ),
-          ),
+          indicesWhere(ops.eq(matching({ allowLowQuality: false }), BACKGROUND)),
           options,
           draws,
         );
   const positiveObjects = ops.index_select(matches, 0, sample.positive);
-  const original = (indices: Tensor): Tensor => (inside ? ops.index_select(inside, 0, indices) : indices);
+  const original = (indices: Tensor): Tensor => (cut ? ops.index_select(cut, 0, indices) : indices);
   return { positive: original(sample.positive), negative: original(sample.negative), objects: positiveObjects };
 }
 
@@ -83,6 +83,12 @@ function drawAsDetectron(matches: Tensor, far: Tensor, options: DrawAnchorsOptio
   ops.index_fill_(isNegative, 0, drawn, 1);
   const stays = indicesWhere(ops.eq(ops.index_select(isNegative, 0, positive), 0));
   return { positive: ops.index_select(positive, 0, stays), negative: indicesWhere(ops.eq(isNegative, 1)) };
+}
+
+/** [A] matches of which those outside of the [I] indices are left out of the loss. */
+function ignoredBut(matches: Tensor, indices: Tensor): Tensor {
+  const own = ops.index_select(matches, 0, indices);
+  return ops.index_copy(ops.full_like(matches, IGNORED), 0, indices, own);
 }
 
 function insideImage(anchors: Tensor, [height, width]: HeightWidth, straddle: number): Tensor {

@@ -1,11 +1,11 @@
 // The losses of anchor-loss.ts from samples of fixed size: no number of anchors is read.
-import { arange, matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { arange, type MatchBatchOptions, matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { countOf, drawFixedPositives, drawFixedSample, type FixedSample, roomFor } from '../fixed-sampling.js';
 import { REDUCTION_NONE, REDUCTION_SUM, share } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
-import { BACKGROUND, type PriorityDraws, randomDraws } from '../sampling.js';
+import { BACKGROUND, IGNORED, type PriorityDraws, randomDraws } from '../sampling.js';
 import type { Losses } from '../structures.js';
 import { ANCHOR_WEIGHTS, type AnchorLossOptions, SMOOTH_L1_BETA } from './anchor-loss.js';
 
@@ -111,7 +111,12 @@ function sampleAnchors(
     high: options.foregroundIou,
     plusOne: conventions.boxes === 'inclusive',
   };
-  const matches = matchBatch(objects.boxes, objects.present, anchors, inside, {
+  const isMatched = conventions.straddlers === 'matched';
+  const matching = (own: MatchBatchOptions): Tensor => {
+    const all = matchBatch(objects.boxes, objects.present, anchors, isMatched ? undefined : inside, own);
+    return inside && isMatched ? ops.where(inside, all, IGNORED) : all;
+  };
+  const matches = matching({
     ...rule,
     allowLowQuality: true,
     lastClaims: conventions.bestAnchors === 'claimed',
@@ -121,12 +126,7 @@ function sampleAnchors(
   const sample =
     conventions.anchorDraw === 'distinct'
       ? drawFixedSample(matches, limits, draws)
-      : drawAsDetectron(
-          matches,
-          ops.eq(matchBatch(objects.boxes, objects.present, anchors, inside, rule), BACKGROUND),
-          limits,
-          draws,
-        );
+      : drawAsDetectron(matches, ops.eq(matching(rule), BACKGROUND), limits, draws);
   const { positive, isPositive, negative, isNegative } = sample;
   const own = rowsAt(objects.boxes, ops.clamp(rowsAt(matches, positive), { min: 0 }));
   const chosen = ops.view(ops.index_select(anchors, 0, ops.view(positive, [-1])), own.shape);

@@ -45,6 +45,7 @@ const VARIANTS: Readonly<Record<string, Partial<RpnOptions>>> = {
   'the first of each level': { levelPostNmsTopN: { train: 9, test: 7 } },
   'the best of the batch': { collectImages: 2 },
   'the best of the batch, first of each level': { collectImages: 1, levelPostNmsTopN: { train: 12, test: 7 } },
+  'the best of the batch, as many however many images there are': { collectImages: 'batch' },
   'those above a score and a size': { scoreThreshold: 0.6, minSize: 15 },
   'none at all': { minSize: 1000 },
   'two logits an anchor': { activation: 'softmax' },
@@ -90,7 +91,7 @@ function batchWithFeatures(): { batch: ImageBatch; features: Features } {
   };
 }
 
-for (const rules of ['torchvision', 'detectron', 'mmdetection'] as const) {
+for (const rules of Object.keys(CONVENTIONS) as (keyof typeof CONVENTIONS)[]) {
   describe(`proposals of fixed size by ${rules}'s rules`, () => {
     for (const [what, variant] of Object.entries(VARIANTS)) {
       for (const mode of ['training', 'evaluation']) {

@@ -8,7 +8,7 @@ import type { HeightWidth } from '../structures.js';
 import { ANCHOR_WEIGHTS } from './anchor-loss.js';
 import type { JoinedPredictions } from './fixed-anchor-loss.js';
 import { objectnessOf } from './objectness.js';
-import type { RpnOptions } from './rpn-options.js';
+import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface SelectionContext {
   readonly frames: Frames;
@@ -57,7 +57,7 @@ export function selectFixedProposals(predicted: JoinedPredictions, context: Sele
         : firstOfLevels({ kept, valid }, perLevel, {
             numbers,
             sizes,
-            isSorted: predicted.counts.map((count) => count > options.preNmsTopN[mode]),
+            isSorted: predicted.counts.map((count) => keepsBest(count, options.preNmsTopN[mode], conventions)),
             count: Math.min(total, limit ?? options.postNmsTopN[mode]),
           });
     const found = zeroUnless(ofLevels.valid, rowsAt(inside, ofLevels.kept));
@@ -112,11 +112,6 @@ function isLargeEnough(boxes: Tensor, border: Tensor, { frames, options, convent
   const smallest = ops.mul(ops.narrow(frames.scales, 2, 0, 1), options.minSize);
   const middle = ops.add(start, ops.div(sides, 2));
   return ops.all(ops.logical_and(ops.ge(sides, smallest), ops.lt(middle, ops.narrow(border, 2, 0, 2))), 2);
-}
-
-/** How many proposals of a batch are kept where they are chosen from all of it; undefined where each image keeps its own. */
-function collectedLimit({ postNmsTopN, collectImages }: RpnOptions, images: number): number | undefined {
-  return collectImages ? Math.round((postNmsTopN.train * images) / collectImages) : undefined;
 }
 
 /** [N, P] bool: which of an image's proposals are among the `limit` best of the batch. */

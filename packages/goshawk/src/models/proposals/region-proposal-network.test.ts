@@ -84,15 +84,16 @@ describe('RegionProposalNetwork', () => {
         [1, 3, 4],
       ]);
       const levelPostNmsTopN = { train: 100, test: 2 };
+      const conventions = { ...CONVENTIONS.torchvision, levelProposals: 'first_of_few' } as const;
       // Of the 16 finer anchors 15 are candidates, so they are sorted; of the 4 coarser ones all.
-      const sorted = transparentRpn({ preNmsTopN: { train: 100, test: 15 }, levelPostNmsTopN });
+      const sorted = transparentRpn({ preNmsTopN: { train: 100, test: 15 }, levelPostNmsTopN, conventions });
       const coarse = [
         [0, 0, 8, 8],
         [8, 0, 24, 8],
       ];
       assert.deepEqual(proposalsOf(sorted, features)[0], [FINE_6, FINE_10, ...coarse]);
       // With 16 candidates the finer level is cut in the order of its anchors as well.
-      const unsorted = transparentRpn({ preNmsTopN: { train: 100, test: 16 }, levelPostNmsTopN });
+      const unsorted = transparentRpn({ preNmsTopN: { train: 100, test: 16 }, levelPostNmsTopN, conventions });
       const fine = [
         [0, 0, 4, 4],
         [4, 0, 12, 4],
@@ -100,6 +101,11 @@ describe('RegionProposalNetwork', () => {
       const found = proposalsOf(unsorted, features)[0]!;
       assert.deepEqual(found[0], coarse[0]);
       assert.deepEqual(new Set(found.map(String)), new Set([...coarse, ...fine].map(String)));
+      // Other systems keep the best of every level.
+      const best = transparentRpn({ preNmsTopN: { train: 100, test: 16 }, levelPostNmsTopN });
+      const kept = proposalsOf(best, features)[0]!;
+      assert.deepEqual(kept.slice(0, 2), [FINE_6, FINE_10]);
+      assert.equal(kept.length, 4);
     }));
 
   test('takes the training counts in training mode', () =>
@@ -209,6 +215,12 @@ describe('RegionProposalNetwork that keeps the best of a whole batch', () => {
         proposalsOf(rpn, features(), batchOf(2)).map((found) => found.length),
         [3, 1],
       );
+    }));
+
+  test('or postNmsTopN in all, however many images there are', () =>
+    scope(() => {
+      const rpn = transparentRpn({ ...options, collectImages: 'batch', postNmsTopN: { train: 2, test: 100 } }).train();
+      assert.deepEqual(proposalsOf(rpn, features(), batchOf(2)), [[COARSE_3, FINE_5], []]);
     }));
 
   test('in evaluation keeps the best of each image', () =>

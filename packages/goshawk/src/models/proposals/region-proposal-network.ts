@@ -11,7 +11,7 @@ import { fixedAnchorLosses } from './fixed-anchor-loss.js';
 import { selectFixedProposals } from './fixed-proposals.js';
 import { objectnessOf } from './objectness.js';
 import { RpnHead } from './rpn-head.js';
-import type { RpnOptions } from './rpn-options.js';
+import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
@@ -160,7 +160,9 @@ export class RegionProposalNetwork extends Module {
         : firstOfLevels(separate, ofLevel, {
             groups: validGroups,
             anchorNumbers: ops.index_select(ops.cat(anchorNumbers), 0, valid),
-            isSorted: levels.map((anchors) => anchors.size(0) > this.#options.preNmsTopN[mode]),
+            isSorted: levels.map((anchors) =>
+              keepsBest(anchors.size(0), this.#options.preNmsTopN[mode], this.#conventions),
+            ),
           });
     // Where the batch is thinned out as a whole, an image may give more than its own share.
     const share = this.training && this.#options.collectImages ? kept.size(0) : this.#options.postNmsTopN[mode];
@@ -180,10 +182,9 @@ export class RegionProposalNetwork extends Module {
 
   /** The best of the whole batch, each back at its image. */
   #collect(found: readonly ScoredBoxes[]): ScoredBoxes[] {
-    const { postNmsTopN, collectImages = 0 } = this.#options;
-    const limit = Math.round((postNmsTopN.train * found.length) / collectImages);
+    const limit = collectedLimit(this.#options, found.length);
     const scores = ops.cat(found.map((own) => own.scores));
-    if (scores.size(0) <= limit) return [...found];
+    if (limit === undefined || scores.size(0) <= limit) return [...found];
     const [, best] = ops.topk(scores, limit, { dim: 0 });
     const kept = ops.new_zeros(scores, [scores.size(0)]);
     ops.index_fill_(kept, 0, best, 1);

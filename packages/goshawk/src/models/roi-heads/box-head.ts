@@ -1,8 +1,8 @@
 // The networks of the second stage: from pooled features to a vector, and from it to a class and a refined box.
-import { type Layer, Linear, Module, ops, type Sequential, type Tensor } from '@goshawk/torch';
+import { GroupNorm, type Layer, Linear, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import { type ResNetOptions, resNetStage, stageChannels } from '../backbones/resnet.js';
-import { convBlock, requireResNet, stage5Stride } from './head-layers.js';
+import { convBlock, NORM_GROUPS, requireResNet, stage5Stride } from './head-layers.js';
 
 /** What every box head is: [K, C, S, S] pooled features -> [K, outFeatures]. */
 export interface BoxHead extends Module {
@@ -10,19 +10,21 @@ export interface BoxHead extends Module {
   forward(pooled: Tensor): Tensor;
 }
 
-/** Two fully connected layers (Feature Pyramid Networks, Lin et al. 2017). */
+/** Two fully connected layers (Feature Pyramid Networks, Lin et al. 2017), each with a group norm where asked (maskrcnn-benchmark). */
 export class TwoLayerBoxHead extends Module implements BoxHead {
-  readonly fc6: Linear;
-  readonly fc7: Linear;
+  readonly fc6: Linear | Sequential;
+  readonly fc7: Linear | Sequential;
+  readonly outFeatures: number;
 
-  constructor(inFeatures: number, hiddenSize: number) {
+  constructor(inFeatures: number, hiddenSize: number, norm: 'none' | 'group' = 'none') {
     super();
-    this.fc6 = new Linear(inFeatures, hiddenSize);
-    this.fc7 = new Linear(hiddenSize, hiddenSize);
-  }
-
-  get outFeatures(): number {
-    return this.fc7.weight.size(0);
+    const layer = (from: number): Linear | Sequential =>
+      norm === 'none'
+        ? new Linear(from, hiddenSize)
+        : new Sequential(new Linear(from, hiddenSize, { bias: false }), new GroupNorm(NORM_GROUPS, hiddenSize));
+    this.fc6 = layer(inFeatures);
+    this.fc7 = layer(hiddenSize);
+    this.outFeatures = hiddenSize;
   }
 
   forward(pooled: Tensor): Tensor {
@@ -91,7 +93,11 @@ export function meanOverCells(features: Tensor): Tensor {
 export function makeBoxHead(config: BoxHeadConfig, inChannels: number, backbone: ResNetOptions | undefined): BoxHead {
   switch (config.kind) {
     case 'two_layer':
-      return new TwoLayerBoxHead(inChannels * config.poolSize ** 2, config.hiddenSize);
+      return new TwoLayerBoxHead(
+        inChannels * config.poolSize ** 2,
+        config.hiddenSize,
+        config.norm === 'group' ? 'group' : 'none',
+      );
     case 'convolutions':
       return new ConvolutionsBoxHead(inChannels, config);
     case 'stage5':

@@ -55,20 +55,12 @@ export function selectFixedDetections(
   options: SelectionOptions,
   conventions: Conventions,
 ): FixedDetections {
-  const { boxes: convention, detectionLimit } = conventions;
   const good = bestCandidates(candidates, proposals, options.scoreThreshold);
   const sized =
-    convention === 'continuous'
+    conventions.boxes === 'continuous'
       ? { ...good, scores: ops.where(atLeast(good.boxes, MIN_BOX_SIZE), good.scores, -Infinity) }
       : good;
-  const isCounted = detectionLimit === 'count';
-  const all = sized.scores.size(1);
-  const count = isCounted ? Math.min(options.maxDetections, all) : all;
-  const found = suppressFixed(sized, { count, threshold: options.nmsThreshold, convention });
-  if (isCounted || all <= options.maxDetections) return found;
-  // All that reach the score of the last.
-  const last = ops.narrow(ops.where(found.valid, found.scores, -Infinity), 1, options.maxDetections - 1, 1);
-  return { ...found, valid: ops.logical_and(found.valid, ops.ge(found.scores, last)) };
+  return suppressFixed(sized, options, conventions);
 }
 
 /** As many of the best candidates as can pass the threshold: the probabilities of a proposal add up to 1. */

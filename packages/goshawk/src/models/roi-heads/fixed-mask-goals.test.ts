@@ -6,6 +6,7 @@ import { CONVENTIONS } from '../conventions.js';
 import type { Targets } from '../structures.js';
 import { fixedMaskGoals } from './fixed-mask-goals.js';
 import type { FixedPositives } from './fixed-samples.js';
+import { maskGoals } from './mask-loss.js';
 import { resizeMasksInside } from './mask-resize.js';
 
 const side = fc.integer({ min: 1, max: 30 });
@@ -82,3 +83,47 @@ test('masks resized for all images at once are those of each box alone, bit for 
     { numRuns: 60 },
   );
 });
+
+test('polygons are drawn as for one image after the other, by each rule of whose they are', () =>
+  scope(() => {
+    // The first box overlaps the second object most, but belongs to the first.
+    const objects = tensor([0, 1, 0, 0], { dtype: 'int64', shape: [2, 2] });
+    const valid = tensor([1, 1, 1, 0], { shape: [2, 2] }).to('bool');
+    const boxes = tensor([10, 10, 50, 50, 12, 8, 60, 44, 5, 6, 30, 31, 0, 0, 0, 0], { shape: [2, 2, 4] });
+    const square = (x: number, y: number, side: number) => [
+      Float64Array.of(x, y, x + side, y, x + side, y + side, x, y + side),
+    ];
+    const targets = [[square(0, 0, 25), square(11, 11, 38)], [square(4, 7, 20)]].map(
+      (polygons): Targets => ({
+        boxes: tensor([], { shape: [0, 4] }),
+        labels: tensor([], { dtype: 'int64', shape: [0] }),
+        polygons,
+      }),
+    );
+    const sizes = targets.map(() => [64, 64] as const);
+    const scales = targets.map(() => ({ x: 1, y: 1 }));
+    const positives: FixedPositives = { valid, rois: boxes, boxes, objects, labels: objects, goals: boxes };
+    const drawn = (['detectron', 'maskrcnn_benchmark'] as const).map((rules) => {
+      const conventions = CONVENTIONS[rules];
+      const goals = fixedMaskGoals(positives, targets, { sizes, scales }, 14, conventions);
+      const expected = maskGoals(
+        targets.map((target, image) => {
+          const own = (values: Tensor): Tensor => ops.narrow(ops.select(values, 0, image), 0, 0, 2 - image);
+          return {
+            rois: own(boxes),
+            boxes: own(boxes),
+            objects: own(objects),
+            target,
+            size: sizes[image]!,
+            scale: scales[image]!,
+          };
+        }),
+        14,
+        conventions,
+      );
+      const counted = ops.narrow(goals, 0, 0, 3).toNumbers();
+      assert.deepEqual(counted, expected.toNumbers(), rules);
+      return counted;
+    });
+    assert.notDeepEqual(drawn[0], drawn[1]);
+  }));

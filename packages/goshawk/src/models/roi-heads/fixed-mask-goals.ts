@@ -20,6 +20,7 @@ export function fixedMaskGoals(
     case 'cropped':
       return croppedMasks(positives, targets, batch, resolution);
     case 'polygons':
+    case 'own_polygons':
       return drawnMasks(positives, targets, batch, resolution, conventions);
     case 'resized':
       return resizedMasks(positives, targets, resolution);
@@ -44,25 +45,28 @@ function croppedMasks(
 }
 
 /**
- * Polygons are drawn by the host: it reads the positives' boxes of the whole batch, once, and waits for them.
+ * Polygons are drawn by the host: it reads the positives' boxes and objects of the whole batch, once, and waits for them.
  */
 function drawnMasks(
-  { boxes, valid }: FixedPositives,
+  { boxes, objects, valid }: FixedPositives,
   targets: readonly Targets[],
   { scales }: Pick<ImageBatch, 'scales'>,
   resolution: number,
   conventions: Conventions,
 ): Tensor {
   const [, most = 0] = valid.shape;
-  const rows = ops.cat([boxes, ops.unsqueeze(valid.to('float32'), 2)], { dim: 2 }).toFloat32Array();
+  // A number an object below 2 ** 24, as float32 holds exactly; -1 where no positive is.
+  const numbers = ops.unsqueeze(ops.where(valid, objects, -1).to('float32'), 2);
+  const rows = ops.cat([boxes, numbers], { dim: 2 }).toFloat32Array();
   const cells = resolution * resolution;
   const goals = new Float32Array(targets.length * most * cells);
   targets.forEach((target, image) => {
     const polygons = requiredPart(target, 'polygons');
     const measured = conventions.secondStage === 'network' ? polygons : polygonsToImage(polygons, scales[image]!);
-    const places = Array.from({ length: most }, (_, row) => image * most + row).filter((at) => rows[at * 5 + 4] === 1);
+    const places = Array.from({ length: most }, (_, row) => image * most + row).filter((at) => rows[at * 5 + 4]! >= 0);
     const corners = Float32Array.from(places.flatMap((at) => [...rows.subarray(at * 5, at * 5 + 4)]));
-    const drawn = maskPolygons(corners, measured, resolution);
+    const own = conventions.maskTargets === 'own_polygons' ? places.map((at) => rows[at * 5 + 4]!) : undefined;
+    const drawn = maskPolygons(corners, measured, resolution, own);
     places.forEach((at, index) => {
       goals.set(drawn.subarray(index * cells, (index + 1) * cells), at * cells);
     });

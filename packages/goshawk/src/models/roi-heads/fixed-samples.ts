@@ -124,15 +124,17 @@ export function fixedKeypointsOfPositives(positives: FixedPositives, keypoints: 
 
 /** As sampleKeypoints. @param keypoints [N, G, K, 3] in the second stage's pixels */
 export function sampleFixedKeypoints(
-  { candidates, measured, matches }: MatchedProposals,
+  { candidates, measured, objectBoxes, matches }: MatchedProposals,
   keypoints: Tensor,
   box: Pick<BoxHeadConfig, 'batchSizePerImage' | 'positiveFraction'>,
+  { keypointRois }: Conventions,
   draws: PriorityDraws,
 ): FixedKeypointSample {
   const [images = 0, count = 0] = matches.shape;
   const objects = ops.clamp(matches, { min: 0 });
   const perRow = (values: Tensor): Tensor => ops.reshape(values, [images * count, ...values.shape.slice(2)]);
-  const seen = hasKeypointInside(perRow(rowsAt(keypoints, objects)), perRow(measured));
+  const holders = keypointRois === 'own_draw_by_object' ? rowsAt(objectBoxes, objects) : measured;
+  const seen = hasKeypointInside(perRow(rowsAt(keypoints, objects)), perRow(holders));
   const candidatesSeen = ops.logical_and(ops.ge(matches, 0), ops.view(seen, [images, count]));
   const most = Math.min(keypointRoiLimit(box), count);
   const wanted = (): Tensor => ops.clamp(countOf(candidatesSeen), { max: most });

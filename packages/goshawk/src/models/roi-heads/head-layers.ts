@@ -19,7 +19,7 @@ export function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): 
 }
 
 // The group norm paper's (Wu and He 2018), as everywhere in Detectron.
-const NORM_GROUPS = 32;
+export const NORM_GROUPS = 32;
 
 /** A convolution, 3x3 by default, that keeps the size, its norm, and a ReLU; with a norm the convolution has no bias. */
 export function convBlock(

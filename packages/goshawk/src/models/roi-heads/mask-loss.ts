@@ -38,14 +38,16 @@ export interface PositiveRois {
 
 /** [sum of P, M, M] float32 goals of 0 and 1 (cropped: 0 to 1), as the conventions make them. */
 export function maskGoals(positives: readonly PositiveRois[], resolution: number, conventions: Conventions): Tensor {
-  if (conventions.maskTargets === 'polygons')
+  if (conventions.maskTargets === 'polygons' || conventions.maskTargets === 'own_polygons') {
+    const isOwn = conventions.maskTargets === 'own_polygons';
     return ops.cat(
-      positives.map(({ boxes, target, scale }) => {
+      positives.map(({ boxes, objects, target, scale }) => {
         const polygons = requiredPart(target, 'polygons');
         const measured = conventions.secondStage === 'network' ? polygons : polygonsToImage(polygons, scale);
-        return drawnMasks(boxes, measured, resolution);
+        return drawnMasks(boxes, measured, resolution, isOwn ? objects : undefined);
       }),
     );
+  }
   const samples = positives.map(({ rois, objects, target, size }) => ({
     proposals: rois,
     objects,
@@ -76,12 +78,14 @@ export function croppedMasks(samples: readonly MaskSample[], resolution: number)
 export type Polygons = readonly Float64Array[];
 
 /**
- * [P, M, M] float32 for [P, 4] xyxy boxes: the polygons of the object whose outline's bounding box overlaps the box most,
- * drawn inside it by COCO's rasteriser (Detectron's add_mask_rcnn_blobs and polys_to_mask_wrt_box).
+ * [P, M, M] float32 for [P, 4] xyxy boxes: the polygons of one object, drawn inside the box by COCO's rasteriser
+ * (Detectron's polys_to_mask_wrt_box; crop and resize of maskrcnn-benchmark's polygons).
+ * @param own [P] int64: each box's object. Absent: the one whose outline's bounding box overlaps the box most (Detectron's
+ *   add_mask_rcnn_blobs)
  */
-export function drawnMasks(boxes: Tensor, objects: readonly Polygons[], resolution: number): Tensor {
+export function drawnMasks(boxes: Tensor, objects: readonly Polygons[], resolution: number, own?: Tensor): Tensor {
   const corners = boxes.toFloat32Array();
-  const pixels = maskPolygons(corners, objects, resolution);
+  const pixels = maskPolygons(corners, objects, resolution, own?.toNumbers());
   return tensor(pixels, { shape: [corners.length / 4, resolution, resolution], device: boxes.device });
 }
 

@@ -63,6 +63,19 @@ describe('maskPolygons', () => {
     }
   });
 
+  test('draws the object that is named', () => {
+    const { box, rows } = CASES[0]!;
+    for (const [objects, own] of [
+      [[TRIANGLE, TWO_PARTS], 0],
+      [[TWO_PARTS, TRIANGLE], 1],
+    ] as const) {
+      const named = maskPolygons(Float32Array.from(box), objects, 8, [own]);
+      assert.deepEqual(Array.from(named, (cell) => (cell === 1 ? '#' : '.')).join(''), rows.join(''));
+    }
+    const other = maskPolygons(Float32Array.from(CASES[3]!.box), [TRIANGLE, TWO_PARTS], 8, [0]);
+    assert.notDeepEqual(other, maskPolygons(Float32Array.from(CASES[3]!.box), [TRIANGLE, TWO_PARTS], 8, [1]));
+  });
+
   test('draws each of several boxes by itself', () => {
     const boxes = Float32Array.from([CASES[0]!, CASES[3]!].flatMap(({ box }) => box));
     const cells = maskPolygons(boxes, [TRIANGLE, TWO_PARTS], 8);

@@ -1,28 +1,39 @@
-// Polygons drawn inside boxes: Detectron's training masks.
+// Polygons drawn inside boxes: the training masks of Detectron and maskrcnn-benchmark.
 import { decodeMask, polygonsToRle } from '@goshawk/core';
 import { overlapOf } from './box-overlap.js';
 
-/** P x M x M values 0 and 1, rows first; `boxes` P x 4 xyxy in the polygons' pixels. */
+/**
+ * P x M x M values 0 and 1, rows first.
+ * @param boxes P x 4 xyxy in the polygons' pixels
+ * @param own P numbers of objects. Absent: those whose outlines overlap the boxes most
+ */
 export function maskPolygons(
   boxes: Float32Array,
   objects: readonly (readonly Float64Array[])[],
   resolution: number,
+  own: readonly number[] = mostOverlapped(boxes, objects),
 ): Float32Array {
-  const outlines = new Float32Array(objects.flatMap(boundingBox));
   const cells = resolution * resolution;
   const goals = new Float32Array((boxes.length / 4) * cells);
   for (let box = 0; box < boxes.length / 4; box++) {
+    const polygons = objects[own[box]!];
+    if (polygons?.length)
+      goals.set(drawInside(polygons, boxes.subarray(box * 4, box * 4 + 4), resolution), box * cells);
+  }
+  return goals;
+}
+
+function mostOverlapped(boxes: Float32Array, objects: readonly (readonly Float64Array[])[]): number[] {
+  const outlines = new Float32Array(objects.flatMap(boundingBox));
+  return Array.from({ length: boxes.length / 4 }, (_, box) => {
     let best = 0;
     let bestOverlap = -1;
     for (let object = 0; object < objects.length; object++) {
       const overlap = overlapOf(boxes, box, outlines, object, 'inclusive');
       if (overlap > bestOverlap) [best, bestOverlap] = [object, overlap];
     }
-    const polygons = objects[best];
-    if (polygons?.length)
-      goals.set(drawInside(polygons, boxes.subarray(box * 4, box * 4 + 4), resolution), box * cells);
-  }
-  return goals;
+    return best;
+  });
 }
 
 /** M x M pixels, rows first. */

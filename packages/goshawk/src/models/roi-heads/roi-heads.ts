@@ -251,7 +251,7 @@ export class RoiHeads extends Module {
       const measured = fixedKeypointsInSecondStage(paddedKeypoints(objects, count), frames, conventions);
       return conventions.keypointRois === 'box_head'
         ? fixedKeypointsOfPositives(sample.positives, measured)
-        : sampleFixedKeypoints(matched, measured, box, draws);
+        : sampleFixedKeypoints(matched, measured, box, conventions, draws);
     });
     const logits = this.keypointPredictor!.forward(this.keypointHead!.call(this.#pool(features, rois, keypoint!)));
     const perRow = (values: Tensor): Tensor => ops.flatten(values, { start_dim: 0, end_dim: 1 });

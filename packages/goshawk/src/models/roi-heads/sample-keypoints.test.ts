@@ -57,6 +57,16 @@ describe('sampleKeypoints', () => {
       );
       assert.deepEqual(sample.rois.toNumbers(), [lower, left].flat());
       assert.deepEqual(sample.boxes.toNumbers(), sample.rois.toNumbers());
+      // maskrcnn-benchmark asks whether the point lies inside its object's box.
+      const byObject = sampleKeypoints(
+        boxesOf([upper, right]),
+        target,
+        UNSCALED,
+        CONFIG,
+        CONVENTIONS.maskrcnn_benchmark,
+        evenDraws,
+      );
+      assert.deepEqual(byObject.rois.toNumbers(), [upper, left].flat());
       assert.deepEqual(sample.keypoints.toNumbers(), [10, 18, 2, 10, 2, 0, 10, 18, 2, 10, 2, 0]);
     }));
 

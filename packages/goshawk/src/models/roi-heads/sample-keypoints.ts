@@ -41,7 +41,7 @@ export function keypointsOfPositives(
 
 /**
  * A draw of its own, beside that of the box head: proposals that find an object of which a visible keypoint lies inside
- * them (Detectron's add_keypoint_rcnn_blobs).
+ * them (Detectron's add_keypoint_rcnn_blobs) or inside its own box (maskrcnn-benchmark's keypoint_head/loss.py).
  * @param proposals [P, 4] xyxy in network pixels; the objects' own boxes take part too
  */
 export function sampleKeypoints(
@@ -55,7 +55,8 @@ export function sampleKeypoints(
   const keypoints = keypointsInSecondStage(target, scale, conventions);
   const candidates = ops.cat([proposals, target.boxes]);
   const measured = toSecondStage(candidates, scale, conventions);
-  const matches = matchBoxes(toSecondStage(target.boxes, scale, conventions), measured, {
+  const objectBoxes = toSecondStage(target.boxes, scale, conventions);
+  const matches = matchBoxes(objectBoxes, measured, {
     foregroundIou: box.foregroundIou,
     backgroundIou: box.backgroundIou,
     allowLowQuality: false,
@@ -63,8 +64,10 @@ export function sampleKeypoints(
   });
   const positive = indicesWhere(ops.ge(matches, 0));
   const boxes = ops.index_select(measured, 0, positive);
-  const own = ops.index_select(keypoints, 0, ops.index_select(matches, 0, positive));
-  const seen = positive.size(0) > 0 ? indicesWhere(hasKeypointInside(own, boxes)) : positive;
+  const objects = ops.index_select(matches, 0, positive);
+  const own = ops.index_select(keypoints, 0, objects);
+  const holders = conventions.keypointRois === 'own_draw_by_object' ? ops.index_select(objectBoxes, 0, objects) : boxes;
+  const seen = positive.size(0) > 0 ? indicesWhere(hasKeypointInside(own, holders)) : positive;
   const drawn = drawFrom(seen, Math.min(keypointRoiLimit(box), seen.size(0)), draws);
   return {
     rois: ops.index_select(candidates, 0, ops.index_select(positive, 0, drawn)),

@@ -3,6 +3,7 @@ import { ops, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
+import { keptCount } from '../detection-limit.js';
 import { indicesWhere } from '../sampling.js';
 import type { Detections, HeightWidth, Scale } from '../structures.js';
 import type { BoxPrediction } from './box-head.js';
@@ -78,19 +79,11 @@ export function selectDetections(
     },
     { ...options, convention: conventions.boxes },
   );
-  const best = bestCount(kept.scores, options.maxDetections, conventions.detectionLimit);
+  const best = keptCount(kept.scores, options.maxDetections, conventions.detectionLimit);
   return {
     pixels: candidates.pixels,
     boxes: ops.narrow(kept.boxes, 0, 0, best),
     scores: ops.narrow(kept.scores, 0, 0, best),
     labels: ops.narrow(kept.labels, 0, 0, best),
   };
-}
-
-/** How many of the [N] descending scores are kept. */
-function bestCount(scores: Tensor, limit: number, rule: Conventions['detectionLimit']): number {
-  const count = scores.size(0);
-  if (count <= limit || rule === 'count') return Math.min(count, limit);
-  const last = ops.select(scores, 0, limit - 1);
-  return ops.sum(ops.ge(scores, last).to('int64')).item();
 }

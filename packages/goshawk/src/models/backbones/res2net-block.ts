@@ -1,0 +1,64 @@
+// The block of Res2Net (Gao et al., "Res2Net: A New Multi-scale Backbone Architecture", 2019), with its published names.
+import { AvgPool2d, type Conv2d, Layer, ops, type Tensor } from '@goshawk/torch';
+import { convThenNorm, makeConv, makeNorm, makeShortcut, type Norm, type Shortcut } from './conv-norm-layers.js';
+import type { BottleneckOptions } from './residual-blocks.js';
+
+export interface Bottle2neckOptions extends BottleneckOptions {
+  /** Splits of the channels between the 1x1 convolutions, at least 2; `width` is that of one. */
+  readonly scale: number;
+}
+
+/**
+ * A bottleneck whose 3x3 convolution is several narrow ones, one for each split of the channels but the last. Each reads its
+ * split plus what the one before it gave; the last split passes. In the first block of a stage none reads another, and the
+ * last split passes through a mean over 3x3 cells, zeros at the border counted.
+ */
+export class Bottle2neck extends Layer {
+  readonly conv1: Conv2d;
+  readonly bn1: Norm;
+  readonly convs: Conv2d[];
+  readonly bns: Norm[];
+  readonly conv3: Conv2d;
+  readonly bn3: Norm;
+  readonly downsample?: Shortcut;
+  readonly #width: number;
+  /** Of the last split; in the first block of a stage. */
+  readonly #pool?: AvgPool2d;
+
+  constructor(inChannels: number, options: Bottle2neckOptions) {
+    super();
+    const { width, scale, outChannels, stride = 1, dilation = 1, groups = 1, strideIn1x1 = false, norm } = options;
+    this.#width = width;
+    const innerStride = strideIn1x1 ? 1 : stride;
+    this.conv1 = makeConv(inChannels, width * scale, 1, { stride: strideIn1x1 ? stride : 1 });
+    this.bn1 = makeNorm(norm, width * scale);
+    const convolved = Array.from({ length: scale - 1 });
+    this.convs = convolved.map(() => makeConv(width, width, 3, { stride: innerStride, dilation, groups }));
+    this.bns = convolved.map(() => makeNorm(norm, width));
+    this.conv3 = makeConv(width * scale, outChannels, 1);
+    this.bn3 = makeNorm(norm, outChannels);
+    if (stride === 1 && inChannels === outChannels) return;
+    this.downsample = makeShortcut(inChannels, outChannels, options);
+    this.#pool = new AvgPool2d(3, { stride: innerStride, padding: 1 });
+  }
+
+  /** A block whose last norm has factors of 0 starts as the identity (Goyal et al. 2017). */
+  get lastNorm(): Norm {
+    return this.bn3;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const hidden = convThenNorm(input, this.conv1, this.bn1, { relu: true });
+    const split = (index: number): Tensor => ops.narrow(hidden, 1, index * this.#width, this.#width);
+    const parts: Tensor[] = [];
+    for (const [index, conv] of this.convs.entries()) {
+      const before = this.#pool ? undefined : parts.at(-1);
+      const own = before ? ops.add(before, split(index)) : split(index);
+      parts.push(convThenNorm(own, conv, this.bns[index]!, { relu: true }));
+    }
+    const last = split(this.convs.length);
+    parts.push(this.#pool ? this.#pool.forward(last) : last);
+    const residual = this.downsample ? this.downsample.forward(input) : input;
+    return convThenNorm(ops.cat(parts, { dim: 1 }), this.conv3, this.bn3, { residual, relu: true });
+  }
+}
