@@ -577,17 +577,22 @@ const biasGradient: KernelCase[] = FLOATS.map((dtype) => ({
   differentiate: [0, 1],
 }));
 
-/** The first so many, where those that are not there count as 0. */
+/** The first so many of each image, where those that are not there count as 0. */
 const nmsFirst: KernelCase[] = [
   ...RULES.flatMap(({ plusOne, suppressEqual }) =>
     [
       [1000, 300],
-      [4741, 1000],
+      [2371, 1000],
       [70, 100],
+      [0, 10],
     ].map(
       ([count = 0, first = 0]): KernelCase => ({
-        name: `${first} of ${count} boxes${plusOne ? ', +1' : ''}${suppressEqual ? ', equal too' : ''}`,
-        inputs: (draw) => [draw.boxes(count), draw.values([count], { low: 0 }), draw.integers([count], 5)],
+        name: `${first} of ${count} boxes, two images${plusOne ? ', +1' : ''}${suppressEqual ? ', equal too' : ''}`,
+        inputs: (draw) => [
+          callOp('aten::view', draw.boxes(2 * count), [2, count, 4]) as Tensor,
+          draw.values([2, count], { low: 0 }),
+          draw.integers([2, count], 5),
+        ],
         compute: (boxes, scores, groups) => {
           const [kept, valid] = run('nms_first', boxes!, scores!, groups!, 0.6, first, plusOne, suppressEqual);
           return [callOp('aten::mul.Tensor', kept!, valid!) as Tensor, valid!];
@@ -596,9 +601,16 @@ const nmsFirst: KernelCase[] = [
     ),
   ),
   {
-    name: 'no boxes',
-    inputs: (draw) => [zeros([0, 4]), zeros([0]), draw.integers([0], 1)],
-    compute: (boxes, scores, groups) => run('nms_first', boxes!, scores!, groups!, 0.5, 10).slice(1),
+    name: 'ties',
+    inputs: (draw) => [
+      callOp('aten::view', draw.boxes(900, { size: 24, least: 2, most: 8, whole: true }), [1, 900, 4]) as Tensor,
+      draw.integers([1, 900], 3).to({ dtype: 'float32' }),
+      draw.integers([1, 900], 4),
+    ],
+    compute: (boxes, scores, groups) => {
+      const [kept, valid] = run('nms_first', boxes!, scores!, groups!, 0.5, 200);
+      return [callOp('aten::mul.Tensor', kept!, valid!) as Tensor, valid!];
+    },
   },
 ];
 
