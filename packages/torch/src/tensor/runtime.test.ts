@@ -87,12 +87,13 @@ test('the engine says what it is', () => {
 // glibc's own rule hands blocks of more than 32 MB back at once, and the next is made of fresh pages of 4 KiB.
 test('memory that is freed serves the next tensor, without anything being set', { skip: !isGlibc() }, () => {
   const takeAndFree = () => scope(() => void zeros([64 << 20], { dtype: 'uint8' }));
-  // Small blocks that stay come to lie between the first large ones: after these, all are made of what was freed.
+  // Small blocks that stay come to lie between the first large ones: after these, nearly all are made of what was freed.
   for (let i = 0; i < 20; i++) takeAndFree();
   const before = process.resourceUsage().minorPageFault;
   for (let i = 0; i < 10; i++) takeAndFree();
   const pages = process.resourceUsage().minorPageFault - before;
-  assert.ok(pages < (2 * (64 << 20)) / 4096, `${pages} fresh pages`);
+  // One that is not takes 16,384 pages; all ten would be fresh by glibc's own rule.
+  assert.ok(pages < (5 * (64 << 20)) / 4096, `${pages} fresh pages`);
 });
 
 test('what malloc was told in the environment holds', { skip: !isGlibc() }, () => {
