@@ -139,7 +139,7 @@ export async function buildAddon(libtorch: Libtorch, report: (line: string) => v
   const pending = units.filter(({ object }) => !existsSync(object));
   if (pending.length === units.length)
     report(
-      `compiling the addon for libtorch ${libtorch.version}: under a minute on two quiet processors, minutes on busy ones`,
+      `compiling the addon for libtorch ${libtorch.version}: a minute and a half on two quiet processors, minutes on busy ones`,
     );
   await compileAll(compiler, pending, report);
   const partial = `${addon}.${process.pid}`;
