@@ -37,7 +37,7 @@ export function deviceFindings({ problem, facts, isForCpu }: DeviceFacts): Findi
       ? {
           name: 'NVRTC',
           state: 'missing',
-          detail: 'libnvrtc.so lies neither beside libtorch nor in the folders of its packages',
+          detail: 'libnvrtc.so lies neither beside libtorch, nor in the folders of its packages, nor in a CUDA toolkit',
           remedy: 'take a libtorch that is whole: kernels for the card are compiled with it',
         }
       : { name: 'NVRTC', state: 'ok', detail: nvrtc },

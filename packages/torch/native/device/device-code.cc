@@ -161,10 +161,6 @@ void set_device_code_settings(DeviceCodeSettings given) {
   settings = std::move(given);
 }
 
-const DeviceCodeSettings& device_code_settings() {
-  return settings;
-}
-
 int device_scalar(c10::ScalarType type) {
   switch (type) {
     case c10::ScalarType::Float:

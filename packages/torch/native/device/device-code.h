@@ -19,7 +19,6 @@ struct DeviceCodeSettings {
 
 /** Said once, before the first kernel runs. */
 void set_device_code_settings(DeviceCodeSettings settings);
-const DeviceCodeSettings& device_code_settings();
 
 /**
  * The code of `name`.cu for values of `type`, as the driver loads it.

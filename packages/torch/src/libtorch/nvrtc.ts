@@ -1,6 +1,7 @@
 // Finds NVRTC, CUDA's run-time compiler, which every libtorch with CUDA brings.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { dependencyFolders } from './dependency-folders.js';
 import type { Libtorch } from './discover.js';
 
 /**
@@ -8,10 +9,8 @@ import type { Libtorch } from './discover.js';
  * in a CUDA toolkit.
  */
 export function findNvrtc({ libDir }: Pick<Libtorch, 'libDir'>): string | undefined {
-  const packages = join(libDir, '../../nvidia');
   const folders = [
-    libDir,
-    ...listing(packages).map((name) => join(packages, name, 'lib')),
+    ...dependencyFolders(libDir),
     '/usr/local/cuda/lib64',
     '/usr/lib/x86_64-linux-gnu',
     '/usr/lib/aarch64-linux-gnu',

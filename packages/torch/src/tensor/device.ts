@@ -1,9 +1,9 @@
 // Devices beyond the CPU: whether there are some, what they are, and why one cannot be used.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeFor, readCudaArchitectures } from '../libtorch/cuda-architectures.js';
+import { findNvrtc } from '../libtorch/nvrtc.js';
 import { cudaStart, libtorch, native } from './native.js';
-import { dependencyFolders } from './start-cuda.js';
 
 /** Whether tensors can live on a CUDA device with this libtorch on this machine. */
 export function cudaAvailable(): boolean {
@@ -110,7 +110,7 @@ export function cudaFacts(): CudaFacts | undefined {
     driverRelease: driverRelease(),
     library: cudaVersion(library),
     ...(cudnn > 0 && { cudnn: cudnnVersion(cudnn) }),
-    nvrtc: findNvrtc(),
+    nvrtc: findNvrtc(libtorch),
     devices,
   };
 }
@@ -124,14 +124,6 @@ function driverRelease(): string | undefined {
 function cudnnVersion(number: number): string {
   const major = number >= 10000 ? 10000 : 1000;
   return `${Math.floor(number / major)}.${Math.floor((number % major) / 100)}.${number % 100}`;
-}
-
-function findNvrtc(): string | undefined {
-  for (const folder of dependencyFolders(libtorch.libDir)) {
-    const name = existsSync(folder) && readdirSync(folder).find((file) => /^libnvrtc(-[\da-f]+)?\.so/.test(file));
-    if (name) return join(folder, name);
-  }
-  return undefined;
 }
 
 /** Bytes of a card's memory. */

@@ -1,7 +1,8 @@
 // Whether this process has CUDA: libtorch decides it once, at the first call of any kind that asks, and keeps the answer.
 // So the library with the CUDA operators is loaded before the first call, where there is a card that it could use.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { dependencyFolders } from '../libtorch/dependency-folders.js';
 import type { Libtorch } from '../libtorch/discover.js';
 
 /** What of the addon is needed for it. */
@@ -77,11 +78,4 @@ function findDependency(name: string, libDir: string): string | undefined {
   return dependencyFolders(libDir)
     .map((folder) => join(folder, name))
     .find((file) => existsSync(file));
-}
-
-/** Where CUDA's libraries lie for a libtorch in `libDir`, beside the system's folders: its own, and those of Python's packages. */
-export function dependencyFolders(libDir: string): string[] {
-  const packages = join(libDir, '../../nvidia');
-  const names = existsSync(packages) ? readdirSync(packages).sort() : [];
-  return [libDir, ...names.map((name) => join(packages, name, 'lib'))];
 }
