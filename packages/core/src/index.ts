@@ -1,5 +1,6 @@
 export * from './boxes/index.js';
 export * from './drawing/index.js';
+export * from './error-analysis/index.js';
 export * from './errors/index.js';
 export * from './evaluation/index.js';
 export * from './formats/index.js';

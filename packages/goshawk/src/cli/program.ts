@@ -153,7 +153,8 @@ export function buildProgram(): Command {
           .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
           .default('bbox'),
       )
-      .option('--per-category', 'also print AP and AR of each category'),
+      .option('--per-category', 'also print AP and AR of each category')
+      .option('--errors', 'also print what errors cost (TIDE), what is taken for what, and the best thresholds'),
   )
     .option('--allow-unfinished', 'a results file whose end is missing counts up to there, with a warning')
     .option('--json', 'print one JSON object')
