@@ -236,24 +236,32 @@ function addDataCommands(program: Command): void {
   annotated(
     data,
     'convert',
-    'write annotations of PASCAL VOC or Cityscapes as a COCO file, or any as PASCAL VOC',
+    'write annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO',
     'goshawk data convert VOC2007 --image-set train --output train.json',
   )
-    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC')
+    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC and YOLO')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'what is written (default: coco where the output ends in .json, else voc)',
+      ).choices(['coco', 'voc', 'yolo']),
+    )
+    .option('--copy-pictures', 'voc and yolo: also put copies of the pictures there')
+    .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
 }
 
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
 ] as const;
 const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
 
