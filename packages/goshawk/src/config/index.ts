@@ -1,3 +1,4 @@
+export { type AugmentStepConfig, type AugmentStepsConfig, movesObjects } from './augment-schema.js';
 export { placeInSource } from './config-problem.js';
 export { configReference } from './config-reference.js';
 export type { ConfigSource } from './config-source.js';
