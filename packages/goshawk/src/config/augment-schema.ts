@@ -51,9 +51,9 @@ const hsvSchema = z
   })
   .describe('Colour jitter on hue, saturation and value.');
 
-const colourSchema = z
+const colorSchema = z
   .strictObject({
-    type: z.literal('colour'),
+    type: z.literal('color'),
     probability: probability(),
     brightness: fraction().default(0.4).describe('Every channel is multiplied by a number from 1 - this to 1 + this.'),
     contrast: fraction().default(0.4).describe("The same for the distance from the picture's mean grey."),
@@ -99,7 +99,7 @@ const cropSchema = z
     ...keptObjects({ minVisible: 0.2, maxAspect: 20 }),
   })
   .refine(({ minShare, maxShare }) => minShare <= maxShare, 'minShare is above maxShare: exchange them')
-  .describe('A random part of the picture; where no object would stay, the whole.');
+  .describe('A random part of the picture, every place equally likely.');
 
 const resizeSchema = z
   .strictObject({
@@ -194,7 +194,7 @@ const mixupSchema = z
 
 const simpleSteps = [
   hsvSchema,
-  colourSchema,
+  colorSchema,
   blurSchema,
   noiseSchema,
   cropSchema,
@@ -278,7 +278,7 @@ function picturesNeeded(steps: AugmentStepsConfig, before = 1): number {
 export function movesObjects(step: AugmentStepConfig): boolean {
   switch (step.type) {
     case 'hsv':
-    case 'colour':
+    case 'color':
     case 'blur':
     case 'noise':
       return false;
@@ -287,4 +287,13 @@ export function movesObjects(step: AugmentStepConfig): boolean {
     default:
       return true;
   }
+}
+
+/** Whether pictures can come out mirrored, so that keypoints have to tell what they become. */
+export function mirrorsPictures(steps: AugmentStepsConfig): boolean {
+  return steps.some((step) => {
+    if (step.probability === 0) return false;
+    if (step.type !== 'one_of') return step.type === 'flip';
+    return step.choices.some((choice) => choice.weight > 0 && mirrorsPictures(choice.steps));
+  });
 }
