@@ -149,7 +149,7 @@ function stretch(width: number, bounds: readonly Bound[]): { readonly start: num
   const isWithin = (x: number) => bounds.every(({ slope, offset }) => slope * x + offset >= 0);
   while (start < end && !isWithin(start)) start++;
   while (end > start && !isWithin(end - 1)) end--;
-  return { start: Math.min(start, end), end: Math.max(start, end) };
+  return start < end ? { start, end } : { start: width, end: width };
 }
 
 /** Weights are in 1/256, products in 1/65536; rounded once. */
