@@ -7,5 +7,6 @@ export * from './formats/index.js';
 export * from './geometry/index.js';
 export * from './keypoints/index.js';
 export * from './masks/index.js';
+export * from './photometry/index.js';
 export * from './random/index.js';
 export * from './synthesis/index.js';

@@ -233,6 +233,18 @@ function addDataCommands(program: Command): void {
     .option('--follow-links', 'allow pictures that are links out of their folder, as data.followLinks')
     .action(async (file, options) => (await import('./data-draw.js')).runDataDraw(file, options));
 
+  command(
+    data,
+    'augment',
+    'draw training pictures as the network gets them, with the boxes, masks and keypoints that it learns',
+    'goshawk data augment config.yaml --output augmented --count 36',
+  )
+    .argument('<config>', 'config file')
+    .addOption(setOption())
+    .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'augmented')
+    .option('--count <count>', 'draw so many pictures, the first of a training', '36')
+    .action(async (config, options) => (await import('./data-augment.js')).runDataAugment(config, options));
+
   annotated(
     data,
     'convert',

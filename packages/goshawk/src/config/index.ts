@@ -1,3 +1,10 @@
+export {
+  type AugmentStepConfig,
+  type AugmentStepsConfig,
+  mirrorsPictures,
+  movesObjects,
+  type SimpleStepConfig,
+} from './augment-schema.js';
 export { placeInSource } from './config-problem.js';
 export { configReference } from './config-reference.js';
 export type { ConfigSource } from './config-source.js';
