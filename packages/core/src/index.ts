@@ -8,3 +8,4 @@ export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './random/index.js';
 export * from './synthesis/index.js';
+export * from './tracking/index.js';
