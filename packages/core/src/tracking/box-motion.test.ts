@@ -83,9 +83,9 @@ test('four filters of two numbers are the one filter of eight with its matrices'
     motion.update(box);
     expected.update(centred(box));
     const found = centred(motion.box);
-    expected.state
-      .slice(0, 4)
-      .forEach(([value], i) => assert.ok(Math.abs(value! - found[i]!) < 1e-9, `${i}: ${found[i]} for ${value}`));
+    expected.state.slice(0, 4).forEach(([value], i) => {
+      assert.ok(Math.abs(value! - found[i]!) < 1e-9, `${i}: ${found[i]} for ${value}`);
+    });
   }
 });
 
