@@ -10,3 +10,4 @@ export * from './masks/index.js';
 export * from './photometry/index.js';
 export * from './random/index.js';
 export * from './synthesis/index.js';
+export * from './tracking/index.js';
