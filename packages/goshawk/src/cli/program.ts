@@ -247,6 +247,47 @@ function addDataCommands(program: Command): void {
 
   annotated(
     data,
+    'split',
+    'part a data set for training and validation: twins together, every category in each part',
+    'goshawk data split all.json --images photos/ --output parts --parts train=0.8,val=0.2',
+  )
+    .requiredOption('--output <folder>', 'where the COCO file of each part goes, such as parts/train.json')
+    .option('--parts <shares>', 'names and shares of the pictures', 'train=0.8,val=0.2')
+    .option('--seed <number>', 'another seed is another split; the same gives the same', '0')
+    .option('--images <folder>', "look at the pictures and keep twins together (default: the format's own folder)")
+    .action(async (file, options) => (await import('./data-split.js')).runDataSplit(file, options));
+
+  command(
+    data,
+    'merge',
+    'put several data sets into one COCO file; categories are one where their names are',
+    'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
+  )
+    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option(
+      '--images <folder>',
+      "folder that the file names start from; one for all, or once for each (default: the formats' own)",
+      (folder: string, before: string[] = []) => [...before, folder],
+    )
+    .action(async (files, options) => (await import('./data-merge.js')).runDataMerge(files, options));
+
+  annotated(
+    data,
+    'filter',
+    'keep some of the objects and pictures, in a COCO file',
+    'goshawk data filter all.json --categories cat,dog --min-side 8 --drop-empty --output pets.json',
+  )
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option('--categories <names>', 'only these, separated by commas')
+    .option('--without <names>', 'all but these')
+    .option('--min-side <pixels>', 'only objects whose box has no shorter side')
+    .option('--drop-crowds', 'no crowd regions')
+    .option('--drop-empty', 'no pictures without objects')
+    .action(async (file, options) => (await import('./data-filter.js')).runDataFilter(file, options));
+
+  annotated(
+    data,
     'convert',
     'write annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO',
     'goshawk data convert VOC2007 --image-set train --output train.json',
