@@ -91,7 +91,9 @@ describe('a warped picture', () => {
 
   test('moved and mirrored by whole pixels is copied', () => {
     const image = smoothPicture(5, 4);
-    const at = ({ data, width }: RgbImage, x: number, y: number) => [...data.subarray((y * width + x) * 3).subarray(0, 3)];
+    const at = ({ data, width }: RgbImage, x: number, y: number) => [
+      ...data.subarray((y * width + x) * 3).subarray(0, 3),
+    ];
     const moved = warpImage(image, translation(2, -1), { width: 8, height: 5 }, fill);
     assert.deepEqual(at(moved, 2, 0), at(image, 0, 1));
     assert.deepEqual(at(moved, 1, 0), [...fill]);

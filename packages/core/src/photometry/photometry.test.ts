@@ -94,7 +94,11 @@ test('pictures of one pixel and of one row can be blurred', () => {
   ] as const)
     for (const side of [3, 5] as const) {
       const small = noisyPicture(width, height);
-      for (const { data } of [blurImage(small, 'gaussian', side), blurImage(small, 'box', side), medianImage(small, side)])
+      for (const { data } of [
+        blurImage(small, 'gaussian', side),
+        blurImage(small, 'box', side),
+        medianImage(small, side),
+      ])
         assert.equal(data.length, width * height * 3);
     }
 });
