@@ -31,6 +31,7 @@ export {
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';

@@ -1,7 +1,6 @@
 // How the model of a config wants a data set to be read. Needs no engine.
 import type { RunConfig } from '../config/index.js';
 import type { DatasetOptions, SplitOptions } from '../data/index.js';
-import { CONVENTIONS } from '../models/conventions.js';
 import { detectorKind } from '../models/kinds.js';
 
 /** How a split of a config is taken: also what `goshawk data check` asks, so that both say the same. */
@@ -33,6 +32,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     keypointFlipPairs: data.keypointFlipPairs,
     mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
-    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
+    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
   };
 }

@@ -29,7 +29,7 @@ export class ResNetFpn extends Module implements FeatureExtractor {
 
   constructor(options: ResNetOptions, neck: FpnConfig) {
     super();
-    const { channels, extraLevel, norm, finestOnly, zeroInitLateral } = neck;
+    const { channels, extraLevel, norm, biases, upsampling, finestOnly, zeroInitLateral } = neck;
     const extraLevels = extraLevelCount(neck);
     this.body = new ResNet(options);
     this.fpn = new Fpn({
@@ -38,6 +38,8 @@ export class ResNetFpn extends Module implements FeatureExtractor {
       extraLevel: extraLevels > 0 && extraLevel === 'pool',
       extraConvolutions: extraLevel === 'convolutions' ? extraLevels : 0,
       norm,
+      biases,
+      upsampling,
       finestOnly,
       zeroInitLateral,
     });

@@ -17,6 +17,10 @@ export interface FpnOptions {
   readonly extraConvolutions?: number;
   /** Behind each convolution, which then has no bias. Default none. */
   readonly norm?: FpnNorm;
+  /** Whether a convolution without a norm has a bias. Default true. */
+  readonly biases?: boolean;
+  /** How a level is enlarged for the next finer one; bilinear keeps the corners of the maps on each other. Default nearest. */
+  readonly upsampling?: 'nearest' | 'bilinear';
   /** Whether only the finest level is made. Default false. */
   readonly finestOnly?: boolean;
   /** Whether the lateral convolutions, but for the coarsest, start at zero. Default false. */
@@ -34,14 +38,14 @@ export class Fpn extends Module {
   constructor(options: FpnOptions) {
     super();
     this.#options = options;
-    const { inChannels, channels, norm = 'none', finestOnly, zeroInitLateral } = options;
+    const { inChannels, channels, norm = 'none', biases = true, finestOnly, zeroInitLateral } = options;
     this.innerBlocks = inChannels.map((count, level) => {
-      const lateral = block(count, channels, 1, norm);
+      const lateral = block(count, channels, 1, { norm, biases });
       if (zeroInitLateral && level < inChannels.length - 1) for (const part of lateral) zero(part);
       return new Sequential(...lateral);
     });
     this.layerBlocks = (finestOnly ? inChannels.slice(0, 1) : inChannels).map(
-      () => new Sequential(...block(channels, channels, 3, norm)),
+      () => new Sequential(...block(channels, channels, 3, { norm, biases })),
     );
     const { extraConvolutions = 0 } = options;
     if (extraConvolutions > 0)
@@ -57,7 +61,7 @@ export class Fpn extends Module {
     for (let level = features.length - 1; level >= 0; level--) {
       const lateral = this.innerBlocks[level]!.forward(features[level]!);
       const merged: Tensor = above
-        ? ops.add_(lateral, ops.upsample_nearest2d(above, [lateral.size(2), lateral.size(3)]))
+        ? ops.add_(lateral, this.#enlarged(above, [lateral.size(2), lateral.size(3)]))
         : lateral;
       const output = this.layerBlocks[level];
       if (output) outputs.unshift(output.forward(merged));
@@ -70,13 +74,26 @@ export class Fpn extends Module {
       outputs.push(conv.forward(i === 0 ? features.at(-1)! : ops.relu(outputs.at(-1)!)));
     return outputs;
   }
+
+  #enlarged(level: Tensor, size: readonly [number, number]): Tensor {
+    const alignsCorners = true;
+    return this.#options.upsampling === 'bilinear'
+      ? ops.upsample_bilinear2d(level, size, alignsCorners)
+      : ops.upsample_nearest2d(level, size);
+  }
 }
 
 // Detectron's and the group norm paper's number.
 const NORM_GROUPS = 32;
 
-function block(inChannels: number, channels: number, kernel: number, norm: FpnNorm): Part[] {
-  const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias: norm === 'none' });
+function block(
+  inChannels: number,
+  channels: number,
+  kernel: number,
+  { norm, biases }: { readonly norm: FpnNorm; readonly biases: boolean },
+): Part[] {
+  const bias = biases && norm === 'none';
+  const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias });
   initialised(conv);
   switch (norm) {
     case 'none':
