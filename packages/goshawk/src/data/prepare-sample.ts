@@ -8,6 +8,8 @@ import {
   InputError,
   type InputErrorCode,
   type Preprocess,
+  padValuesOf,
+  placeInFrame,
   prepareImage,
   type RgbImage,
 } from '@goshawk/core';
@@ -50,8 +52,8 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
     const { size, window } = request;
-    prepareImage(decoded, request.preprocess, { into, size, window });
-    fillPadding(into, window ?? size, height, request.preprocess.padValue);
+    prepareImage(decoded, request.preprocess, { into: placeInFrame(into, size.frame), size, window });
+    fillPadding(into, window ?? size, height, padValuesOf(request.preprocess));
     return { target: makeTarget(request.annotations, request.image, request) };
   } catch (error) {
     if (error instanceof InputError) {

@@ -32,6 +32,7 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     keypointFlipPairs: data.keypointFlipPairs,
     mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
+    dropCrowds: !data.learnCrowds,
     legacyPlusOne: detectorKind(model).boxes === 'inclusive',
   };
 }
