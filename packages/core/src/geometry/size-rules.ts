@@ -168,7 +168,7 @@ function toSize(width: number, height: number, networkWidth: number, networkHeig
 }
 
 /** Python's and OpenCV's rounding: an exact half goes to the even neighbour. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest !== 0.5) return Math.round(value);

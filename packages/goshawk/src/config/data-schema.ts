@@ -2,6 +2,7 @@
 // `preprocess` are torchvision's (models/detection/transform.py); it has the shape of core's `Preprocess`.
 import type { Preprocess, ResizeKernel, SizeRule } from '@goshawk/core';
 import { z } from 'zod';
+import { augmentSchema, movesObjects } from './augment-schema.js';
 import { nameText, pixels } from './bounds.js';
 import { splitSchema } from './split-schema.js';
 
@@ -115,6 +116,7 @@ export const dataSchema = z
       .describe('Batches hold either wide or tall pictures, which saves padding.'),
     aspectCropping: aspectCroppingSchema.optional(),
     jitter: jitterSchema.optional(),
+    augment: augmentSchema,
     exifOrientation: z
       .enum(['apply', 'ignore'])
       .default('apply')
@@ -153,6 +155,11 @@ export const dataSchema = z
   .refine(({ aspectCropping, jitter }) => aspectCropping === undefined || jitter === undefined, {
     path: ['aspectCropping'],
     message: 'data.jitter crops already: leave out one of them',
+  })
+  .refine(({ augment, aspectCropping, jitter }) => !(augment.some(movesObjects) && (aspectCropping ?? jitter)), {
+    path: ['augment'],
+    message:
+      'moves objects before data.jitter or data.aspectCropping looks for them: crop by steps of data.augment instead',
   })
   .prefault({});
 

@@ -1,3 +1,10 @@
+export {
+  type AugmentStepConfig,
+  type AugmentStepsConfig,
+  mirrorsPictures,
+  movesObjects,
+  type SimpleStepConfig,
+} from './augment-schema.js';
 export { placeInSource } from './config-problem.js';
 export { configReference } from './config-reference.js';
 export type { ConfigSource } from './config-source.js';
@@ -16,17 +23,19 @@ export {
   type BoxVotingConfig,
   extraLevelCount,
   type FasterRcnnConfig,
-  type FpnConfig,
   type KeypointHeadConfig,
   type KeypointRcnnConfig,
   levelCount,
   type MaskHeadConfig,
   type MaskRcnnConfig,
+  type MobilenetConfig,
   type ModelConfig,
   type NeckConfig,
+  type PyramidConfig,
   type RcnnConfig,
   type RcnnConventions,
   type ResnetConfig,
+  type RetinaNeckConfig,
   type RetinanetConfig,
   type RpnConfig,
   type RpnOnlyConfig,

@@ -57,7 +57,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem(`${minimal}trian: {}\n`), 'config.yaml:2: trian: unknown key: did you mean train?');
     assert.equal(
       problem(`${minimal}data: {xyz: 1}\n`),
-      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, aspectCropping, jitter, exifOrientation, followLinks, keypointFlipPairs, onDamaged, learnCrowds, skipEmpty, requireKeypoints',
+      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, aspectCropping, jitter, augment, exifOrientation, followLinks, keypointFlipPairs, onDamaged, learnCrowds, skipEmpty, requireKeypoints',
     );
   });
 

@@ -9,7 +9,7 @@ import {
   flipBoxHorizontally,
   flipKeypoints,
   flipPolygon,
-  type ImageRecord,
+  type ImageSize,
   InputError,
   maskInWindow,
   type NetworkSize,
@@ -56,7 +56,7 @@ export interface TargetOptions extends PictureView {
  * run-length mask has the polygons of its outlines, its holes filled; keypoints outside of a window are not labelled.
  * @throws InputError naming the annotation whose mask cannot be read
  */
-export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
+export function makeTarget(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Target {
   const { size, window } = options;
   const { left = 0, top = 0 } = size.frame ?? {};
   const objects = annotations.flatMap((annotation, i) => {
@@ -89,7 +89,7 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
  * An object's box in pixels of the view, clipped to it; undefined where it is to be left out, as where it has no area in
  * the network's float32.
  */
-export function boxInView(annotation: Annotation, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+export function boxInView(annotation: Annotation, image: ImageSize, view: PictureView): BoxXyxy | undefined {
   const { legacyPlusOne } = view;
   const [x, y, width, height] = annotation.bbox;
   const whole = legacyPlusOne
@@ -104,7 +104,7 @@ export function boxInView(annotation: Annotation, image: ImageRecord, view: Pict
  * Proposals `[n * 4]` of image pixels, in the model's convention, in pixels of the view: clipped to it, those of which
  * nothing is left are left out.
  */
-export function proposalsInView(proposals: Float32Array, image: ImageRecord, view: PictureView): Float32Array {
+export function proposalsInView(proposals: Float32Array, image: ImageSize, view: PictureView): Float32Array {
   const kept: number[] = [];
   for (let i = 0; i < proposals.length; i += 4) {
     const box = boxXyxy(proposals[i]!, proposals[i + 1]!, proposals[i + 2]!, proposals[i + 3]!);
@@ -116,7 +116,7 @@ export function proposalsInView(proposals: Float32Array, image: ImageRecord, vie
 }
 
 /** A box inside of the picture, mirrored, scaled and clipped to the window; undefined where nothing is left. */
-function moveBox(clipped: BoxXyxy, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+function moveBox(clipped: BoxXyxy, image: ImageSize, view: PictureView): BoxXyxy | undefined {
   const { size, flip, window, legacyPlusOne } = view;
   const convention: BoxConvention = { legacyPlusOne };
   const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
@@ -132,14 +132,14 @@ function moveBox(clipped: BoxXyxy, image: ImageRecord, view: PictureView): BoxXy
   return hasSides(inside) ? inside : undefined;
 }
 
-function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
+function rleOf({ id, segmentation }: Annotation, image: ImageSize): Rle {
   if (segmentation === undefined)
     throw new InputError('annotation-invalid', `annotation id ${id}: has no segmentation`);
   if (segmentation.kind === 'rle') return segmentation.rle;
   return polygonsToRle(segmentation.polygons, [image.height, image.width]);
 }
 
-function polygonsOf(annotation: Annotation, image: ImageRecord, options: TargetOptions): Float64Array[] {
+function polygonsOf(annotation: Annotation, image: ImageSize, options: TargetOptions): Float64Array[] {
   const { size, flip, window, legacyPlusOne } = options;
   const { left = 0, top = 0 } = size.frame ?? {};
   return outlinesOf(annotation).flatMap((polygon) => {
@@ -164,7 +164,7 @@ function outlinesOf({ segmentation }: Annotation): readonly Polygon[] {
   return segmentation.polygons.filter((polygon) => polygon.length >= 6);
 }
 
-function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
+function keypointsOf(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Float32Array {
   const { size, flip, window, legacyPlusOne, keypointCount, keypointFlipOrder: order } = options;
   const { left = 0, top = 0 } = size.frame ?? {};
   const keypoints = new Float32Array(annotations.length * keypointCount * 3);

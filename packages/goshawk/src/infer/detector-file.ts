@@ -112,7 +112,7 @@ export function requireKnownModel(weights: ReadonlyMap<string, unknown>, path: s
   if (absent !== undefined)
     throw new InputError(
       'checkpoint-invalid',
-      `${path}: needs torchvision's ${absent}, which is not supported yet: take a Faster, Mask or Keypoint R-CNN or a RetinaNet on a ResNet`,
+      `${path}: needs torchvision's ${absent}, which is not supported yet: take a Faster, Mask or Keypoint R-CNN or a RetinaNet on a ResNet or MobileNet`,
     );
 }
 
@@ -174,10 +174,13 @@ export function loadWeights(
   return { ...report, path, dialect, orphans };
 }
 
-/** How a ResNet in the model is normalised: that of its stem. */
+/** The norm of the stem: of a ResNet and of a MobileNet. */
+const STEM_NORMS: readonly string[] = ['backbone.body.bn1', 'backbone.body.0.1'];
+
+/** How the backbone of the model is normalised: as its stem. */
 function backboneNorm(model: Detector): 'affine' | 'group' | 'batch' | undefined {
   for (const [name, module] of model.namedModules()) {
-    if (name !== 'backbone.body.bn1') continue;
+    if (!STEM_NORMS.includes(name)) continue;
     if (module instanceof AffineChannel2d) return 'affine';
     return module instanceof GroupNorm ? 'group' : 'batch';
   }

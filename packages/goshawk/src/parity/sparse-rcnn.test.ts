@@ -9,7 +9,7 @@ import { noGrad, ops, scope, setThreads, type Tensor, tensor, writePth } from '@
 import { parseConfig } from '../config/index.js';
 import { recogniseState } from '../foreign/weights.js';
 import { loadWeights, readWeights } from '../infer/detector-file.js';
-import { buildModel, ResNetFpn, type SparseRcnn, totalLoss, unscaledBatch } from '../models/index.js';
+import { BackboneWithNeck, buildModel, type SparseRcnn, totalLoss, unscaledBatch } from '../models/index.js';
 import { assertAllClose, normOf, ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 
@@ -68,7 +68,7 @@ describe('sparse_rcnn_r50', () => {
     noGrad(() => {
       const pixels = input();
       const { backbone } = model;
-      assert.ok(backbone instanceof ResNetFpn);
+      assert.ok(backbone instanceof BackboneWithNeck);
       const body = backbone.body.forward(pixels);
       const levels = backbone.fpn.forward(body);
       for (const [at, map] of body.entries()) checkSample(parity, `feat.c${at + 2}`, map);

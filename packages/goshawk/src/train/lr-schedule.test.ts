@@ -79,7 +79,7 @@ describe('the learning rate', () => {
       finalFactor: 0.1,
       length: 8,
     };
-    const expected = [1, 0.8681980515339464, 0.55, 0.23180194846605363, 0.1, 0.1];
+    const expected = [1, 0.8681980515339464, 0.55, 0.2318019484660536, 0.1, 0.1];
     for (const [place, iteration] of [0, 2, 4, 6, 8, 9].entries())
       assert.ok(Math.abs(learningRateFactor(iteration, given) - expected[place]!) < 1e-12);
     // The warm-up is a factor of its own.

@@ -11,6 +11,7 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
+import { trainingBatches } from '../infer/split-options.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
@@ -126,22 +127,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     initialised,
   });
   const loader = createLoader({
+    ...trainingBatches(config),
     dataset: trainSet,
-    batchSize: config.train.batchSize,
-    shuffle: true,
-    seed: config.train.seed,
-    workers: config.data.workers,
-    preprocess: config.preprocess,
-    augment: {
-      flip: config.data.flip,
-      minSizes: config.preprocess.resize.trainMinSizes,
-      maxSize: config.preprocess.resize.trainMaxSize,
-      aspectCropping: config.data.aspectCropping,
-      jitter: config.data.jitter,
-    },
-    aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: detectorKind(config.model).boxes === 'inclusive',
-    leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
   const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });

@@ -3,15 +3,13 @@ import { InputError } from '@goshawk/core';
 import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
 import { finishConfig } from '../shared/finish-config.js';
-import { keysOf, type ValuesOf } from '../shared/key-kinds.js';
+import { keysOf } from '../shared/key-kinds.js';
 import { numbersFirst, parseSettingsOption } from '../shared/settings-options.js';
 import { translatedProblem } from '../shared/translated-problem.js';
-import { keyError, readYamlSettings, withOtherValues, type YamlSettings } from '../shared/yaml-settings.js';
-import { sparseRcnnKeys } from './keys.js';
+import { keyError, readYamlSettings, withOtherValues } from '../shared/yaml-settings.js';
+import { type SparseRcnnSettings, sparseRcnnKeys } from './keys.js';
 import { translateModel } from './translate-model.js';
 import { translateData, translatePreprocess, translateTrain } from './translate-run.js';
-
-export type SparseRcnnSettings = YamlSettings<ValuesOf<typeof sparseRcnnKeys.tree>>;
 
 export const sparseRcnnConfigs: ConfigDialect = { recognises: isSparseRcnnConfig, read: readSparseRcnnConfig };
 

@@ -1,7 +1,7 @@
 // The keys of liangheming/sparse_rcnnv1's config/sparse_rcnn.yaml and of the model options that its code takes from there, with the
 // values that count where a file leaves them out: those of its model, and for the rest those of its file.
-import { any, choice, float, int, ints, noted, settled, text, unused } from '../shared/key-kinds.js';
-import type { KnownKeys } from '../shared/yaml-settings.js';
+import { any, choice, float, int, ints, noted, settled, text, unused, type ValuesOf } from '../shared/key-kinds.js';
+import type { KnownKeys, YamlSettings } from '../shared/yaml-settings.js';
 import { BACKBONES } from './backbones.js';
 
 const TRUTH = 'any value, taken as Python takes it for a condition: a text such as Ture is true';
@@ -66,3 +66,5 @@ const tree = {
 } as const;
 
 export const sparseRcnnKeys: KnownKeys<typeof tree> = { system: 'sparse_rcnnv1', tree };
+
+export type SparseRcnnSettings = YamlSettings<ValuesOf<typeof tree>>;

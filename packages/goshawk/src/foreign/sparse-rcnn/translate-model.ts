@@ -3,7 +3,7 @@ import type { ConfigPart } from '../dialect.js';
 import { truth } from '../shared/python-truth.js';
 import { keyError, show } from '../shared/yaml-settings.js';
 import { BACKBONES } from './backbones.js';
-import type { SparseRcnnSettings } from './config.js';
+import type { SparseRcnnSettings } from './keys.js';
 
 const WEIGHTS_FOLDER = 'data/pretrained_model';
 

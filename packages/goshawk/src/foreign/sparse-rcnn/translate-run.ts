@@ -4,7 +4,7 @@ import type { ConfigPart } from '../dialect.js';
 import type { PythonLiteral } from '../shared/python-literal.js';
 import { truth } from '../shared/python-truth.js';
 import { keyError, show } from '../shared/yaml-settings.js';
-import type { SparseRcnnSettings } from './config.js';
+import type { SparseRcnnSettings } from './keys.js';
 import { translateAugment } from './translate-augment.js';
 
 export function translatePreprocess({ values: { data } }: SparseRcnnSettings): ConfigPart {
@@ -25,7 +25,7 @@ export function translateData(settings: SparseRcnnSettings): ConfigPart {
   return {
     ...(train && { train }),
     ...(val && { val }),
-    ...translateAugment(),
+    ...translateAugment(data.max_thresh),
     workers: data.num_workers,
     aspectGrouping: false,
     learnCrowds: truth(data.use_crowd),
