@@ -40,10 +40,18 @@ export {
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { DataSplitConfig } from './split-schema.js';
-export type { OptimizerConfig, Precision, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
+export type {
+  EmaConfig,
+  OptimizerConfig,
+  Precision,
+  RuntimeConfig,
+  ScheduleConfig,
+  TrainConfig,
+} from './train-schema.js';
 export { configToYaml } from './write-config.js';

@@ -218,6 +218,7 @@ function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dat
     scaleX: view.size.scaleX,
     scaleY: view.size.scaleY,
     flipped: view.flip,
+    ...(view.size.frame && { frame: view.size.frame }),
     ...(proposals && { proposals: proposalsInView(proposals.boxes, image, view) }),
   };
 }

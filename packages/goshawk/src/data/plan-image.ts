@@ -9,6 +9,7 @@ import {
   type Preprocess,
   type Random,
   randomWindow,
+  seenSize,
   windowOver,
 } from '@goshawk/core';
 import type { AugmentStepsConfig } from '../config/index.js';
@@ -138,6 +139,6 @@ function boxesOf({ annotations, image }: DatasetSample, view: PictureView) {
 }
 
 function planOf(sample: DatasetSample, view: PictureView): ImagePlan {
-  const { width, height } = view.window ?? view.size;
+  const { width, height } = view.window ?? seenSize(view.size);
   return { sample, view, width, height };
 }

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
 import { type DataSplitConfig, mirrorsPictures, type RunConfig } from '../config/index.js';
 import type { DatasetOptions, LoaderOptions, SplitOptions } from '../data/index.js';
-import { CONVENTIONS } from '../models/conventions.js';
 import { detectorKind } from '../models/kinds.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none, or one that is not there */
@@ -63,7 +62,7 @@ export function trainingBatches({
       jitter: data.jitter,
     },
     aspectGrouping: data.aspectGrouping,
-    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
+    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
     leaveOut: ({ code }) => data.onDamaged === 'skip' && code === 'image-invalid',
   };
 }
@@ -79,6 +78,7 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     keypointFlipPairs: data.keypointFlipPairs,
     mirrors: data.flip > 0 || mirrorsPictures(data.augment),
     skipEmpty: data.skipEmpty,
-    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
+    dropCrowds: !data.learnCrowds,
+    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
   };
 }

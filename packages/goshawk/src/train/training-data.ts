@@ -4,7 +4,7 @@ import { movesObjects, type RunConfig } from '../config/index.js';
 import { type DetectionDataset, openSplitDataset, readProposalFiles, selectProposals } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
 import { requireSplit, splitOptions } from '../infer/split-options.js';
-import { CONVENTIONS, detectorKind } from '../models/index.js';
+import { detectorKind } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
 export function openSplit(
@@ -33,7 +33,7 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
       'config-invalid',
       'data.augment: moves pictures, which stored proposals do not follow (model.proposals is stored): keep to hsv, color, blur and noise, and to data.flip and preprocess.resize',
     );
-  const convention = CONVENTIONS[config.model.conventions].boxes;
+  const convention = detectorKind(config.model).boxes;
   const files = typeof split.proposals === 'string' ? [split.proposals] : split.proposals;
   const proposals = readProposalFiles(files, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));
