@@ -14,6 +14,7 @@ export {
   type BackboneConfig,
   type BoxHeadConfig,
   type BoxVotingConfig,
+  type DecoupledSoloConfig,
   extraLevelCount,
   type FasterRcnnConfig,
   type FpnConfig,
@@ -31,6 +32,8 @@ export {
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SoloConfig,
+  type Solov2Config,
   type SpinenetConfig,
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';

@@ -1,7 +1,6 @@
 // How the model of a config wants a data set to be read. Needs no engine.
 import type { RunConfig } from '../config/index.js';
 import type { DatasetOptions, SplitOptions } from '../data/index.js';
-import { CONVENTIONS } from '../models/conventions.js';
 import { detectorKind } from '../models/kinds.js';
 
 /** How a split of a config is taken: also what `goshawk data check` asks, so that both say the same. */
@@ -24,7 +23,8 @@ export function splitOptions(
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */
 function whatToLearn({ model, data }: RunConfig): DatasetOptions {
-  const { masks, keypoints } = detectorKind(model).learnsFrom;
+  const { learnsFrom, boxes } = detectorKind(model);
+  const { masks, keypoints } = learnsFrom;
   return {
     masks: masks === 'whole',
     polygons: masks === 'polygons',
@@ -33,6 +33,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     keypointFlipPairs: data.keypointFlipPairs,
     mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
-    legacyPlusOne: CONVENTIONS[model.conventions].boxes === 'inclusive',
+    legacyPlusOne: boxes === 'inclusive',
   };
 }

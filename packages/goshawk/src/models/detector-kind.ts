@@ -1,7 +1,7 @@
 // What a kind of detector is to everything outside of its own files: commands, training and evaluation ask this. Nothing here
 // needs the engine.
 import type { IouType } from '@goshawk/core';
-import type { Conventions } from './conventions.js';
+import type { BoxConvention, Conventions } from './conventions.js';
 
 /** Names and shapes of a file's tensors, under our names. */
 export type StateShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -30,6 +30,8 @@ export interface DetectorKind {
   /** COCO's measures that apply to what it gives; the first one's AP chooses the best weights. */
   readonly measuredBy: readonly IouType[];
   readonly learnsFrom: LearningNeeds;
+  /** Where the boxes of annotations and of stored proposals end to it. */
+  readonly boxes: BoxConvention;
   /** Whether a file has to bring the boxes that it looks at. */
   readonly readsProposals: boolean;
   /** Absent: it gives no masks. */

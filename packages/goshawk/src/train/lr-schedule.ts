@@ -12,6 +12,7 @@ export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'>;
  * @param iteration optimizer steps done before: 0 in the first
  */
 export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
+  if (schedule.stepsWaitForWarmup && iteration < schedule.warmupIterations) return warmupFactor(iteration, schedule);
   const stepsDone = schedule.steps.filter((step) => iteration >= step).length;
   const factor = schedule.factors ? (schedule.factors[stepsDone - 1] ?? 1) : schedule.gamma ** stepsDone;
   return warmupFactor(iteration, schedule) * factor;

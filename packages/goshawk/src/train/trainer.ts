@@ -11,7 +11,7 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
-import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
+import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { buildOptimizer } from './optimizer.js';
@@ -136,7 +136,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       jitter: config.data.jitter,
     },
     aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: CONVENTIONS[config.model.conventions].boxes === 'inclusive',
+    legacyPlusOne: detectorKind(config.model).boxes === 'inclusive',
     leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });

@@ -5,7 +5,7 @@ import type { DataSplitConfig, RunConfig } from '../config/index.js';
 import { type DetectionDataset, openSplitDataset, readProposalFiles, selectProposals } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
 import { splitOptions } from '../infer/split-options.js';
-import { CONVENTIONS, detectorKind } from '../models/index.js';
+import { detectorKind } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
 export function openSplit(
@@ -40,7 +40,7 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
       'config-invalid',
       `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
-  const convention = CONVENTIONS[config.model.conventions].boxes;
+  const convention = detectorKind(config.model).boxes;
   const files = typeof split.proposals === 'string' ? [split.proposals] : split.proposals;
   const proposals = readProposalFiles(files, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));

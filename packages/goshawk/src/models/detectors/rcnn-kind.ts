@@ -1,5 +1,5 @@
 // Faster, Mask and Keypoint R-CNN, and the region proposal network alone, as kinds of detectors.
-import type { RcnnConfig } from '../../config/index.js';
+import type { RcnnConfig, RpnOnlyConfig } from '../../config/index.js';
 import { CONVENTIONS } from '../conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
 
@@ -14,6 +14,7 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
       masks: maskHead ? (conventions.maskTargets.endsWith('polygons') ? 'polygons' : 'whole') : 'none',
       keypoints: hasKeypoints,
     },
+    boxes: conventions.boxes,
     readsProposals: config.proposals === 'stored',
     ...(maskHead && { masks: { threshold: maskHead.threshold, rule: conventions } }),
     roiHeads: ['box', ...(maskHead ? (['mask'] as const) : []), ...(hasKeypoints ? (['keypoint'] as const) : [])],
@@ -24,11 +25,12 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
   };
 }
 
-export function rpnKind(): DetectorKind {
+export function rpnKind({ conventions }: RpnOnlyConfig): DetectorKind {
   return {
     gives: 'proposals',
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
+    boxes: CONVENTIONS[conventions].boxes,
     readsProposals: false,
     roiHeads: [],
     cocoClasses: 80,

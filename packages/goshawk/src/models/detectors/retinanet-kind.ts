@@ -8,6 +8,7 @@ export function retinanetKind(config: RetinanetConfig): DetectorKind {
     gives: 'objects',
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
+    boxes: RETINA_CONVENTIONS[config.conventions].boxes,
     readsProposals: false,
     roiHeads: [],
     cocoClasses: 80,
