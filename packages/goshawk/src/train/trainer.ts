@@ -131,6 +131,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     augment: {
       flip: config.data.flip,
       minSizes: config.preprocess.resize.trainMinSizes,
+      sizes: config.preprocess.resize.trainSizes,
       maxSize: config.preprocess.resize.trainMaxSize,
       aspectCropping: config.data.aspectCropping,
       jitter: config.data.jitter,
