@@ -82,7 +82,8 @@ function resizedView(
   random: Random,
 ): PictureView {
   const minSizes = augment.minSizes?.length ? augment.minSizes : [resize.minSize];
-  const minSize = augment.sizes === 'range' ? drawnBetween(minSizes, random) : minSizes[random.integer(minSizes.length)]!;
+  const minSize =
+    augment.sizes === 'range' ? drawnBetween(minSizes, random) : minSizes[random.integer(minSizes.length)]!;
   const maxSize = augment.maxSize ?? resize.maxSize;
   return { size: networkSize(image.width, image.height, resize.rule, { minSize, maxSize }), flip, legacyPlusOne };
 }

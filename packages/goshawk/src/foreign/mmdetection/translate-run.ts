@@ -1,9 +1,9 @@
 // Pictures, training and logging of an mmdetection 1.x config as parts of ours.
 
 import type { ConfigPart } from '../dialect.js';
+import { type Pipeline, readTestPipeline, readTrainPipeline } from '../shared/picture-pipeline.js';
 import type { Section } from '../shared/python-section.js';
 import { readClip, readOptimizer, readSchedule } from '../shared/python-training.js';
-import { type Pipeline, readTestPipeline, readTrainPipeline } from '../shared/picture-pipeline.js';
 
 // The processes that mmdetection's configs are written for (its getting_started.md, and SpineNet-Pytorch's "8gpu").
 const GPUS = 8;

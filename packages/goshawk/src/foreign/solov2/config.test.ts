@@ -196,7 +196,10 @@ describe("pytorch_solov2's config.py", () => {
   }
 
   test('tells what is missing', () => {
-    assert.throws(() => read([], CONFIG.replace("'imgs_per_gpu': 4,", '')), /^InputError: config\.py: imgs_per_gpu: missing/);
+    assert.throws(
+      () => read([], CONFIG.replace("'imgs_per_gpu': 4,", '')),
+      /^InputError: config\.py: imgs_per_gpu: missing/,
+    );
     assert.throws(
       () => read([], CONFIG.replace('cfg = solov2_base_config.copy()', 'cfg = 3')),
       /^InputError: config\.py: cfg is no config/,
