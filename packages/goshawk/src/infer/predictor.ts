@@ -49,13 +49,14 @@ export interface PredictorOptions {
 /** What of a config decides about predictions. */
 export function predictorOptions(config: RunConfig): Omit<PredictorOptions, 'model' | 'categories'> {
   const { model } = config;
+  const kind = detectorKind(model);
   return {
     preprocess: config.preprocess,
-    masks: detectorKind(model).masks,
+    masks: kind.masks,
     precision: config.train.precision,
     device: config.runtime.device,
     augment: config.inference.augment,
-    boxes: detectorKind(model).boxes,
+    boxes: kind.boxes,
   };
 }
 

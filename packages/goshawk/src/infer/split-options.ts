@@ -57,6 +57,7 @@ export function trainingBatches({
       steps: data.augment,
       flip: data.flip,
       minSizes: preprocess.resize.trainMinSizes,
+      sizes: preprocess.resize.trainSizes,
       maxSize: preprocess.resize.trainMaxSize,
       aspectCropping: data.aspectCropping,
       jitter: data.jitter,
@@ -69,7 +70,8 @@ export function trainingBatches({
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */
 function whatToLearn({ model, data }: RunConfig): DatasetOptions {
-  const { masks, keypoints } = detectorKind(model).learnsFrom;
+  const { learnsFrom, boxes } = detectorKind(model);
+  const { masks, keypoints } = learnsFrom;
   return {
     masks: masks === 'whole',
     polygons: masks === 'polygons',
@@ -79,6 +81,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     mirrors: data.flip > 0 || mirrorsPictures(data.augment),
     skipEmpty: data.skipEmpty,
     dropCrowds: !data.learnCrowds,
-    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
+    legacyPlusOne: boxes === 'inclusive',
   };
 }
