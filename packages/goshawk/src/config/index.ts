@@ -35,6 +35,7 @@ export {
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
-export type { DataSplitConfig } from './split-schema.js';
+export type { DataSetConfig, DataSplitConfig } from './split-schema.js';
+export { type NamedSet, setsOfSplit } from './split-sets.js';
 export type { OptimizerConfig, Precision, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
 export { configToYaml } from './write-config.js';

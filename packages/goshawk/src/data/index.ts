@@ -2,6 +2,7 @@ export * from './annotation-files.js';
 export * from './batch.js';
 export * from './check-for-evaluation.js';
 export * from './check-pictures.js';
+export * from './concatenate-sets.js';
 export * from './custom-dataset.js';
 export * from './dataset.js';
 export * from './decode-image.js';

@@ -4,18 +4,22 @@ import type { DatasetOptions, SplitOptions } from '../data/index.js';
 import { CONVENTIONS } from '../models/conventions.js';
 import { detectorKind } from '../models/kinds.js';
 
-/** How a split of a config is taken: also what `goshawk data check` asks, so that both say the same. */
+/**
+ * How a set of a split of a config is taken: also what `goshawk data check` asks, so that both say the same.
+ * @param set.place behind the split's name in messages
+ */
 export function splitOptions(
   config: RunConfig,
   name: 'train' | 'val' | 'test',
   purpose: 'training' | 'evaluation',
+  { place = '', limit }: { readonly place?: string; readonly limit?: number | undefined } = {},
 ): SplitOptions {
   const { train, exifOrientation, followLinks } = config.data;
   return {
-    name: `data.${name}`,
+    name: `data.${name}${place}`,
     train,
     purpose,
-    limit: config.data[name]?.limit,
+    limit,
     exifOrientation,
     followLinks,
     ...(purpose === 'training' && whatToLearn(config)),

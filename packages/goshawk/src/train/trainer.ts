@@ -18,7 +18,7 @@ import { buildOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
-import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
+import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 
@@ -55,13 +55,14 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
-  const valSet = config.data.val
-    ? inCategoriesOf(trainSet, openSplit(config, 'val', { purpose: 'evaluation' }))
-    : undefined;
-  const warnings = [...trainSet.warnings, ...(valSet?.warnings ?? [])];
-  if (valSet) {
-    warnings.push(...(await requireValidatable(config, trainSet, valSet)));
-  }
+  const valSets = config.data.val
+    ? openEvaluationSets(config, 'val').map(({ name, dataset }) => ({
+        name,
+        dataset: inCategoriesOf(trainSet, dataset),
+      }))
+    : [];
+  const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
+  for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length);
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
@@ -90,20 +91,12 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const iteration = progress?.iteration ?? 0;
   const evaluated = readEvaluated(checkpoints, iteration);
   const evaluationDue =
-    valSet !== undefined &&
+    valSets.length > 0 &&
     evaluated === undefined &&
     isEvaluationDue(iteration, config.train.evaluateEvery, schedule.iterations);
-  const validation =
-    valSet &&
-    new Validation({
-      config,
-      model,
-      categories,
-      dataset: valSet,
-      output: save ? output : undefined,
-      observer,
-      signal,
-    });
+  const validation = isFilled(valSets)
+    ? new Validation({ config, model, categories, sets: valSets, output: save ? output : undefined, observer, signal })
+    : undefined;
   if (validation) validation.best = evaluated?.best ?? progress?.best;
   const parameters = model.parameters();
   const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
@@ -111,7 +104,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSet?.samples.length ?? 0,
+    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -163,6 +156,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+  return list.length > 0;
 }
 
 /** What evaluations will need is asked before the first step. @returns warnings */
