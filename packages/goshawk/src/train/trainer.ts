@@ -11,9 +11,11 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
+import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
+import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { releaseHeap } from './steady-heap.js';
@@ -75,9 +77,11 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     device: config.runtime.device,
     memoryFormat: 'channels_last',
   });
-  const initialised = resumed === undefined ? startingWeights(options, model) : [];
+  const foreign = resumed === undefined ? foreignCheckpoint(options) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
   const random = randomSourcesOf(config.runtime.device);
+  const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
+  const initialised = begun ? [begun.report] : resumed === undefined ? startingWeights(options, model) : [];
   const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
@@ -88,7 +92,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
-  const iteration = progress?.iteration ?? 0;
+  const iteration = progress?.iteration ?? begun?.iteration ?? 0;
   const evaluated = readEvaluated(checkpoints, iteration);
   const evaluationDue =
     valSets.length > 0 &&
@@ -190,6 +194,12 @@ function newestCheckpoint(folder: string, { output, resume, save = true }: Train
   );
 }
 
+/** What another program left in `output`, or `init` where it is such a file, to go on from where that is asked for. */
+function foreignCheckpoint({ output, init, resume }: TrainOptions): string | undefined {
+  if (!resume) return undefined;
+  return lastCheckpointOf(output) ?? (init !== undefined && hasTraining(init) ? init : undefined);
+}
+
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
 function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
@@ -202,5 +212,8 @@ function startingWeights({ config, init }: TrainOptions, model: Detector): reado
     );
   }
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
-  return files.map((path) => loadWeights(model, readWeights(path), path, { partial: true }));
+  return files.map((path) => ({
+    ...loadWeights(model, readWeights(path), path, { partial: true }),
+    notes: leftOfTraining(path),
+  }));
 }
