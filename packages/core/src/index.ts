@@ -7,4 +7,5 @@ export * from './geometry/index.js';
 export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './random/index.js';
+export * from './structures/index.js';
 export * from './synthesis/index.js';

@@ -7,6 +7,7 @@ export * from './custom-dataset.js';
 export * from './dataset.js';
 export * from './decode-image.js';
 export * from './duplicate-pictures.js';
+export * from './item-of-boxes.js';
 export * from './loader.js';
 export * from './open-split-dataset.js';
 export * from './picture-files.js';
