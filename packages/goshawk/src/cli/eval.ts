@@ -16,9 +16,9 @@ import {
   measureDetector,
   proposalsOf,
 } from '../infer/index.js';
+import { requireSplit, type SplitName } from '../infer/split-options.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { type SplitName, setsOf } from '../train/training-data.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
 import { openCommandConfig } from './open-command-config.js';
@@ -80,7 +80,7 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
 
 /** A config for each data set of the split, in which it is the only one. */
 function jobsOf(config: RunConfig, split: SplitName): readonly { readonly name: string; readonly config: RunConfig }[] {
-  return setsOf(config, split).map(({ name, split: own }) => ({
+  return requireSplit(config, split).map(({ name, split: own }) => ({
     name,
     config: { ...config, data: { ...config.data, [split]: own } },
   }));

@@ -56,6 +56,8 @@ export interface StateDialect {
    * Its tensors are read while the file is open.
    */
   training?(rest: ReadonlyMap<string, PickleValue>): SavedTraining | undefined;
+  /** Keys under which its files hold better weights than those under the usual ones: averaged ones. */
+  readonly prefer?: readonly string[];
 }
 
 /** All that a system's folder gives. */

@@ -11,8 +11,9 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
+import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
-import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
+import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
@@ -23,6 +24,7 @@ import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
+import { WeightAverage } from './weight-average.js';
 
 export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
@@ -70,23 +72,26 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
-  const model = buildModel(config.model, {
-    classes: classCount(config, categories),
-    keypoints: trainSet.keypointCount || undefined,
-  }).to({
-    device: config.runtime.device,
-    memoryFormat: 'channels_last',
-  });
+  const build = (): Detector =>
+    buildModel(config.model, {
+      classes: classCount(config, categories),
+      keypoints: trainSet.keypointCount || undefined,
+    }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+  const model = build();
   const foreign = resumed === undefined ? foreignCheckpoint(options) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
+  const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
   const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
   const initialised = begun ? [begun.report] : resumed === undefined ? startingWeights(options, model) : [];
-  const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
+  const progress =
+    resumed === undefined
+      ? undefined
+      : restoreCheckpoint(resumed, { model, average: average?.model }, optimizer, random);
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
-    requireRoom(output, checkpointBytes(model, config.train.optimizer));
+    requireRoom(output, checkpointBytes(model, config.train));
     mkdirSync(checkpoints, { recursive: true });
     // A training that is killed while it writes leaves a file as large as a checkpoint.
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
@@ -97,9 +102,17 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const evaluationDue =
     valSets.length > 0 &&
     evaluated === undefined &&
-    isEvaluationDue(iteration, config.train.evaluateEvery, schedule.iterations);
+    isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
   const validation = isFilled(valSets)
-    ? new Validation({ config, model, categories, sets: valSets, output: save ? output : undefined, observer, signal })
+    ? new Validation({
+        config,
+        model: average?.model ?? model,
+        categories,
+        sets: valSets,
+        output: save ? output : undefined,
+        observer,
+        signal,
+      })
     : undefined;
   if (validation) validation.best = evaluated?.best ?? progress?.best;
   const parameters = model.parameters();
@@ -119,22 +132,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     initialised,
   });
   const loader = createLoader({
+    ...trainingBatches(config),
     dataset: trainSet,
-    batchSize: config.train.batchSize,
-    shuffle: true,
-    seed: config.train.seed,
-    workers: config.data.workers,
-    preprocess: config.preprocess,
-    augment: {
-      flip: config.data.flip,
-      minSizes: config.preprocess.resize.trainMinSizes,
-      maxSize: config.preprocess.resize.trainMaxSize,
-      aspectCropping: config.data.aspectCropping,
-      jitter: config.data.jitter,
-    },
-    aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: CONVENTIONS[config.model.conventions].boxes === 'inclusive',
-    leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
   const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });
@@ -143,6 +142,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       options,
       model,
       optimizer,
+      average,
       scaler,
       categories,
       validation,

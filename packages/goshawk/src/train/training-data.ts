@@ -1,7 +1,6 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
-import { existsSync } from 'node:fs';
 import { type Category, InputError, matchCategories } from '@goshawk/core';
-import { type DataSplitConfig, type NamedSet, type RunConfig, setsOfSplit } from '../config/index.js';
+import { movesObjects, type NamedSet, type RunConfig } from '../config/index.js';
 import {
   concatenateSets,
   type DetectionDataset,
@@ -11,10 +10,8 @@ import {
   selectProposals,
 } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
-import { splitOptions } from '../infer/split-options.js';
-import { CONVENTIONS, detectorKind } from '../models/index.js';
-
-export type SplitName = 'train' | 'val' | 'test';
+import { requireSplit, type SplitName, splitOptions } from '../infer/split-options.js';
+import { detectorKind } from '../models/index.js';
 
 /**
  * One of the splits that a config names: for training all of its data sets together, for evaluation the first alone.
@@ -30,7 +27,7 @@ export function openSplit(
 
 /** Each set as often as it is repeated. @throws InputError where the config names none, or their categories differ */
 function openTogether(config: RunConfig, name: SplitName): DetectionDataset {
-  const [first, ...others] = setsOf(config, name);
+  const [first, ...others] = requireSplit(config, name);
   const dataset = openSet(config, name, first, 'training');
   const further = others.map((set): SetPart => {
     const opened = inCategoriesOf(dataset, openSet(config, name, set, 'training'));
@@ -42,7 +39,7 @@ function openTogether(config: RunConfig, name: SplitName): DetectionDataset {
 /** The data sets of a split as evaluation takes them, each by itself. @throws InputError where the config names none */
 export function openEvaluationSets(config: RunConfig, name: SplitName): readonly [EvaluationSet, ...EvaluationSet[]] {
   const open = (set: NamedSet) => ({ name: set.name, dataset: openSet(config, name, set, 'evaluation') });
-  const [first, ...others] = setsOf(config, name);
+  const [first, ...others] = requireSplit(config, name);
   return [open(first), ...others.map(open)];
 }
 
@@ -52,46 +49,38 @@ export interface EvaluationSet {
   readonly dataset: DetectionDataset;
 }
 
-/** The data sets of a split. @throws InputError where the config names none */
-export function setsOf(config: RunConfig, name: SplitName): ReturnType<typeof setsOfSplit> {
-  const split: DataSplitConfig | undefined = config.data[name];
-  if (!split)
-    throw new InputError(
-      'config-invalid',
-      `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
-    );
-  return setsOfSplit(split);
-}
-
 function openSet(
   config: RunConfig,
   name: SplitName,
   { place, split }: NamedSet,
   purpose: 'training' | 'evaluation',
 ): DetectionDataset {
-  // A config of another system names its own sets, so the key says which of them is meant.
-  if (!existsSync(split.annotations))
-    throw new InputError(
-      'file-not-found',
-      `data.${name}${place}.annotations: ${split.annotations}: not found: check the path, or give another with --set data.${name}${place}.annotations=FILE`,
-    );
   const dataset = openSplitDataset(split, splitOptions(config, name, purpose, { place, limit: split.limit }));
   return {
     ...dataset,
     ...(detectorKind(config.model).readsProposals && {
-      proposals: proposalsOf(config, `data.${name}${place}`, split, dataset),
+      proposals: proposalsOf(config, { name, place, split }, dataset),
     }),
   };
 }
 
 /** By image id, for every picture of the set. */
-function proposalsOf(config: RunConfig, where: string, split: DataSplitConfig, dataset: DetectionDataset) {
+function proposalsOf(
+  config: RunConfig,
+  { name, place, split }: { readonly name: SplitName } & Pick<NamedSet, 'place' | 'split'>,
+  dataset: DetectionDataset,
+) {
   if (split.proposals === undefined)
     throw new InputError(
       'config-invalid',
-      `${where}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
+      `data.${name}${place}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
-  const convention = CONVENTIONS[config.model.conventions].boxes;
+  if (name === 'train' && config.data.augment.some(movesObjects))
+    throw new InputError(
+      'config-invalid',
+      'data.augment: moves pictures, which stored proposals do not follow (model.proposals is stored): keep to hsv, color, blur and noise, and to data.flip and preprocess.resize',
+    );
+  const convention = detectorKind(config.model).boxes;
   const files = typeof split.proposals === 'string' ? [split.proposals] : split.proposals;
   const proposals = readProposalFiles(files, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));
