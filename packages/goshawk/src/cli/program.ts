@@ -51,7 +51,10 @@ export function buildProgram(): Command {
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
     )
     .option('--init <file>', 'weights to start from, of any supported format')
-    .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option(
+      '--resume',
+      'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
+    )
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .action(async (config, options) => {
