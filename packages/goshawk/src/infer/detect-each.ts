@@ -56,7 +56,8 @@ async function* detectInBatches(
   const loader = createLoader({ dataset, batchSize, workers, preprocess, leaveOut });
   const feed = new BatchFeed(loader, { device: predictor.device, targets: false });
   try {
-    for (let fed = await feed.next(); fed !== undefined; fed = await feed.next()) {
+    const next = () => predictor.stages.waiting('pictures', feed.next());
+    for (let fed = await next(); fed !== undefined; fed = await next()) {
       const { batch, tensors } = fed;
       const pending = tensors && predictor.launch(tensors.images, batch.images);
       await feed.lookAhead();

@@ -33,6 +33,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     keypointFlipPairs: data.keypointFlipPairs,
     mirrors: data.flip > 0,
     skipEmpty: data.skipEmpty,
-    legacyPlusOne: boxes === 'inclusive',
+    legacyPlusOne: (learnsFrom.boxes ?? boxes) === 'inclusive',
   };
 }

@@ -11,6 +11,8 @@ export interface LearningNeeds {
   /** whole: as pixels of the picture; polygons: as they are, to be drawn inside of boxes. */
   readonly masks: 'none' | 'whole' | 'polygons';
   readonly keypoints: boolean;
+  /** Where their boxes end, if not as the detector's own. */
+  readonly boxes?: BoxConvention;
 }
 
 /** How the probabilities of a mask become pixels. */
@@ -30,7 +32,7 @@ export interface DetectorKind {
   /** COCO's measures that apply to what it gives; the first one's AP chooses the best weights. */
   readonly measuredBy: readonly IouType[];
   readonly learnsFrom: LearningNeeds;
-  /** Where the boxes of annotations and of stored proposals end to it. */
+  /** Where boxes end: its own, those of stored proposals, and but for `learnsFrom.boxes` those of annotations. */
   readonly boxes: BoxConvention;
   /** Whether a file has to bring the boxes that it looks at. */
   readonly readsProposals: boolean;

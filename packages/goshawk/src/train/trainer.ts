@@ -137,7 +137,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       jitter: config.data.jitter,
     },
     aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: detectorKind(config.model).boxes === 'inclusive',
+    legacyPlusOne: readsInclusiveBoxes(config),
     leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
@@ -207,4 +207,9 @@ function startingWeights({ config, init }: TrainOptions, model: Detector): reado
   }
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
   return files.map((path) => loadWeights(model, readWeights(path), path, { partial: true }));
+}
+
+function readsInclusiveBoxes({ model }: RunConfig): boolean {
+  const { boxes, learnsFrom } = detectorKind(model);
+  return (learnsFrom.boxes ?? boxes) === 'inclusive';
 }
