@@ -1,6 +1,7 @@
 export * from './apply-runtime.js';
 export * from './batch-feed.js';
 export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
+export * from './detect-in-picture.js';
 export * from './detector-file.js';
 export * from './engine-errors.js';
 export * from './evaluate-detector.js';
@@ -13,4 +14,6 @@ export * from './picture-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
+export * from './stage-times.js';
+export * from './video/index.js';
 export * from './weights-report.js';

@@ -105,7 +105,12 @@ export class Predictor {
 
   /** The same for a loader's batch. */
   predictBatch(batch: PredictableBatch): Detection[][] {
-    return this.#explained(() => scope(() => this.#read(this.#detect(imageBatchOf(batch, this.device)), batch.images)));
+    return this.launchBatch(batch).read();
+  }
+
+  /** Runs the network over a loader's batch, whose memory may be used again when the detections are read. See {@link launch}. */
+  launchBatch(batch: PredictableBatch): PendingDetections {
+    return this.#launch(() => imageBatchOf(batch, this.device), batch.images);
   }
 
   /**
@@ -113,7 +118,11 @@ export class Predictor {
    * prepares what comes next.
    */
   launch(batch: ImageBatch, images: readonly ImageSizes[]): PendingDetections {
-    const found = this.#explained(() => keep(scope(() => this.#detect(batch))));
+    return this.#launch(() => batch, images);
+  }
+
+  #launch(batch: () => ImageBatch, images: readonly ImageSizes[]): PendingDetections {
+    const found = this.#explained(() => keep(scope(() => this.#detect(batch()))));
     return {
       read: () => {
         try {

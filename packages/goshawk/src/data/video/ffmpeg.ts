@@ -24,7 +24,10 @@ export function findFfmpeg(): Ffmpeg | undefined {
 export function requireFfmpeg(wantedFor: string): Ffmpeg {
   const found = findFfmpeg();
   if (found) return found;
-  throw new InputError('ffmpeg-missing', `${wantedFor}: needs ffmpeg and ffprobe, which are not on PATH: ${FFMPEG_REMEDY}`);
+  throw new InputError(
+    'ffmpeg-missing',
+    `${wantedFor}: needs ffmpeg and ffprobe, which are not on PATH: ${FFMPEG_REMEDY}`,
+  );
 }
 
 export const FFMPEG_REMEDY =
@@ -47,7 +50,11 @@ export type StandardStreams = readonly ['ignore' | 'pipe', 'ignore' | 'pipe', 'p
  * Starts one of them in a process group of its own: Ctrl-C in a terminal is for us alone, who then let it end well. Without us it ends
  * too, since its pipes do.
  */
-export function startFfmpeg(program: 'ffmpeg' | 'ffprobe', args: readonly string[], stdio: StandardStreams): ChildProcess {
+export function startFfmpeg(
+  program: 'ffmpeg' | 'ffprobe',
+  args: readonly string[],
+  stdio: StandardStreams,
+): ChildProcess {
   return spawn(program, args, { stdio: [...stdio], detached: true, windowsHide: true });
 }
 
