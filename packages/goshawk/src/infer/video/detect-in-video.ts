@@ -1,5 +1,6 @@
 // A film's way: frames are read and prepared by one thread, the network has this one, drawing and writing have a third; ffmpeg decodes
 // and encodes in processes of its own.
+import { setImmediate } from 'node:timers/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ByteTracker,
@@ -117,6 +118,8 @@ export async function detectInVideo(options: VideoDetectionOptions): Promise<Vid
 
   try {
     while (endMessage === undefined) {
+      // Frames that come as quickly as they are done would else keep signals waiting.
+      await setImmediate();
       const message = await threads.next();
       if (message.kind === 'end') endMessage = message;
       else if (signal?.aborted) continue;
