@@ -32,6 +32,8 @@ export interface DetectorKind {
   readonly learnsFrom: LearningNeeds;
   /** Whether a file has to bring the boxes that it looks at. */
   readonly readsProposals: boolean;
+  /** Where the boxes of annotations and of stored proposals end to it, and those that it gives. */
+  readonly boxes: Conventions['boxes'];
   /** Absent: it gives no masks. */
   readonly masks?: MaskOutput;
   /** Of its second stage; none for a detector of one stage. */

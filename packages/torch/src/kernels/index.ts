@@ -1,6 +1,7 @@
 export * from './box-overlap.js';
 export { depthwiseConv } from './depthwise-conv.js';
 export * from './focal-loss.js';
+export * from './linear-assignment.js';
 export * from './masks.js';
 export * from './nms.js';
 export { type BatchNormTensors, batchNormTraining, groupNorm } from './norms.js';

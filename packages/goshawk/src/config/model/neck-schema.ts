@@ -27,6 +27,13 @@ const fpnSchema = z.strictObject({
   channels: channels(),
   ...extraShape,
   norm: neckNorm(),
+  biases: z.boolean().default(true).describe('Whether convolutions without a norm behind them have biases.'),
+  upsampling: z
+    .enum(['nearest', 'bilinear'])
+    .default('nearest')
+    .describe(
+      'How a level is enlarged for the finer one: its cells repeated, or blended with the corners staying corners.',
+    ),
   finestOnly: z.boolean().default(false).describe('Give the finest level alone (Detectron calls it P2only).'),
   zeroInitLateral: z.boolean().default(false).describe('Lateral convolutions start at zero.'),
 });

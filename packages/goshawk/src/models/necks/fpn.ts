@@ -22,6 +22,10 @@ export interface FpnOptions {
   readonly extra?: ExtraLevels;
   /** Behind each convolution, which then has no bias. Default none. */
   readonly norm?: NeckNorm;
+  /** Whether a convolution without a norm has a bias. Default true. */
+  readonly biases?: boolean;
+  /** How a level is enlarged for the next finer one; bilinear keeps the corners of the maps on each other. Default nearest. */
+  readonly upsampling?: 'nearest' | 'bilinear';
   /** Whether only the finest level is made. Default false. */
   readonly finestOnly?: boolean;
   /** Whether the lateral convolutions, but for the coarsest, start at zero. Default false. */
@@ -38,23 +42,25 @@ export class Fpn extends Module implements Neck {
   readonly strides: readonly number[];
   readonly roiLevels: number;
   readonly #pools: boolean;
+  readonly #upsampling: FpnOptions['upsampling'];
 
   constructor(options: FpnOptions) {
     super();
-    const { inChannels, channels, extra, norm = 'none', finestOnly, zeroInitLateral } = options;
+    const { inChannels, channels, extra, norm = 'none', biases, finestOnly, zeroInitLateral } = options;
     const { strides = inChannels.map((_, level) => 4 * 2 ** level) } = options;
     this.innerBlocks = inChannels.map((count, level) => {
-      const lateral = convBlock(count, channels, 1, { norm });
+      const lateral = convBlock(count, channels, 1, { norm, biases });
       if (zeroInitLateral && level < inChannels.length - 1) for (const part of lateral) zero(part);
       return new Sequential(...lateral);
     });
     this.layerBlocks = (finestOnly ? inChannels.slice(0, 1) : inChannels).map(
-      () => new Sequential(...convBlock(channels, channels, 3, { norm })),
+      () => new Sequential(...convBlock(channels, channels, 3, { norm, biases })),
     );
     const coarsest = inChannels.at(-1)!;
     if (extra?.kind === 'convolutions') this.extraConvs = makeExtraConvolutions(extra.count, coarsest, channels);
     if (extra?.kind === 'p6p7') this.extraBlocks = new P6P7(coarsest, channels, extra);
     this.#pools = extra?.kind === 'pool';
+    this.#upsampling = options.upsampling;
     this.channels = channels;
     this.roiLevels = this.layerBlocks.length;
     const own = strides.slice(0, this.roiLevels);
@@ -76,13 +82,20 @@ export class Fpn extends Module implements Neck {
     for (let level = features.length - 1; level >= 0; level--) {
       const lateral = this.innerBlocks[level]!.forward(features[level]!);
       const merged: Tensor = above
-        ? ops.add_(lateral, ops.upsample_nearest2d(above, [lateral.size(2), lateral.size(3)]))
+        ? ops.add_(lateral, this.#enlarged(above, [lateral.size(2), lateral.size(3)]))
         : lateral;
       const output = this.layerBlocks[level];
       if (output) outputs.unshift(output.forward(merged));
       above = merged;
     }
     return outputs;
+  }
+
+  #enlarged(level: Tensor, size: readonly [number, number]): Tensor {
+    const alignsCorners = true;
+    return this.#upsampling === 'bilinear'
+      ? ops.upsample_bilinear2d(level, size, alignsCorners)
+      : ops.upsample_nearest2d(level, size);
   }
 }
 

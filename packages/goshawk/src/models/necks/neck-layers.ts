@@ -12,10 +12,11 @@ export function convBlock(
   inChannels: number,
   channels: number,
   kernel: number,
-  { norm, stride = 1 }: { readonly norm: NeckNorm; readonly stride?: number },
+  { norm, stride = 1, biases = true }: { readonly norm: NeckNorm; readonly stride?: number; readonly biases?: boolean },
 ): NeckLayer[] {
   const padding = (kernel - 1) / 2;
-  const conv = initialised(new Conv2d(inChannels, channels, kernel, { stride, padding, bias: norm === 'none' }));
+  const bias = biases && norm === 'none';
+  const conv = initialised(new Conv2d(inChannels, channels, kernel, { stride, padding, bias }));
   switch (norm) {
     case 'none':
       return [conv];
