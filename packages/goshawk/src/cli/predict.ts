@@ -10,7 +10,7 @@ import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import { findImages, type NamedImage, openDetector, readDescription, type StageTimes } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
@@ -71,9 +71,11 @@ export async function runPredict(
         output,
         results,
         drawing,
+        stages: predictor.stages,
         onUnusable: (error) => unusable.push(error),
       });
       if (results.pictures === 0) throw noneUsable(unusable);
+      console.error(predictor.stages.describe(results.pictures));
       const extra = await writeCollections(output, drawing);
       results.finish();
       console.log(
@@ -135,13 +137,14 @@ interface Way {
   readonly output: string;
   readonly results: ResultsFile;
   readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
+  readonly stages: StageTimes;
   onUnusable(error: InputError): void;
 }
 
 /** What is wrong with one picture, or with the place of its drawing, does not keep the others from being done. */
 async function detectAndDraw(
   images: readonly NamedImage[],
-  { exifOrientation, detect, output, results, drawing, onUnusable }: Way,
+  { exifOrientation, detect, output, results, drawing, stages, onUnusable }: Way,
 ): Promise<void> {
   const { pdf, sheet, categories, keypointThreshold } = drawing;
   const line = createProgressLine();
@@ -157,7 +160,7 @@ async function detectAndDraw(
   let next = decode(0);
   for (const [index, named] of images.entries()) {
     const { fileName } = named;
-    const image = await next!;
+    const image = await stages.waiting('pictures', next!);
     next = decode(index + 1);
     let shown = '';
     if (image instanceof InputError) onUnusable(image);
@@ -166,9 +169,9 @@ async function detectAndDraw(
       results.add({ id: index + 1, fileName }, kept);
       shown = `  ${fileName}: ${kept.length} objects`;
       const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
-      const drawn = drawDetections(image, sure, { categories });
+      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories }));
       const target = join(output, names.of(named));
-      const problem = await orProblem(writeDrawn(target, drawn, prepared));
+      const problem = await stages.waiting('drawing', orProblem(writeDrawn(target, drawn, prepared)));
       if (problem instanceof InputError && isDiskFull(problem)) throw problem;
       if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);

@@ -13,4 +13,5 @@ export * from './picture-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
+export { type Stage, StageTimes } from './stage-times.js';
 export * from './weights-report.js';

@@ -74,15 +74,20 @@ export function trainingBatches({
       jitter: data.jitter,
     },
     aspectGrouping: data.aspectGrouping,
-    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
+    legacyPlusOne: readsInclusiveBoxes(model),
     leaveOut: ({ code }) => data.onDamaged === 'skip' && code === 'image-invalid',
   };
 }
 
+/** Whether the boxes of annotations end at their last pixel to it. */
+function readsInclusiveBoxes(model: ModelConfig): boolean {
+  const { boxes, learnsFrom } = detectorKind(model);
+  return (learnsFrom.boxes ?? boxes) === 'inclusive';
+}
+
 /** What of the annotations the model learns from, and which pictures it needs none of. */
 function whatToLearn({ model, data }: RunConfig): DatasetOptions {
-  const { learnsFrom, boxes } = detectorKind(model);
-  const { masks, keypoints } = learnsFrom;
+  const { masks, keypoints } = detectorKind(model).learnsFrom;
   return {
     masks: masks === 'whole',
     polygons: masks === 'polygons',
@@ -92,6 +97,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     mirrors: data.flip > 0 || mirrorsPictures(data.augment),
     skipEmpty: data.skipEmpty,
     dropCrowds: !data.learnCrowds,
-    legacyPlusOne: boxes === 'inclusive',
+    legacyPlusOne: readsInclusiveBoxes(model),
   };
 }

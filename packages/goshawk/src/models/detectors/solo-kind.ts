@@ -7,9 +7,9 @@ export function soloKind({ head }: SoloConfig): DetectorKind {
     gives: 'objects',
     // Its boxes are those around its masks.
     measuredBy: ['segm', 'bbox'],
-    learnsFrom: { masks: 'whole', keypoints: false },
-    // mmdetection's reading of COCO files, which SOLO learns by: x2 = x + width - 1.
-    boxes: 'inclusive',
+    // mmdetection's reading of COCO files: x2 = x + width - 1. The boxes around its masks are as wide as these.
+    learnsFrom: { masks: 'whole', keypoints: false, boxes: 'inclusive' },
+    boxes: 'continuous',
     readsProposals: false,
     masks: { threshold: head.maskThreshold, rule: { maskThreshold: 'exclusive', maskPadding: 0 } },
     roiHeads: [],

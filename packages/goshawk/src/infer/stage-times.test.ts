@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { StageTimes } from './stage-times.js';
+
+test('says how long each stage took of a picture', async () => {
+  const stages = new StageTimes();
+  assert.equal(
+    stages.during('drawing', () => 'drawn'),
+    'drawn',
+  );
+  assert.equal(await stages.waiting('pictures', Promise.resolve(7)), 7);
+  stages.add('network', 810);
+  stages.add('post-processing', 9);
+  const [, whole] = /^a picture takes (\d+) ms: pictures 0\.0 ms, network 405 ms, post-processing 4\.5 ms, drawing 0\.0 ms$/.exec(
+    stages.describe(2),
+  )!;
+  assert.ok(Number(whole) >= 409);
+});
