@@ -1,7 +1,7 @@
 // How the model of a config wants a data set to be read. Needs no engine.
 import { existsSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
-import { mirrorsPictures, type NamedSet, type RunConfig, setsOfSplit } from '../config/index.js';
+import { type ModelConfig, mirrorsPictures, type NamedSet, type RunConfig, setsOfSplit } from '../config/index.js';
 import type { DatasetOptions, LoaderOptions, SplitOptions } from '../data/index.js';
 import { detectorKind } from '../models/kinds.js';
 
