@@ -88,6 +88,8 @@ function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void
       issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
     return;
   }
+  if (backbone.type === 'spinenet')
+    issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
   if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
     issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
   if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
@@ -114,10 +116,7 @@ function checkHeads(
   context: z.RefinementCtx,
 ): void {
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  const isSpineNet = model.backbone.type === 'spinenet';
-  if (isSpineNet && model.neck.type !== 'none')
-    issue(['neck', 'type'], `is ${model.neck.type}, but SpineNet is its own pyramid: set it to none`);
-  const isC4 = !isSpineNet && model.neck.type === 'none' && model.neck.stage === 4;
+  const isC4 = model.backbone.type !== 'spinenet' && model.neck.type === 'none' && model.neck.stage === 4;
   if ((model.boxHead.kind === 'stage5') !== isC4) {
     issue(
       ['boxHead', 'kind'],
