@@ -21,6 +21,7 @@ export {
   type BackboneConfig,
   type BoxHeadConfig,
   type BoxVotingConfig,
+  type DecoupledSoloConfig,
   extraLevelCount,
   type FasterRcnnConfig,
   type KeypointHeadConfig,
@@ -40,6 +41,8 @@ export {
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SoloConfig,
+  type Solov2Config,
   type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';

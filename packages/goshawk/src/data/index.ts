@@ -1,4 +1,8 @@
 export * from './annotation-files.js';
+export type { AnnotatedPicture, LearnedObject, PointConventions } from './augment/annotated-picture.js';
+export { type Decode, makePicture } from './augment/make-picture.js';
+export { planSteps, type SizedPlan } from './augment/plan-steps.js';
+export type * from './augment/planned-picture.js';
 export * from './batch.js';
 export * from './check-for-evaluation.js';
 export * from './check-pictures.js';

@@ -60,7 +60,8 @@ async function* detectInBatches(
   const early = new Map<number, Outcome>();
   let place = 0;
   try {
-    for (let fed = await feed.next(); fed !== undefined; fed = await feed.next()) {
+    const next = () => predictor.stages.measureAsync('decode', () => feed.next());
+    for (let fed = await next(); fed !== undefined; fed = await next()) {
       const { batch, tensors } = fed;
       const pending = tensors && predictor.launch(tensors.images, batch.images);
       await feed.lookAhead();

@@ -1,7 +1,7 @@
 // How the model of a config wants a data set to be read. Needs no engine.
 import { existsSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
-import { mirrorsPictures, type NamedSet, type RunConfig, setsOfSplit } from '../config/index.js';
+import { type ModelConfig, mirrorsPictures, type NamedSet, type RunConfig, setsOfSplit } from '../config/index.js';
 import type { DatasetOptions, LoaderOptions, SplitOptions } from '../data/index.js';
 import { detectorKind } from '../models/kinds.js';
 
@@ -68,14 +68,21 @@ export function trainingBatches({
       steps: data.augment,
       flip: data.flip,
       minSizes: preprocess.resize.trainMinSizes,
+      sizes: preprocess.resize.trainSizes,
       maxSize: preprocess.resize.trainMaxSize,
       aspectCropping: data.aspectCropping,
       jitter: data.jitter,
     },
     aspectGrouping: data.aspectGrouping,
-    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
+    legacyPlusOne: readsInclusiveBoxes(model),
     leaveOut: ({ code }) => data.onDamaged === 'skip' && code === 'image-invalid',
   };
+}
+
+/** Whether the boxes of annotations end at their last pixel to it. */
+function readsInclusiveBoxes(model: ModelConfig): boolean {
+  const { boxes, learnsFrom } = detectorKind(model);
+  return (learnsFrom.boxes ?? boxes) === 'inclusive';
 }
 
 /** What of the annotations the model learns from, and which pictures it needs none of. */
@@ -90,6 +97,6 @@ function whatToLearn({ model, data }: RunConfig): DatasetOptions {
     mirrors: data.flip > 0 || mirrorsPictures(data.augment),
     skipEmpty: data.skipEmpty,
     dropCrowds: !data.learnCrowds,
-    legacyPlusOne: detectorKind(model).boxes === 'inclusive',
+    legacyPlusOne: readsInclusiveBoxes(model),
   };
 }
