@@ -11,13 +11,12 @@ import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import {
-  detectInPicture,
   findMedia,
   type NamedImage,
   type OpenDetector,
   openDetector,
   readDescription,
-  StageTimes,
+  type StageTimes,
 } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
@@ -168,28 +167,28 @@ interface ImagesWay {
 /** Detects in all pictures. @throws InputError where none can be used */
 async function predictImages(images: readonly NamedImage[], way: ImagesWay): Promise<void> {
   const { opened, output, names, scoreThreshold, maxDetections, keypointThreshold, exifOrientation, unusable } = way;
-  const { predictor, preprocess, categories } = opened;
-  const stages = new StageTimes();
+  const { predictor, categories } = opened;
+  const { stages } = predictor;
   const collections = await openCollections(output, images.length, way.collections);
   const drawing = { keypointThreshold, categories, ...collections };
   const results = openResultsFile(join(output, 'detections.json'), { categories });
   try {
     await detectAndDraw(images, {
       exifOrientation,
-      detect: (image) =>
-        detectInPicture(predictor, preprocess, image, stages)
-          .filter((detection) => detection.score >= scoreThreshold)
-          .slice(0, maxDetections),
+      detect: (image) => {
+        const [found = []] = predictor.predict([image]);
+        return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+      },
       ...{ output, names, results, drawing, stages },
       onUnusable: (error) => unusable.push(error),
     });
     if (results.pictures === 0) throw noneUsable(unusable);
+    console.error(stages.describe(results.pictures));
     const extra = await writeCollections(output, drawing);
     results.finish();
     console.log(
       `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
-    console.log(`per picture ${stages.describe(results.pictures)}`);
   } catch (error) {
     drawing.pdf?.abandon();
     if (results.pictures === 0) {
@@ -241,9 +240,9 @@ interface Way {
   detect(image: RgbImage): readonly Detection[];
   readonly output: string;
   readonly names: DrawnNames;
-  readonly stages: StageTimes;
   readonly results: ResultsFile;
   readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
+  readonly stages: StageTimes;
   onUnusable(error: InputError): void;
 }
 
@@ -265,7 +264,7 @@ async function detectAndDraw(
   let next = decode(0);
   for (const [index, named] of images.entries()) {
     const { fileName } = named;
-    const image = await stages.measureAsync('decode', () => next!);
+    const image = await stages.waiting('pictures', next!);
     next = decode(index + 1);
     let shown = '';
     if (image instanceof InputError) onUnusable(image);
@@ -274,9 +273,9 @@ async function detectAndDraw(
       results.add({ id: index + 1, fileName }, kept);
       shown = `  ${fileName}: ${kept.length} objects`;
       const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
-      const drawn = stages.measure('draw', () => drawDetections(image, sure, { categories }));
+      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories }));
       const target = join(output, names.of(named));
-      const problem = await stages.measureAsync('encode', () => orProblem(writeDrawn(target, drawn, prepared)));
+      const problem = await stages.waiting('drawing', orProblem(writeDrawn(target, drawn, prepared)));
       if (problem instanceof InputError && isDiskFull(problem)) throw problem;
       if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);

@@ -1,7 +1,6 @@
 export * from './apply-runtime.js';
 export * from './batch-feed.js';
 export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
-export * from './detect-in-picture.js';
 export * from './detector-file.js';
 export * from './engine-errors.js';
 export * from './evaluate-detector.js';
@@ -14,6 +13,6 @@ export * from './picture-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
-export * from './stage-times.js';
+export { type Stage, StageTimes } from './stage-times.js';
 export * from './video/index.js';
 export * from './weights-report.js';
