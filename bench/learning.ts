@@ -41,6 +41,14 @@ const lessons: Readonly<Record<string, Lesson>> = {
     least: 0.8,
     minutes: 20,
   },
+  solov2: {
+    config: 'demo/solov2_light_r18_tiny.yaml',
+    scenes: ['--images', '1000', '--split', 'train=900,val=100', '--size', '128x128'],
+    measure: 'segm',
+    least: 0.7,
+    minutes: 20,
+  },
+  'solov2-photos': { config: 'casia/overfit-8-photos-solov2.yaml', measure: 'segm', least: 0.8, minutes: 30 },
   // Eighty hard pictures, learned by heart without augmentations.
   augmentations: {
     config: 'demo/faster_rcnn_r18_augmented.yaml',

@@ -1,5 +1,7 @@
 export * from './boxes/index.js';
+export * from './dataset-edits/index.js';
 export * from './drawing/index.js';
+export * from './error-analysis/index.js';
 export * from './errors/index.js';
 export * from './evaluation/index.js';
 export * from './formats/index.js';
@@ -8,4 +10,6 @@ export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './photometry/index.js';
 export * from './random/index.js';
+export * from './structures/index.js';
 export * from './synthesis/index.js';
+export * from './tracking/index.js';

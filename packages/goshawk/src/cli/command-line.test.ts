@@ -268,6 +268,20 @@ describe('goshawk evaluate', () => {
       ],
     );
   });
+
+  test('--errors says what errors cost, what was taken for what, and where to cut', () => {
+    const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json', '--errors'];
+    const { out } = goshawk(args);
+    assert.match(out, /^localization +1 +49\.50 +49\.50$/m);
+    assert.match(out, /^cup +1 +0 +1$/m);
+    assert.match(out, /^cup +0\.\d{3} +1\.000 +0\.500 +0\.667$/m);
+    const { errors } = JSON.parse(goshawk([...args, '--json']).out);
+    assert.deepEqual(errors.confusion.categories, ['cup', 'fork']);
+    assert.deepEqual(errors.confusion.counts[0], [1, 0, 1]);
+    assert.equal(errors.tide.counts.localization, 1);
+    assert.equal(errors.thresholds.overall.recall, 0.5);
+    assert.match(goshawk([...args, '--type', 'keypoints']).err, /--errors: belongs to bbox and segm/);
+  });
 });
 
 describe('goshawk evaluate with other limits', () => {

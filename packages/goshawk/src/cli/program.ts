@@ -26,6 +26,7 @@ export function buildProgram(): Command {
   )
     .argument('[libtorch]', "folder of a libtorch (default: what LIBTORCH names, else the system's)")
     .option('--install-libtorch', "install what is missing from Debian's packages with apt-get, where you may")
+    .option('--install-ffmpeg', 'the same for ffmpeg, which videos need')
     .option('--quiet', 'say nothing where nothing is to do')
     .action(async (folder, options) => (await import('./setup.js')).runSetup(folder, options));
 
@@ -51,7 +52,10 @@ export function buildProgram(): Command {
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
     )
     .option('--init <file>', 'weights to start from, of any supported format')
-    .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option(
+      '--resume',
+      'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
+    )
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .action(async (config, options) => {
@@ -85,19 +89,24 @@ export function buildProgram(): Command {
   command(
     program,
     'predict',
-    'find objects in pictures',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg',
+    'find objects in pictures and videos',
+    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
   )
     .argument('<config>', 'config file')
-    .argument('<path...>', 'pictures, and folders of pictures')
+    .argument('[path...]', 'pictures, videos, and folders of them')
     .requiredOption('--weights <file>', 'weights, of any supported format')
     .addOption(setOption())
-    .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
+    .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
     .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
+    .option('--camera <device>', 'also a camera, such as /dev/video0, until Ctrl-C or a limit')
+    .option('--stream <url>', 'also a URL that ffmpeg reads (rtsp://..., or lavfi: and a filter graph), until its end')
+    .option('--max-frames <count>', 'leave a video after so many frames')
+    .option('--seconds <time>', 'leave a video after so many seconds of it')
+    .option('--batch-size <count>', 'frames of a video that the network takes at once (default: 1, on a card 8)')
     .action(async (config, paths, options) => {
       await checkConfig(config, options);
       return (await import('./predict.js')).runPredict(config, paths, options);
@@ -153,7 +162,8 @@ export function buildProgram(): Command {
           .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
           .default('bbox'),
       )
-      .option('--per-category', 'also print AP and AR of each category'),
+      .option('--per-category', 'also print AP and AR of each category')
+      .option('--errors', 'also print what errors cost (TIDE), what is taken for what, and the best thresholds'),
   )
     .option('--allow-unfinished', 'a results file whose end is missing counts up to there, with a warning')
     .option('--json', 'print one JSON object')
@@ -246,25 +256,74 @@ function addDataCommands(program: Command): void {
 
   annotated(
     data,
+    'split',
+    'part a data set for training and validation: twins together, every category in each part',
+    'goshawk data split all.json --images photos/ --output parts --parts train=0.8,val=0.2',
+  )
+    .requiredOption('--output <folder>', 'where the COCO file of each part goes, such as parts/train.json')
+    .option('--parts <shares>', 'names and shares of the pictures', 'train=0.8,val=0.2')
+    .option('--seed <number>', 'another seed is another split; the same gives the same', '0')
+    .option('--images <folder>', "look at the pictures and keep twins together (default: the format's own folder)")
+    .action(async (file, options) => (await import('./data-split.js')).runDataSplit(file, options));
+
+  command(
+    data,
+    'merge',
+    'put several data sets into one COCO file; categories are one where their names are',
+    'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
+  )
+    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option(
+      '--images <folder>',
+      "folder that the file names start from; one for all, or once for each (default: the formats' own)",
+      (folder: string, before: string[] = []) => [...before, folder],
+    )
+    .action(async (files, options) => (await import('./data-merge.js')).runDataMerge(files, options));
+
+  annotated(
+    data,
+    'filter',
+    'keep some of the objects and pictures, in a COCO file',
+    'goshawk data filter all.json --categories cat,dog --min-side 8 --drop-empty --output pets.json',
+  )
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option('--categories <names>', 'only these, separated by commas')
+    .option('--without <names>', 'all but these')
+    .option('--min-side <pixels>', 'only objects whose box has no shorter side')
+    .option('--drop-crowds', 'no crowd regions')
+    .option('--drop-empty', 'no pictures without objects')
+    .action(async (file, options) => (await import('./data-filter.js')).runDataFilter(file, options));
+
+  annotated(
+    data,
     'convert',
-    'write annotations of PASCAL VOC or Cityscapes as a COCO file, or any as PASCAL VOC',
+    'write annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO',
     'goshawk data convert VOC2007 --image-set train --output train.json',
   )
-    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC')
+    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC and YOLO')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'what is written (default: coco where the output ends in .json, else voc)',
+      ).choices(['coco', 'voc', 'yolo']),
+    )
+    .option('--copy-pictures', 'voc and yolo: also put copies of the pictures there')
+    .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
 }
 
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
 ] as const;
 const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
 

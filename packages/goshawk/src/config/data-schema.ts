@@ -12,6 +12,7 @@ const sizeRules = [
   'mmdet',
   'detectron',
   'maskrcnn-benchmark',
+  'letterbox',
   'none',
 ] as const satisfies readonly SizeRule[];
 const kernels = ['torch', 'opencv', 'pil'] as const satisfies readonly ResizeKernel[];
@@ -42,7 +43,9 @@ const resizeSchema = z.strictObject({
   rule: z
     .enum(sizeRules)
     .default('torchvision')
-    .describe("Whose rule chooses the network's input size; none keeps the picture's."),
+    .describe(
+      "Whose rule chooses the network's input size; letterbox (sparse_rcnnv1) fits the picture into the middle of a square of maxSize, enlarging small ones; none keeps the picture's.",
+    ),
   kernel: z
     .enum(kernels)
     .default('torch')
@@ -54,6 +57,10 @@ const resizeSchema = z.strictObject({
     .max(256)
     .default([])
     .describe('Lengths of the short side of which training draws one for each picture; empty: minSize.'),
+  trainSizes: z
+    .enum(['value', 'range'])
+    .default('value')
+    .describe('What training draws: one of trainMinSizes, or any length from the smallest of them to the largest.'),
   trainMaxSize: pixels().optional().describe('The long side is at most this in training, in pixels; absent: maxSize.'),
 });
 
@@ -84,6 +91,12 @@ export const preprocessSchema = z
       .default(32)
       .describe('A batch is padded right and below to a multiple of this.'),
     padValue: level().default(0).describe('The value in the padding, after normalisation.'),
+    padColour: z
+      .tuple([level(), level(), level()])
+      .optional()
+      .describe(
+        'Grey levels red, green and blue of the padding, normalised like the picture; absent: padValue counts.',
+      ),
   })
   .prefault({});
 
@@ -133,6 +146,10 @@ export const dataSchema = z
       .describe(
         'What a picture that turns out damaged does to a training: stop ends it with a checkpoint, skip goes on without the picture and warns.',
       ),
+    learnCrowds: z
+      .boolean()
+      .default(false)
+      .describe('Whether training takes crowd regions for objects; false: they are left out.'),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()

@@ -48,7 +48,11 @@ describe('docs/config.md', () => {
 
   test('has a table for each kind of a group', () => {
     const titles = new Set(rows.map(({ title }) => title));
-    for (const title of ['model (type: retinanet)', 'model.neck of retinanet', 'model.backbone (type: spinenet)'])
+    for (const title of [
+      'model (type: retinanet)',
+      'model.neck of retinanet (type: panet)',
+      'model.backbone (type: spinenet)',
+    ])
       assert.ok(titles.has(title), title);
   });
 });

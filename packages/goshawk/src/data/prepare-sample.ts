@@ -6,6 +6,8 @@ import {
   InputError,
   type InputErrorCode,
   type Preprocess,
+  padValuesOf,
+  placeInFrame,
   prepareImage,
   type RgbImage,
 } from '@goshawk/core';
@@ -48,8 +50,8 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
     const { size, window } = request;
-    prepareImage(image, request.preprocess, { into, size, window });
-    fillPadding(into, window ?? size, height, request.preprocess.padValue);
+    prepareImage(image, request.preprocess, { into: placeInFrame(into, size.frame), size, window });
+    fillPadding(into, window ?? size, height, padValuesOf(request.preprocess));
     const annotations = objects.map(({ annotation }) => annotation);
     const classes = objects.map(({ objectClass }) => objectClass);
     return { target: makeTarget(annotations, image, { ...request, classes }) };

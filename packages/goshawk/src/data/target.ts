@@ -58,6 +58,7 @@ export interface TargetOptions extends PictureView {
  */
 export function makeTarget(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Target {
   const { size, window } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   const objects = annotations.flatMap((annotation, i) => {
     const box = boxInView(annotation, image, options);
     if (box === undefined) return [];
@@ -75,7 +76,8 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageSize,
     ...(options.masks && {
       masks: kept.map((annotation) => {
         const mask = nearestMaskCrop(rleOf(annotation, image), size.width, size.height, { flip: options.flip });
-        return window === undefined ? mask : maskInWindow(mask, window);
+        if (window !== undefined) return maskInWindow(mask, window);
+        return { ...mask, x: mask.x + left, y: mask.y + top };
       }),
     }),
     ...(options.polygons && { polygons: objects.map(({ polygons }) => polygons) }),
@@ -119,8 +121,12 @@ function moveBox(clipped: BoxXyxy, image: ImageSize, view: PictureView): BoxXyxy
   const convention: BoxConvention = { legacyPlusOne };
   const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
   const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
-  if (window === undefined) return hasSides(scaled) ? scaled : undefined;
   const [x1, y1, x2, y2] = scaled;
+  if (window === undefined) {
+    if (!hasSides(scaled)) return undefined;
+    const { left = 0, top = 0 } = size.frame ?? {};
+    return boxXyxy(x1 + left, y1 + top, x2 + left, y2 + top);
+  }
   const moved = boxXyxy(x1 - window.x, y1 - window.y, x2 - window.x, y2 - window.y);
   const inside = clipBox(moved, window, convention);
   return hasSides(inside) ? inside : undefined;
@@ -135,9 +141,12 @@ function rleOf({ id, segmentation }: Annotation, image: ImageSize): Rle {
 
 function polygonsOf(annotation: Annotation, image: ImageSize, options: TargetOptions): Float64Array[] {
   const { size, flip, window, legacyPlusOne } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   return outlinesOf(annotation).flatMap((polygon) => {
     const points = flip ? flipPolygon(polygon, image.width, { pixelCentres: legacyPlusOne }) : polygon;
-    const scaled = Float64Array.from(points, (value, i) => value * (i % 2 === 0 ? size.scaleX : size.scaleY));
+    const scaled = Float64Array.from(points, (value, i) =>
+      i % 2 === 0 ? value * size.scaleX + left : value * size.scaleY + top,
+    );
     if (window === undefined) return [scaled];
     const inside = polygonInWindow(scaled, window);
     return inside.length > 0 ? [Float64Array.from(inside)] : [];
@@ -157,6 +166,7 @@ function outlinesOf({ segmentation }: Annotation): readonly Polygon[] {
 
 function keypointsOf(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Float32Array {
   const { size, flip, window, legacyPlusOne, keypointCount, keypointFlipOrder: order } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   const keypoints = new Float32Array(annotations.length * keypointCount * 3);
   annotations.forEach((annotation, i) => {
     if (annotation.keypoints?.length !== keypointCount * 3) return;
@@ -166,8 +176,8 @@ function keypointsOf(annotations: readonly Annotation[], image: ImageSize, optio
     keypoints.set(points, i * keypointCount * 3);
   });
   for (let i = 0; i < keypoints.length; i += 3) {
-    keypoints[i] = keypoints[i]! * size.scaleX;
-    keypoints[i + 1] = keypoints[i + 1]! * size.scaleY;
+    keypoints[i] = keypoints[i]! * size.scaleX + left;
+    keypoints[i + 1] = keypoints[i + 1]! * size.scaleY + top;
   }
   if (window !== undefined) moveKeypoints(keypoints, window);
   return keypoints;

@@ -10,8 +10,9 @@ import { parseConfig } from '../config/index.js';
 import { maskrcnnConfigs } from '../foreign/maskrcnn-benchmark/config.js';
 import { zooConfigs } from '../foreign/maskrcnn-benchmark/fixtures/shipped-configs.js';
 import { recogniseState } from '../foreign/weights.js';
-import { buildModel, type Rcnn, ResNetFpn } from '../models/index.js';
+import { BackboneWithNeck, buildModel, type Rcnn } from '../models/index.js';
 import { withShapesAlone } from '../models/shapes-alone.js';
+import { theirName } from '../testing/maskrcnn-names.js';
 import { loadWeights, readWeights } from './detector-file.js';
 import { formatWeightsReport } from './weights-report.js';
 
@@ -34,23 +35,6 @@ const dataOf = (model: Rcnn): Map<string, TensorData> =>
       { dtype: tensor.dtype, shape: tensor.shape, data: tensor.toBytes() },
     ]),
   );
-
-/** Our names as maskrcnn-benchmark writes them. */
-function theirName(name: string): string {
-  return name
-    .replace(/^backbone\.body\.(conv1|bn1)\./, 'backbone.body.stem.$1.')
-    .replace(
-      /^backbone\.fpn\.(inner|layer)_blocks\.(\d)\.0\./,
-      (_, kind, level) => `backbone.fpn.fpn_${kind}${Number(level) + 1}.`,
-    )
-    .replace('rpn.head.conv.0.0.', 'rpn.head.conv.')
-    .replace('roi_heads.box_head.', 'roi_heads.box.feature_extractor.')
-    .replace(
-      /roi_heads\.mask_head\.(\d)\.0\./,
-      (_, place) => `roi_heads.mask.feature_extractor.mask_fcn${Number(place) + 1}.`,
-    )
-    .replace(/roi_heads\.(box|mask)_predictor\./, 'roi_heads.$1.predictor.');
-}
 
 function writeCheckpoint(file: string, model: Rcnn): string {
   const path = join(folder, file);
@@ -163,7 +147,7 @@ describe("Detectron's blobs in a model of constant norms", () => {
       );
       const pixels = randn([1, 3, 64, 64]);
       const levels = [source, model].map(({ backbone }) => {
-        assert.ok(backbone instanceof ResNetFpn);
+        assert.ok(backbone instanceof BackboneWithNeck);
         return noGrad(() => backbone.body.forward(pixels));
       });
       for (const [at, level] of levels[0]!.entries())

@@ -96,6 +96,7 @@ describe('the seven configs of Res2Net-maskrcnn', () => {
       minSize: 800,
       maxSize: 1333,
       trainMinSizes: [],
+      trainSizes: 'value',
     });
     assert.deepEqual([channels, valueScale, padMultiple], ['rgb', 1 / 255, 32]);
     assert.deepEqual(
@@ -139,6 +140,29 @@ describe('the seven configs of Res2Net-maskrcnn', () => {
     const { batchSize, iterations, schedule, optimizer, seed } = config.train;
     assert.deepEqual([batchSize, iterations, schedule.steps, optimizer.lr], [2, 720_000, [480_000, 640_000], 0.0025]);
     assert.deepEqual([config.runtime.device, seed], ['cpu', 3]);
+  });
+
+  test('take several data sets: to learn from together, and to be measured by one after another', () => {
+    const { config, notices } = read(
+      S4,
+      "DATASETS.TRAIN=('voc_2007_train', 'voc_2012_train')",
+      "DATASETS.TEST=('coco_2014_minival', 'coco_2017_val')",
+      'TEST.IMS_PER_BATCH=16',
+    );
+    assert.deepEqual(config.data.train, {
+      annotations: 'datasets/voc/VOC2007',
+      format: 'voc',
+      set: 'train',
+      also: [{ annotations: 'datasets/voc/VOC2012', format: 'voc', set: 'train' }],
+    });
+    const { also, ...first } = config.data.val!;
+    assert.deepEqual([first.name, also?.map(({ name }) => name)], ['coco_2014_minival', ['coco_2017_val']]);
+    assert.equal(config.inference.batchSize, 16);
+    assert.deepEqual(notices, []);
+    assert.match(
+      read(S4, "DATASETS.TEST=('coco_2014_minival', 'mine')").notices.join(),
+      /DATASETS\.TEST: 'mine' is not in the catalog: name it in a PATHS_CATALOG/,
+    );
   });
 
   test('take group norm with any number of splits', () => {
@@ -191,9 +215,9 @@ describe("maskrcnn-benchmark's own zoo", () => {
   test('has RetinaNets, whose keys of the two-stage models are listed once as without effect', () => {
     const { config, notices } = read(zooConfigs['retinanet/retinanet_R-50-FPN_1x']);
     const { model } = config;
-    assert.ok(model.type === 'retinanet');
+    assert.ok(model.type === 'retinanet' && model.neck?.type === 'fpn');
     assert.deepEqual(
-      [model.conventions, model.neck?.extraLevelsFrom, model.neck?.channels],
+      [model.conventions, model.neck.extraLevelsFrom, model.neck.channels],
       ['maskrcnn_benchmark', 'c5', 256],
     );
     assert.deepEqual(model.anchors, { octaveBaseScale: 4, scalesPerOctave: 3, ratios: [0.5, 1, 2] });
@@ -210,8 +234,8 @@ describe("maskrcnn-benchmark's own zoo", () => {
       /^a\.yaml: without effect here: MODEL\.RPN\.USE_FPN, .*MODEL\.ROI_BOX_HEAD\.POOLER_SCALES$/,
     );
     const p5 = read(zooConfigs['retinanet/retinanet_R-50-FPN_1x'], 'MODEL.RETINANET.USE_C5=False').config.model;
-    assert.ok(p5.type === 'retinanet');
-    assert.equal(p5.neck?.extraLevelsFrom, 'p5');
+    assert.ok(p5.type === 'retinanet' && p5.neck?.type === 'fpn');
+    assert.equal(p5.neck.extraLevelsFrom, 'p5');
   });
 
   test('has group norm in body, pyramid and heads', () => {
@@ -388,12 +412,12 @@ describe('PATHS_CATALOG', () => {
     const { config, notices } = read(
       S4,
       'DATASETS.TRAIN=("micr_train",)',
-      'DATASETS.TEST=("coco_2014_val", "coco_2017_val")',
+      'DATASETS.TEST=("coco_2014_val", "micr_val")',
     );
     assert.deepEqual([config.data.train, config.data.val], [undefined, undefined]);
     assert.deepEqual(notices, [
       "--set: DATASETS.TRAIN: 'micr_train' is not in the catalog: name it in a PATHS_CATALOG, or give the files with --set data.train.annotations=FILE --set data.train.images=FOLDER",
-      '--set: DATASETS.TEST: names 2 sets, and one is read: name it in a PATHS_CATALOG, or give the files with --set data.val.annotations=FILE --set data.val.images=FOLDER',
+      "--set: DATASETS.TEST: 'micr_val' is not in the catalog: name it in a PATHS_CATALOG, or give the files with --set data.val.annotations=FILE --set data.val.images=FOLDER",
     ]);
   });
 });
