@@ -39,6 +39,14 @@ const lessons: Readonly<Record<string, Lesson>> = {
     least: 0.8,
     minutes: 20,
   },
+  sparse: {
+    config: 'demo/sparse_rcnn_r18_tiny.yaml',
+    scenes: ['--images', '2600', '--split', 'train=2500,val=100', '--size', '128x128'],
+    measure: 'bbox',
+    least: 0.6,
+    minutes: 30,
+  },
+  'sparse-photos': { config: 'casia/overfit-8-photos-sparse.yaml', measure: 'bbox', least: 0.8, minutes: 30 },
   c4: { config: 'casia/overfit-8-photos-c4.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
   gn: { config: 'casia/overfit-8-photos-gn.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
   // Random weights, whose norms have to find their statistics first.
