@@ -1,4 +1,5 @@
 export * from './boxes/index.js';
+export * from './dataset-edits/index.js';
 export * from './drawing/index.js';
 export * from './error-analysis/index.js';
 export * from './errors/index.js';
@@ -9,5 +10,6 @@ export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './photometry/index.js';
 export * from './random/index.js';
+export * from './structures/index.js';
 export * from './synthesis/index.js';
 export * from './tracking/index.js';

@@ -466,6 +466,45 @@ describe('goshawk data draw', () => {
   });
 });
 
+describe('goshawk data augment', () => {
+  const config = [
+    '{model: {type: faster_rcnn}, preprocess: {resize: {minSize: 40, maxSize: 60}}, data: {flip: 0, workers: 0,',
+  ];
+  const write = (file: string, rest: string) => writeFileSync(path.join(folder, file), `${config}${rest}}}`);
+
+  test('draws what the network sees: the same pictures each time, and for no steps the picture itself', async () => {
+    const train = 'train: {annotations: one.json, images: .}';
+    writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ ...annotations, images: [annotations.images[0]] }));
+    write('plain.yaml', train);
+    const drawn = goshawk(['data', 'augment', 'plain.yaml', '--output', 'plain', '--count', '2']);
+    assert.equal(drawn.code, 0, drawn.err);
+    assert.match(drawn.out, /^plain: 2 training pictures with \d+ objects; plain.contact-sheet\.png shows 2\n$/);
+    const { data, info } = await sharp(path.join(folder, 'plain', '0001.png'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    assert.deepEqual([info.width, info.height], [60, 40]);
+    assert.deepEqual([...data.subarray((30 * 60 + 58) * 3).subarray(0, 3)], [0x40, 0x80, 0xc0]);
+    write('steps.yaml', `${train}, augment: [{type: resize, size: 60}, {type: mosaic, size: 60}, {type: noise}]`);
+    const read = (folderName: string) => readFileSync(path.join(folder, folderName, '0002.png'));
+    for (const output of ['first', 'second'])
+      assert.equal(goshawk(['data', 'augment', 'steps.yaml', '--output', output, '--count', '2']).code, 0);
+    assert.deepEqual(read('first'), read('second'));
+    assert.notDeepEqual(read('first'), read('plain'));
+  });
+
+  test('says what is missing', () => {
+    write('empty.yaml', '');
+    assertRefused(
+      ['data', 'augment', 'empty.yaml'],
+      'data.train: is not set: pass --set data.train.annotations=FILE --set data.train.images=FOLDER',
+    );
+    assertRefused(
+      ['data', 'augment', 'empty.yaml', '--count', '0'],
+      '--count 0: expected a whole number from 1 to 100000: correct it',
+    );
+  });
+});
+
 describe('goshawk weights', () => {
   test('shows and converts, and converts back to the same bytes', () => {
     const data = new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer);

@@ -26,6 +26,7 @@ export function buildProgram(): Command {
   )
     .argument('[libtorch]', "folder of a libtorch (default: what LIBTORCH names, else the system's)")
     .option('--install-libtorch', "install what is missing from Debian's packages with apt-get, where you may")
+    .option('--install-ffmpeg', 'the same for ffmpeg, which videos need')
     .option('--quiet', 'say nothing where nothing is to do')
     .action(async (folder, options) => (await import('./setup.js')).runSetup(folder, options));
 
@@ -51,7 +52,10 @@ export function buildProgram(): Command {
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
     )
     .option('--init <file>', 'weights to start from, of any supported format')
-    .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option(
+      '--resume',
+      'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
+    )
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .action(async (config, options) => {
@@ -85,19 +89,24 @@ export function buildProgram(): Command {
   command(
     program,
     'predict',
-    'find objects in pictures',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg',
+    'find objects in pictures and videos',
+    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
   )
     .argument('<config>', 'config file')
-    .argument('<path...>', 'pictures, and folders of pictures')
+    .argument('[path...]', 'pictures, videos, and folders of them')
     .requiredOption('--weights <file>', 'weights, of any supported format')
     .addOption(setOption())
-    .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
+    .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
     .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
+    .option('--camera <device>', 'also a camera, such as /dev/video0, until Ctrl-C or a limit')
+    .option('--stream <url>', 'also a URL that ffmpeg reads (rtsp://..., or lavfi: and a filter graph), until its end')
+    .option('--max-frames <count>', 'leave a video after so many frames')
+    .option('--seconds <time>', 'leave a video after so many seconds of it')
+    .option('--batch-size <count>', 'frames of a video that the network takes at once (default: 1, on a card 8)')
     .action(async (config, paths, options) => {
       await checkConfig(config, options);
       return (await import('./predict.js')).runPredict(config, paths, options);
@@ -244,6 +253,47 @@ function addDataCommands(program: Command): void {
     .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'augmented')
     .option('--count <count>', 'draw so many pictures, the first of a training', '36')
     .action(async (config, options) => (await import('./data-augment.js')).runDataAugment(config, options));
+
+  annotated(
+    data,
+    'split',
+    'part a data set for training and validation: twins together, every category in each part',
+    'goshawk data split all.json --images photos/ --output parts --parts train=0.8,val=0.2',
+  )
+    .requiredOption('--output <folder>', 'where the COCO file of each part goes, such as parts/train.json')
+    .option('--parts <shares>', 'names and shares of the pictures', 'train=0.8,val=0.2')
+    .option('--seed <number>', 'another seed is another split; the same gives the same', '0')
+    .option('--images <folder>', "look at the pictures and keep twins together (default: the format's own folder)")
+    .action(async (file, options) => (await import('./data-split.js')).runDataSplit(file, options));
+
+  command(
+    data,
+    'merge',
+    'put several data sets into one COCO file; categories are one where their names are',
+    'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
+  )
+    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option(
+      '--images <folder>',
+      "folder that the file names start from; one for all, or once for each (default: the formats' own)",
+      (folder: string, before: string[] = []) => [...before, folder],
+    )
+    .action(async (files, options) => (await import('./data-merge.js')).runDataMerge(files, options));
+
+  annotated(
+    data,
+    'filter',
+    'keep some of the objects and pictures, in a COCO file',
+    'goshawk data filter all.json --categories cat,dog --min-side 8 --drop-empty --output pets.json',
+  )
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option('--categories <names>', 'only these, separated by commas')
+    .option('--without <names>', 'all but these')
+    .option('--min-side <pixels>', 'only objects whose box has no shorter side')
+    .option('--drop-crowds', 'no crowd regions')
+    .option('--drop-empty', 'no pictures without objects')
+    .action(async (file, options) => (await import('./data-filter.js')).runDataFilter(file, options));
 
   annotated(
     data,

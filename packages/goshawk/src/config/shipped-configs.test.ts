@@ -101,7 +101,9 @@ function isGroup(value: unknown): boolean {
 function isTableOf(title: string, group: string, kinds: readonly (string | undefined)[]): boolean {
   const [, name, owners, type] = /^(.+?)(?: of (.+?))?(?: \(type: (.+)\))?$/.exec(title)!;
   const own = kinds.at(-1);
-  if (name !== group || (type !== undefined && own !== undefined && type !== own)) return false;
+  // The steps of a choice are steps: their tables stand once.
+  const told = group.replace(/^data\.augment\[\](\.choices\[\]\.steps\[\])+/, 'data.augment[]');
+  if (name !== told || (type !== undefined && own !== undefined && type !== own)) return false;
   return owners === undefined || kinds.some((kind) => kind !== undefined && owners.split(', ').includes(kind));
 }
 
