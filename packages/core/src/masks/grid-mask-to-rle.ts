@@ -6,8 +6,8 @@ export interface GridMaskOptions {
   readonly columns: number;
   /** Network pixels a side of a cell. */
   readonly stride: number;
-  /** The part of the network's input that is the picture, pixels from its corner. */
-  readonly network: { readonly width: number; readonly height: number };
+  /** The part of the network's input that is the picture, pixels. */
+  readonly network: { readonly left: number; readonly top: number; readonly width: number; readonly height: number };
   /** Of the picture itself, pixels. */
   readonly image: { readonly width: number; readonly height: number };
   /** A pixel with more than this belongs to the mask. */
@@ -21,8 +21,8 @@ export interface GridMaskOptions {
  */
 export function gridMaskToRle(cells: ArrayLike<number>, options: GridMaskOptions): Rle {
   const { rows, columns, stride, network, image, threshold } = options;
-  const across = axisTaps(columns, stride, network.width, image.width);
-  const down = axisTaps(rows, stride, network.height, image.height);
+  const across = axisTaps(columns, stride, { start: network.left, length: network.width }, image.width);
+  const down = axisTaps(rows, stride, { start: network.top, length: network.height }, image.height);
   const line = new Float64Array(rows + 2);
   const runs = new RunLengths();
   const any = columnsAbove(cells, options);
@@ -70,13 +70,21 @@ interface Taps {
   readonly weights: Float64Array;
 }
 
-/** Along one axis: what of the cells each of `length` pixels is made of. */
-function axisTaps(cells: number, stride: number, between: number, length: number): Taps {
+/** Along one axis: what of the cells each of `length` pixels is made of, by way of `between`, pixels of the network. */
+function axisTaps(
+  cells: number,
+  stride: number,
+  between: { readonly start: number; readonly length: number },
+  length: number,
+): Taps {
   const first = new Int32Array(length);
   const weights = new Float64Array(3 * length);
   for (let pixel = 0; pixel < length; pixel++) {
-    const outer = bilinear(pixel, between / length, between);
-    const [one, other] = [outer.low, outer.high].map((at) => bilinear(at, 1 / stride, cells)) as [Tap, Tap];
+    const outer = bilinear(pixel, between.length / length, between.length);
+    const [one, other] = [outer.low, outer.high].map((at) => bilinear(between.start + at, 1 / stride, cells)) as [
+      Tap,
+      Tap,
+    ];
     first[pixel] = one.low;
     const add = (cell: number, weight: number): void => {
       if (weight !== 0) weights[3 * pixel + cell - one.low] = weights[3 * pixel + cell - one.low]! + weight;

@@ -4,9 +4,10 @@ import type { ConfigDialect, Dialect, StateDialect } from './dialect.js';
 import { maskrcnnBenchmark } from './maskrcnn-benchmark/dialect.js';
 import { mmdetection } from './mmdetection/dialect.js';
 import { solov2 } from './solov2/dialect.js';
+import { sparseRcnn } from './sparse-rcnn/dialect.js';
 import { torchvision } from './torchvision/dialect.js';
 
-export type DialectName = 'solov2' | 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'torchvision';
+export type DialectName = 'solov2' | 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'torchvision';
 
 /** Asked in this order. torchvision is the last: its names are ours, so it takes every state that no other knows. */
 const dialects: Readonly<Record<DialectName, Dialect>> = {
@@ -15,6 +16,7 @@ const dialects: Readonly<Record<DialectName, Dialect>> = {
   mmdetection,
   maskrcnn_benchmark: maskrcnnBenchmark,
   detectron,
+  sparse_rcnn: sparseRcnn,
   torchvision,
 };
 

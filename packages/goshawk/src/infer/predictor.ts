@@ -199,7 +199,7 @@ export interface PendingDetections {
 export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'width'> {
   readonly images: readonly Pick<
     Batch['images'][number],
-    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY'
+    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY' | 'frame'
   >[];
 }
 

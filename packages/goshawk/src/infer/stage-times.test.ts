@@ -11,8 +11,9 @@ test('says how long each stage took of a picture', async () => {
   assert.equal(await stages.waiting('pictures', Promise.resolve(7)), 7);
   stages.add('network', 810);
   stages.add('post-processing', 9);
-  const [, whole] = /^a picture takes (\d+) ms: pictures 0\.0 ms, network 405 ms, post-processing 4\.5 ms, drawing 0\.0 ms$/.exec(
-    stages.describe(2),
-  )!;
+  const [, whole] =
+    /^a picture takes (\d+) ms: pictures [\d.]+ ms, network 405 ms, post-processing 4\.5 ms, drawing [\d.]+ ms$/.exec(
+      stages.describe(2),
+    )!;
   assert.ok(Number(whole) >= 409);
 });

@@ -4,6 +4,7 @@ import type { Detector } from './detector.js';
 import { Rcnn } from './detectors/rcnn.js';
 import { RetinaNet } from './detectors/retinanet.js';
 import { DecoupledSolo, Solov2 } from './detectors/solo.js';
+import { SparseRcnn } from './detectors/sparse-rcnn.js';
 import type { Draws } from './sampling.js';
 import type { Sizing } from './sizing.js';
 
@@ -38,5 +39,7 @@ export function buildModel(
       return new Solov2({ ...config, classes });
     case 'decoupled_solo':
       return new DecoupledSolo({ ...config, classes });
+    case 'sparse_rcnn':
+      return new SparseRcnn({ ...config, classes });
   }
 }

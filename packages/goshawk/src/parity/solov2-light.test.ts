@@ -8,7 +8,7 @@ import { solov2State } from '../foreign/solov2/state-names.js';
 import { imageBatchOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, ResNetFpn, Solov2, type Targets, totalLoss } from '../models/index.js';
+import { BackboneWithNeck, buildModel, Solov2, type Targets, totalLoss } from '../models/index.js';
 import { cellScores } from '../models/mask-heads/select-masks.js';
 import { assertAllClose, normOf, ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
@@ -106,7 +106,7 @@ describe('SOLOv2-Light of pytorch_solov2', () => {
       scope(() => {
         const input = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input') });
         const { backbone } = model;
-        assert.ok(backbone instanceof ResNetFpn);
+        assert.ok(backbone instanceof BackboneWithNeck);
         for (const [i, map] of backbone.body.forward(input).entries()) checkSample(`feat.c${i + 2}`, map);
         const features = backbone.forward(input);
         for (const [i, map] of features.entries()) checkSample(`feat.p${i + 2}`, map);

@@ -1,5 +1,6 @@
 // RetinaNet as a kind of detector.
 import type { RetinanetConfig } from '../../config/index.js';
+import { CONVENTIONS } from '../conventions.js';
 import { RETINA_CONVENTIONS } from '../dense-heads/retina-conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
 
@@ -8,8 +9,8 @@ export function retinanetKind(config: RetinanetConfig): DetectorKind {
     gives: 'objects',
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
-    boxes: RETINA_CONVENTIONS[config.conventions].boxes,
     readsProposals: false,
+    boxes: CONVENTIONS[config.conventions].boxes,
     roiHeads: [],
     cocoClasses: 80,
     classesIn: (state) => {

@@ -4,7 +4,7 @@
 import { init, noGrad, ops, scope, sigmoidFocalLoss, type Tensor, tensor } from '@goshawk/torch';
 import type { DecoupledSoloConfig, SoloConfig, Solov2Config } from '../../config/index.js';
 import { Detector } from '../detector.js';
-import { type FeatureExtractor, makeFeatureExtractor, ResNetFpn } from '../feature-extractor.js';
+import { BackboneWithNeck, type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
 import { zeroLoss } from '../losses.js';
 import { diceLosses } from '../mask-heads/dice-loss.js';
 import { type AssignedCell, assignCells, type GroundTruth } from '../mask-heads/grid-assignment.js';
@@ -51,9 +51,6 @@ interface AssignmentRules {
   readonly objectsOfCell: 'all' | 'last';
 }
 
-/** Neck of SOLO's configs. */
-const DEFAULT_CHANNELS = 256;
-
 abstract class Solo extends Detector {
   readonly backbone: FeatureExtractor;
   readonly #options: SoloOptions;
@@ -64,17 +61,9 @@ abstract class Solo extends Detector {
     this.#options = options;
     this.#rules = rules;
     const { backbone, neck } = options;
-    this.backbone = makeFeatureExtractor(backbone, {
-      type: 'fpn',
-      channels: neck?.channels ?? DEFAULT_CHANNELS,
-      extraLevel: 'pool',
-      extraConvolutions: 1,
-      norm: 'none',
-      finestOnly: false,
-      zeroInitLateral: false,
-    });
+    this.backbone = makeFeatureExtractor(backbone, neck);
     // As mmdetection's FPN starts.
-    if (this.backbone instanceof ResNetFpn)
+    if (neck.type === 'fpn' && this.backbone instanceof BackboneWithNeck)
       for (const parameter of this.backbone.fpn.parameters()) if (parameter.rank > 1) init.xavierUniform(parameter);
   }
 
@@ -171,7 +160,7 @@ export class Solov2 extends Solo {
     super(options, { leastArea: 1, objectsOfCell: 'all' });
     const { maskFeatures, head, classes } = options;
     const inChannels = this.backbone.channels;
-    this.maskFeatures = new MaskFeatures({ inChannels, ...maskFeatures });
+    this.maskFeatures = new MaskFeatures({ inChannels, levels: this.backbone.strides.length, ...maskFeatures });
     this.head = new KernelHead({ ...head, inChannels, classes, kernelSize: maskFeatures.outputs });
     this.#grids = head.grids;
   }
