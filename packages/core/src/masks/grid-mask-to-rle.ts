@@ -24,35 +24,68 @@ export function gridMaskToRle(cells: ArrayLike<number>, options: GridMaskOptions
   const across = axisTaps(columns, stride, { start: network.left, length: network.width }, image.width);
   const down = axisTaps(rows, stride, { start: network.top, length: network.height }, image.height);
   const line = new Float64Array(rows + 2);
-  const runs = new RunLengths();
+  const groups = sameStart(down.first);
   const any = columnsAbove(cells, options);
+  // The runs so far, and the one that goes on: zeros first.
+  const counts: number[] = [];
+  let [value, length] = [0, 0];
+  const { weights } = down;
   for (let x = 0; x < image.width; x++) {
     const first = across.first[x]!;
     if (!any[first] && !any[first + 1] && !any[first + 2]) {
-      runs.add(0, image.height);
+      if (value === 1) {
+        counts.push(length);
+        [value, length] = [0, 0];
+      }
+      length += image.height;
       continue;
     }
-    const [w0, w1, w2] = [across.weights[3 * x]!, across.weights[3 * x + 1]!, across.weights[3 * x + 2]!];
-    for (let row = 0, at = first; row < rows; row++, at += columns) {
-      // Beyond the last cell a weight is 0.
-      line[row] = w0 * cells[at]! + (w1 === 0 ? 0 : w1 * cells[at + 1]!) + (w2 === 0 ? 0 : w2 * cells[at + 2]!);
-    }
-    for (let y = 0; y < image.height; ) {
-      const start = down.first[y]!;
-      let end = y + 1;
-      while (end < image.height && down.first[end] === start) end++;
-      const [a, b, c] = [line[start]!, line[Math.min(start + 1, rows - 1)]!, line[Math.min(start + 2, rows - 1)]!];
+    blendColumns(cells, options, { first, weights: across.weights, at: 3 * x }, line);
+    for (let group = 0; group + 1 < groups.length; group++) {
+      const [y, end] = [groups[group]!, groups[group + 1]!];
+      const row = down.first[y]!;
+      const [a, b, c] = [line[row]!, line[Math.min(row + 1, rows - 1)]!, line[Math.min(row + 2, rows - 1)]!];
       const isIn = a > threshold;
-      if (b > threshold === isIn && c > threshold === isIn) runs.add(isIn ? 1 : 0, end - y);
-      else
-        for (let at = y; at < end; at++) {
-          const value = down.weights[3 * at]! * a + down.weights[3 * at + 1]! * b + down.weights[3 * at + 2]! * c;
-          runs.add(value > threshold ? 1 : 0, 1);
+      if (b > threshold === isIn && c > threshold === isIn) {
+        if ((value === 1) !== isIn) {
+          counts.push(length);
+          [value, length] = [1 - value, 0];
         }
-      y = end;
+        length += end - y;
+        continue;
+      }
+      for (let at = 3 * y; at < 3 * end; at += 3) {
+        const isAbove = weights[at]! * a + weights[at + 1]! * b + weights[at + 2]! * c > threshold;
+        if ((value === 1) !== isAbove) {
+          counts.push(length);
+          [value, length] = [1 - value, 0];
+        }
+        length++;
+      }
     }
   }
-  return { size: [image.height, image.width], counts: runs.counts() };
+  counts.push(length);
+  return { size: [image.height, image.width], counts: new Uint32Array(counts) };
+}
+
+/** Where runs of pixels that read the same cells begin, and the end. */
+function sameStart(first: Int32Array): Int32Array {
+  const starts = Array.from(first.keys()).filter((pixel) => pixel === 0 || first[pixel] !== first[pixel - 1]);
+  return Int32Array.from([...starts, first.length]);
+}
+
+/** The cells of three columns as one, weighed. */
+function blendColumns(
+  cells: ArrayLike<number>,
+  { rows, columns }: GridMaskOptions,
+  { first, weights, at }: { readonly first: number; readonly weights: Float64Array; readonly at: number },
+  into: Float64Array,
+): void {
+  const [w0, w1, w2] = [weights[at]!, weights[at + 1]!, weights[at + 2]!];
+  // Beyond the last cell a weight is 0.
+  const [second, third] = [Math.min(first + 1, columns - 1) - first, Math.min(first + 2, columns - 1) - first];
+  for (let row = 0, cell = first; row < rows; row++, cell += columns)
+    into[row] = w0 * cells[cell]! + w1 * cells[cell + second]! + w2 * cells[cell + third]!;
 }
 
 /** Whether a column of cells has any above the threshold; two columns more, in which none is. */
@@ -112,19 +145,4 @@ function bilinear(pixel: number, step: number, length: number): Tap {
   const place = Math.max(0, Math.fround(Math.fround(Math.fround(step) * (pixel + 0.5)) - 0.5));
   const low = Math.min(Math.floor(place), length - 1);
   return { low, high: Math.min(low + 1, length - 1), share: low === length - 1 ? 0 : place - low };
-}
-
-/** Zeros first, by turns. */
-class RunLengths {
-  readonly #counts: number[] = [0];
-
-  add(value: 0 | 1, count: number): void {
-    const last = this.#counts.length - 1;
-    if (last % 2 === value) this.#counts[last] = this.#counts[last]! + count;
-    else this.#counts.push(count);
-  }
-
-  counts(): Uint32Array {
-    return Uint32Array.from(this.#counts);
-  }
 }
