@@ -23,77 +23,95 @@ export function gridMaskToRle(cells: ArrayLike<number>, options: GridMaskOptions
   const { rows, columns, stride, network, image, threshold } = options;
   const across = axisTaps(columns, stride, { start: network.left, length: network.width }, image.width);
   const down = axisTaps(rows, stride, { start: network.top, length: network.height }, image.height);
-  const line = new Float64Array(rows + 2);
-  const groups = sameStart(down.first);
-  const any = columnsAbove(cells, options);
+  const line = new Float64Array(rows);
+  const above = extentAbove(cells, options);
+  const groups = groupsReading(down.first, above);
+  const [top, bottom] = [groups[0]!, groups.at(-1)!];
   // The runs so far, and the one that goes on: zeros first.
   const counts: number[] = [];
   let [value, length] = [0, 0];
+  const add = (isIn: boolean, pixels: number): void => {
+    if ((value === 1) !== isIn) {
+      counts.push(length);
+      [value, length] = [1 - value, 0];
+    }
+    length += pixels;
+  };
   const { weights } = down;
   for (let x = 0; x < image.width; x++) {
     const first = across.first[x]!;
-    if (!any[first] && !any[first + 1] && !any[first + 2]) {
-      if (value === 1) {
-        counts.push(length);
-        [value, length] = [0, 0];
-      }
-      length += image.height;
+    if (first > above.right || first + 2 < above.left || top === bottom) {
+      add(false, image.height);
       continue;
     }
-    blendColumns(cells, options, { first, weights: across.weights, at: 3 * x }, line);
+    if (top > 0) add(false, top);
+    blendColumns(cells, options, { first, weights: across.weights, at: 3 * x }, { into: line, ...above });
     for (let group = 0; group + 1 < groups.length; group++) {
       const [y, end] = [groups[group]!, groups[group + 1]!];
       const row = down.first[y]!;
       const [a, b, c] = [line[row]!, line[Math.min(row + 1, rows - 1)]!, line[Math.min(row + 2, rows - 1)]!];
       const isIn = a > threshold;
       if (b > threshold === isIn && c > threshold === isIn) {
-        if ((value === 1) !== isIn) {
-          counts.push(length);
-          [value, length] = [1 - value, 0];
-        }
-        length += end - y;
+        add(isIn, end - y);
         continue;
       }
-      for (let at = 3 * y; at < 3 * end; at += 3) {
-        const isAbove = weights[at]! * a + weights[at + 1]! * b + weights[at + 2]! * c > threshold;
-        if ((value === 1) !== isAbove) {
-          counts.push(length);
-          [value, length] = [1 - value, 0];
-        }
-        length++;
-      }
+      for (let at = 3 * y; at < 3 * end; at += 3)
+        add(weights[at]! * a + weights[at + 1]! * b + weights[at + 2]! * c > threshold, 1);
     }
+    if (bottom < image.height) add(false, image.height - bottom);
   }
   counts.push(length);
   return { size: [image.height, image.width], counts: new Uint32Array(counts) };
 }
 
-/** Where runs of pixels that read the same cells begin, and the end. */
-function sameStart(first: Int32Array): Int32Array {
-  const starts = Array.from(first.keys()).filter((pixel) => pixel === 0 || first[pixel] !== first[pixel - 1]);
-  return Int32Array.from([...starts, first.length]);
+interface Extent {
+  readonly left: number;
+  readonly top: number;
+  /** Inclusive, as the bottom. */
+  readonly right: number;
+  readonly bottom: number;
 }
 
-/** The cells of three columns as one, weighed. */
+/** Around the cells above the threshold: without any, left and top lie behind right and bottom. */
+function extentAbove(cells: ArrayLike<number>, { rows, columns, threshold }: GridMaskOptions): Extent {
+  let [left, top, right, bottom] = [columns, rows, -1, -1];
+  for (let row = 0, at = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++, at++) {
+      if (!(cells[at]! > threshold)) continue;
+      left = Math.min(left, column);
+      right = Math.max(right, column);
+      top = Math.min(top, row);
+      bottom = row;
+    }
+  return { left, top, right, bottom };
+}
+
+/** Of the pixels that read rows of the extent: where runs that read the same rows begin, and the end of the last. */
+function groupsReading(first: Int32Array, { top, bottom }: Extent): number[] {
+  const groups: number[] = [];
+  let end = 0;
+  for (let pixel = 0; pixel < first.length; pixel++) {
+    const row = first[pixel]!;
+    if (row > bottom || row + 2 < top) continue;
+    if (groups.length === 0 || row !== first[pixel - 1]) groups.push(pixel);
+    end = pixel + 1;
+  }
+  return [...groups, end];
+}
+
+/** The cells of three columns as one, weighed, in the rows that matter. */
 function blendColumns(
   cells: ArrayLike<number>,
   { rows, columns }: GridMaskOptions,
   { first, weights, at }: { readonly first: number; readonly weights: Float64Array; readonly at: number },
-  into: Float64Array,
+  { into, top, bottom }: Pick<Extent, 'top' | 'bottom'> & { readonly into: Float64Array },
 ): void {
   const [w0, w1, w2] = [weights[at]!, weights[at + 1]!, weights[at + 2]!];
   // Beyond the last cell a weight is 0.
   const [second, third] = [Math.min(first + 1, columns - 1) - first, Math.min(first + 2, columns - 1) - first];
-  for (let row = 0, cell = first; row < rows; row++, cell += columns)
+  const end = Math.min(rows, bottom + 3);
+  for (let row = Math.max(0, top - 2), cell = row * columns + first; row < end; row++, cell += columns)
     into[row] = w0 * cells[cell]! + w1 * cells[cell + second]! + w2 * cells[cell + third]!;
-}
-
-/** Whether a column of cells has any above the threshold; two columns more, in which none is. */
-function columnsAbove(cells: ArrayLike<number>, { rows, columns, threshold }: GridMaskOptions): Uint8Array {
-  const any = new Uint8Array(columns + 2);
-  for (let row = 0, at = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++, at++) if (cells[at]! > threshold) any[column] = 1;
-  return any;
 }
 
 interface Taps {
