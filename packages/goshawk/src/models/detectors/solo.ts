@@ -51,9 +51,6 @@ interface AssignmentRules {
   readonly objectsOfCell: 'all' | 'last';
 }
 
-/** Neck of SOLO's configs. */
-const DEFAULT_CHANNELS = 256;
-
 abstract class Solo extends Detector {
   readonly backbone: FeatureExtractor;
   readonly #options: SoloOptions;
@@ -64,19 +61,9 @@ abstract class Solo extends Detector {
     this.#options = options;
     this.#rules = rules;
     const { backbone, neck } = options;
-    this.backbone = makeFeatureExtractor(backbone, {
-      type: 'fpn',
-      channels: neck?.channels ?? DEFAULT_CHANNELS,
-      extraLevel: 'pool',
-      extraConvolutions: 1,
-      norm: 'none',
-      biases: true,
-      upsampling: 'nearest',
-      finestOnly: false,
-      zeroInitLateral: false,
-    });
+    this.backbone = makeFeatureExtractor(backbone, neck);
     // As mmdetection's FPN starts.
-    if (this.backbone instanceof BackboneWithNeck)
+    if (neck.type === 'fpn' && this.backbone instanceof BackboneWithNeck)
       for (const parameter of this.backbone.fpn.parameters()) if (parameter.rank > 1) init.xavierUniform(parameter);
   }
 
@@ -173,7 +160,7 @@ export class Solov2 extends Solo {
     super(options, { leastArea: 1, objectsOfCell: 'all' });
     const { maskFeatures, head, classes } = options;
     const inChannels = this.backbone.channels;
-    this.maskFeatures = new MaskFeatures({ inChannels, ...maskFeatures });
+    this.maskFeatures = new MaskFeatures({ inChannels, levels: this.backbone.strides.length, ...maskFeatures });
     this.head = new KernelHead({ ...head, inChannels, classes, kernelSize: maskFeatures.outputs });
     this.#grids = head.grids;
   }
