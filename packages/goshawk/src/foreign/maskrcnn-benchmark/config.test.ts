@@ -96,6 +96,7 @@ describe('the seven configs of Res2Net-maskrcnn', () => {
       minSize: 800,
       maxSize: 1333,
       trainMinSizes: [],
+      trainSizes: 'value',
     });
     assert.deepEqual([channels, valueScale, padMultiple], ['rgb', 1 / 255, 32]);
     assert.deepEqual(
