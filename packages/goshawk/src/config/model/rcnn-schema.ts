@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { classCount, MOST_ANCHORS, tooManyAnchors } from '../bounds.js';
 import { type BackboneConfig, backboneSchema } from './backbone-schema.js';
-import { boxHeadSchema, fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
+import { boxHeadSchema } from './box-head-schema.js';
 import { keypointHeadSchema } from './keypoint-head-schema.js';
 import { maskHeadSchema } from './mask-head-schema.js';
-import { levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
+import { checkNeck, levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
 import { type AnchorsConfig, anchorsSchema, rpnSchema } from './rpn-schema.js';
 
 export const classesSchema = z
@@ -78,22 +78,6 @@ interface Anchored {
   readonly anchors: AnchorsConfig;
   readonly neck: NeckConfig;
   readonly backbone: BackboneConfig;
-}
-
-/** What a neck asks of the backbone and of its own channels. */
-function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void {
-  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (neck.type === 'none') {
-    if (backbone.type === 'mobilenet' && neck.stage === 4)
-      issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
-    return;
-  }
-  if (backbone.type === 'spinenet')
-    issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
-  if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
-    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
-  if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
-    issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
 }
 
 /** One list of sizes a level, equally long: the RPN's one convolution gives every level as many anchors. */
