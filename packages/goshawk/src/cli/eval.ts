@@ -2,14 +2,21 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
-import type { ModelConfig } from '../config/index.js';
+import type { ModelConfig, RunConfig } from '../config/index.js';
 import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput, requireWritableFile } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
+import {
+  type DetectorMeasures,
+  detectEach,
+  evaluateAsChallenge,
+  measureDetector,
+  proposalsOf,
+} from '../infer/index.js';
+import { requireSplit, type SplitName } from '../infer/split-options.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
@@ -37,36 +44,91 @@ export interface EvalCommandOptions {
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
   const { config } = openCommandConfig(configFile, options.set);
   const range = pictureRange(options.range);
-  const job: EvalJob = {
-    config,
-    weights: options.weights,
-    split: splitName(options.split ?? 'val'),
-    ...(range && { range }),
-  };
+  const split = splitName(options.split ?? 'val');
+  const jobs = jobsOf(config, split).map(({ name, config: own }) => ({
+    name,
+    job: { config: own, weights: options.weights, split, ...(range && { range }) },
+  }));
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
   if (!existsSync(options.weights))
     throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   if (options.saveProposals !== undefined) {
     requireProposals(config.model, options.saveProposals);
+    if (jobs.length > 1)
+      throw new InputError(
+        'usage',
+        `--save-proposals ${options.saveProposals}: is one file, but data.${split} has ${jobs.length} data sets: leave one of them, with --set data.${split}.also=null`,
+      );
     requireWritableFile(options.saveProposals);
   }
   endTidilyOnSignals();
   const { output } = options;
   const claim =
     output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
+  const count = processes && { count: processes };
   try {
-    await evaluateJob(job, { ...options, ...(processes && { count: processes }) });
+    if (jobs.length === 1) {
+      const show = options.json ? (figures: Figures) => console.log(JSON.stringify(figures)) : showTables;
+      const { failure } = await evaluateJob(jobs[0]!.job, { ...options, ...count, show });
+      if (failure !== undefined) throw failure;
+    } else await evaluateJobs(jobs, { ...options, ...count });
   } finally {
     claim?.release();
   }
 }
 
+/** A config for each data set of the split, in which it is the only one. */
+function jobsOf(config: RunConfig, split: SplitName): readonly { readonly name: string; readonly config: RunConfig }[] {
+  return requireSplit(config, split).map(({ name, split: own }) => ({
+    name,
+    config: { ...config, data: { ...config.data, [split]: own } },
+  }));
+}
+
+/** One data set after another, each with results in a folder of its name. */
+async function evaluateJobs(
+  jobs: readonly { readonly name: string; readonly job: EvalJob }[],
+  options: EvalCommandOptions & { readonly count?: number },
+): Promise<void> {
+  const { output, json } = options;
+  const all: Record<string, Figures> = {};
+  let failure: unknown;
+  for (const { name, job } of jobs) {
+    if (!json) console.log(`${all[jobs[0]!.name] === undefined ? '' : '\n'}${name}:`);
+    const own = output === undefined ? {} : { output: join(output, name) };
+    if (own.output !== undefined) mkdirSync(own.output, { recursive: true });
+    const evaluated = await evaluateJob(job, { ...options, ...own, show: json ? () => undefined : showTables });
+    all[name] = evaluated.figures;
+    failure ??= evaluated.failure;
+  }
+  if (json) console.log(JSON.stringify(all));
+  if (output !== undefined) writeFileAtomic(join(output, METRICS), `${JSON.stringify(all, undefined, 2)}\n`);
+  if (failure !== undefined) throw failure;
+}
+
+type Figures = DetectorMeasures['figures'];
+
+function showTables(_figures: Figures, tables: readonly string[]): void {
+  console.log(tables.join('\n\n'));
+}
+
+/** Figures, and what was wrong with pictures that they count nonetheless. */
+interface EvaluatedJob {
+  readonly figures: Figures;
+  readonly failure: unknown;
+}
+
 const METRICS = 'metrics.json';
 const RESULTS = 'detections.json';
 
-async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonly count?: number }): Promise<void> {
-  const { output, count, json, saveProposals } = options;
+interface EvaluateJobOptions extends EvalCommandOptions {
+  readonly count?: number;
+  readonly show: (figures: Figures, tables: readonly string[]) => void;
+}
+
+async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<EvaluatedJob> {
+  const { output, count, show, saveProposals } = options;
   const { model } = job.config;
   const dataset = openEvalDataset(job);
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
@@ -77,14 +139,13 @@ async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonl
     file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
   });
   const { found, unusable, results } = detection;
+  let figures: Figures;
   try {
     if (unusable.length === dataset.samples.length) throw noneUsable(unusable);
     const measures = measureDetector(model, dataset, found);
     const challenge = evaluateAsChallenge(dataset, found.flat());
-    const figures = { ...measures.figures, ...challenge?.metrics };
-    console.log(
-      json ? JSON.stringify(figures) : [measures.table, ...(challenge ? [challenge.table] : [])].join('\n\n'),
-    );
+    figures = { ...measures.figures, ...challenge?.metrics };
+    show(figures, [measures.table, ...(challenge ? [challenge.table] : [])]);
     // What is to be read is out; what is written comes after it.
     if (detection.failure !== undefined) throw detection.failure;
     if (output) writeFileAtomic(join(output, METRICS), `${JSON.stringify(figures, undefined, 2)}\n`);
@@ -97,10 +158,10 @@ async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonl
   } finally {
     results?.finish();
   }
-  if (unusable.length > 0) {
-    const whose = unusable.length === 1 ? 'its' : 'their';
-    throw someUnusable(unusable, `the figures count ${whose} objects as not found`);
-  }
+  const whose = unusable.length === 1 ? 'its' : 'their';
+  const failure =
+    unusable.length > 0 ? someUnusable(unusable, `the figures count ${whose} objects as not found`) : undefined;
+  return { figures, failure };
 }
 
 interface EvalDetection {
@@ -175,7 +236,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
   for await (const detections of detectEach(predictor, {
     dataset,
     preprocess,
-    batchSize: 1,
+    batchSize: job.config.inference.batchSize,
     workers,
     onUnusable(at, error) {
       damaged.add(at);
@@ -185,6 +246,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     if (!damaged.has(place)) receiver.onFound(place, detections);
     place += 1;
   }
+  if (place > damaged.size) console.error(`per picture ${predictor.stages.describe(place - damaged.size)}`);
 }
 
 function pictureRange(text: string | undefined): readonly [number, number] | undefined {

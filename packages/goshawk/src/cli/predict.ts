@@ -1,22 +1,31 @@
-// goshawk predict: detections in pictures, written down and drawn.
+// goshawk predict: detections in pictures and films, written down and drawn.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Category, type Detection, drawDetections, InputError, type RgbImage } from '@goshawk/core';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
-import { decodeImageFile } from '../data/index.js';
+import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import {
+  findMedia,
+  type NamedImage,
+  type OpenDetector,
+  openDetector,
+  readDescription,
+  type StageTimes,
+} from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { DrawnNames } from './drawn-names.js';
 import { openCommandConfig } from './open-command-config.js';
+import { wholeNumber } from './parse-option.js';
 import type { PicturePdf } from './picture-pdf.js';
+import { type NamedVideo, predictVideos } from './predict-videos.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 export interface PredictCommandOptions {
@@ -30,6 +39,14 @@ export interface PredictCommandOptions {
   readonly pdf?: boolean;
   /** Also all drawn pictures, small, in one PNG. */
   readonly contactSheet?: boolean;
+  /** A device, and a URL, to take a film from. */
+  readonly camera?: string;
+  readonly stream?: string;
+  /** Where films are left. */
+  readonly maxFrames?: string;
+  readonly seconds?: string;
+  /** Frames of a film that the network takes at once. */
+  readonly batchSize?: string;
 }
 
 export async function runPredict(
@@ -49,48 +66,137 @@ export async function runPredict(
     );
   if (!existsSync(options.weights))
     throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
+  const limits = {
+    maxFrames: options.maxFrames === undefined ? undefined : wholeNumber('--max-frames', options.maxFrames, 1, 1e12),
+    maxSeconds: options.seconds === undefined ? undefined : numberOption('--seconds', options.seconds, 0, 1e-3, 1e9),
+    batchSize: batchSizeFor(options.batchSize, config.runtime.device),
+  };
   const unusable: InputError[] = [];
-  const images = findImages(paths, { onUnusable: (error) => unusable.push(error) });
+  const { images, videos, ffmpeg } = inputsOf(paths, options, (error) => unusable.push(error));
   endTidilyOnSignals();
   const claim = claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] });
   try {
-    const { predictor, categories } = openDetector({
+    const opened = openDetector({
       config,
       weights: options.weights,
       categories: readDescription(options.weights)?.categories,
     });
-    const drawing = { keypointThreshold, categories, ...(await openCollections(output, images.length, options)) };
-    const results = openResultsFile(join(output, 'detections.json'), { categories });
-    try {
-      await detectAndDraw(images, {
-        exifOrientation: config.data.exifOrientation,
-        detect: (image) => {
-          const [found = []] = predictor.predict([image]);
-          return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
-        },
-        output,
-        results,
-        drawing,
-        onUnusable: (error) => unusable.push(error),
-      });
-      if (results.pictures === 0) throw noneUsable(unusable);
-      const extra = await writeCollections(output, drawing);
-      results.finish();
-      console.log(
-        `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
-      );
-    } catch (error) {
-      drawing.pdf?.abandon();
-      if (results.pictures === 0) {
-        results.abandon();
-        throw error;
-      }
-      results.finish();
-      throw asRunFailure(error, keptIn(results));
-    }
-    if (unusable.length > 0) throw someUnusable(unusable, `the others are in ${results.file}`);
+    const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
+    const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
+    const onUnusable = (error: InputError): void => void unusable.push(error);
+    const { exifOrientation } = config.data;
+    // Where there is nothing but unusable pictures, that is what is said.
+    if (images.length > 0 || videos.length === 0)
+      await predictImages(images, { ...shared, exifOrientation, collections: options, unusable });
+    const { predictor, preprocess, categories } = opened;
+    const drawn = (detection: Detection) => withSureKeypoints(detection, keypointThreshold);
+    const done = ffmpeg
+      ? await predictVideos(videos, {
+          ...shared,
+          ...limits,
+          ffmpeg,
+          predictor,
+          preprocess,
+          categories,
+          drawn,
+          onUnusable,
+        })
+      : 0;
+    if (images.length === 0 && done === 0) throw noneUsable(unusable);
+    if (unusable.length > 0) throw endWith(unusable, output, { hasVideos: videos.length > 0 });
   } finally {
     claim.release();
+  }
+}
+
+/** Everything that is to be looked at, in pictures and films. @throws InputError where a film is named and ffmpeg is missing */
+function inputsOf(
+  paths: readonly string[],
+  { camera, stream }: PredictCommandOptions,
+  onUnusable: (error: InputError) => void,
+): { readonly images: readonly NamedImage[]; readonly videos: readonly NamedVideo[]; readonly ffmpeg?: Ffmpeg } {
+  if (paths.length === 0 && camera === undefined && stream === undefined)
+    throw new InputError(
+      'usage',
+      'goshawk predict: nothing to look at: name pictures, videos, folders, a --camera or a --stream',
+    );
+  const found = findMedia(paths, { onUnusable });
+  const videos = [
+    ...found.videos.map((named): NamedVideo => ({ ...named, source: { kind: 'file', path: named.path } })),
+    ...(camera === undefined ? [] : [liveVideo('camera', { kind: 'camera', device: camera })]),
+    ...(stream === undefined ? [] : [liveVideo('stream', streamSource(stream))]),
+  ];
+  const first = videos[0];
+  if (!first) return { ...found, videos };
+  return { images: found.images, videos, ffmpeg: requireFfmpeg(first.path) };
+}
+
+function liveVideo(name: string, source: NamedVideo['source']): NamedVideo {
+  return { path: name, fileName: name, source };
+}
+
+/** On a card several frames at once take less time each; on processors one keeps them all busy. */
+function batchSizeFor(text: string | undefined, device: string): number {
+  if (text !== undefined) return wholeNumber('--batch-size', text, 1, 1024);
+  return device === 'cpu' ? 1 : BATCH_ON_CARD;
+}
+
+const BATCH_ON_CARD = 8;
+
+function endWith(
+  unusable: readonly InputError[],
+  output: string,
+  { hasVideos }: { readonly hasVideos: boolean },
+): Error {
+  if (hasVideos) return someUnusable(unusable, `what could be done is in ${output}`, 'file');
+  return someUnusable(unusable, `the others are in ${join(output, 'detections.json')}`);
+}
+
+interface ImagesWay {
+  readonly opened: OpenDetector;
+  readonly output: string;
+  readonly names: DrawnNames;
+  readonly scoreThreshold: number;
+  readonly maxDetections: number;
+  readonly keypointThreshold: number;
+  readonly exifOrientation: Way['exifOrientation'];
+  readonly collections: PredictCommandOptions;
+  readonly unusable: InputError[];
+}
+
+/** Detects in all pictures. @throws InputError where none can be used */
+async function predictImages(images: readonly NamedImage[], way: ImagesWay): Promise<void> {
+  const { opened, output, names, scoreThreshold, maxDetections, keypointThreshold, exifOrientation, unusable } = way;
+  const { predictor, categories } = opened;
+  const { stages } = predictor;
+  const collections = await openCollections(output, images.length, way.collections);
+  const drawing = { keypointThreshold, categories, ...collections };
+  const results = openResultsFile(join(output, 'detections.json'), { categories });
+  try {
+    await detectAndDraw(images, {
+      exifOrientation,
+      detect: (image) => {
+        const [found = []] = predictor.predict([image]);
+        return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+      },
+      ...{ output, names, results, drawing, stages },
+      onUnusable: (error) => unusable.push(error),
+    });
+    if (results.pictures === 0) throw noneUsable(unusable);
+    const extra = await writeCollections(output, drawing);
+    results.finish();
+    console.log(
+      `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
+    );
+    console.log(`per picture ${stages.describe(results.pictures)}`);
+  } catch (error) {
+    drawing.pdf?.abandon();
+    if (results.pictures === 0) {
+      results.abandon();
+      throw error;
+    }
+    results.finish();
+    throw asRunFailure(error, keptIn(results));
   }
 }
 
@@ -133,6 +239,8 @@ interface Way {
   readonly exifOrientation: 'apply' | 'ignore';
   detect(image: RgbImage): readonly Detection[];
   readonly output: string;
+  readonly names: DrawnNames;
+  readonly stages: StageTimes;
   readonly results: ResultsFile;
   readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
   onUnusable(error: InputError): void;
@@ -141,12 +249,11 @@ interface Way {
 /** What is wrong with one picture, or with the place of its drawing, does not keep the others from being done. */
 async function detectAndDraw(
   images: readonly NamedImage[],
-  { exifOrientation, detect, output, results, drawing, onUnusable }: Way,
+  { exifOrientation, detect, output, names, stages, results, drawing, onUnusable }: Way,
 ): Promise<void> {
   const { pdf, sheet, categories, keypointThreshold } = drawing;
   const line = createProgressLine();
   const started = performance.now();
-  const names = new DrawnNames(sheet ? [SHEET] : []);
   const prepared = new Set<string>();
   const decode = (index: number): Promise<RgbImage | InputError> | undefined => {
     const decoding = images[index] && orProblem(decodeImageFile(images[index].path, { exifOrientation }));
@@ -157,7 +264,7 @@ async function detectAndDraw(
   let next = decode(0);
   for (const [index, named] of images.entries()) {
     const { fileName } = named;
-    const image = await next!;
+    const image = await stages.measureAsync('decode', () => next!);
     next = decode(index + 1);
     let shown = '';
     if (image instanceof InputError) onUnusable(image);
@@ -166,9 +273,9 @@ async function detectAndDraw(
       results.add({ id: index + 1, fileName }, kept);
       shown = `  ${fileName}: ${kept.length} objects`;
       const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
-      const drawn = drawDetections(image, sure, { categories });
+      const drawn = stages.measure('draw', () => drawDetections(image, sure, { categories }));
       const target = join(output, names.of(named));
-      const problem = await orProblem(writeDrawn(target, drawn, prepared));
+      const problem = await stages.measureAsync('encode', () => orProblem(writeDrawn(target, drawn, prepared)));
       if (problem instanceof InputError && isDiskFull(problem)) throw problem;
       if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);

@@ -11,6 +11,7 @@ import {
   aspectGroup,
   type BatchSampler,
   type Draw,
+  evenBatches,
   type SamplerState,
   sequentialBatches,
   shuffledBatches,
@@ -33,6 +34,11 @@ export interface LoaderOptions {
   readonly legacyPlusOne?: boolean;
   /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
   readonly aspectGrouping?: boolean;
+  /**
+   * Batches hold pictures that need no padding for one another, so that what a network makes of one does not depend on the
+   * others; they come out of order, and smaller where none fits. Only without `shuffle`. Default false.
+   */
+  readonly evenSizes?: boolean;
   /** Continue after a {@link Loader.state}. */
   readonly startAt?: SamplerState;
   /** Whether a picture that cannot be used is left out of its batch ({@link Batch.leftOut}), instead of ending the loader. Default never. */
@@ -133,7 +139,9 @@ export function createLoader(options: LoaderOptions): Loader {
         targets.push(target);
         images.push(batchImageOf(plan, dataset));
       }
-      return { pixels: all.subarray(0, floats * targets.length), width, height, images, targets, leftOut, release };
+      const places = draws.map(({ index }) => index);
+      const pixels = all.subarray(0, floats * targets.length);
+      return { pixels, width, height, images, places, targets, leftOut, release };
     } catch (error) {
       release();
       throw error;
@@ -200,10 +208,18 @@ function shownSizes(
 function createSampler(options: LoaderOptions): BatchSampler {
   const { dataset, batchSize, shuffle = false, seed = 0, startAt } = options;
   const count = dataset.samples.length;
+  if (!shuffle && options.evenSizes && batchSize > 1)
+    return evenBatches({ count, batchSize, kindOf: (index) => paddedSizeOf(index, options) });
   if (!shuffle) return sequentialBatches({ count, batchSize, seed, startAt });
   const isGrouped = options.aspectGrouping ?? true;
   const groups = isGrouped ? dataset.samples.map(({ image }) => aspectGroup(image)) : undefined;
   return shuffledBatches({ count, batchSize, seed, groups, startAt });
+}
+
+function paddedSizeOf(index: number, options: LoaderOptions): string {
+  const plan = planImage({ index, position: index }, 0, options);
+  const { width, height } = paddedBatchSize([plan], options.preprocess.padMultiple);
+  return `${width} x ${height}`;
 }
 
 function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dataset: DetectionDataset): BatchImage {

@@ -12,14 +12,16 @@ import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
+import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
+import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
-import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
+import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
@@ -57,13 +59,14 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
-  const valSet = config.data.val
-    ? inCategoriesOf(trainSet, openSplit(config, 'val', { purpose: 'evaluation' }))
-    : undefined;
-  const warnings = [...trainSet.warnings, ...(valSet?.warnings ?? [])];
-  if (valSet) {
-    warnings.push(...(await requireValidatable(config, trainSet, valSet)));
-  }
+  const valSets = config.data.val
+    ? openEvaluationSets(config, 'val').map(({ name, dataset }) => ({
+        name,
+        dataset: inCategoriesOf(trainSet, dataset),
+      }))
+    : [];
+  const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
+  for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length);
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
@@ -75,10 +78,12 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       keypoints: trainSet.keypointCount || undefined,
     }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const model = build();
-  const initialised = resumed === undefined ? startingWeights(options, model) : [];
+  const foreign = resumed === undefined ? foreignCheckpoint(options) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
   const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
+  const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
+  const initialised = begun ? [begun.report] : resumed === undefined ? startingWeights(options, model) : [];
   const progress =
     resumed === undefined
       ? undefined
@@ -92,23 +97,23 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
-  const iteration = progress?.iteration ?? 0;
+  const iteration = progress?.iteration ?? begun?.iteration ?? 0;
   const evaluated = readEvaluated(checkpoints, iteration);
   const evaluationDue =
-    valSet !== undefined &&
+    valSets.length > 0 &&
     evaluated === undefined &&
     isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
-  const validation =
-    valSet &&
-    new Validation({
-      config,
-      model: average?.model ?? model,
-      categories,
-      dataset: valSet,
-      output: save ? output : undefined,
-      observer,
-      signal,
-    });
+  const validation = isFilled(valSets)
+    ? new Validation({
+        config,
+        model: average?.model ?? model,
+        categories,
+        sets: valSets,
+        output: save ? output : undefined,
+        observer,
+        signal,
+      })
+    : undefined;
   if (validation) validation.best = evaluated?.best ?? progress?.best;
   const parameters = model.parameters();
   const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
@@ -116,7 +121,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSet?.samples.length ?? 0,
+    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -157,6 +162,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
+function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+  return list.length > 0;
+}
+
 /** What evaluations will need is asked before the first step. @returns warnings */
 async function requireValidatable(
   config: RunConfig,
@@ -185,6 +194,12 @@ function newestCheckpoint(folder: string, { output, resume, save = true }: Train
   );
 }
 
+/** What another program left in `output`, or `init` where it is such a file, to go on from where that is asked for. */
+function foreignCheckpoint({ output, init, resume }: TrainOptions): string | undefined {
+  if (!resume) return undefined;
+  return lastCheckpointOf(output) ?? (init !== undefined && hasTraining(init) ? init : undefined);
+}
+
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
 function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
@@ -197,5 +212,8 @@ function startingWeights({ config, init }: TrainOptions, model: Detector): reado
     );
   }
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
-  return files.map((path) => loadWeights(model, readWeights(path), path, { partial: true }));
+  return files.map((path) => ({
+    ...loadWeights(model, readWeights(path), path, { partial: true }),
+    notes: leftOfTraining(path),
+  }));
 }

@@ -2,19 +2,20 @@
 import { join } from 'node:path';
 import type { Category } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
-import type { DetectionDataset } from '../data/index.js';
 import { type DetectorMeasures, evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { writeWeights } from './checkpoint.js';
 import type { TrainObserver } from './train-options.js';
+import type { EvaluationSet } from './training-data.js';
 
 export interface ValidationParts {
   readonly config: RunConfig;
   readonly model: Detector;
   /** In the order of the model's classes. */
   readonly categories: readonly Category[];
-  readonly dataset: DetectionDataset;
+  /** The first chooses the best weights; the others are measured too. */
+  readonly sets: readonly [EvaluationSet, ...EvaluationSet[]];
   /** Folder for best.safetensors. Absent: nothing is written. */
   readonly output?: string;
   readonly observer?: TrainObserver;
@@ -39,23 +40,9 @@ export class Validation {
    * @returns undefined where it failed, which is told, or was ended by the signal
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
-    const { config, model, categories, dataset, output, observer, signal } = this.#parts;
-    const started = performance.now();
+    const { config, model, categories, output, observer } = this.#parts;
     try {
-      const { detections: _, ...measures } = await evaluateDetector(
-        new Predictor({ model, categories, ...predictorOptions(config) }),
-        {
-          dataset,
-          model: config.model,
-          preprocess: config.preprocess,
-          batchSize: 1,
-          workers: config.data.workers,
-          signal,
-          onProgress: (done, total) =>
-            observer?.onEvaluationProgress?.(done, total, (performance.now() - started) / 1000),
-          onUnusable: (_place, error) => this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
-        },
-      );
+      const measures = await this.#measure();
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best === undefined || measures.choosing > this.best) {
@@ -64,6 +51,7 @@ export class Validation {
       }
       return measures;
     } catch (error) {
+      const { signal } = this.#parts;
       if (signal?.aborted && error === signal.reason) return undefined;
       const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
       this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
@@ -71,6 +59,40 @@ export class Validation {
     } finally {
       model.train();
     }
+  }
+
+  /** Of all sets; the figures of those behind the first are in groups of their own. */
+  async #measure(): Promise<DetectorMeasures & { readonly seconds: number }> {
+    const { config, model, categories, sets, observer, signal } = this.#parts;
+    const started = performance.now();
+    const elapsed = () => (performance.now() - started) / 1000;
+    const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    let before = 0;
+    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures> => {
+      const { detections: _, ...measures } = await evaluateDetector(predictor, {
+        dataset,
+        model: config.model,
+        preprocess: config.preprocess,
+        batchSize: config.inference.batchSize,
+        workers: config.data.workers,
+        signal,
+        onProgress: (done) => observer?.onEvaluationProgress?.(before + done, total, elapsed()),
+        onUnusable: (_place, error) => this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
+      });
+      before += dataset.samples.length;
+      return measures;
+    };
+    const first = await measureSet(sets[0]);
+    if (sets.length === 1) return { ...first, seconds: elapsed() };
+    const figures = { ...first.figures };
+    const tables = [`${sets[0].name}:`, first.table];
+    for (const set of sets.slice(1)) {
+      const measures = await measureSet(set);
+      for (const [group, stats] of Object.entries(measures.figures)) figures[`${group} of ${set.name}`] = stats;
+      tables.push(`${set.name}:`, measures.table);
+    }
+    return { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
   }
 
   /** A picture is met in every evaluation. */
