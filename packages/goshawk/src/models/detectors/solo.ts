@@ -5,7 +5,7 @@ import { init, noGrad, ops, scope, sigmoidFocalLoss, type Tensor, tensor } from 
 import type { DecoupledSoloConfig, SoloConfig, Solov2Config } from '../../config/index.js';
 import { Detector } from '../detector.js';
 import { BackboneWithNeck, type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
-import { zeroLoss } from '../losses.js';
+import { inAll, partOf, zeroLoss } from '../losses.js';
 import { diceLosses } from '../mask-heads/dice-loss.js';
 import { type AssignedCell, assignCells, type GroundTruth } from '../mask-heads/grid-assignment.js';
 import { gridStrides, resized } from '../mask-heads/grid-features.js';
@@ -97,7 +97,7 @@ abstract class Solo extends Detector {
   /** The focal loss of the classes of all cells. */
   protected classLoss(logits: readonly Tensor[], { classes, positives }: Goals): Tensor {
     const { focalAlpha: alpha, focalGamma: gamma, classLossWeight } = this.#options.head;
-    const weight = classLossWeight / (positives + 1);
+    const weight = classLossWeight / (inAll(positives) + 1);
     const weights = tensor(new Float32Array(classes.size(0)).fill(weight), { device: classes.device });
     let start = 0;
     const losses = logits.map((map) => {
@@ -110,8 +110,10 @@ abstract class Solo extends Detector {
 
   /** Of the dice losses of every cell that learns a mask. @param connected what the loss is of where none does */
   protected maskLoss(losses: readonly Tensor[], connected: readonly Tensor[]): Tensor {
-    if (losses.length === 0) return ops.sum(ops.stack(connected.map(zeroLoss)));
-    return ops.mul(ops.mean(ops.cat(losses)), this.#options.head.maskLossWeight);
+    const count = losses.reduce((sum, own) => sum + own.length, 0);
+    const all = inAll(count);
+    if (count === 0) return ops.sum(ops.stack(connected.map(zeroLoss)));
+    return ops.mul(partOf(ops.mean(ops.cat(losses)), count, all), this.#options.head.maskLossWeight);
   }
 
   /** The detections of each image: `sources` makes their masks. */
