@@ -18,6 +18,12 @@ export function reportFailure(
   return { message: `goshawk: ${message}${stack}`, exitCode };
 }
 
+/** Whether an error says no more than that another process of the run is not there any more. */
+export function isConsequence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'DistributedError' || isConsequence(error.cause);
+}
+
 function describe(error: unknown): { message: string; exitCode: 1 | 2 } {
   if (error instanceof CommanderError) return { message: usageLine(error.message), exitCode: 2 };
   if (!(error instanceof Error)) return { message: oneLine(String(error)), exitCode: 1 };

@@ -10,9 +10,11 @@ import { createSampleRunner } from './sample-runner.js';
 import {
   aspectGroup,
   type BatchSampler,
+  type BatchShare,
   type Draw,
   type SamplerState,
   sequentialBatches,
+  shareOf,
   shuffledBatches,
 } from './samplers.js';
 import { proposalsInView } from './target.js';
@@ -33,7 +35,12 @@ export interface LoaderOptions {
   readonly legacyPlusOne?: boolean;
   /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
   readonly aspectGrouping?: boolean;
-  /** Continue after a {@link Loader.state}. */
+  /**
+   * The part of each batch that is prepared; batches keep the order and the size of their pictures, padding included, that they have with
+   * one process. Default: all of it.
+   */
+  readonly share?: BatchShare;
+  /** Continue after a {@link Loader.state}, of any share. */
   readonly startAt?: SamplerState;
   /** Whether a picture that cannot be used is left out of its batch ({@link Batch.leftOut}), instead of ending the loader. Default never. */
   readonly leaveOut?: (error: InputError) => boolean;
@@ -85,8 +92,11 @@ export function createLoader(options: LoaderOptions): Loader {
   }
 
   async function prepareBatch(draws: readonly Draw[]): Promise<Batch> {
-    const plans = draws.map((draw) => planImage(draw, state.seed, options));
-    const { width, height } = paddedBatchSize(shownSizes(plans, options), options.preprocess.padMultiple);
+    const all = draws.map((draw) => planImage(draw, state.seed, options));
+    const { width, height } = paddedBatchSize(shownSizes(all, options), options.preprocess.padMultiple);
+    const [first, end] = options.share ? shareOf(draws.length, options.share) : [0, draws.length];
+    const own = draws.slice(first, end);
+    const plans = all.slice(first, end);
     const floats = width * height * 3;
     const memory = pool.take(floats * plans.length);
     // All must have ended before the memory may be used again, also where one has failed.
@@ -117,7 +127,7 @@ export function createLoader(options: LoaderOptions): Loader {
       const targets: Target[] = [];
       const images: BatchImage[] = [];
       const leftOut: LeftOut[] = [];
-      const all = new Float32Array(memory, 0, floats * plans.length);
+      const pixels = new Float32Array(memory, 0, floats * plans.length);
       for (const [place, outcome] of outcomes.entries()) {
         const plan = plans[place]!;
         const target = targetOf(outcome);
@@ -128,11 +138,11 @@ export function createLoader(options: LoaderOptions): Loader {
           continue;
         }
         // The pictures that are there lie one behind the other.
-        if (leftOut.length > 0) all.copyWithin(targets.length * floats, place * floats, (place + 1) * floats);
+        if (leftOut.length > 0) pixels.copyWithin(targets.length * floats, place * floats, (place + 1) * floats);
         targets.push(target);
-        images.push(batchImageOf(plan, dataset));
+        images.push({ ...batchImageOf(plan, dataset), turn: own[place]!.position });
       }
-      return { pixels: all.subarray(0, floats * targets.length), width, height, images, targets, leftOut, release };
+      return { pixels: pixels.subarray(0, floats * targets.length), width, height, images, targets, leftOut, release };
     } catch (error) {
       release();
       throw error;
@@ -205,7 +215,10 @@ function createSampler(options: LoaderOptions): BatchSampler {
   return shuffledBatches({ count, batchSize, seed, groups, startAt });
 }
 
-function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dataset: DetectionDataset): BatchImage {
+function batchImageOf(
+  { sample: { image }, view, width, height }: ImagePlan,
+  dataset: DetectionDataset,
+): Omit<BatchImage, 'turn'> {
   const proposals = dataset.proposals?.get(image.id);
   return {
     imageId: image.id,

@@ -11,7 +11,7 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
-import { buildModel, CONVENTIONS, type Detector, detectorKind } from '../models/index.js';
+import { buildModel, CONVENTIONS, type Detector, detectorKind, turnDraws } from '../models/index.js';
 import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { buildOptimizer } from './optimizer.js';
@@ -70,6 +70,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const model = buildModel(config.model, {
     classes: classCount(config, categories),
     keypoints: trainSet.keypointCount || undefined,
+    draws: turnDraws(config.train.seed),
   }).to({
     device: config.runtime.device,
     memoryFormat: 'channels_last',
