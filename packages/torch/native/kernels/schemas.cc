@@ -70,6 +70,9 @@ TORCH_LIBRARY(goshawk, m) {
   m.def(
       "batch_norm(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
       "float momentum, float eps) -> Tensor");
+  m.def(
+      "sync_batch_norm(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
+      "float momentum, float eps, int group) -> Tensor");
   m.def("batch_norm_statistics(Tensor input) -> Tensor");
   m.def(
       "batch_norm_apply(Tensor input, Tensor weight, Tensor bias, Tensor statistics, float count, float eps) -> Tensor");
