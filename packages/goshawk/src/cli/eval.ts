@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
+import type { ProcessGroup } from '@goshawk/torch';
 import type { ModelConfig } from '../config/index.js';
 import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
@@ -9,13 +10,15 @@ import { claimOutput, requireWritableFile } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
+import { detectAmongRanks, detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
+import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
+import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 const MOST_PROCESSES = 256;
@@ -32,10 +35,22 @@ export interface EvalCommandOptions {
   readonly range?: string;
   /** File for the proposals of a model of type rpn. */
   readonly saveProposals?: string;
+  /** This process as one of several that share the pictures. */
+  readonly rank?: OwnRank;
+}
+
+/** The processes that share the pictures. */
+interface Ranks {
+  readonly rank: OwnRank;
+  readonly group: ProcessGroup;
 }
 
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
-  const { config } = openCommandConfig(configFile, options.set);
+  const { rank } = options;
+  const isWriter = rank === undefined || rank.place.rank === 0;
+  const opened = openCommandConfig(configFile, options.set, { quiet: !isWriter });
+  const config = onRankDevice(opened.config, rank);
+  requireAlone(rank, '--processes', options.processes);
   const range = pictureRange(options.range);
   const job: EvalJob = {
     config,
@@ -52,11 +67,18 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     requireWritableFile(options.saveProposals);
   }
   endTidilyOnSignals();
+  if (!isWriter) return detectForRankZero(job, rank);
   const { output } = options;
   const claim =
     output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
+  const group = rank && openRankGroup(rank, config);
   try {
-    await evaluateJob(job, { ...options, ...(processes && { count: processes }) });
+    await evaluateJob(job, {
+      ...options,
+      ...(processes && { count: processes }),
+      ...(rank && group && { ranks: { rank, group } }),
+    });
+    group?.close();
   } finally {
     claim?.release();
   }
@@ -65,8 +87,20 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
 const METRICS = 'metrics.json';
 const RESULTS = 'detections.json';
 
-async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonly count?: number }): Promise<void> {
-  const { output, count, json, saveProposals } = options;
+/** The part of a process that writes nothing. */
+async function detectForRankZero(job: EvalJob, rank: OwnRank): Promise<void> {
+  const dataset = openEvalDataset(job);
+  const group = openRankGroup(rank, job.config);
+  const nothing = { onReady() {}, onFound() {}, onUnusable() {} };
+  await detectInRanks(job, dataset, nothing, { rank, group });
+  group.close();
+}
+
+async function evaluateJob(
+  job: EvalJob,
+  options: EvalCommandOptions & { readonly count?: number; readonly ranks?: Ranks },
+): Promise<void> {
+  const { output, count, ranks, json, saveProposals } = options;
   const { model } = job.config;
   const dataset = openEvalDataset(job);
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
@@ -74,6 +108,7 @@ async function evaluateJob(job: EvalJob, options: EvalCommandOptions & { readonl
   await requireEvaluable(dataset, { measuredBy: detectorKind(model).measuredBy }, { damaged: 'return' });
   const detection = await detectAll(job, dataset, {
     count,
+    ranks,
     file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
   });
   const { found, unusable, results } = detection;
@@ -117,7 +152,7 @@ interface EvalDetection {
 async function detectAll(
   job: EvalJob,
   dataset: DetectionDataset,
-  { count, file }: { readonly count: number | undefined; readonly file: string | undefined },
+  { count, ranks, file }: { readonly count?: number; readonly ranks?: Ranks; readonly file: string | undefined },
 ): Promise<EvalDetection> {
   const found: (readonly Detection[])[] = [];
   const unusable: InputError[] = [];
@@ -156,6 +191,7 @@ async function detectAll(
   };
   try {
     if (count) await detectInProcesses(job, { processes: count, pictures: total, receiver });
+    else if (ranks) await detectInRanks(job, dataset, receiver, ranks);
     else await detectHere(job, dataset, receiver);
   } catch (error) {
     if (results === undefined || results.pictures === 0) results?.abandon();
@@ -185,6 +221,27 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     if (!damaged.has(place)) receiver.onFound(place, detections);
     place += 1;
   }
+}
+
+/** Detects in this process's share of the pictures; the receiver gets what all processes found. */
+async function detectInRanks(
+  job: EvalJob,
+  dataset: DetectionDataset,
+  receiver: DetectionReceiver,
+  { rank, group }: Ranks,
+): Promise<void> {
+  const onWarning = (warning: string): void => console.error(`warning: ${warning}`);
+  const { predictor, preprocess } = openEvalDetector(job, dataset, group.rank === 0 ? onWarning : undefined);
+  receiver.onReady();
+  await detectAmongRanks(predictor, {
+    group,
+    dataset,
+    preprocess,
+    workers: job.config.data.workers,
+    onOwn: () => rank.link?.tick(),
+    onFound: (place, detections) => receiver.onFound(place, detections),
+    onUnusable: (place, error) => receiver.onUnusable(place, error),
+  });
 }
 
 function pictureRange(text: string | undefined): readonly [number, number] | undefined {

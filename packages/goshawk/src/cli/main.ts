@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { rankLink } from '../processes/rank-link.js';
 import { joinNumberPairs } from './number-pair-words.js';
 import { buildProgram } from './program.js';
-import { isConsequence, reportFailure } from './report-failure.js';
+import { blamesOf, isConsequence, reportFailure } from './report-failure.js';
 import { joinSetWords } from './set-words.js';
 
 // `goshawk data stats FILE | head`: a reader that has seen enough is no error.
@@ -27,7 +27,8 @@ function end(error: unknown): void {
   const link = rankLink();
   if (link !== undefined) {
     // The supervisor tells it, once for all ranks.
-    const failure = { message: message.replace(/^goshawk: /, ''), exitCode, isConsequence: isConsequence(error) };
+    const text = message.replace(/^goshawk: /, '');
+    const failure = { message: text, exitCode, isConsequence: isConsequence(error), blames: blamesOf(error) };
     void link.fail(failure).then(() => process.exit(exitCode));
     return;
   }

@@ -11,11 +11,11 @@ let idleMs = 0;
 let last = performance.now();
 let orphanedMs: number | undefined;
 
-setInterval(() => {
+function giveSign(): void {
   const now = performance.now();
   const elapsed = countedMs(now - last);
   last = now;
-  const { iteration, waitsIn, ...state } = board.read();
+  const state = board.read();
   idleMs = state.ticks === ticks ? idleMs + elapsed : 0;
   ticks = state.ticks;
   if (orphanedMs !== undefined) {
@@ -24,10 +24,13 @@ setInterval(() => {
     if (orphanedMs >= ORPHAN_MS) process.kill(process.pid, 'SIGKILL');
     return;
   }
-  const sign: LifeSign = { iteration, idleMs, ...(waitsIn !== undefined && { waitsIn }) };
+  const sign: LifeSign = { isAtWork: state.ticks > 0, iteration: state.iteration, idleMs };
   try {
     writeSync(LIFE_SIGN_HANDLE, `${JSON.stringify(sign)}\n`);
   } catch {
     orphanedMs = 0;
   }
-}, LIFE_SIGN_MS);
+}
+
+giveSign();
+setInterval(giveSign, LIFE_SIGN_MS);

@@ -19,8 +19,6 @@ export interface RankLink {
   tick(): void;
   /** So many steps are done. */
   setIteration(iteration: number): void;
-  /** Waits for other ranks from now on; undefined: no longer. */
-  setWaiting(what: string | undefined): void;
   /** A line for the person, shown with the rank's number. */
   note(text: string): void;
   /** What is on the disk now, in words. */
@@ -64,7 +62,6 @@ function openLink(): RankLink {
     timeoutSeconds: Number(process.env[RANK_TIMEOUT]),
     tick: board.tick,
     setIteration: board.setIteration,
-    setWaiting: board.setWaiting,
     note: (text) => void send({ kind: 'note', text }),
     saved: (what) => void send({ kind: 'saved', what }),
     fail: (failure) => send({ kind: 'failed', ...failure }),

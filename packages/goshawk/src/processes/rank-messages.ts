@@ -17,16 +17,18 @@ export interface RankFailure {
   readonly exitCode: number;
   /** Whether it only met what had happened to another rank: a closed connection, a partner that did not come. */
   readonly isConsequence: boolean;
+  /** The ranks where it thinks that the failure lies. */
+  readonly blames: readonly number[];
 }
 
 /** A line on the pipe. */
 export interface LifeSign {
+  /** Whether it has begun with what it is there for. */
+  readonly isAtWork: boolean;
   /** Steps done; 0 before the first. */
   readonly iteration: number;
   /** Milliseconds since the rank's own thread got on, while the machine ran. */
   readonly idleMs: number;
-  /** What it does together with the others and waits in; absent while it works by itself. */
-  readonly waitsIn?: string;
 }
 
 export const LIFE_SIGN_MS = 500;

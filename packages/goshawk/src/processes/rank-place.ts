@@ -24,6 +24,7 @@ export function placeFromEnvironment(environment: NodeJS.ProcessEnv): RankPlace 
   const size = wholeNumber(environment, 'WORLD_SIZE', 1, 65_536);
   if (size === undefined || size === 1) return undefined;
   const rank = required(wholeNumber(environment, 'RANK', 0, size - 1), 'RANK', size);
+  const hasAgentStore = environment.TORCHELASTIC_USE_AGENT_STORE === 'True';
   const localSize = wholeNumber(environment, 'LOCAL_WORLD_SIZE', 1, size);
   return {
     rank,
@@ -31,7 +32,8 @@ export function placeFromEnvironment(environment: NodeJS.ProcessEnv): RankPlace 
     localRank: required(wholeNumber(environment, 'LOCAL_RANK', 0, size - 1), 'LOCAL_RANK', size),
     ...(localSize !== undefined && { localSize }),
     host: required(environment.MASTER_ADDR || undefined, 'MASTER_ADDR', size),
-    port: required(wholeNumber(environment, 'MASTER_PORT', 1, 65_535), 'MASTER_PORT', size),
+    // Where torchrun's agents keep a store of their own at the port, ours lies beside it.
+    port: required(wholeNumber(environment, 'MASTER_PORT', 1, 65_534), 'MASTER_PORT', size) + (hasAgentStore ? 1 : 0),
   };
 }
 

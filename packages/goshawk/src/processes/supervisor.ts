@@ -20,11 +20,11 @@ import {
 import { environmentOf, type RankPlace } from './rank-place.js';
 
 /** After the first failure the others have so long to write what they have; the whole run has ended within ten seconds then. */
-const GRACE_MS = 7000;
-/** A rank that waits for another one gives up by itself at the time limit; one that does not, so much later. */
-const LATE_MS = 15_000;
+const GRACE_MS = 6000;
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 type StopSignal = keyof typeof STOP_SIGNALS;
+/** Reading a data set and building a model may take longer than a step. */
+const LONGEST_START_MS = 300_000;
 /** Of what a rank wrote to stderr, so much is kept to say why it crashed. */
 const KEPT_STDERR = 2000;
 
@@ -48,7 +48,8 @@ interface Watched {
   readonly place: RankPlace;
   readonly device: string | undefined;
   readonly child: ChildProcess;
-  sign: LifeSign;
+  /** Absent before the first. */
+  sign?: LifeSign;
   /** Milliseconds since the last sign of life. */
   silentMs: number;
   stderr: string;
@@ -95,6 +96,8 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
       stopping = signal;
       stopAll(signal);
     }
+    // Wrong input is so for all, and nothing was begun.
+    if (rank.failure?.exitCode === 2) killAll();
     if (!endedWell(rank) || signal !== undefined) graceMs ??= 0;
   };
   // Whatever ends this process takes its ranks with it.
@@ -123,7 +126,6 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
           place,
           device,
           child: startRank(run, place, device),
-          sign: { iteration: 0, idleMs: 0 },
           silentMs: 0,
           stderr: '',
           killed: false,
@@ -133,6 +135,11 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
           note: (text) => note(`rank ${place.rank}: ${text}`),
           saved: (what) => {
             saved = what;
+          },
+          failed: ({ message, isConsequence, blames }) => {
+            // One that waited in vain names those that did not come: of these, one that is still there hangs.
+            const absent = watched.find((other) => blames.includes(other.place.rank) && isAtWork(other));
+            if (isConsequence && absent) absent.verdict ??= `did not answer (${message})`;
           },
           ended: () => {
             ends += 1;
@@ -173,13 +180,14 @@ function startRank({ command, args, environment, timeoutSeconds }: SupervisedRun
 interface Watching {
   readonly note: (text: string) => void;
   readonly saved: (what: string) => void;
+  readonly failed: (failure: RankFailure) => void;
   readonly ended: () => void;
   /** How many ranks have ended before. */
   readonly order: () => number;
 }
 
 /** Resolves when the process has ended and all that it said is heard. */
-function watch(rank: Watched, { note, saved, ended, order }: Watching): Promise<void> {
+function watch(rank: Watched, { note, saved, failed, ended, order }: Watching): Promise<void> {
   const { child } = rank;
   child.stderr?.on('data', (text: Buffer) => {
     rank.stderr = (rank.stderr + text.toString()).slice(-KEPT_STDERR);
@@ -205,6 +213,7 @@ function watch(rank: Watched, { note, saved, ended, order }: Watching): Promise<
         break;
       case 'failed':
         rank.failure = report;
+        failed(report);
         break;
     }
   });
@@ -215,7 +224,7 @@ function watch(rank: Watched, { note, saved, ended, order }: Watching): Promise<
       ended();
     };
     child.on('error', (error) => {
-      rank.failure ??= { message: error.message, exitCode: 1, isConsequence: false };
+      rank.failure ??= { message: error.message, exitCode: 1, isConsequence: false, blames: [] };
       // It was never started: there will be no end.
       if (child.pid === undefined) {
         end(1, null);
@@ -227,21 +236,30 @@ function watch(rank: Watched, { note, saved, ended, order }: Watching): Promise<
   });
 }
 
-/** The rank that keeps the run from getting on for too long: one that works alone before one that waits for others. */
+/** The rank that has kept still longest, where that is too long. */
 function hungRank(watched: readonly Watched[], timeoutSeconds: number): Watched | undefined {
   const limit = timeoutSeconds * 1000;
-  const stillFor = ({ sign, silentMs }: Watched): number => Math.max(silentMs - LIFE_SIGN_MS, sign.idleMs);
+  const startLimit = Math.max(limit, LONGEST_START_MS);
+  // What the rank itself counts, and what came after its last word.
+  const stillFor = ({ sign, silentMs }: Watched): number =>
+    (sign?.idleMs ?? 0) + Math.max(0, silentMs - 2 * LIFE_SIGN_MS);
   const isHung = (rank: Watched): boolean => {
-    if (rank.ended !== undefined) return false;
-    const isSilent = rank.silentMs > limit;
-    return stillFor(rank) > limit + (rank.sign.waitsIn !== undefined && !isSilent ? LATE_MS : 0);
+    const { ended, sign, silentMs } = rank;
+    if (ended !== undefined) return false;
+    return stillFor(rank) > (sign?.isAtWork ? limit : startLimit) || (sign !== undefined && silentMs > limit);
   };
-  return watched.filter(isHung).sort((a, b) => stillFor(b) - stillFor(a))[0];
+  const hung = watched.filter(isHung);
+  return hung.sort((a, b) => stillFor(b) - stillFor(a))[0];
 }
 
 function kill(rank: Watched): void {
   rank.killed = true;
   rank.child.kill('SIGKILL');
+}
+
+/** Whether it has neither ended nor said that it will. */
+function isAtWork({ ended, failure }: Watched): boolean {
+  return ended === undefined && failure === undefined;
 }
 
 function endedWell({ ended, failure }: Watched): boolean {
@@ -283,17 +301,17 @@ function blame({ verdict, failure, killed, ended }: Watched): number {
 
 /** A line that says which rank, where, why, and what there is to go on from. */
 function failureOf(rank: Watched, saved: string | undefined): Error {
-  const { place, device, child, failure, verdict, ended, sign, stderr } = rank;
+  const { place, device, child, failure, verdict, killed, ended, sign, stderr } = rank;
   // What is wrong with the input is so for every rank.
   if (failure?.exitCode === 2) return new InputError('usage', failure.message);
   const where = `rank ${place.rank} of ${place.size} (${device === undefined ? '' : `${device}, `}process ${child.pid ?? 'not started'} on ${hostname()})`;
-  const when = sign.iteration > 0 ? ` after iteration ${sign.iteration}` : '';
+  const when = sign && sign.iteration > 0 ? ` after iteration ${sign.iteration}` : '';
   const lastWords = stderr.trim().split('\n').at(-1)?.trim();
-  const how =
-    verdict ??
-    (ended?.signal
-      ? `was ended by ${ended.signal}${ended.signal === 'SIGKILL' ? ' (by a person, or by the system where memory was short)' : ''}`
-      : `ended with code ${ended?.code}`);
+  const isOwnEnd = !killed && ended?.signal != null;
+  const reason = ended?.signal === 'SIGKILL' ? ' (by a person, or by the system where memory was short)' : '';
+  const how = isOwnEnd
+    ? `was ended by ${ended.signal}${reason}`
+    : (verdict ?? `ended with ${ended?.signal ?? `code ${ended?.code}`}`);
   const why = failure !== undefined ? failure.message : `${how}${when}${lastWords ? ` (${lastWords})` : ''}`;
   const isTold = saved === undefined || why.includes(saved);
   return new RunFailure(`${where}: ${why}${isTold ? '' : `; ${saved}: continue with --resume`}`);

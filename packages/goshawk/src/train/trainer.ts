@@ -2,7 +2,15 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { GradScaler, getThreads, manualSeed, removeTemporaryFiles } from '@goshawk/torch';
+import {
+  GradScaler,
+  getThreads,
+  manualSeed,
+  type ProcessGroup,
+  removeTemporaryFiles,
+  setProcessGroup,
+  shareState,
+} from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
@@ -12,10 +20,18 @@ import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { buildModel, CONVENTIONS, type Detector, detectorKind, turnDraws } from '../models/index.js';
-import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
-import { effectiveSchedule } from './effective-schedule.js';
-import { buildOptimizer } from './optimizer.js';
+import {
+  checkpointBytes,
+  checkpointPath,
+  listCheckpoints,
+  type Progress,
+  readEvaluated,
+  restoreCheckpoint,
+} from './checkpoint.js';
+import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
+import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
+import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
@@ -34,24 +50,40 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, save = true } = options;
+  const { config, output, group } = options;
   requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
-  const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  const claim = isWriting(options) ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  setProcessGroup(group);
   try {
     return await trainInto(options);
   } catch (error) {
     // A model that does not fit, before its first step.
     throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
+    setProcessGroup(undefined);
     claim?.release();
   }
 }
 
+/** Whether this process writes what is written. */
+function isWriting({ save = true, group }: TrainOptions): boolean {
+  return save && (group === undefined || group.rank === 0);
+}
+
 async function trainInto(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, observer, signal, save = true } = options;
+  const { config, output, observer, signal, group } = options;
+  const save = isWriting(options);
+  const processes = group?.size ?? 1;
+  const batchSize = batchOfRun(config.train, processes);
+  if (batchSize < processes)
+    throw new InputError(
+      'config-invalid',
+      `train.batchSize: ${batchSize} pictures are too few for ${processes} processes: set it to ${processes} at least, or name fewer --devices`,
+    );
   const checkpoints = join(output, 'checkpoints');
-  const resumed = newestCheckpoint(checkpoints, options);
+  const isFirst = group === undefined || group.rank === 0;
+  const resumed = isFirst ? newestCheckpoint(checkpoints, options) : undefined;
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
@@ -63,7 +95,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     warnings.push(...(await requireValidatable(config, trainSet, valSet)));
   }
 
-  const planned = effectiveSchedule(config.train, trainSet.samples.length);
+  const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
@@ -75,10 +107,12 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     device: config.runtime.device,
     memoryFormat: 'channels_last',
   });
-  const initialised = resumed === undefined ? startingWeights(options, model) : [];
+  // The other processes get them from rank 0.
+  const initialised = isFirst && resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
   const random = randomSourcesOf(config.runtime.device);
-  const progress = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
+  const restored = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
+  const progress = group ? shareStart(group, { model, optimizer, progress: restored }) : restored;
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
@@ -89,7 +123,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   }
 
   const iteration = progress?.iteration ?? 0;
-  const evaluated = readEvaluated(checkpoints, iteration);
+  const ownEvaluated = readEvaluated(checkpoints, iteration);
+  const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
     valSet !== undefined &&
     evaluated === undefined &&
@@ -104,6 +139,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       output: save ? output : undefined,
       observer,
       signal,
+      group,
     });
   if (validation) validation.best = evaluated?.best ?? progress?.best;
   const parameters = model.parameters();
@@ -117,6 +153,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
     schedule,
+    processes,
     warnings,
     iteration,
     evaluationDue,
@@ -124,7 +161,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   });
   const loader = createLoader({
     dataset: trainSet,
-    batchSize: config.train.batchSize,
+    batchSize,
+    ...(group && { share: { index: group.rank, count: group.size } }),
     shuffle: true,
     seed: config.train.seed,
     workers: config.data.workers,
@@ -164,6 +202,21 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+/** Gives every process the model, the optimizer and the progress of rank 0, where there is some. */
+function shareStart(
+  group: ProcessGroup,
+  start: {
+    readonly model: Detector;
+    readonly optimizer: DetectorOptimizer;
+    readonly progress: Progress | undefined;
+  },
+): Progress | undefined {
+  shareState(group, start.model);
+  const progress = ofRankZero(group, start.progress ?? null) ?? undefined;
+  if (progress !== undefined) shareOptimizer(group, start.optimizer);
+  return progress;
 }
 
 /** What evaluations will need is asked before the first step. @returns warnings */

@@ -1,9 +1,10 @@
 // Evaluations during a training. They come after what they measure is saved, and one that fails costs the training nothing.
 import { join } from 'node:path';
-import type { Category } from '@goshawk/core';
+import type { Category, InputError } from '@goshawk/core';
+import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
-import { type DetectorMeasures, evaluateDetector } from '../infer/evaluate-detector.js';
+import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { writeWeights } from './checkpoint.js';
@@ -20,6 +21,8 @@ export interface ValidationParts {
   readonly observer?: TrainObserver;
   /** Ends an evaluation that is being made. */
   readonly signal?: AbortSignal;
+  /** The processes that share the pictures; rank 0 has the figures and writes. */
+  readonly group?: ProcessGroup;
 }
 
 export class Validation {
@@ -36,26 +39,29 @@ export class Validation {
 
   /**
    * Measures the model and keeps its weights where they are the best so far.
-   * @returns undefined where it failed, which is told, or was ended by the signal
+   * @returns undefined where it failed, which is told, was ended by the signal, or is another process's to tell
+   * @throws DistributedError
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
-    const { config, model, categories, dataset, output, observer, signal } = this.#parts;
+    const { config, model, categories, dataset, output, observer, signal, group } = this.#parts;
     const started = performance.now();
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    const options = {
+      dataset,
+      model: config.model,
+      preprocess: config.preprocess,
+      workers: config.data.workers,
+      onProgress: (done: number, total: number) =>
+        observer?.onEvaluationProgress?.(done, total, (performance.now() - started) / 1000),
+      onUnusable: (_place: number, error: InputError) =>
+        this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
+    };
     try {
-      const { detections: _, ...measures } = await evaluateDetector(
-        new Predictor({ model, categories, ...predictorOptions(config) }),
-        {
-          dataset,
-          model: config.model,
-          preprocess: config.preprocess,
-          batchSize: 1,
-          workers: config.data.workers,
-          signal,
-          onProgress: (done, total) =>
-            observer?.onEvaluationProgress?.(done, total, (performance.now() - started) / 1000),
-          onUnusable: (_place, error) => this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
-        },
-      );
+      const evaluation = group
+        ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
+        : await evaluateDetector(predictor, { ...options, batchSize: 1, signal });
+      if (evaluation === undefined) return undefined;
+      const { detections: _, ...measures } = evaluation;
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best === undefined || measures.choosing > this.best) {
@@ -65,6 +71,8 @@ export class Validation {
       return measures;
     } catch (error) {
       if (signal?.aborted && error === signal.reason) return undefined;
+      const between = distributedErrorOf(error);
+      if (between !== undefined) throw between;
       const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
       this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
       return undefined;
@@ -77,11 +85,14 @@ export class Validation {
   #tellOnce(problem: string): void {
     if (this.#told.has(problem)) return;
     this.#told.add(problem);
-    if (this.#parts.config.data.onDamaged === 'skip') this.#parts.observer?.onWarning?.(problem);
-    else this.#tell(problem);
+    if (this.#parts.config.data.onDamaged !== 'skip') this.#tell(problem);
+    else if (this.#parts.group === undefined || this.#parts.group.rank === 0)
+      this.#parts.observer?.onWarning?.(problem);
   }
 
   #tell(problem: string): void {
+    // All processes know of it, and one of them tells.
+    if (this.#parts.group !== undefined && this.#parts.group.rank > 0) return;
     this.problems.push(problem);
     this.#parts.observer?.onWarning?.(problem);
   }
