@@ -21,6 +21,7 @@ const allowed = {
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',
+      'image-size',
       'pdfkit',
       'sharp',
       'zod',

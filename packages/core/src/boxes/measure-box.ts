@@ -1,5 +1,5 @@
-// Area and overlap of single boxes.
-import type { BoxXyxy } from './box.js';
+// Area and overlap of single boxes, and the box around points.
+import { type BoxXywh, type BoxXyxy, boxXywh } from './box.js';
 import type { BoxConvention } from './transform-box.js';
 
 /** Square pixels; 0 for a box whose corners are in the wrong order. */
@@ -21,4 +21,16 @@ export function boxIou(a: BoxXyxy, b: BoxXyxy, convention: BoxConvention = {}): 
   const intersection = boxIntersection(a, b, convention);
   const union = boxArea(a, convention) + boxArea(b, convention) - intersection;
   return union > 0 ? intersection / union : 0;
+}
+
+/** The smallest box around points `[x0, y0, x1, y1, ...]`, of which there is at least one. */
+export function boxAround(points: readonly number[]): BoxXywh {
+  let [left, top, right, bottom] = [points[0]!, points[1]!, points[0]!, points[1]!];
+  for (let i = 2; i < points.length; i += 2) {
+    left = Math.min(left, points[i]!);
+    right = Math.max(right, points[i]!);
+    top = Math.min(top, points[i + 1]!);
+    bottom = Math.max(bottom, points[i + 1]!);
+  }
+  return boxXywh(left, top, right - left, bottom - top);
 }

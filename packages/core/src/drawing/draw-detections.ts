@@ -7,7 +7,7 @@ import { drawMask, type MaskPatch, maskPatch } from './draw-mask.js';
 import { placeLabel, type Rectangle } from './label-layout.js';
 import { distinctColor, type RgbColor, readableOn } from './palette.js';
 import { addText, fitText, fontRows, textColumns } from './stroke-font.js';
-import { Surface } from './surface.js';
+import { Surface, type SurfaceMemory, surfaceMemory } from './surface.js';
 
 /** What is drawn: a `Detection`, or an `Annotation` (which has no score). */
 export interface DrawnItem {
@@ -18,13 +18,18 @@ export interface DrawnItem {
   readonly segmentation?: Segmentation;
   /** `[x, y, v, ...]`; points with v = 0 are not drawn. */
   readonly keypoints?: readonly number[];
+  /** Of the frames of a film: the object that it is, a number from 1, with a colour of its own and `#number` in its label. */
+  readonly trackId?: number;
 }
 
 export interface DrawOptions {
   /** Names, skeletons and the order of the colours. */
   readonly categories: readonly Category[];
-  /** Each category or each object has its colour. Default `instance` where all are of one category, else `category`. */
-  readonly colorBy?: 'category' | 'instance';
+  /**
+   * Each category or each object has its colour; `track` gives an object the same one in every picture. Default `instance` where all are
+   * of one category, else `category`; `track` where one of them has a track.
+   */
+  readonly colorBy?: 'category' | 'instance' | 'track';
   /** Default true. */
   readonly showBoxes?: boolean;
   readonly showMasks?: boolean;
@@ -43,36 +48,70 @@ export interface DrawOptions {
  * @throws InputError where a mask is not of the picture's size
  */
 export function drawDetections(image: RgbImage, items: readonly DrawnItem[], options: DrawOptions): RgbImage {
-  const surface = new Surface(image);
-  const shorter = Math.min(image.width, image.height);
-  const lineWidth = options.lineWidthPx ?? Math.max(1, Math.round(shorter / 240));
-  const categories = new Map(options.categories.map((category, index) => [category.id, { category, index }]));
-  const isOneCategory = items.every(({ categoryId }) => categoryId === items[0]?.categoryId);
-  const colorBy = options.colorBy ?? (isOneCategory ? 'instance' : 'category');
-  const drawn = items.map((item, i): Prepared => {
-    const known = categories.get(item.categoryId);
-    const color = distinctColor(colorBy === 'instance' ? i : (known?.index ?? Math.abs(item.categoryId)));
-    const patch = item.segmentation === undefined ? undefined : patchOf(item.segmentation, image);
-    return { item, category: known?.category, color, patch, extent: extentOf(item, patch) };
-  });
-  const byArea = [...drawn].sort((a, b) => area(b.extent) - area(a.extent));
+  const copy = { data: image.data.slice(), width: image.width, height: image.height };
+  new DetectionPainter(options).paint(copy, items);
+  return copy;
+}
 
-  if (options.showMasks ?? true) {
-    for (const { patch, color } of byArea) {
-      if (patch !== undefined)
-        drawMask(surface, patch, color, options.maskOpacity ?? 0.42, Math.max(lineWidth * 0.75, 1.25));
+/** Draws as {@link drawDetections} does, on the pictures themselves; memory is kept from one to the next of the same size. */
+export class DetectionPainter {
+  readonly #options: DrawOptions;
+  readonly #categories: ReadonlyMap<number, { readonly category: Category; readonly index: number }>;
+  #memory: { readonly pixels: number; readonly surface: SurfaceMemory } | undefined;
+
+  constructor(options: DrawOptions) {
+    this.#options = options;
+    this.#categories = new Map(options.categories.map((category, index) => [category.id, { category, index }]));
+  }
+
+  /** @throws InputError where a mask is not of the picture's size */
+  paint(image: RgbImage, items: readonly DrawnItem[]): void {
+    const { showMasks = true, showBoxes = true, showKeypoints = true, showLabels = true } = this.#options;
+    const { showScores = true, maskOpacity = 0.42 } = this.#options;
+    if (items.length === 0) return;
+    const surface = new Surface(image, this.#memoryFor(image));
+    const shorter = Math.min(image.width, image.height);
+    const lineWidth = this.#options.lineWidthPx ?? Math.max(1, Math.round(shorter / 240));
+    const drawn = this.#prepare(image, items);
+    const byArea = [...drawn].sort((a, b) => area(b.extent) - area(a.extent));
+
+    if (showMasks) {
+      for (const { patch, color } of byArea) {
+        if (patch !== undefined) drawMask(surface, patch, color, maskOpacity, Math.max(lineWidth * 0.75, 1.25));
+      }
     }
-  }
-  if (options.showBoxes ?? true) {
-    for (const { item, color } of byArea) if (isDrawable(item.bbox)) drawBox(surface, item.bbox, color, lineWidth);
-  }
-  if (options.showKeypoints ?? true) {
-    for (const { item, category, color } of byArea) {
-      if (item.keypoints !== undefined) drawKeypoints(surface, item.keypoints, category, color, lineWidth);
+    if (showBoxes) {
+      for (const { item, color } of byArea) if (isDrawable(item.bbox)) drawBox(surface, item.bbox, color, lineWidth);
     }
+    if (showKeypoints) {
+      for (const { item, category, color } of byArea) {
+        if (item.keypoints !== undefined) drawKeypoints(surface, item.keypoints, category, color, lineWidth);
+      }
+    }
+    if (showLabels) drawLabels(surface, drawn, showScores, lineWidth);
   }
-  if (options.showLabels ?? true) drawLabels(surface, drawn, options.showScores ?? true, lineWidth);
-  return { data: surface.data, width: image.width, height: image.height };
+
+  #prepare(image: RgbImage, items: readonly DrawnItem[]): Prepared[] {
+    const isOneCategory = items.every(({ categoryId }) => categoryId === items[0]?.categoryId);
+    const hasTracks = items.some(({ trackId }) => trackId !== undefined);
+    const colorBy = this.#options.colorBy ?? (hasTracks ? 'track' : isOneCategory ? 'instance' : 'category');
+    return items.map((item, i) => {
+      const known = this.#categories.get(item.categoryId);
+      const ofCategory = known?.index ?? Math.abs(item.categoryId);
+      const ofTrack = item.trackId === undefined ? ofCategory : item.trackId - 1;
+      const color = distinctColor({ instance: i, category: ofCategory, track: ofTrack }[colorBy]);
+      // Masks that are not drawn still say where an item is that has no box.
+      const isNeeded = (this.#options.showMasks ?? true) || !isDrawable(item.bbox);
+      const patch = item.segmentation === undefined || !isNeeded ? undefined : patchOf(item.segmentation, image);
+      return { item, category: known?.category, color, patch, extent: extentOf(item, patch) };
+    });
+  }
+
+  #memoryFor(image: RgbImage): SurfaceMemory {
+    const pixels = image.width * image.height;
+    if (this.#memory?.pixels !== pixels) this.#memory = { pixels, surface: surfaceMemory(image) };
+    return this.#memory.surface;
+  }
 }
 
 interface Prepared {
@@ -120,11 +159,10 @@ function drawBox(surface: Surface, box: NonNullable<DrawnItem['bbox']>, color: R
   const y0 = limit(box[1], surface.height);
   const x1 = Math.max(limit(box[0] + box[2], surface.width), x0 + 1);
   const y1 = Math.max(limit(box[1] + box[3], surface.height), y0 + 1);
-  surface.addRectangle(x0, y0, x1, Math.min(y0 + lineWidth, y1));
-  surface.addRectangle(x0, Math.max(y1 - lineWidth, y0), x1, y1);
-  surface.addRectangle(x0, y0, Math.min(x0 + lineWidth, x1), y1);
-  surface.addRectangle(Math.max(x1 - lineWidth, x0), y0, x1, y1);
-  surface.paint(color);
+  surface.fillRectangle(x0, y0, x1, Math.min(y0 + lineWidth, y1), color);
+  surface.fillRectangle(x0, Math.max(y1 - lineWidth, y0), x1, y1, color);
+  surface.fillRectangle(x0, y0, Math.min(x0 + lineWidth, x1), y1, color);
+  surface.fillRectangle(Math.max(x1 - lineWidth, x0), y0, x1, y1, color);
 }
 
 function drawLabels(surface: Surface, drawn: readonly Prepared[], showScores: boolean, lineWidth: number): void {
@@ -139,9 +177,10 @@ function drawLabels(surface: Surface, drawn: readonly Prepared[], showScores: bo
   for (const { item, category, color, extent } of drawn) {
     if (extent === undefined) continue;
     const name = category?.name ?? `category ${item.categoryId}`;
+    const track = item.trackId === undefined ? '' : ` #${item.trackId}`;
     const score = showScores && item.score !== undefined ? ` ${item.score.toFixed(2)}` : '';
     const columns = (surface.width - 2 * padding) / scale;
-    const text = fitText(name, columns - textColumns(score)) + score;
+    const text = fitText(name, columns - textColumns(track + score)) + track + score;
     const width = Math.ceil(textColumns(text) * scale) + 2 * padding;
     if (width > surface.width) continue;
     const place = placeLabel(extent, { width, height }, surface, placed);

@@ -3,7 +3,7 @@ import type { Segmentation } from '../formats/dataset.js';
 import { contourSideMiddles, traceContours } from '../masks/mask-contours.js';
 import { polygonsToRle } from '../masks/polygon-to-rle.js';
 import type { MaskSize } from '../masks/rle.js';
-import { decodeMask } from '../masks/rle-encode.js';
+import { decodeMaskWithin } from '../masks/rle-encode.js';
 import { rleToBbox } from '../masks/rle-to-bbox.js';
 import type { RgbColor } from './palette.js';
 import type { Surface } from './surface.js';
@@ -23,13 +23,7 @@ export function maskPatch(segmentation: Segmentation, size: MaskSize): MaskPatch
   const rle = segmentation.kind === 'rle' ? segmentation.rle : polygonsToRle(segmentation.polygons, size);
   const [left, top, width, height] = rleToBbox(rle);
   if (width === 0 || height === 0) return undefined;
-  const whole = decodeMask(rle);
-  const mask = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const from = (top + y) * rle.size[1] + left;
-    mask.set(whole.subarray(from, from + width), y * width);
-  }
-  return { mask, left, top, width, height };
+  return { mask: decodeMaskWithin(rle, [left, top, width, height]), left, top, width, height };
 }
 
 /** @param opacity of the tint, 0 to 1 @param outlinePx width of the outline, 0 for none */
@@ -41,8 +35,7 @@ export function drawMask(
   outlinePx: number,
 ): void {
   const { mask, left, top, width, height } = patch;
-  surface.addMask(mask, width, left, top);
-  surface.paint(color, opacity);
+  surface.tintMask(mask, width, left, top, color, opacity);
   if (outlinePx <= 0) return;
   for (const { points } of traceContours(mask, [height, width])) {
     const outline = smooth(smooth(contourSideMiddles(points)));

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Category } from '../formats/dataset.js';
 import type { RgbImage } from '../geometry/image.js';
 import { encodeMask } from '../masks/rle-encode.js';
-import { type DrawnItem, drawDetections } from './draw-detections.js';
+import { DetectionPainter, type DrawnItem, drawDetections } from './draw-detections.js';
 import { placeLabel } from './label-layout.js';
 import { distinctColor, readableOn } from './palette.js';
 import { addText, fitText, textColumns } from './stroke-font.js';
@@ -139,6 +139,44 @@ describe('placeLabel', () => {
         if (a !== b)
           assert.ok(a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y);
       }
+    }
+  });
+});
+
+describe('the frames of a film', () => {
+  const item = (trackId: number, x: number): DrawnItem => ({
+    categoryId: 1,
+    bbox: [x, 8, 12, 20],
+    trackId,
+    score: 0.5,
+  });
+  const border = (image: RgbImage, x: number) => pixel(image, x, 20);
+
+  test('show an object in its own colour wherever it stands in the list', () => {
+    const options = { categories, showLabels: false };
+    const [first, second] = [
+      drawDetections(grey(64, 48), [item(1, 4), item(2, 40)], options),
+      drawDetections(grey(64, 48), [item(2, 30), item(3, 50)], options),
+    ];
+    assert.deepEqual(border(first!, 4), [...distinctColor(0)]);
+    assert.deepEqual(border(first!, 40), [...distinctColor(1)]);
+    assert.deepEqual(border(second!, 30), [...distinctColor(1)]);
+    assert.deepEqual(border(second!, 50), [...distinctColor(2)]);
+  });
+
+  test('are drawn in place by one painter as drawDetections draws copies of them, also when their size changes', () => {
+    const painter = new DetectionPainter({ categories });
+    for (const [width, height] of [
+      [64, 48],
+      [64, 48],
+      [90, 70],
+    ] as const) {
+      const mask = new Uint8Array(width * height).fill(1, width * 5, width * 20);
+      const segmentation = { kind: 'rle', rle: encodeMask(mask, [height, width]) } as const;
+      const items = [{ ...item(1, 4), segmentation, keypoints: [8, 12, 2, 30, 30, 1] }, item(2, 30)];
+      const image = grey(width, height);
+      painter.paint(image, items);
+      assert.deepEqual(image.data, drawDetections(grey(width, height), items, { categories }).data);
     }
   });
 });

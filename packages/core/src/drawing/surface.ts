@@ -3,28 +3,38 @@
 import type { RgbImage } from '../geometry/image.js';
 import type { RgbColor } from './palette.js';
 
+/** What a surface works with besides the picture: nothing is covered between two figures. */
+export interface SurfaceMemory {
+  readonly coverage: Float32Array;
+  readonly touched: Int32Array;
+}
+
+export function surfaceMemory({ width, height }: Pick<RgbImage, 'width' | 'height'>): SurfaceMemory {
+  return { coverage: new Float32Array(width * height), touched: new Int32Array(width * height) };
+}
+
 export class Surface {
   readonly width: number;
   readonly height: number;
   /** RGB bytes, rows first. */
   readonly data: Uint8Array;
   private readonly coverage: Float32Array;
-  private left = 0;
-  private top = 0;
-  private right = 0;
-  private bottom = 0;
+  /** Pixels that the figure covers, in the order they were reached: the first `count` of the list. */
+  private readonly touched: Int32Array;
+  private count = 0;
 
-  /** Works on a copy of the picture. */
-  constructor(image: RgbImage) {
+  /** Works on the picture itself. @param memory of an earlier surface, to be used again */
+  constructor(image: RgbImage, memory: SurfaceMemory = surfaceMemory(image)) {
     this.width = image.width;
     this.height = image.height;
-    this.data = image.data.slice();
-    this.coverage = new Float32Array(image.width * image.height);
+    this.data = image.data;
+    this.coverage = memory.coverage;
+    this.touched = memory.touched;
   }
 
   /** Adds a line with round ends to the figure; a line of no length is a disc. Pixel (0, 0) covers 0..1 on both axes. */
   addLine(x0: number, y0: number, x1: number, y1: number, widthPx: number): void {
-    const { width, coverage } = this;
+    const { width } = this;
     const half = widthPx / 2;
     const reach = half + 0.5;
     const left = Math.max(Math.floor(Math.min(x0, x1) - reach), 0);
@@ -32,7 +42,6 @@ export class Surface {
     const right = Math.min(Math.ceil(Math.max(x0, x1) + reach), width);
     const bottom = Math.min(Math.ceil(Math.max(y0, y1) + reach), this.height);
     if (!(left < right && top < bottom)) return;
-    this.include(left, top, right, bottom);
     const dx = x1 - x0;
     const dy = y1 - y0;
     const perLength2 = 1 / (dx * dx + dy * dy || 1);
@@ -44,8 +53,7 @@ export class Surface {
         const ex = px - along * dx;
         const ey = py - along * dy;
         const covered = Math.min(reach - Math.sqrt(ex * ex + ey * ey), 1);
-        const at = y * width + x;
-        if (covered > coverage[at]!) coverage[at] = covered;
+        if (covered > 0) this.cover(y * width + x, covered);
       }
     }
   }
@@ -66,7 +74,6 @@ export class Surface {
     const right = Math.min(Math.ceil(x1), this.width);
     const bottom = Math.min(Math.ceil(y1), this.height);
     if (!(left < right && top < bottom)) return;
-    this.include(left, top, right, bottom);
     const radius = Math.min(radiusPx, (x1 - x0) / 2, (y1 - y0) / 2);
     const centerX = (x0 + x1) / 2;
     const centerY = (y0 + y1) / 2;
@@ -76,47 +83,68 @@ export class Surface {
         const dy = Math.abs(y + 0.5 - centerY) - (y1 - y0) / 2 + radius;
         const outside = Math.sqrt(Math.max(dx, 0) ** 2 + Math.max(dy, 0) ** 2) + Math.min(Math.max(dx, dy), 0) - radius;
         const covered = Math.min(0.5 - outside, 1);
-        const at = y * this.width + x;
-        if (covered > this.coverage[at]!) this.coverage[at] = covered;
-      }
-    }
-  }
-
-  /** Adds the pixels of a mask that lies at (left, top), rows of `maskWidth` bytes. */
-  addMask(mask: Uint8Array, maskWidth: number, left: number, top: number): void {
-    const rows = mask.length / maskWidth;
-    this.include(left, top, left + maskWidth, top + rows);
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < maskWidth; x++) {
-        if (mask[y * maskWidth + x] !== 0) this.coverage[(top + y) * this.width + left + x] = 1;
+        if (covered > 0) this.cover(y * this.width + x, covered);
       }
     }
   }
 
   /** Paints the figure and starts a new one. @param opacity 0 to 1 */
   paint(color: RgbColor, opacity = 1): void {
-    const { data, coverage, width } = this;
+    const { data, coverage, touched } = this;
     const [red, green, blue] = color;
-    for (let y = this.top; y < this.bottom; y++) {
-      for (let x = this.left; x < this.right; x++) {
-        const share = coverage[y * width + x]! * opacity;
-        if (share <= 0) continue;
-        const at = (y * width + x) * 3;
-        data[at] = Math.round(data[at]! + share * (red - data[at]!));
-        data[at + 1] = Math.round(data[at + 1]! + share * (green - data[at + 1]!));
-        data[at + 2] = Math.round(data[at + 2]! + share * (blue - data[at + 2]!));
-      }
-      coverage.fill(0, y * width + this.left, y * width + this.right);
+    for (let i = 0; i < this.count; i++) {
+      const pixel = touched[i]!;
+      const share = coverage[pixel]! * opacity;
+      const at = pixel * 3;
+      data[at] = Math.round(data[at]! + share * (red - data[at]!));
+      data[at + 1] = Math.round(data[at + 1]! + share * (green - data[at + 1]!));
+      data[at + 2] = Math.round(data[at + 2]! + share * (blue - data[at + 2]!));
+      coverage[pixel] = 0;
     }
-    this.right = 0;
-    this.bottom = 0;
+    this.count = 0;
   }
 
-  private include(left: number, top: number, right: number, bottom: number): void {
-    const isEmpty = this.right === 0;
-    this.left = isEmpty ? left : Math.min(this.left, left);
-    this.top = isEmpty ? top : Math.min(this.top, top);
-    this.right = Math.max(this.right, right);
-    this.bottom = Math.max(this.bottom, bottom);
+  /** Paints a rectangle between whole pixels at once, whatever figure is being gathered. */
+  fillRectangle(x0: number, y0: number, x1: number, y1: number, [red, green, blue]: RgbColor): void {
+    const { data, width } = this;
+    const left = Math.max(x0, 0);
+    const right = Math.min(x1, width);
+    const bottom = Math.min(y1, this.height);
+    for (let y = Math.max(y0, 0); y < bottom; y++) {
+      for (let at = (y * width + left) * 3; at < (y * width + right) * 3; at += 3) {
+        data[at] = red;
+        data[at + 1] = green;
+        data[at + 2] = blue;
+      }
+    }
   }
+
+  /** Paints the pixels of a mask that lies at (left, top), rows of `maskWidth` bytes, at once. @param opacity 0 to 1 */
+  tintMask(mask: Uint8Array, maskWidth: number, left: number, top: number, color: RgbColor, opacity: number): void {
+    const { data, width } = this;
+    const [red, green, blue] = color.map((value) => tintsOf(value, opacity)) as [Uint8Array, Uint8Array, Uint8Array];
+    const rows = mask.length / maskWidth;
+    for (let y = 0; y < rows; y++) {
+      let at = ((top + y) * width + left) * 3;
+      const end = (y + 1) * maskWidth;
+      for (let i = y * maskWidth; i < end; i++, at += 3) {
+        if (mask[i] === 0) continue;
+        data[at] = red[data[at]!]!;
+        data[at + 1] = green[data[at + 1]!]!;
+        data[at + 2] = blue[data[at + 2]!]!;
+      }
+    }
+  }
+
+  private cover(pixel: number, share: number): void {
+    const before = this.coverage[pixel]!;
+    if (share <= before) return;
+    if (before === 0) this.touched[this.count++] = pixel;
+    this.coverage[pixel] = share;
+  }
+}
+
+/** What a channel of each value becomes under a colour's. */
+function tintsOf(value: number, opacity: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, before) => Math.round(before + opacity * (value - before)));
 }

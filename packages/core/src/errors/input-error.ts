@@ -11,7 +11,9 @@ export type InputErrorCode =
   | 'config-invalid'
   | 'checkpoint-invalid'
   | 'usage'
-  | 'engine-missing';
+  | 'engine-missing'
+  | 'ffmpeg-missing'
+  | 'video-invalid';
 
 /**
  * Wrong input. The message is one line of the form `where: what is wrong (expected, got): what to do`.

@@ -10,6 +10,8 @@ export interface EvaluationRows<Source> {
   readonly count: number;
   /** What a row was made of. */
   readonly at: (row: number) => Source;
+  /** Its place in the list that was given. */
+  readonly index: (row: number) => number;
   /**
    * Number of each row's group, ascending: image * categories + category, both as indices into the parameters' ids (category 0
    * throughout where categories do not count). Infinity after the last row.
@@ -190,5 +192,5 @@ function reorder<Source>(
     group[i] = rows.image[item]! * categoryCount + rows.category[item]!;
   }
   group[order.length] = Number.POSITIVE_INFINITY;
-  return { count: order.length, at: (row) => at(items[row]!), group };
+  return { count: order.length, at: (row) => at(items[row]!), index: (row) => items[row]!, group };
 }

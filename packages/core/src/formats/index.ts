@@ -10,6 +10,7 @@ export { type DataRule, dataRules, formatDataRules, type Treatment } from './dat
 export * from './dataset.js';
 export * from './format-coco.js';
 export * from './format-voc.js';
+export { formatYolo, sortedCategories, type YoloLosses, type YoloTask, yoloTaskOf } from './format-yolo.js';
 export * from './image-path.js';
 export * from './match-categories.js';
 export { type DetectionPart, PackedDetections } from './packed-detections.js';
@@ -17,3 +18,4 @@ export * from './segmentation-from-mask.js';
 export * from './voc.js';
 export * from './voc-box.js';
 export { vocClassList, vocClassNames } from './voc-classes.js';
+export * from './yolo.js';

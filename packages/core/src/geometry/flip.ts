@@ -23,6 +23,23 @@ export function flipImageInPlace(image: RgbImage): void {
   }
 }
 
+/** A copy, mirrored as asked; the picture itself where nothing is. */
+export function mirrorImage(
+  image: RgbImage,
+  { horizontally, vertically }: { readonly horizontally: boolean; readonly vertically: boolean },
+): RgbImage {
+  if (!horizontally && !vertically) return image;
+  const { width, height } = image;
+  const mirrored = { width, height, data: new Uint8Array(image.data.length) };
+  const stride = width * 3;
+  for (let y = 0; y < height; y++) {
+    const from = (vertically ? height - 1 - y : y) * stride;
+    mirrored.data.set(image.data.subarray(from, from + stride), y * stride);
+  }
+  if (horizontally) flipImageInPlace(mirrored);
+  return mirrored;
+}
+
 /** The mirrored polygon `[x0, y0, x1, y1, ...]`, its points in the same order. */
 export function flipPolygon(polygon: readonly number[], width: number, options: FlipOptions = {}): number[] {
   const mirror = options.pixelCentres ? width - 1 : width;

@@ -67,7 +67,7 @@ for (const kernel of ['torch', 'opencv', 'pil'] as const) {
       assert.deepEqual(slot.data.slice(10 + y * 24, 10 + y * 24 + 18), alone.slice(y * 18, (y + 1) * 18));
       assert.deepEqual([...slot.data.slice(10 + y * 24 + 18, 10 + (y + 1) * 24)], Array(6).fill(-9));
     }
-    fillPadding(slot, image, 6, 0);
+    fillPadding(slot, image, 6, [0, 0, 0]);
     assert.equal(slot.data.filter((value) => value === 0).length, 4 * 6 + 2 * 24);
     assert.equal(slot.data.filter((value) => value === -9).length, 200 - 6 * 24);
   });

@@ -5,7 +5,7 @@ import { type PixelWindow, wholeWindow } from './pixel-window.js';
 import { resizeOpenCvRows } from './resize-opencv.js';
 import { resizePil } from './resize-pil.js';
 import { type FloatDestination, resizeTorch } from './resize-torch.js';
-import { type NetworkSize, networkSize, paddedSize, type SizeRule } from './size-rules.js';
+import { type NetworkSize, networkSize, type PictureFrame, paddedSize, type SizeRule } from './size-rules.js';
 
 /**
  * torch: float bilinear (torchvision; with rule detectron also OpenCV's float bilinear by a factor, within 0.006 levels);
@@ -32,6 +32,8 @@ export interface Preprocess {
   readonly padMultiple: number;
   /** The value in the padding, after normalisation. */
   readonly padValue: number;
+  /** Grey levels red, green, blue of the padding, which is normalised then, instead of padValue. */
+  readonly padColour?: readonly [number, number, number] | undefined;
 }
 
 /** What torchvision's detection models read. */
@@ -113,20 +115,52 @@ export function paddedBatchSize(
   };
 }
 
-/** Fills what lies right of and below a `width` x `height` picture in its slot of a padded batch. */
+/** Network values of the padding's three channels. */
+export type PadValues = readonly [number, number, number];
+
+export function padValuesOf(preprocess: Preprocess): PadValues {
+  const { padColour, padValue, channels, mean, std, valueScale } = preprocess;
+  if (padColour === undefined) return [padValue, padValue, padValue];
+  const levels = channels === 'rgb' ? padColour : [padColour[2], padColour[1], padColour[0]];
+  return levels.map((level, c) => level! * (valueScale / std[c]!) - mean[c]! / std[c]!) as [number, number, number];
+}
+
+/** Where a picture of this size goes in the slot that its frame has in a batch. */
+export function placeInFrame(slot: FloatDestination, frame: PictureFrame | undefined): FloatDestination {
+  if (frame === undefined) return slot;
+  return { ...slot, offset: slot.offset + frame.top * slot.rowStride + frame.left * 3 };
+}
+
+/** Fills what lies around a picture in its slot of a padded batch: right of and below it, and with a frame on all sides. */
 export function fillPadding(
   slot: FloatDestination,
-  image: { readonly width: number; readonly height: number },
+  image: { readonly width: number; readonly height: number; readonly frame?: PictureFrame | undefined },
   paddedHeight: number,
-  value: number,
+  values: PadValues,
 ): void {
   const { data, offset, rowStride } = slot;
-  if (image.width * 3 < rowStride) {
-    for (let y = 0; y < image.height; y++) {
-      data.fill(value, offset + y * rowStride + image.width * 3, offset + (y + 1) * rowStride);
-    }
+  const { left = 0, top = 0 } = image.frame ?? {};
+  const fill = (from: number, to: number): void => fillPixels(data, offset + from, offset + to, values);
+  fill(0, top * rowStride);
+  const [start, end] = [left * 3, (left + image.width) * 3];
+  for (let y = top; y < top + image.height; y++) {
+    fill(y * rowStride, y * rowStride + start);
+    fill(y * rowStride + end, (y + 1) * rowStride);
   }
-  data.fill(value, offset + image.height * rowStride, offset + paddedHeight * rowStride);
+  fill((top + image.height) * rowStride, paddedHeight * rowStride);
+}
+
+/** From one pixel's first channel to another's. */
+function fillPixels(data: Float32Array, from: number, to: number, [first, second, third]: PadValues): void {
+  if (first === second && second === third) {
+    data.fill(first, from, to);
+    return;
+  }
+  for (let i = from; i < to; i += 3) {
+    data[i] = first;
+    data[i + 1] = second;
+    data[i + 2] = third;
+  }
 }
 
 /** A table of the 256 network values of each channel, applied to rows of bytes. */

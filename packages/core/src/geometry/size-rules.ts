@@ -2,7 +2,14 @@
 // pixel moves every feature: each rule is kept as its original computes it. No rule returns a side of zero pixels.
 
 /** How a size is chosen; the functions below say what each does. */
-export type SizeRule = 'torchvision' | 'torchvision-float32' | 'mmdet' | 'detectron' | 'maskrcnn-benchmark' | 'none';
+export type SizeRule =
+  | 'torchvision'
+  | 'torchvision-float32'
+  | 'mmdet'
+  | 'detectron'
+  | 'maskrcnn-benchmark'
+  | 'letterbox'
+  | 'none';
 
 /** What the picture becomes, in pixels, and how positions map. */
 export interface NetworkSize {
@@ -14,6 +21,24 @@ export interface NetworkSize {
   /** Image pixels from one network pixel to the next, as the resizer takes them (width / network width for most rules). */
   readonly stepX: number;
   readonly stepY: number;
+  /** What the picture stands in, where it is not at the corner of what the network sees. */
+  readonly frame?: PictureFrame;
+}
+
+/** What the network sees, in pixels, and where the picture's first pixel lies in it. */
+export interface PictureFrame {
+  readonly width: number;
+  readonly height: number;
+  readonly left: number;
+  readonly top: number;
+}
+
+/** Width and height of what the network sees of a picture, without the padding of its batch. */
+export function seenSize({ frame, width, height }: Pick<NetworkSize, 'width' | 'height' | 'frame'>): {
+  readonly width: number;
+  readonly height: number;
+} {
+  return frame ?? { width, height };
 }
 
 export interface SizeLimits {
@@ -36,6 +61,8 @@ export function networkSize(width: number, height: number, rule: SizeRule, limit
       return detectronSize(width, height, limits);
     case 'maskrcnn-benchmark':
       return maskrcnnBenchmarkSize(width, height, limits);
+    case 'letterbox':
+      return letterboxSize(width, height, limits);
     case 'none':
       return toSize(width, height, width, height);
   }
@@ -105,6 +132,19 @@ export function maskrcnnBenchmarkSize(width: number, height: number, { minSize, 
     : toSize(width, height, Math.trunc((target * width) / height), target);
 }
 
+/**
+ * sparse_rcnnv1 (datasets/coco.py and utils/augmentations.py): the factor by which the picture just fits into a square of maxSize,
+ * also a factor above 1; sides rounded half to even; the picture in the middle, of an odd rest the smaller half before it. Boxes are
+ * scaled by the factor, not by the ratio of the sides.
+ */
+export function letterboxSize(width: number, height: number, { maxSize }: Pick<SizeLimits, 'maxSize'>): NetworkSize {
+  const factor = Math.min(maxSize / height, maxSize / width);
+  const size = toSize(width, height, roundHalfToEven(width * factor), roundHalfToEven(height * factor));
+  const before = (side: number): number => Math.floor((maxSize - side) / 2);
+  const frame = { width: maxSize, height: maxSize, left: before(size.width), top: before(size.height) };
+  return { ...size, scaleX: factor, scaleY: factor, frame };
+}
+
 /** As large as fits into `limits` with its sides in proportion: mmcv's imrescale, as {@link mmdetSize} rounds. */
 export function fittedSize(
   width: number,
@@ -128,7 +168,7 @@ function toSize(width: number, height: number, networkWidth: number, networkHeig
 }
 
 /** Python's and OpenCV's rounding: an exact half goes to the even neighbour. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest !== 0.5) return Math.round(value);

@@ -18,14 +18,17 @@ export interface MaskContour {
  */
 export function traceContours(mask: Uint8Array, size: MaskSize): MaskContour[] {
   const [height, width] = size;
-  const isSet = (x: number, y: number) => x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x] !== 0;
+  // With a rim of nothing around it no step has to ask whether it is still inside.
+  const stride = width + 2;
+  const pixels = new Uint8Array(stride * (height + 2));
+  for (let y = 0; y < height; y++) pixels.set(mask.subarray(y * width, (y + 1) * width), (y + 1) * stride + 1);
   // Each outline runs to the right somewhere, above a mask pixel: those places are the starts.
-  const walked = new Uint8Array(mask.length);
+  const walked = new Uint8Array(pixels.length);
   const contours: MaskContour[] = [];
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (isSet(x, y) && !isSet(x, y - 1) && walked[y * width + x] === 0)
-        contours.push(walk(x, y, isSet, walked, width));
+    for (let x = 0, at = (y + 1) * stride + 1; x < width; x++, at++) {
+      if (pixels[at] !== 0 && pixels[at - stride] === 0 && walked[at] === 0)
+        contours.push(walk(x, y, pixels, walked, stride));
     }
   }
   return contours;
@@ -39,28 +42,23 @@ const rightY = [0, 0, -1, -1] as const;
 const leftX = [0, 0, -1, -1] as const;
 const leftY = [-1, 0, 0, -1] as const;
 
-function walk(
-  startX: number,
-  startY: number,
-  isSet: (x: number, y: number) => boolean,
-  walked: Uint8Array,
-  width: number,
-): MaskContour {
+function walk(startX: number, startY: number, pixels: Uint8Array, walked: Uint8Array, stride: number): MaskContour {
   const points: number[] = [];
   let x = startX;
   let y = startY;
   let direction = 0;
   let twiceArea = 0;
   do {
-    if (direction === 0) walked[y * width + x] = 1;
+    if (direction === 0) walked[(y + 1) * stride + x + 1] = 1;
     const nextX = x + stepX[direction]!;
     const nextY = y + stepY[direction]!;
     twiceArea += x * nextY - nextX * y;
     x = nextX;
     y = nextY;
+    const corner = (y + 1) * stride + x + 1;
     let turned = direction;
-    if (!isSet(x + rightX[direction]!, y + rightY[direction]!)) turned = (direction + 1) & 3;
-    else if (isSet(x + leftX[direction]!, y + leftY[direction]!)) turned = (direction + 3) & 3;
+    if (pixels[corner + rightY[direction]! * stride + rightX[direction]!] === 0) turned = (direction + 1) & 3;
+    else if (pixels[corner + leftY[direction]! * stride + leftX[direction]!] !== 0) turned = (direction + 3) & 3;
     if (turned !== direction) points.push(x, y);
     direction = turned;
   } while (x !== startX || y !== startY || direction !== 0);

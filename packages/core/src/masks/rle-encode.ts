@@ -39,23 +39,37 @@ export function encodeMask(mask: Uint8Array, size: MaskSize): Rle {
  */
 export function decodeMask(rle: Rle): Uint8Array {
   const [height, width] = rle.size;
+  return decodeMaskWithin(rle, [0, 0, width, height]);
+}
+
+/**
+ * A part of the mask, as rows of its own: its memory does not grow with the picture's.
+ * @param window `[left, top, width, height]` in whole pixels, that all of the mask lies in, such as its box
+ * @throws InputError where the runs do not sum to height * width.
+ */
+export function decodeMaskWithin(rle: Rle, window: readonly [number, number, number, number]): Uint8Array {
+  const [left, top, columns, rows] = window;
+  const height = rle.size[0];
   const pixels = maskPixels(rle.size);
   const { counts } = rle;
   let sum = 0;
   for (let i = 0; i < counts.length; i++) sum += counts[i]!;
   if (sum !== pixels) throw wrongSum(sum, rle.size);
-  const mask = new Uint8Array(pixels);
+  const mask = new Uint8Array(columns * rows);
   let start = 0;
   for (let i = 0; i < counts.length; i++) {
     const end = start + counts[i]!;
     if (i % 2 === 1 && end > start) {
       let x = Math.floor(start / height);
       let y = start - x * height;
-      for (let left = end - start; left > 0; left--) {
-        mask[y * width + x] = 1;
+      let at = (y - top) * columns + x - left;
+      for (let rest = end - start; rest > 0; rest--) {
+        mask[at] = 1;
+        at += columns;
         if (++y === height) {
           y = 0;
           x++;
+          at = -top * columns + x - left;
         }
       }
     }

@@ -179,3 +179,47 @@ describe('Cityscapes', () => {
     assert.match(goshawk('data', 'stats', 'city').err, /Cityscapes needs the set: name one of val/);
   });
 });
+
+describe('YOLO', () => {
+  test('a VOC set becomes a YOLO set and comes back with the same boxes; what has no place is said', () => {
+    const args = [
+      'data',
+      'convert',
+      'voc',
+      '--image-set',
+      'val',
+      '--format',
+      'yolo',
+      '--output',
+      'yolo',
+      '--copy-pictures',
+    ];
+    const there = goshawk(...args);
+    assert.equal(there.code, 0, there.err);
+    assert.match(there.err, /1 objects lose VOC's mark/);
+    assert.match(there.out, /images\/val: 2 pictures/);
+    assert.equal(goshawk('data', 'check', 'yolo', '--image-set', 'val').code, 0);
+    assert.equal(goshawk('data', 'convert', 'yolo', '--image-set', 'val', '--output', 'again.json').code, 0);
+    assert.equal(goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'once.json').code, 0);
+    const boxesOf = (file: string) => {
+      const { images, annotations, categories } = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+      const name = (list: { id: number; name?: string; file_name?: string }[], id: number) => {
+        const entry = list.find((one) => one.id === id)!;
+        return entry.name ?? entry.file_name;
+      };
+      return annotations.map((one: { image_id: number; category_id: number; bbox: number[] }) =>
+        [name(images, one.image_id), name(categories, one.category_id), ...one.bbox].join(' '),
+      );
+    };
+    assert.deepEqual(boxesOf('again.json'), boxesOf('once.json'));
+  });
+
+  test('a second set is added to the list; one of other classes is refused', () => {
+    const train = goshawk('data', 'convert', 'voc', '--format', 'yolo', '--output', 'yolo');
+    assert.equal(train.code, 0, train.err);
+    assert.match(readFileSync(path.join(folder, 'yolo/data.yaml'), 'utf8'), /train: images\/train\nval: images\/val/);
+    const other = goshawk('data', 'convert', 'city', '--image-set', 'val', '--format', 'yolo', '--output', 'yolo');
+    assert.equal(other.code, 2);
+    assert.match(other.err, /data\.yaml: has other names \(cup, fork\)/);
+  });
+});

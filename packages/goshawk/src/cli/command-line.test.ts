@@ -268,6 +268,20 @@ describe('goshawk evaluate', () => {
       ],
     );
   });
+
+  test('--errors says what errors cost, what was taken for what, and where to cut', () => {
+    const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json', '--errors'];
+    const { out } = goshawk(args);
+    assert.match(out, /^localization +1 +49\.50 +49\.50$/m);
+    assert.match(out, /^cup +1 +0 +1$/m);
+    assert.match(out, /^cup +0\.\d{3} +1\.000 +0\.500 +0\.667$/m);
+    const { errors } = JSON.parse(goshawk([...args, '--json']).out);
+    assert.deepEqual(errors.confusion.categories, ['cup', 'fork']);
+    assert.deepEqual(errors.confusion.counts[0], [1, 0, 1]);
+    assert.equal(errors.tide.counts.localization, 1);
+    assert.equal(errors.thresholds.overall.recall, 0.5);
+    assert.match(goshawk([...args, '--type', 'keypoints']).err, /--errors: belongs to bbox and segm/);
+  });
 });
 
 describe('goshawk evaluate with other limits', () => {
@@ -449,6 +463,45 @@ describe('goshawk data draw', () => {
     assert.equal(code, 2);
     assert.match(err, /^goshawk: escaping\.json: .*\.\.\/a\.png/);
     assert.ok(!existsSync(path.join(folder, 'never')));
+  });
+});
+
+describe('goshawk data augment', () => {
+  const config = [
+    '{model: {type: faster_rcnn}, preprocess: {resize: {minSize: 40, maxSize: 60}}, data: {flip: 0, workers: 0,',
+  ];
+  const write = (file: string, rest: string) => writeFileSync(path.join(folder, file), `${config}${rest}}}`);
+
+  test('draws what the network sees: the same pictures each time, and for no steps the picture itself', async () => {
+    const train = 'train: {annotations: one.json, images: .}';
+    writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ ...annotations, images: [annotations.images[0]] }));
+    write('plain.yaml', train);
+    const drawn = goshawk(['data', 'augment', 'plain.yaml', '--output', 'plain', '--count', '2']);
+    assert.equal(drawn.code, 0, drawn.err);
+    assert.match(drawn.out, /^plain: 2 training pictures with \d+ objects; plain.contact-sheet\.png shows 2\n$/);
+    const { data, info } = await sharp(path.join(folder, 'plain', '0001.png'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    assert.deepEqual([info.width, info.height], [60, 40]);
+    assert.deepEqual([...data.subarray((30 * 60 + 58) * 3).subarray(0, 3)], [0x40, 0x80, 0xc0]);
+    write('steps.yaml', `${train}, augment: [{type: resize, size: 60}, {type: mosaic, size: 60}, {type: noise}]`);
+    const read = (folderName: string) => readFileSync(path.join(folder, folderName, '0002.png'));
+    for (const output of ['first', 'second'])
+      assert.equal(goshawk(['data', 'augment', 'steps.yaml', '--output', output, '--count', '2']).code, 0);
+    assert.deepEqual(read('first'), read('second'));
+    assert.notDeepEqual(read('first'), read('plain'));
+  });
+
+  test('says what is missing', () => {
+    write('empty.yaml', '');
+    assertRefused(
+      ['data', 'augment', 'empty.yaml'],
+      'data.train: is not set: pass --set data.train.annotations=FILE --set data.train.images=FOLDER',
+    );
+    assertRefused(
+      ['data', 'augment', 'empty.yaml', '--count', '0'],
+      '--count 0: expected a whole number from 1 to 100000: correct it',
+    );
   });
 });
 

@@ -1,35 +1,75 @@
-// goshawk data convert: annotations of PASCAL VOC or Cityscapes as a COCO file, or of any format as VOC files.
+// goshawk data convert: annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO.
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Annotation, type Dataset, formatCoco, formatVocAnnotation, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
+import { fileError } from '../files/read-file.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
+import { writeYolo, YOLO_TRIAL } from './write-yolo.js';
 
 export interface DataConvertCommandOptions extends AnnotationCommandOptions {
   readonly output: string;
+  /** Default: coco where the output ends in .json, else voc. */
+  readonly format?: 'coco' | 'voc' | 'yolo';
+  /** VOC and YOLO: put copies of the pictures where the format has them. */
+  readonly copyPictures?: boolean;
 }
 
 /** Boxes go over as they are: what is wrong with them is for the reader of the new file to judge. */
 export function runDataConvert(source: string, options: DataConvertCommandOptions): void {
-  const { output } = options;
-  const isFile = /\.json$/i.test(output);
-  requireWritableFile(isFile ? output : join(output, VOC_TRIAL));
+  const { output, copyPictures = false } = options;
+  const format = options.format ?? (/\.json$/i.test(output) ? 'coco' : 'voc');
+  if (copyPictures && format === 'coco')
+    throw new InputError(
+      'usage',
+      '--copy-pictures: is for voc and yolo, whose folders have a place for them: leave it out',
+    );
+  requireWritableFile(format === 'coco' ? output : join(output, format === 'voc' ? VOC_TRIAL : YOLO_TRIAL));
   const read = readAnnotations(annotationSource(source, options), { purpose: 'evaluation', requireFiles: true });
   for (const { message } of read.warnings) console.error(`warning: ${message}`);
   const { dataset } = read;
+  if (copyPictures && read.images === undefined)
+    throw new InputError('usage', `--copy-pictures: ${source} does not say where its pictures are: give --images`);
   const what = `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`;
   endTidilyOnSignals();
-  if (isFile) {
+  if (format === 'coco') {
     writeFileAtomic(output, formatCoco(dataset));
     const images = read.images === undefined ? '' : `; its file names start from ${read.images}`;
     const ignored = (dataset.ignoredRegions?.size ?? 0) > 0 ? '; the void regions have no place in it' : '';
     console.log(`${output}: ${what}${images}${ignored}`);
     return;
   }
-  const files = writeVoc(dataset, output, options.imageSet ?? 'all');
-  console.log(`${output}: ${files} files in Annotations (${what}); copy the pictures to ${join(output, 'JPEGImages')}`);
+  const set = options.imageSet ?? (format === 'voc' ? 'all' : 'train');
+  if (format === 'yolo') {
+    const { task, lost } = writeYolo(dataset, output, set);
+    for (const loss of lost) console.error(`warning: ${loss}`);
+    console.log(
+      `${output}: labels/${set} and data.yaml of ${task === 'detect' ? 'boxes' : task === 'segment' ? 'outlines' : 'poses'} (${what})`,
+    );
+  } else {
+    console.log(`${output}: ${writeVoc(dataset, output, set)} files in Annotations (${what})`);
+  }
+  const folder = join(output, format === 'voc' ? 'JPEGImages' : join('images', set));
+  if (!copyPictures) {
+    console.log(`copy the pictures to ${folder}, or have them copied with --copy-pictures`);
+    return;
+  }
+  for (const { fileName } of dataset.images) {
+    const to = join(folder, format === 'voc' ? basename(fileName) : fileName);
+    copyPicture(join(read.images!, fileName), to);
+  }
+  console.log(`${folder}: ${dataset.images.length} pictures`);
+}
+
+function copyPicture(from: string, to: string): void {
+  try {
+    writeFileAtomic(to, readFileSync(from));
+  } catch (error) {
+    throw fileError(error, from);
+  }
 }
 
 /** Any file of a VOC folder. */

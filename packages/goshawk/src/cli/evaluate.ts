@@ -21,6 +21,7 @@ import { readAnnotations } from '../data/annotation-files.js';
 import { readFileChunks } from '../files/read-chunks.js';
 import { formatTable } from '../terminal/text-table.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
+import { errorsAsJson, formatErrors, measureErrors } from './error-tables.js';
 import type { EvaluationOptions } from './evaluation-options.js';
 import { evaluationHints, evaluationParams, givenEvaluationOption } from './evaluation-params.js';
 
@@ -30,6 +31,8 @@ export interface EvaluateCommandOptions extends AnnotationCommandOptions, Evalua
   /** COCO's measures; voc and voc07 are PASCAL VOC's AP by area and by 11 points. */
   readonly type: IouType | 'voc' | 'voc07' | 'cityscapes';
   readonly perCategory?: boolean;
+  /** Also where it errs: boxes and masks. */
+  readonly errors?: boolean;
   readonly allowUnfinished?: boolean;
   readonly json?: boolean;
 }
@@ -38,6 +41,8 @@ export function runEvaluate(options: EvaluateCommandOptions): void {
   const { type } = options;
   if (options.sigmas !== undefined && type !== 'keypoints')
     throw new InputError('usage', `--sigmas: belongs to keypoints, not to --type ${type}: leave it out`);
+  if (options.errors && type !== 'bbox' && type !== 'segm')
+    throw new InputError('usage', `--errors: belongs to bbox and segm, not to --type ${type}: leave it out`);
   const params = isCocoType(type) ? evaluationParams(options, { iouType: type }) : refuseLimits(type, options);
   const { dataset } = readAnnotations(annotationSource(options.groundTruth, options), {
     purpose: 'evaluation',
@@ -103,7 +108,14 @@ function printCoco(
   const table = options.perCategory ? `\n\n${formatTable([['category', 'objects', 'AP', 'AP50', 'AR'], ...rows])}` : '';
   const categories = options.perCategory ? { categories: perCategory } : {};
   const limits = givenEvaluationOption(options) === undefined ? {} : { limits: limitsOf(evaluation) };
-  print(options, { type: iouType, stats, ...limits, ...categories }, formatCocoTable(evaluation) + table);
+  const errors =
+    options.errors && iouType !== 'keypoints' ? measureErrors(groundTruth, detections, iouType) : undefined;
+  const errorTables = errors ? `\n\n${formatErrors(errors)}` : '';
+  print(
+    options,
+    { type: iouType, stats, ...limits, ...categories, ...(errors ? { errors: errorsAsJson(errors) } : {}) },
+    formatCocoTable(evaluation) + table + errorTables,
+  );
 }
 
 /** What was measured with other than COCO's limits. */

@@ -188,7 +188,8 @@ export function buildProgram(): Command {
           .choices(['bbox', 'segm', 'keypoints', 'voc', 'voc07', 'cityscapes'])
           .default('bbox'),
       )
-      .option('--per-category', 'also print AP and AR of each category'),
+      .option('--per-category', 'also print AP and AR of each category')
+      .option('--errors', 'also print what errors cost (TIDE), what is taken for what, and the best thresholds'),
   )
     .option('--allow-unfinished', 'a results file whose end is missing counts up to there, with a warning')
     .option('--json', 'print one JSON object')
@@ -267,27 +268,88 @@ function addDataCommands(program: Command): void {
     .option('--follow-links', 'allow pictures that are links out of their folder, as data.followLinks')
     .action(async (file, options) => (await import('./data-draw.js')).runDataDraw(file, options));
 
+  command(
+    data,
+    'augment',
+    'draw training pictures as the network gets them, with the boxes, masks and keypoints that it learns',
+    'goshawk data augment config.yaml --output augmented --count 36',
+  )
+    .argument('<config>', 'config file')
+    .addOption(setOption())
+    .option('--output <folder>', 'where the drawn pictures and contact-sheet.png go', 'augmented')
+    .option('--count <count>', 'draw so many pictures, the first of a training', '36')
+    .action(async (config, options) => (await import('./data-augment.js')).runDataAugment(config, options));
+
+  annotated(
+    data,
+    'split',
+    'part a data set for training and validation: twins together, every category in each part',
+    'goshawk data split all.json --images photos/ --output parts --parts train=0.8,val=0.2',
+  )
+    .requiredOption('--output <folder>', 'where the COCO file of each part goes, such as parts/train.json')
+    .option('--parts <shares>', 'names and shares of the pictures', 'train=0.8,val=0.2')
+    .option('--seed <number>', 'another seed is another split; the same gives the same', '0')
+    .option('--images <folder>', "look at the pictures and keep twins together (default: the format's own folder)")
+    .action(async (file, options) => (await import('./data-split.js')).runDataSplit(file, options));
+
+  command(
+    data,
+    'merge',
+    'put several data sets into one COCO file; categories are one where their names are',
+    'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
+  )
+    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option(
+      '--images <folder>',
+      "folder that the file names start from; one for all, or once for each (default: the formats' own)",
+      (folder: string, before: string[] = []) => [...before, folder],
+    )
+    .action(async (files, options) => (await import('./data-merge.js')).runDataMerge(files, options));
+
+  annotated(
+    data,
+    'filter',
+    'keep some of the objects and pictures, in a COCO file',
+    'goshawk data filter all.json --categories cat,dog --min-side 8 --drop-empty --output pets.json',
+  )
+    .requiredOption('--output <file>', 'the .json file to write')
+    .option('--categories <names>', 'only these, separated by commas')
+    .option('--without <names>', 'all but these')
+    .option('--min-side <pixels>', 'only objects whose box has no shorter side')
+    .option('--drop-crowds', 'no crowd regions')
+    .option('--drop-empty', 'no pictures without objects')
+    .action(async (file, options) => (await import('./data-filter.js')).runDataFilter(file, options));
+
   annotated(
     data,
     'convert',
-    'write annotations of PASCAL VOC or Cityscapes as a COCO file, or any as PASCAL VOC',
+    'write annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO',
     'goshawk data convert VOC2007 --image-set train --output train.json',
   )
-    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC')
+    .requiredOption('--output <path>', 'a .json file for COCO, a folder for PASCAL VOC and YOLO')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'what is written (default: coco where the output ends in .json, else voc)',
+      ).choices(['coco', 'voc', 'yolo']),
+    )
+    .option('--copy-pictures', 'voc and yolo: also put copies of the pictures there')
+    .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
 }
 
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, PASCAL VOC folder or Cityscapes folder')
+    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
 ] as const;
 const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
 

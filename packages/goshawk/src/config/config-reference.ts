@@ -22,6 +22,13 @@ interface Row {
   readonly description: string;
 }
 
+/** Kinds that hold lists of themselves are told once: what stands in the inner list is what the outer one's tables say. */
+function isToldAbove(node: SchemaNode, outer: readonly SchemaNode[]): boolean {
+  const kinds = node.oneOf?.map(kindOf);
+  if (kinds === undefined) return false;
+  return outer.some(({ oneOf = [] }) => kinds.every((kind) => oneOf.some((option) => kindOf(option) === kind)));
+}
+
 /** A group as one kind of what holds it has it: models of every kind have anchors, but not the same keys in them. */
 interface Variant {
   readonly path: string;
@@ -34,8 +41,9 @@ interface Variant {
  * The tables of one group, which several kinds of what holds it have in the same form or each in its own; then of the groups
  * in it.
  * @param allKinds how many kinds of what holds it there are
+ * @param outer the groups that hold it
  */
-function tables(variants: readonly Variant[], allKinds = 0): Table[] {
+function tables(variants: readonly Variant[], allKinds = 0, outer: readonly SchemaNode[] = []): Table[] {
   const forms = groupBy(variants, ({ node }) => JSON.stringify(node));
   return forms.flatMap((same) => {
     const { path, node } = same[0]!;
@@ -46,16 +54,18 @@ function tables(variants: readonly Variant[], allKinds = 0): Table[] {
       tableOf(options.length > 1 ? `${title} (type: ${kindOf(option)})` : title, option),
     );
     const inner = options.flatMap((option) =>
-      groupsOf(option).map(([key, child]) => ({
-        path: `${path}.${key}`,
-        node: child,
-        ...(options.length > 1 && { kind: kindOf(option) }),
-      })),
+      groupsOf(option)
+        .filter(([, child]) => !isToldAbove(child, [...outer, node]))
+        .map(([key, child]) => ({
+          path: `${path}.${key}`,
+          node: child,
+          ...(options.length > 1 && { kind: kindOf(option) }),
+        })),
     );
     return [
       ...own,
       ...groupBy(inner, (variant) => variant.path).flatMap((group) =>
-        tables(group, options.length > 1 ? options.length : 0),
+        tables(group, options.length > 1 ? options.length : 0, [...outer, node]),
       ),
     ];
   });

@@ -2,6 +2,7 @@
 // `preprocess` are torchvision's (models/detection/transform.py); it has the shape of core's `Preprocess`.
 import type { Preprocess, ResizeKernel, SizeRule } from '@goshawk/core';
 import { z } from 'zod';
+import { augmentSchema, movesObjects } from './augment-schema.js';
 import { nameText, pixels } from './bounds.js';
 import { splitSchema } from './split-schema.js';
 
@@ -11,6 +12,7 @@ const sizeRules = [
   'mmdet',
   'detectron',
   'maskrcnn-benchmark',
+  'letterbox',
   'none',
 ] as const satisfies readonly SizeRule[];
 const kernels = ['torch', 'opencv', 'pil'] as const satisfies readonly ResizeKernel[];
@@ -41,7 +43,9 @@ const resizeSchema = z.strictObject({
   rule: z
     .enum(sizeRules)
     .default('torchvision')
-    .describe("Whose rule chooses the network's input size; none keeps the picture's."),
+    .describe(
+      "Whose rule chooses the network's input size; letterbox (sparse_rcnnv1) fits the picture into the middle of a square of maxSize, enlarging small ones; none keeps the picture's.",
+    ),
   kernel: z
     .enum(kernels)
     .default('torch')
@@ -83,6 +87,12 @@ export const preprocessSchema = z
       .default(32)
       .describe('A batch is padded right and below to a multiple of this.'),
     padValue: level().default(0).describe('The value in the padding, after normalisation.'),
+    padColour: z
+      .tuple([level(), level(), level()])
+      .optional()
+      .describe(
+        'Grey levels red, green and blue of the padding, normalised like the picture; absent: padValue counts.',
+      ),
   })
   .prefault({});
 
@@ -106,6 +116,7 @@ export const dataSchema = z
       .describe('Batches hold either wide or tall pictures, which saves padding.'),
     aspectCropping: aspectCroppingSchema.optional(),
     jitter: jitterSchema.optional(),
+    augment: augmentSchema,
     exifOrientation: z
       .enum(['apply', 'ignore'])
       .default('apply')
@@ -131,6 +142,10 @@ export const dataSchema = z
       .describe(
         'What a picture that turns out damaged does to a training: stop ends it with a checkpoint, skip goes on without the picture and warns.',
       ),
+    learnCrowds: z
+      .boolean()
+      .default(false)
+      .describe('Whether training takes crowd regions for objects; false: they are left out.'),
     skipEmpty: z.boolean().default(true).describe('Training leaves out pictures without a usable object.'),
     requireKeypoints: z
       .boolean()
@@ -140,6 +155,11 @@ export const dataSchema = z
   .refine(({ aspectCropping, jitter }) => aspectCropping === undefined || jitter === undefined, {
     path: ['aspectCropping'],
     message: 'data.jitter crops already: leave out one of them',
+  })
+  .refine(({ augment, aspectCropping, jitter }) => !(augment.some(movesObjects) && (aspectCropping ?? jitter)), {
+    path: ['augment'],
+    message:
+      'moves objects before data.jitter or data.aspectCropping looks for them: crop by steps of data.augment instead',
   })
   .prefault({});
 

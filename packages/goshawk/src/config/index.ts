@@ -1,3 +1,10 @@
+export {
+  type AugmentStepConfig,
+  type AugmentStepsConfig,
+  mirrorsPictures,
+  movesObjects,
+  type SimpleStepConfig,
+} from './augment-schema.js';
 export { placeInSource } from './config-problem.js';
 export { configReference } from './config-reference.js';
 export type { ConfigSource } from './config-source.js';
@@ -16,25 +23,35 @@ export {
   type BoxVotingConfig,
   extraLevelCount,
   type FasterRcnnConfig,
-  type FpnConfig,
   type KeypointHeadConfig,
   type KeypointRcnnConfig,
   levelCount,
   type MaskHeadConfig,
   type MaskRcnnConfig,
+  type MobilenetConfig,
   type ModelConfig,
   type NeckConfig,
+  type PyramidConfig,
   type RcnnConfig,
   type RcnnConventions,
   type ResnetConfig,
+  type RetinaNeckConfig,
   type RetinanetConfig,
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
 export type { DataSplitConfig } from './split-schema.js';
-export type { OptimizerConfig, Precision, RuntimeConfig, ScheduleConfig, TrainConfig } from './train-schema.js';
+export type {
+  EmaConfig,
+  OptimizerConfig,
+  Precision,
+  RuntimeConfig,
+  ScheduleConfig,
+  TrainConfig,
+} from './train-schema.js';
 export { configToYaml } from './write-config.js';

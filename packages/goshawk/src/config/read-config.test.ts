@@ -57,7 +57,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem(`${minimal}trian: {}\n`), 'config.yaml:2: trian: unknown key: did you mean train?');
     assert.equal(
       problem(`${minimal}data: {xyz: 1}\n`),
-      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, aspectCropping, jitter, exifOrientation, followLinks, keypointFlipPairs, onDamaged, skipEmpty, requireKeypoints',
+      'config.yaml:2: data.xyz: unknown key: the keys here are train, val, test, flip, workers, aspectGrouping, aspectCropping, jitter, augment, exifOrientation, followLinks, keypointFlipPairs, onDamaged, learnCrowds, skipEmpty, requireKeypoints',
     );
   });
 
@@ -88,7 +88,7 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem('model: {type: yolo}'),
-      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn or retinanet",
+      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet or sparse_rcnn",
     );
     assert.equal(
       problem(`${minimal}train: {optimizer: {type: lamb}}`),
@@ -102,6 +102,14 @@ describe('a mistake in a config is one line that says', () => {
       problem(`${minimal}preprocess: {mean: [1, 2]}`),
       'config.yaml:2: preprocess.mean: got [1,2]: expected a list of 3 numbers',
     );
+    assert.equal(
+      problem(`${minimal}data:\n  augment:\n    - {type: mosaik}\n`),
+      "config.yaml:4: data.augment[0].type: got 'mosaik': expected hsv, color, blur, noise, crop, resize, affine, perspective, flip, mosaic, mixup or one_of",
+    );
+    assert.equal(
+      problem(`${minimal}data: {augment: [{type: one_of, choices: [{steps: [{type: affine, degree: 5}]}]}]}`),
+      'config.yaml:2: data.augment[0].choices[0].steps[0].degree: unknown key: did you mean degrees?',
+    );
     assert.equal(problem(`${minimal}train:\n`), 'config.yaml:2: train: got nothing: expected a group of keys');
   });
 
@@ -109,7 +117,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem('train: {}'), 'config.yaml: model: missing: add it (expected a group of keys)');
     assert.equal(
       problem('model: {classes: 3}'),
-      'config.yaml:1: model.type: missing: add it (expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn or retinanet)',
+      'config.yaml:1: model.type: missing: add it (expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet or sparse_rcnn)',
     );
     assert.equal(
       problem(`${minimal}data:\n  train: {images: a}\n`),
@@ -134,6 +142,20 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(
       problem(`${minimal}data: {${jitter}}, aspectCropping: {}}`),
       'config.yaml:2: data.aspectCropping: data.jitter crops already: leave out one of them',
+    );
+    assert.equal(
+      problem(
+        `${minimal}data: {${jitter}}, augment: [{type: hsv}, {type: one_of, choices: [{steps: [{type: crop}]}]}]}`,
+      ),
+      'config.yaml:2: data.augment: moves objects before data.jitter or data.aspectCropping looks for them: crop by steps of data.augment instead',
+    );
+    assert.equal(
+      problem(`${minimal}data: {augment: [{type: mosaic}, {type: mosaic}, {type: mosaic}, {type: mixup}]}`),
+      'config.yaml:2: data.augment: a picture would be made of more than 64: let fewer mosaics and mixups follow one another',
+    );
+    assert.equal(
+      problem(`${minimal}data: {augment: [{type: one_of, choices: [{weight: 0}]}]}`),
+      'config.yaml:2: data.augment[0].choices: every weight is 0: give one of them more',
     );
     assert.equal(
       problem('model: {type: faster_rcnn, rpn: {backgroundIou: 0.8}}'),

@@ -5,7 +5,7 @@ import { inferenceSchema } from './inference-schema.js';
 import { modelSchema } from './model/model-schema.js';
 import { runtimeSchema, trainSchema } from './train-schema.js';
 
-export const runConfigSchema = z.strictObject({
+const runConfigShape = z.strictObject({
   model: modelSchema,
   preprocess: preprocessSchema,
   data: dataSchema,
@@ -14,5 +14,31 @@ export const runConfigSchema = z.strictObject({
   runtime: runtimeSchema,
 });
 
+export const runConfigSchema = runConfigShape.superRefine(checkLetterbox);
+
 /** A complete config: every default is filled in. */
 export type RunConfig = Omit<z.output<typeof runConfigSchema>, 'preprocess'> & { preprocess: PreprocessConfig };
+
+/** A picture in the middle of a frame: some rules measure in the picture's own pixels, or cut windows out of it. */
+function checkLetterbox(
+  {
+    model,
+    preprocess: { resize },
+    data,
+    inference,
+  }: Pick<z.output<typeof runConfigShape>, 'model' | 'preprocess' | 'data' | 'inference'>,
+  context: z.RefinementCtx,
+): void {
+  if (resize.rule !== 'letterbox') return;
+  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+  if ('conventions' in model && model.conventions !== 'torchvision')
+    issue(
+      ['preprocess', 'resize', 'rule'],
+      `letterbox does not go with model.conventions ${model.conventions}: take another`,
+    );
+  if (data.aspectCropping !== undefined)
+    issue(['data', 'aspectCropping'], 'preprocess.resize.rule letterbox shows all of a picture: remove one of them');
+  for (const [part, { enabled }] of Object.entries(inference.augment))
+    if (enabled)
+      issue(['inference', 'augment', part, 'enabled'], 'does not go with preprocess.resize.rule letterbox: remove it');
+}

@@ -133,6 +133,7 @@ function describeList(node: SchemaNode): string {
   if (node.prefixItems !== undefined) return `a list of ${node.prefixItems.length} numbers`;
   const least = describeLength(node);
   const { items } = node;
+  if (items?.properties !== undefined || items?.oneOf !== undefined) return `a list of ${least}groups of keys`;
   if (items?.type === 'array') return `a list of ${least}lists of numbers`;
   const kinds: Readonly<Record<string, string>> = { integer: 'whole numbers', string: 'texts' };
   return `a list of ${least}${kinds[items?.type ?? ''] ?? 'numbers'}`;

@@ -6,28 +6,30 @@ export const splitSchema = z.strictObject({
   annotations: filePath()
     .min(1)
     .describe(
-      'COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/), or a module (.js, .mjs) that exports a data set of your own, which is run.',
+      "COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/), YOLO's data.yaml or a folder with it, or a module (.js, .mjs) that exports a data set of your own, which is run.",
     ),
   images: filePath()
     .min(1)
     .optional()
     .describe(
-      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, a module's own folder.",
+      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, the folder of YOLO's pictures, a module's own folder.",
     ),
   format: z
-    .enum(['coco', 'voc', 'cityscapes'])
+    .enum(['coco', 'voc', 'yolo', 'cityscapes'])
     .optional()
     .describe('What annotations is; absent: told by what is there.'),
   set: nameText()
     .optional()
-    .describe('VOC: the list in ImageSets/Main, such as train; Cityscapes: the folder of gtFine. COCO has none.'),
+    .describe(
+      'VOC: the list in ImageSets/Main, such as train; YOLO: train, val or test; Cityscapes: the folder of gtFine. COCO has none.',
+    ),
   classes: z
     .array(nameText())
     .min(1)
     .max(100_000)
     .optional()
     .describe(
-      "VOC: class names in order; absent: data.train's, which are VOC's 20 or the names in its folder, sorted.",
+      "VOC, and YOLO without data.yaml or classes.txt: class names in order; absent with VOC: data.train's, which are VOC's 20 or the names in its folder, sorted.",
     ),
   proposals: z
     .union([filePath().min(1), z.array(filePath().min(1)).min(1).max(64)])

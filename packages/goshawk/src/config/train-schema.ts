@@ -1,6 +1,6 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
-import { epsilon, factor, iterations } from './bounds.js';
+import { epsilon, factor, iterations, nameText } from './bounds.js';
 
 /** Factor of a weight that is taken away; published trainings have up to 0.1. */
 const decay = () => z.number().min(0).max(100);
@@ -12,6 +12,19 @@ const parameterKinds = {
     .describe("Learning rate of biases, as a multiple of lr; a norm's weight and bias are no biases. Caffe's is 2."),
   biasWeightDecay: decay().optional().describe("Biases' own decay; absent: weightDecay."),
   normWeightDecay: decay().optional().describe("The decay of norms' weights and biases; absent: weightDecay."),
+  groups: z
+    .array(
+      z.strictObject({
+        names: z.array(nameText()).min(1).max(1000).describe('Parts of names, such as .norm.'),
+        lrFactor: factor().default(1).describe('Learning rate of these parameters, as a multiple of lr.'),
+        weightDecay: decay().optional().describe('Their decay; absent: weightDecay.'),
+      }),
+    )
+    .max(100)
+    .default([])
+    .describe(
+      'Rules for parameters whose name (as goshawk weights show lists it) has one of these parts in it; the first that fits counts, in place of those for biases and norms.',
+    ),
 };
 
 const sgdSchema = z.strictObject({
@@ -57,6 +70,13 @@ const scheduleSchema = z
       .describe(
         'linear rises evenly; exponential by the same factor each iteration; constant stays at warmupFactor until the warm-up ends.',
       ),
+    decay: z
+      .enum(['steps', 'cosine'])
+      .default('steps')
+      .describe(
+        'How the learning rate falls: at steps, or along half a cosine over the whole training (SGDR, Loshchilov and Hutter 2017, without restarts).',
+      ),
+    finalFactor: z.number().min(0).max(1).default(0).describe('Share of the learning rate at which the cosine ends.'),
     steps: z
       .array(iterations())
       .max(1000)
@@ -75,6 +95,10 @@ const scheduleSchema = z
       .describe(
         'From each step on, what the learning rate is multiplied by instead of powers of gamma: 0.5, 0.01 halve it, then leave a hundredth.',
       ),
+  })
+  .refine(({ decay, steps }) => decay === 'steps' || steps.length === 0, {
+    path: ['steps'],
+    message: 'a cosine has no steps: remove them, or set decay to steps',
   })
   .refine(({ steps, factors }) => factors === undefined || factors.length === steps.length, {
     path: ['factors'],
@@ -135,6 +159,22 @@ export const trainSchema = z
       ),
     optimizer: z.discriminatedUnion('type', [sgdSchema, adamSchema, adamwSchema]).prefault({}),
     schedule: scheduleSchema,
+    ema: z
+      .strictObject({
+        decay: z.number().min(0).lt(1).default(0.9999).describe('Share of the average that a step leaves, in the end.'),
+        rampUp: z
+          .number()
+          .min(0)
+          .max(1e7)
+          .default(2000)
+          .describe(
+            'Steps over which that share grows: decay * (1 - exp(-steps / rampUp)); 0: it is decay from the first step on.',
+          ),
+      })
+      .optional()
+      .describe(
+        'Keep an exponential moving average of the weights: it is what is evaluated and written as best and final weights; checkpoints hold both. Absent: none.',
+      ),
     momentumCorrection: z
       .boolean()
       .default(false)
@@ -147,12 +187,16 @@ export const trainSchema = z
       .max(1e6)
       .optional()
       .describe('Gradients are scaled down to this norm; absent: never.'),
+    intervalUnit: z
+      .enum(['iteration', 'epoch'])
+      .default('iteration')
+      .describe('What evaluateEvery and checkpointEvery are counted in.'),
     evaluateEvery: iterations(0)
       .default(0)
-      .describe('Evaluate on data.val every so many iterations; 0: at the end only.'),
+      .describe('Evaluate on data.val every so many iterations (or epochs, see intervalUnit); 0: at the end only.'),
     checkpointEvery: iterations()
       .default(1000)
-      .describe('Write a checkpoint every so many iterations, and at the end.'),
+      .describe('Write a checkpoint every so many iterations (or epochs, see intervalUnit), and at the end.'),
     keepCheckpoints: z.int().min(1).max(1_000_000).default(2).describe('How many of the newest checkpoints are kept.'),
     logEvery: iterations().default(20).describe('Write and show the metrics every so many iterations.'),
   })
@@ -191,4 +235,5 @@ export type TrainConfig = z.output<typeof trainSchema>;
 export type Precision = TrainConfig['precision'];
 export type OptimizerConfig = TrainConfig['optimizer'];
 export type ScheduleConfig = TrainConfig['schedule'];
+export type EmaConfig = NonNullable<TrainConfig['ema']>;
 export type RuntimeConfig = z.output<typeof runtimeSchema>;

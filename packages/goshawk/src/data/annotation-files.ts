@@ -1,36 +1,41 @@
-// Annotations of any format, told apart by what is there: a COCO file, a module that stands for one, a folder of PASCAL VOC or one
+// Annotations of any format, told apart by what is there: a COCO file, a module that stands for one, a folder of PASCAL VOC, of YOLO or
 // of Cityscapes.
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   checkVoc,
+  checkYolo,
   cityscapesDataset,
   type DataIssue,
   type Dataset,
   InputError,
   parseVoc,
+  parseYolo,
   vocClassList,
   vocNames,
 } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
+import { readSmallText } from '../files/read-small-text.js';
 import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
 import { checkCocoFile, parseCocoFile } from './coco-file.js';
 import { isModuleFile } from './module-dataset.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
+import { openYoloFolder, yoloSets } from './yolo-folder.js';
+import { isListText, listFileIn } from './yolo-list.js';
 
-export type AnnotationFormat = 'coco' | 'voc' | 'cityscapes';
+export type AnnotationFormat = 'coco' | 'voc' | 'yolo' | 'cityscapes';
 
 /** Where annotations are; what a config says of a split. */
 export interface AnnotationSource {
-  /** A COCO file, a module that exports a data set, a VOC folder (or folder of XML files, or one), or the root of Cityscapes. */
+  /** A COCO file, a module that exports a data set, a VOC folder (or folder of XML files, or one), YOLO's data.yaml or a folder with it, or the root of Cityscapes. */
   readonly annotations: string;
   /** Folder of the pictures; default: where the format has them. */
   readonly images?: string;
   /** Default: told by what `annotations` is. */
   readonly format?: AnnotationFormat;
-  /** VOC: a list of ImageSets; Cityscapes: a folder of gtFine. */
+  /** VOC: a list of ImageSets; YOLO: train, val or test; Cityscapes: a folder of gtFine. */
   readonly set?: string;
-  /** VOC: the class names in the order of their ids. */
+  /** VOC, and YOLO without a list of its own: the class names in the order of their ids. */
   readonly classes?: readonly string[];
 }
 
@@ -67,6 +72,11 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
       const { dataset, warnings } = parseVoc(files, { classes, purpose, name: annotations });
       return { format, dataset, images: source.images ?? images, warnings };
     }
+    case 'yolo': {
+      const { files, images, classes } = openYoloFolder(annotations, source);
+      const { dataset, warnings } = parseYolo(files, { ...classes, purpose: options.purpose, name: annotations });
+      return { format, dataset, images, warnings };
+    }
     case 'cityscapes': {
       const dataset = cityscapesDataset(openCityscapesFolder(annotations, cityscapesSet(source)));
       return { format, dataset, images: source.images ?? join(annotations, 'leftImg8bit'), warnings: [] };
@@ -86,16 +96,30 @@ export interface CheckedAnnotations {
  * @throws InputError where files are missing, and for the first fault of Cityscapes labels
  */
 export function checkAnnotations(source: AnnotationSource, options: AnnotationOptions = {}): CheckedAnnotations {
-  const { annotations } = source;
   const format = annotationFormat(source);
-  const issues =
-    format === 'coco'
-      ? checkCocoFile(annotations, options)
-      : format === 'voc'
-        ? checkVoc(openVocFolder(annotations, source.set).files, { classes: source.classes, ...options })
-        : [];
+  const issues = issuesOf(source, format, options);
   const isUsable = issues.every(({ severity }) => severity !== 'error');
   return { format, issues, read: isUsable ? readAnnotations(source, options) : undefined };
+}
+
+function issuesOf(
+  source: AnnotationSource,
+  format: AnnotationFormat,
+  options: AnnotationOptions,
+): readonly DataIssue[] {
+  const { annotations, set, classes } = source;
+  switch (format) {
+    case 'coco':
+      return checkCocoFile(annotations, options);
+    case 'voc':
+      return checkVoc(openVocFolder(annotations, set).files, { classes, ...options });
+    case 'yolo': {
+      const folder = openYoloFolder(annotations, source);
+      return checkYolo(folder.files, { ...folder.classes, purpose: options.purpose });
+    }
+    case 'cityscapes':
+      return [];
+  }
 }
 
 /**
@@ -108,8 +132,17 @@ export function vocClassesOf(source: AnnotationSource): readonly string[] {
 
 /** Names of the sets among which `set` chooses; none for COCO. */
 export function annotationSets(source: AnnotationSource): string[] {
-  const format = annotationFormat(source);
-  return format === 'coco' ? [] : format === 'voc' ? vocSets(source.annotations) : cityscapesSets(source.annotations);
+  const { annotations } = source;
+  switch (annotationFormat(source)) {
+    case 'coco':
+      return [];
+    case 'voc':
+      return vocSets(annotations);
+    case 'yolo':
+      return yoloSets(annotations);
+    case 'cityscapes':
+      return cityscapesSets(annotations);
+  }
 }
 
 /** @throws InputError where there is nothing, or a folder of none of the formats */
@@ -121,56 +154,43 @@ export function annotationFormat({ annotations, format }: AnnotationSource): Ann
   } catch (error) {
     throw fileError(error, annotations);
   }
-  const yolo = yoloIn(annotations, isFolder);
-  if (yolo !== undefined)
-    throw new InputError(
-      'annotation-invalid',
-      `${annotations}: is ${yolo}, a format that is not read: export the set as COCO from the tool that made it (most have both), and name its .json file`,
-    );
-  if (!isFolder) return /\.xml$/i.test(annotations) ? 'voc' : 'coco';
+  if (!isFolder) return formatOfFile(annotations);
   if (existsSync(join(annotations, 'gtFine'))) return 'cityscapes';
   if (isVocFolder(annotations)) return 'voc';
+  if (isYoloFolder(annotations)) return 'yolo';
   throw new InputError(
     'file-unreadable',
-    `${annotations}: is a folder of no known format (expected Annotations/ as PASCAL VOC or gtFine/ as Cityscapes): name a COCO .json file, or the folder that holds them`,
+    `${annotations}: is a folder of no known format (expected Annotations/ as PASCAL VOC, data.yaml or labels/ as YOLO, or gtFine/ as Cityscapes): name a COCO .json file, or the folder that holds them`,
   );
 }
 
-/** What of a YOLO data set this is, in words; undefined for anything else. */
-function yoloIn(path: string, isFolder: boolean): string | undefined {
-  if (isFolder) {
-    const names = new Set(readdirSync(path));
-    if (names.has('gtFine') || isVocFolder(path)) return undefined;
-    const isSet = names.has('data.yaml') || names.has('data.yml') || names.has('labels');
-    if (isSet) return 'a folder of YOLO (data.yaml, labels/*.txt)';
-    const texts = [...names].filter((name) => name.endsWith('.txt') && name !== 'classes.txt');
-    return texts.some((name) => isYoloLabels(join(path, name))) ? 'a folder of YOLO labels' : undefined;
-  }
-  if (/\.ya?ml$/i.test(path)) return /^\s*(names|nc)\s*:/m.test(headOf(path)) ? "YOLO's list of a data set" : undefined;
-  return /\.txt$/i.test(path) && isYoloLabels(path) ? 'a file of YOLO labels' : undefined;
+/** @throws InputError for one file of labels, which says nothing without its picture */
+function formatOfFile(path: string): AnnotationFormat {
+  if (/\.xml$/i.test(path)) return 'voc';
+  if (/\.ya?ml$/i.test(path) && isListText(readSmallText(path))) return 'yolo';
+  if (/\.txt$/i.test(path) && isYoloLabels(path))
+    throw new InputError(
+      'annotation-invalid',
+      `${path}: is a file of YOLO labels, fractions of a picture: name the data.yaml, or the folder that holds images and labels`,
+    );
+  return 'coco';
+}
+
+function isYoloFolder(path: string): boolean {
+  if (listFileIn(path) !== undefined) return true;
+  const names = readdirSync(path);
+  if (names.includes('labels')) return true;
+  if (names.some((name) => existsSync(join(path, name, 'labels')))) return true;
+  const texts = names.filter((name) => name.endsWith('.txt') && name !== 'classes.txt');
+  return texts.slice(0, 20).some((name) => isYoloLabels(join(path, name)));
 }
 
 /** Lines of a class and at least four numbers. */
 function isYoloLabels(path: string): boolean {
-  const lines = headOf(path)
+  const lines = readSmallText(path)
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '');
   return lines.length > 0 && lines.every((line) => /^\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*$/i.test(line));
-}
-
-function headOf(path: string): string {
-  try {
-    const file = openSync(path, 'r');
-    try {
-      const head = Buffer.alloc(4096);
-      const text = head.toString('latin1', 0, readSync(file, head, 0, head.length, 0));
-      return text.length < head.length ? text : text.slice(0, text.lastIndexOf('\n') + 1);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw fileError(error, path);
-  }
 }
 
 function cityscapesSet(source: AnnotationSource): string {

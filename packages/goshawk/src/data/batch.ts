@@ -1,5 +1,5 @@
 // What the loader hands to training and evaluation: the contract between data and models.
-import type { InputError, MaskCrop } from '@goshawk/core';
+import type { InputError, MaskCrop, PictureFrame } from '@goshawk/core';
 
 /** The objects of one picture. All coordinates are network pixels (after flip, resize and crop), continuous. */
 export interface Target {
@@ -34,6 +34,8 @@ export interface BatchImage {
   readonly scaleX: number;
   readonly scaleY: number;
   readonly flipped: boolean;
+  /** Where the picture stands in `width` x `height`; absent: it is all of that. */
+  readonly frame?: PictureFrame;
   /** `[n * 4]`, xyxy in network pixels, where the data set has stored proposals. */
   readonly proposals?: Float32Array;
 }

@@ -70,7 +70,7 @@ export interface DatasetCounts {
 export interface DetectionDataset {
   /** The annotation file or folder. */
   readonly fileName: string;
-  readonly format: 'coco' | 'voc' | 'cityscapes';
+  readonly format: 'coco' | 'voc' | 'yolo' | 'cityscapes';
   /** In order of their ids; class c (1..C) is `categories[c - 1]`. */
   readonly categories: readonly Category[];
   /** Category id to class 1..C. */
@@ -117,7 +117,7 @@ export interface DatasetFiles {
   /** Folder that file names start from. */
   readonly images: string;
   /** Default coco. */
-  readonly format?: 'coco' | 'voc' | 'cityscapes';
+  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes';
   /** What reading passed over. */
   readonly issues?: readonly DataIssue[];
 }

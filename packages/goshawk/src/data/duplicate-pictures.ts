@@ -88,6 +88,23 @@ export function findDuplicates(pictures: readonly PictureMark[], nearLimit?: num
   return found;
 }
 
+/** Ids of pictures of one file that are the same or look alike, a list for each kind of picture that is there more than once. */
+export function groupTwins(pictures: readonly PictureMark[], nearLimit: number): number[][] {
+  const groups = new Map<PictureMark, number[]>();
+  const groupOf = new Map<PictureMark, PictureMark>();
+  const byDigest = new Map<string, PictureMark>();
+  const near = new NearPictures(nearLimit);
+  for (const picture of pictures) {
+    const same = byDigest.get(picture.digest);
+    const twin = same ?? near.add(picture);
+    if (same === undefined) byDigest.set(picture.digest, picture);
+    const first = twin === undefined ? picture : groupOf.get(twin)!;
+    groupOf.set(picture, first);
+    groups.set(first, [...(groups.get(first) ?? []), picture.image.id]);
+  }
+  return [...groups.values()].filter((ids) => ids.length > 1);
+}
+
 /** Finds hashes that differ in few bits: of one more part than bits may differ, one is equal. */
 class NearPictures {
   readonly #limit: number;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { InputError, type Preprocess, torchvisionPreprocess } from '@goshawk/core';
 import sharp from 'sharp';
+import { parseConfig } from '../config/index.js';
 import type { Batch } from './batch.js';
 import { type DatasetOptions, openCocoDataset } from './dataset.js';
 import { createLoader, type LoaderOptions } from './loader.js';
@@ -129,6 +130,62 @@ describe('a share of each batch', () => {
 function bytesOf(pixels: Float32Array): Buffer {
   return Buffer.from(pixels.slice().buffer);
 }
+
+describe('pictures with steps', () => {
+  const { augment: steps } = parseConfig(
+    `{model: {type: mask_rcnn}, data: {augment: [
+      {type: one_of, choices: [{steps: [{type: hsv}]}, {steps: [{type: noise}]}, {steps: [{type: blur}]}]},
+      {type: one_of, choices: [
+        {steps: [{type: crop}, {type: resize, size: 70}, {type: affine, degrees: 10}, {type: mixup, probability: 0.5}]},
+        {steps: [{type: resize, size: 70, pad: false}, {type: mosaic, size: 70}, {type: affine, size: [70, 70], minScale: 0.5}]}]},
+      {type: perspective, probability: 0.3}, {type: flip, direction: vertical}]}}`,
+    { file: 'steps.yaml' },
+  ).data;
+  const augment = { steps, flip: 0.5 };
+
+  test('are the same for any number of workers, and from a saved state on', async () => {
+    const more = { augment, dataset: open({ masks: true, polygons: true }) };
+    const expected = await digests(training(0, more), 12);
+    assert.equal(new Set(expected).size, 12);
+    assert.deepEqual(await digests(training(3, more), 12), expected);
+    const first = training(1, more);
+    for (let i = 0; i < 5; i++) (await first.next()).value!.release();
+    const saved = JSON.parse(JSON.stringify(first.state()));
+    await first.close();
+    assert.deepEqual(await digests(training(2, { ...more, startAt: saved }), 7), expected.slice(5));
+  });
+
+  test('with jitter have their colours changed alone', async () => {
+    const jitter = { size: [70, 90], minScale: 0.4, maxScale: 2.5 } as const;
+    const noise = parseConfig('{model: {type: mask_rcnn}, data: {augment: [{type: noise}]}}', { file: 'noise.yaml' });
+    const targetsOf = async (more: Partial<LoaderOptions>) => {
+      const loader = training(0, more);
+      const { value } = await loader.next();
+      await loader.close();
+      return value!;
+    };
+    const plain = await targetsOf({ augment: { jitter } });
+    const noisy = await targetsOf({ augment: { jitter, steps: noise.data.augment } });
+    assert.deepEqual(noisy.targets, plain.targets);
+    assert.notDeepEqual(noisy.pixels, plain.pixels);
+  });
+
+  test('name the picture that cannot be read, also where a mosaic added it', async () => {
+    const broken = join(folder, 'broken');
+    await cp(images(), broken, { recursive: true });
+    await truncate(join(broken, '5.png'), 60);
+    const dataset = openCocoDataset({ annotations, images: broken }, { masks: true });
+    const mosaic = parseConfig('{model: {type: mask_rcnn}, data: {augment: [{type: mosaic, size: 64}]}}', {
+      file: 'm.yaml',
+    });
+    for (const workers of [0, 2]) {
+      const loader = training(workers, { dataset, augment: { steps: mosaic.data.augment } });
+      const failed = await digests(loader, 12).catch((error: Error) => error);
+      assert.ok(failed instanceof InputError && failed.code === 'image-invalid', String(failed));
+      assert.equal(failed.message.match(/\d\.(jpg|png)/g)?.join(), '5.png', failed.message);
+    }
+  });
+});
 
 describe('jittered and cropped pictures', () => {
   const jitter = { size: [70, 90], minScale: 0.4, maxScale: 2.5 } as const;

@@ -101,12 +101,13 @@ export function createLoader(options: LoaderOptions): Loader {
     const memory = pool.take(floats * plans.length);
     // All must have ended before the memory may be used again, also where one has failed.
     const outcomes = await Promise.allSettled(
-      plans.map(({ sample, view }, i) =>
+      plans.map(({ sample, steps, view }, i) =>
         runner.run({
           image: sample.image,
           path: sample.path,
           annotations: sample.annotations,
           classes: sample.annotations.map((annotation) => dataset.classOf.get(annotation.categoryId)!),
+          steps,
           ...view,
           preprocess: options.preprocess,
           exifOrientation: dataset.exifOrientation,
@@ -230,6 +231,7 @@ function batchImageOf(
     scaleX: view.size.scaleX,
     scaleY: view.size.scaleY,
     flipped: view.flip,
+    ...(view.size.frame && { frame: view.size.frame }),
     ...(proposals && { proposals: proposalsInView(proposals.boxes, image, view) }),
   };
 }

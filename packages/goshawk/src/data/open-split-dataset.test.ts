@@ -146,16 +146,10 @@ describe('formats', () => {
     refused(() => format('nothing'), /not found/);
   });
 
-  test('a data set of YOLO is told by its name, however it is given', () => {
-    write('yolo/data.yaml', 'train: images\nnc: 1\nnames: [a]\n');
+  test('one file of YOLO labels is told by its name, a text of words is not', () => {
     write('yolo/labels/0.txt', '0 0.5 0.5 0.25 0.25\n1 1e-1 0.5 0.25 0.25\n');
-    write('labels-only/0.txt', '0 0.1 0.2 0.3 0.4 0.5 0.6\n');
     write('notes.txt', 'two lines\nof text\n');
-    for (const path of ['yolo', 'yolo/data.yaml', 'yolo/labels', 'yolo/labels/0.txt', 'labels-only'])
-      refused(
-        () => openSplitDataset({ annotations: at(path), images: at('yolo') }, { name: 'data.train' }),
-        /is .*YOLO.*, a format that is not read: export the set as COCO/,
-      );
+    refused(() => annotationFormat({ annotations: at('yolo/labels/0.txt') }), /is a file of YOLO labels.*data\.yaml/);
     assert.equal(annotationFormat({ annotations: at('notes.txt') }), 'coco');
   });
 

@@ -69,16 +69,16 @@ function sourceOf(
   { name, train, isWhole = false }: SplitOptions,
 ): AnnotationSource & { format: AnnotationFormat } {
   const format = annotationFormat(split);
-  if (format !== 'voc' && split.classes !== undefined) {
+  if (format !== 'voc' && format !== 'yolo' && split.classes !== undefined) {
     throw new InputError(
       'config-invalid',
-      `${name}.classes: is for PASCAL VOC, whose files do not number their classes (${split.annotations} is ${format}): remove it`,
+      `${name}.classes: is for PASCAL VOC, whose files do not number their classes, and YOLO, whose do not name them (${split.annotations} is ${format}): remove it`,
     );
   }
   if (format === 'coco' && split.set !== undefined) {
     throw new InputError(
       'config-invalid',
-      `${name}.set: is for folders of PASCAL VOC and Cityscapes (${split.annotations} is COCO): remove it and name the file of the set`,
+      `${name}.set: is for folders of PASCAL VOC, YOLO and Cityscapes (${split.annotations} is COCO): remove it and name the file of the set`,
     );
   }
   if (format !== 'coco' && split.set === undefined) {
@@ -90,7 +90,7 @@ function sourceOf(
       );
     }
   }
-  const classes = format === 'voc' ? classesFor(split, train) : undefined;
+  const classes = format === 'voc' ? classesFor(split, train) : split.classes;
   return { ...split, format, ...(classes === undefined ? {} : { classes }) };
 }
 

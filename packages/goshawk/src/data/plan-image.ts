@@ -1,4 +1,4 @@
-// What is drawn for one picture of a batch: mirroring, size, crop. It is a function of the seed and the picture's turn
+// What is drawn for one picture of a batch: the steps of data.augment, mirroring, size, crop. It is a function of the seed and the picture's turn
 // alone, so that workers, timing and resuming change nothing.
 import {
   aspectWindow,
@@ -9,14 +9,20 @@ import {
   type Preprocess,
   type Random,
   randomWindow,
+  seenSize,
   windowOver,
 } from '@goshawk/core';
+import type { AugmentStepsConfig } from '../config/index.js';
+import { planSteps } from './augment/plan-steps.js';
+import type { PlannedStep } from './augment/planned-picture.js';
 import type { DatasetSample, DetectionDataset } from './dataset.js';
-import { augmentStream, type Draw } from './samplers.js';
+import { augmentStream, type Draw, stepsStream } from './samplers.js';
 import { boxInView, type PictureView } from './target.js';
 
 /** What training varies. Everything absent is left as it is. */
 export interface Augment {
+  /** What comes before all else, in order. With `jitter` or `aspectCropping`: changes of colours alone. */
+  readonly steps?: AugmentStepsConfig;
   /** Share of pictures that are mirrored, 0..1. Default 0. */
   readonly flip?: number;
   /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
@@ -49,6 +55,9 @@ export interface PlanOptions {
 
 export interface ImagePlan {
   readonly sample: DatasetSample;
+  /** What the picture goes through first. Absent: nothing. */
+  readonly steps?: readonly PlannedStep[];
+  /** Of the picture after its steps. */
   readonly view: PictureView;
   /** What the network sees of the picture, pixels. */
   readonly width: number;
@@ -64,13 +73,22 @@ export function planImage(draw: Draw, seed: number, options: PlanOptions): Image
   const random = createRandom(seed, augmentStream, draw.position);
   const flip = random.uniform() < (augment.flip ?? 0);
   const sample = dataset.samples[draw.index]!;
-  if (augment.jitter) return jitteredPlan(sample, flip, augment.jitter, options, random);
+  const through = (of: DatasetSample) =>
+    planSteps(of, augment.steps ?? [], dataset, [seed, stepsStream, draw.position]);
+  if (augment.jitter) {
+    const plan = jitteredPlan(sample, flip, augment.jitter, options, random);
+    return augment.steps?.length ? { ...plan, steps: through(plan.sample).picture.steps } : plan;
+  }
+  if (!augment.steps?.length) return planOf(sample, croppedView(sample, flip, options, random));
+  const { picture, width, height } = through(sample);
+  const shown = { ...sample, image: { ...sample.image, width, height } };
+  return { ...planOf(sample, croppedView(shown, flip, options, random)), steps: picture.steps };
+}
+
+function croppedView(sample: DatasetSample, flip: boolean, options: PlanOptions, random: Random): PictureView {
   const view = resizedView(sample, flip, options, random);
-  if (!augment.aspectCropping) return planOf(sample, view);
-  return planOf(sample, {
-    ...view,
-    window: aspectWindow(view.size, boxesOf(sample, view), augment.aspectCropping, random),
-  });
+  const bounds = options.augment?.aspectCropping;
+  return bounds ? { ...view, window: aspectWindow(view.size, boxesOf(sample, view), bounds, random) } : view;
 }
 
 function resizedView(
@@ -121,6 +139,6 @@ function boxesOf({ annotations, image }: DatasetSample, view: PictureView) {
 }
 
 function planOf(sample: DatasetSample, view: PictureView): ImagePlan {
-  const { width, height } = view.window ?? view.size;
+  const { width, height } = view.window ?? seenSize(view.size);
   return { sample, view, width, height };
 }

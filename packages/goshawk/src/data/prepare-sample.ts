@@ -1,27 +1,25 @@
-// One picture's way into a batch: decode, check, mirror, resize, crop and normalise into its slot, make the target. It is a
+// One picture's way into a batch: decode, check, take the steps of data.augment, mirror, resize, crop and normalise into its slot, make the target. It is a
 // function of its request alone, so that it gives the same wherever it runs.
 import {
-  type Annotation,
   fillPadding,
   flipImageInPlace,
-  type ImageRecord,
   InputError,
   type InputErrorCode,
   type Preprocess,
+  padValuesOf,
+  placeInFrame,
   prepareImage,
   type RgbImage,
 } from '@goshawk/core';
+import { makePicture } from './augment/make-picture.js';
+import type { PlannedPicture } from './augment/planned-picture.js';
 import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
 import { pictureSizeProblem } from './picture-size.js';
 import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
-export interface SampleRequest extends PictureView {
-  readonly image: ImageRecord;
-  readonly path: string;
-  readonly annotations: readonly Annotation[];
-  readonly classes: readonly number[];
+export interface SampleRequest extends PictureView, PlannedPicture {
   readonly preprocess: Preprocess;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly masks: boolean;
@@ -45,22 +43,45 @@ export type SampleResult =
 /** Never rejects: what goes wrong is in the result. */
 export async function prepareSample(request: SampleRequest): Promise<SampleResult> {
   try {
-    const decoded = await decodeSample(request, request.exifOrientation);
-    if (request.flip) flipImageInPlace(decoded);
+    const conventions = { keypointFlipOrder: request.keypointFlipOrder, pixelCentres: request.legacyPlusOne };
+    const decode = (picture: Pick<PlannedPicture, 'image' | 'path'>) => decodeNamed(picture, request.exifOrientation);
+    const { image, objects } = await makePicture(request, decode, conventions);
+    if (request.flip) flipImageInPlace(image);
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
     const { size, window } = request;
-    prepareImage(decoded, request.preprocess, { into, size, window });
-    fillPadding(into, window ?? size, height, request.preprocess.padValue);
-    return { target: makeTarget(request.annotations, request.image, request) };
+    prepareImage(image, request.preprocess, { into: placeInFrame(into, size.frame), size, window });
+    fillPadding(into, window ?? size, height, padValuesOf(request.preprocess));
+    const annotations = objects.map(({ annotation }) => annotation);
+    const classes = objects.map(({ objectClass }) => objectClass);
+    return { target: makeTarget(annotations, image, { ...request, classes }) };
   } catch (error) {
     if (error instanceof InputError) {
-      const message = error.message.includes(request.path) ? error.message : `${request.path}: ${error.message}`;
-      return { error: { code: error.code, message } };
+      return { error: { code: error.code, message: namedMessage(error, request.path) } };
     }
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { error: { message: `internal: ${request.path}: ${reason}` } };
   }
+}
+
+/** The pictures that steps add are others than the request's: each error names its own. */
+async function decodeNamed(
+  picture: Pick<PlannedPicture, 'image' | 'path'>,
+  exifOrientation: SampleRequest['exifOrientation'],
+): Promise<RgbImage> {
+  try {
+    return await decodeSample(picture, exifOrientation);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new NamedError(error.code, namedMessage(error, picture.path));
+  }
+}
+
+/** One whose message names the picture that it is about. */
+class NamedError extends InputError {}
+
+function namedMessage(error: InputError, path: string): string {
+  return error instanceof NamedError || error.message.includes(path) ? error.message : `${path}: ${error.message}`;
 }
 
 /** A data set's picture. @throws InputError also where its size is not the one that its annotations are meant for */

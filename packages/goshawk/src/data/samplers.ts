@@ -150,9 +150,10 @@ export function torchvisionAspectBoundaries(k = 3): number[] {
   return Array.from({ length: 2 * k + 1 }, (_, i) => 2 ** (i / k - 1));
 }
 
-/** Random streams of a seed: the order of a pass, and what is drawn for one position. */
+/** Random streams of a seed: the order of a pass, and what is drawn for one position: its view, and its steps. */
 const orderStream = 0;
 export const augmentStream = 1;
+export const stepsStream = 2;
 
 function requireMatchingState(state: SamplerState | undefined, count: number): void {
   if (state !== undefined && state.count !== count) {

@@ -9,7 +9,7 @@ import {
   flipBoxHorizontally,
   flipKeypoints,
   flipPolygon,
-  type ImageRecord,
+  type ImageSize,
   InputError,
   maskInWindow,
   type NetworkSize,
@@ -56,8 +56,9 @@ export interface TargetOptions extends PictureView {
  * run-length mask has the polygons of its outlines, its holes filled; keypoints outside of a window are not labelled.
  * @throws InputError naming the annotation whose mask cannot be read
  */
-export function makeTarget(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Target {
+export function makeTarget(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Target {
   const { size, window } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   const objects = annotations.flatMap((annotation, i) => {
     const box = boxInView(annotation, image, options);
     if (box === undefined) return [];
@@ -75,7 +76,8 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
     ...(options.masks && {
       masks: kept.map((annotation) => {
         const mask = nearestMaskCrop(rleOf(annotation, image), size.width, size.height, { flip: options.flip });
-        return window === undefined ? mask : maskInWindow(mask, window);
+        if (window !== undefined) return maskInWindow(mask, window);
+        return { ...mask, x: mask.x + left, y: mask.y + top };
       }),
     }),
     ...(options.polygons && { polygons: objects.map(({ polygons }) => polygons) }),
@@ -87,7 +89,7 @@ export function makeTarget(annotations: readonly Annotation[], image: ImageRecor
  * An object's box in pixels of the view, clipped to it; undefined where it is to be left out, as where it has no area in
  * the network's float32.
  */
-export function boxInView(annotation: Annotation, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+export function boxInView(annotation: Annotation, image: ImageSize, view: PictureView): BoxXyxy | undefined {
   const { legacyPlusOne } = view;
   const [x, y, width, height] = annotation.bbox;
   const whole = legacyPlusOne
@@ -102,7 +104,7 @@ export function boxInView(annotation: Annotation, image: ImageRecord, view: Pict
  * Proposals `[n * 4]` of image pixels, in the model's convention, in pixels of the view: clipped to it, those of which
  * nothing is left are left out.
  */
-export function proposalsInView(proposals: Float32Array, image: ImageRecord, view: PictureView): Float32Array {
+export function proposalsInView(proposals: Float32Array, image: ImageSize, view: PictureView): Float32Array {
   const kept: number[] = [];
   for (let i = 0; i < proposals.length; i += 4) {
     const box = boxXyxy(proposals[i]!, proposals[i + 1]!, proposals[i + 2]!, proposals[i + 3]!);
@@ -114,30 +116,37 @@ export function proposalsInView(proposals: Float32Array, image: ImageRecord, vie
 }
 
 /** A box inside of the picture, mirrored, scaled and clipped to the window; undefined where nothing is left. */
-function moveBox(clipped: BoxXyxy, image: ImageRecord, view: PictureView): BoxXyxy | undefined {
+function moveBox(clipped: BoxXyxy, image: ImageSize, view: PictureView): BoxXyxy | undefined {
   const { size, flip, window, legacyPlusOne } = view;
   const convention: BoxConvention = { legacyPlusOne };
   const mirrored = flip ? flipBoxHorizontally(clipped, image.width, convention) : clipped;
   const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
-  if (window === undefined) return hasSides(scaled) ? scaled : undefined;
   const [x1, y1, x2, y2] = scaled;
+  if (window === undefined) {
+    if (!hasSides(scaled)) return undefined;
+    const { left = 0, top = 0 } = size.frame ?? {};
+    return boxXyxy(x1 + left, y1 + top, x2 + left, y2 + top);
+  }
   const moved = boxXyxy(x1 - window.x, y1 - window.y, x2 - window.x, y2 - window.y);
   const inside = clipBox(moved, window, convention);
   return hasSides(inside) ? inside : undefined;
 }
 
-function rleOf({ id, segmentation }: Annotation, image: ImageRecord): Rle {
+function rleOf({ id, segmentation }: Annotation, image: ImageSize): Rle {
   if (segmentation === undefined)
     throw new InputError('annotation-invalid', `annotation id ${id}: has no segmentation`);
   if (segmentation.kind === 'rle') return segmentation.rle;
   return polygonsToRle(segmentation.polygons, [image.height, image.width]);
 }
 
-function polygonsOf(annotation: Annotation, image: ImageRecord, options: TargetOptions): Float64Array[] {
+function polygonsOf(annotation: Annotation, image: ImageSize, options: TargetOptions): Float64Array[] {
   const { size, flip, window, legacyPlusOne } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   return outlinesOf(annotation).flatMap((polygon) => {
     const points = flip ? flipPolygon(polygon, image.width, { pixelCentres: legacyPlusOne }) : polygon;
-    const scaled = Float64Array.from(points, (value, i) => value * (i % 2 === 0 ? size.scaleX : size.scaleY));
+    const scaled = Float64Array.from(points, (value, i) =>
+      i % 2 === 0 ? value * size.scaleX + left : value * size.scaleY + top,
+    );
     if (window === undefined) return [scaled];
     const inside = polygonInWindow(scaled, window);
     return inside.length > 0 ? [Float64Array.from(inside)] : [];
@@ -155,8 +164,9 @@ function outlinesOf({ segmentation }: Annotation): readonly Polygon[] {
   return segmentation.polygons.filter((polygon) => polygon.length >= 6);
 }
 
-function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, options: TargetOptions): Float32Array {
+function keypointsOf(annotations: readonly Annotation[], image: ImageSize, options: TargetOptions): Float32Array {
   const { size, flip, window, legacyPlusOne, keypointCount, keypointFlipOrder: order } = options;
+  const { left = 0, top = 0 } = size.frame ?? {};
   const keypoints = new Float32Array(annotations.length * keypointCount * 3);
   annotations.forEach((annotation, i) => {
     if (annotation.keypoints?.length !== keypointCount * 3) return;
@@ -166,8 +176,8 @@ function keypointsOf(annotations: readonly Annotation[], image: ImageRecord, opt
     keypoints.set(points, i * keypointCount * 3);
   });
   for (let i = 0; i < keypoints.length; i += 3) {
-    keypoints[i] = keypoints[i]! * size.scaleX;
-    keypoints[i + 1] = keypoints[i + 1]! * size.scaleY;
+    keypoints[i] = keypoints[i]! * size.scaleX + left;
+    keypoints[i + 1] = keypoints[i + 1]! * size.scaleY + top;
   }
   if (window !== undefined) moveKeypoints(keypoints, window);
   return keypoints;

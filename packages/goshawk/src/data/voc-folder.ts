@@ -1,9 +1,10 @@
 // A folder as the PASCAL VOC devkit lays it out: Annotations/ID.xml, JPEGImages/ID.jpg and ImageSets/Main/SET.txt, whose
 // lines begin with an ID. Also a folder of XML files alone, or one file.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
+import { readSmallBytes, readSmallText } from '../files/read-small-text.js';
 
 /** The files of one set; reading them is left to the iteration. */
 export interface VocFolder {
@@ -65,7 +66,7 @@ function readImageSet(path: string, set: string): { id: string; where: string }[
   const file = [join(path, 'ImageSets', 'Main', `${set}.txt`), join(path, 'ImageSets', `${set}.txt`)].find(existsSync);
   if (file === undefined) throw refuse('not found', 'file-not-found');
   const ids: { id: string; where: string }[] = [];
-  for (const [i, line] of readText(file).split(/\r?\n/).entries()) {
+  for (const [i, line] of readSmallText(file).split(/\r?\n/).entries()) {
     // The lists of single classes say behind each ID whether the class is there; here the objects themselves say it.
     const id = line.trim().replace(/\s+(-1|0|1)$/, '');
     if (id === '') continue;
@@ -83,7 +84,7 @@ function* vocFiles(paths: readonly string[], images: string | undefined): Genera
     const own = pictures.get(basename(path).replace(/\.xml$/i, ''));
     // Two pictures of one name: the XML's filename decides, as for one that is missing.
     const image = own?.length === 1 ? own[0] : undefined;
-    yield { fileName: path, content: readBytes(path), ...(image === undefined ? {} : { image }) };
+    yield { fileName: path, content: readSmallBytes(path), ...(image === undefined ? {} : { image }) };
   }
 }
 
@@ -114,20 +115,6 @@ function listFolder(folder: string): string[] | undefined {
   } catch {
     return undefined;
   }
-}
-
-function readBytes(path: string): Uint8Array {
-  try {
-    // Refused unread: an annotation file has kilobytes.
-    if (statSync(path).size > 2 ** 26) throw new Error('larger than 64 MiB');
-    return readFileSync(path);
-  } catch (error) {
-    throw fileError(error, path);
-  }
-}
-
-function readText(path: string): string {
-  return new TextDecoder().decode(readBytes(path));
 }
 
 /** Whether a folder is laid out as the devkit's. */

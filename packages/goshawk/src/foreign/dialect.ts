@@ -35,6 +35,8 @@ export interface StateDialect {
   readonly name: string;
   recognises(names: ReadonlySet<string>): boolean;
   rename<T>(state: ReadonlyMap<string, T>): RenamedState<T>;
+  /** Keys under which its files hold better weights than those under the usual ones: averaged ones. */
+  readonly prefer?: readonly string[];
 }
 
 /** All that a system's folder gives. */

@@ -3,15 +3,17 @@ import { detectron } from './detectron/dialect.js';
 import type { ConfigDialect, Dialect, StateDialect } from './dialect.js';
 import { maskrcnnBenchmark } from './maskrcnn-benchmark/dialect.js';
 import { mmdetection } from './mmdetection/dialect.js';
+import { sparseRcnn } from './sparse-rcnn/dialect.js';
 import { torchvision } from './torchvision/dialect.js';
 
-export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'torchvision';
+export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'torchvision';
 
 /** Asked in this order. torchvision is the last: its names are ours, so it takes every state that no other knows. */
 const dialects: Readonly<Record<DialectName, Dialect>> = {
   mmdetection,
   maskrcnn_benchmark: maskrcnnBenchmark,
   detectron,
+  sparse_rcnn: sparseRcnn,
   torchvision,
 };
 

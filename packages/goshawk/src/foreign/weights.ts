@@ -7,6 +7,12 @@ export interface RecognisedState<T> extends RenamedState<T> {
   readonly dialect: string;
 }
 
+/** Keys under which files with such names hold better weights than under the usual ones. */
+export function preferredKeys(names: Iterable<string>): readonly string[] {
+  const all = new Set(names);
+  return stateDialects.find((candidate) => candidate.recognises(all))?.prefer ?? [];
+}
+
 /** The tensors under our names; those that no rule knows keep theirs. */
 export function recogniseState<T>(state: ReadonlyMap<string, T>): RecognisedState<T> {
   const names = new Set(state.keys());

@@ -7,13 +7,14 @@ import {
   type LoadReport,
   openSafetensors,
   readStateDict,
+  type StateDictFile,
   type TensorData,
 } from '@goshawk/torch';
 import { z } from 'zod';
 import { type ModelConfig, type RunConfig, validateConfig } from '../config/index.js';
 import { fitState } from '../foreign/fit-state.js';
 import { absentFromTorchvision } from '../foreign/torchvision/state-names.js';
-import { recogniseState } from '../foreign/weights.js';
+import { preferredKeys, recogniseState } from '../foreign/weights.js';
 import { type Detector, detectorKind } from '../models/index.js';
 
 /** What a checkpoint of ours says about itself in its metadata. */
@@ -25,6 +26,9 @@ export interface DetectorDescription {
 
 /** Names of tensors that are not weights carry a prefix up to this sign. */
 export const STATE_SEPARATOR = '/';
+
+/** Before the names of averaged weights, which count more than the newest for all but going on with a training. */
+export const AVERAGE_PREFIX = `ema${STATE_SEPARATOR}`;
 
 const FORMAT = 'goshawk-1';
 
@@ -76,16 +80,30 @@ function damaged(path: string, key: string): InputError {
   );
 }
 
-/** The weights in any supported file, under the file's names. */
+/** The weights in any supported file, under the file's names; where it has averaged ones too, these. */
 export function readWeights(path: string): Map<string, TensorData> {
-  const file = readStateDict(path);
+  const file = openBestState(path);
   try {
+    const names = [...file.tensors.keys()];
+    const prefix = names.some((name) => name.startsWith(AVERAGE_PREFIX)) ? AVERAGE_PREFIX : '';
     const weights = new Map<string, TensorData>();
-    for (const [name, lazy] of file.tensors) if (!name.includes(STATE_SEPARATOR)) weights.set(name, lazy.materialize());
+    for (const [name, lazy] of file.tensors) {
+      const own = name.slice(prefix.length);
+      if (name.startsWith(prefix) && !own.includes(STATE_SEPARATOR)) weights.set(own, lazy.materialize());
+    }
     return weights;
   } finally {
     file.close();
   }
+}
+
+/** Some systems' files hold averaged weights under a key of their own. */
+function openBestState(path: string): StateDictFile {
+  const file = readStateDict(path);
+  const prefer = preferredKeys(file.tensors.keys());
+  if (prefer.length === 0) return file;
+  file.close();
+  return readStateDict(path, { prefer });
 }
 
 /** @throws InputError where the weights are those of a torchvision model that has no counterpart here, naming the part */
@@ -94,7 +112,7 @@ export function requireKnownModel(weights: ReadonlyMap<string, unknown>, path: s
   if (absent !== undefined)
     throw new InputError(
       'checkpoint-invalid',
-      `${path}: needs torchvision's ${absent}, which is not supported yet: take a Faster, Mask or Keypoint R-CNN or a RetinaNet on a ResNet`,
+      `${path}: needs torchvision's ${absent}, which is not supported yet: take a Faster, Mask or Keypoint R-CNN or a RetinaNet on a ResNet or MobileNet`,
     );
 }
 
@@ -156,10 +174,13 @@ export function loadWeights(
   return { ...report, path, dialect, orphans };
 }
 
-/** How a ResNet in the model is normalised: that of its stem. */
+/** The norm of the stem: of a ResNet and of a MobileNet. */
+const STEM_NORMS: readonly string[] = ['backbone.body.bn1', 'backbone.body.0.1'];
+
+/** How the backbone of the model is normalised: as its stem. */
 function backboneNorm(model: Detector): 'affine' | 'group' | 'batch' | undefined {
   for (const [name, module] of model.namedModules()) {
-    if (name !== 'backbone.body.bn1') continue;
+    if (!STEM_NORMS.includes(name)) continue;
     if (module instanceof AffineChannel2d) return 'affine';
     return module instanceof GroupNorm ? 'group' : 'batch';
   }

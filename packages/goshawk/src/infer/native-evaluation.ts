@@ -18,6 +18,7 @@ export function evaluateAsChallenge(
 ): NativeEvaluation | undefined {
   switch (format) {
     case 'coco':
+    case 'yolo':
       return undefined;
     case 'voc': {
       if (detections.some(({ bbox }) => bbox === undefined)) return undefined;

@@ -1,7 +1,7 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
-import { boxXywh, type Detection, type Rle } from '@goshawk/core';
+import { boxXywh, type Detection, type PictureFrame, type Rle } from '@goshawk/core';
 import { masksToRle, ops, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
-import { CONVENTIONS, type Detections, type MaskOutput, type Scale } from '../models/index.js';
+import { CONVENTIONS, type Detections, type MaskOutput } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
 export interface ImageSizes {
@@ -11,6 +11,10 @@ export interface ImageSizes {
   readonly height: number;
   readonly originalWidth: number;
   readonly originalHeight: number;
+  /** Network pixels an image pixel, and where the picture stands in `width` x `height`; absent: it is all of that. */
+  readonly scaleX?: number;
+  readonly scaleY?: number;
+  readonly frame?: PictureFrame;
 }
 
 export interface PostProcessOptions {
@@ -53,17 +57,13 @@ function tensorsOf({ boxes, scores, labels, masks, keypoints }: Detections): Ten
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {
   const { threshold, rule } = options.masks ?? DEFAULT_MASKS;
   return scope(() => {
-    const scaleX = Math.fround(image.originalWidth / image.width);
-    const scaleY = Math.fround(image.originalHeight / image.height);
-    const boxes =
-      found.pixels === 'image'
-        ? found.boxes
-        : ops.mul(found.boxes, tensor([scaleX, scaleY, scaleX, scaleY], { device: found.boxes.device }));
-    const corners = boxes.toFloat32Array();
+    const toImage = imageFromNetwork(image);
+    const isMoved = found.pixels === 'network';
+    const boxes = isMoved ? movedBoxes(found.boxes, toImage) : found.boxes;
+    const corners = cornersOf(boxes, isMoved, image);
     const scores = found.scores.toFloat32Array();
     const labels = found.labels.toNumbers();
-    const toImage: Scale = found.pixels === 'image' ? { x: 1, y: 1 } : { x: scaleX, y: scaleY };
-    const keypoints = found.keypoints && keypointsOf(found.keypoints, toImage);
+    const keypoints = found.keypoints && keypointsOf(found.keypoints, isMoved ? toImage : UNMOVED);
     const masks = found.masks
       ? masksToRle(found.masks, boxes, {
           height: image.originalHeight,
@@ -93,14 +93,55 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
   });
 }
 
+/** x in the image = x in the network * scaleX + left. */
+interface ToImage {
+  readonly scaleX: number;
+  readonly scaleY: number;
+  readonly left: number;
+  readonly top: number;
+}
+
+const UNMOVED: ToImage = { scaleX: 1, scaleY: 1, left: 0, top: 0 };
+
+function imageFromNetwork(image: ImageSizes): ToImage {
+  const { frame, scaleX = 1, scaleY = 1 } = image;
+  if (frame) return { scaleX: 1 / scaleX, scaleY: 1 / scaleY, left: -frame.left / scaleX, top: -frame.top / scaleY };
+  return {
+    scaleX: Math.fround(image.originalWidth / image.width),
+    scaleY: Math.fround(image.originalHeight / image.height),
+    left: 0,
+    top: 0,
+  };
+}
+
+function movedBoxes(boxes: Tensor, { scaleX, scaleY, left, top }: ToImage): Tensor {
+  const { device } = boxes;
+  const scaled = ops.mul(boxes, tensor([scaleX, scaleY, scaleX, scaleY], { device }));
+  return left === 0 && top === 0 ? scaled : ops.add(scaled, tensor([left, top, left, top], { device }));
+}
+
+/** Inside of the picture: a box of the network may reach into the frame around it. */
+function cornersOf(
+  boxes: Tensor,
+  isMoved: boolean,
+  { frame, originalWidth, originalHeight }: ImageSizes,
+): Float32Array {
+  const corners = boxes.toFloat32Array();
+  if (!isMoved || !frame) return corners;
+  return corners.map((value, i) => Math.min(Math.max(value, 0), i % 2 === 0 ? originalWidth : originalHeight));
+}
+
 /** COCO's lists x, y, v of [D, K, 4] keypoints, and their logits; v is 1 for all, as Detectron writes results. */
-function keypointsOf(keypoints: Tensor, { x, y }: Scale): Required<Pick<Detection, 'keypoints' | 'keypointLogits'>>[] {
+function keypointsOf(
+  keypoints: Tensor,
+  { scaleX, scaleY, left, top }: ToImage,
+): Required<Pick<Detection, 'keypoints' | 'keypointLogits'>>[] {
   const [detections = 0, count = 0] = keypoints.shape;
   const values = keypoints.toFloat32Array();
   return Array.from({ length: detections }, (_, detection) => {
     const places = Array.from({ length: count }, (__, point) => (detection * count + point) * 4);
     return {
-      keypoints: places.flatMap((at) => [values[at]! * x, values[at + 1]! * y, 1]),
+      keypoints: places.flatMap((at) => [values[at]! * scaleX + left, values[at + 1]! * scaleY + top, 1]),
       keypointLogits: places.map((at) => values[at + 2]!),
     };
   });

@@ -12,7 +12,6 @@ import { autocast, canAutocast, type Device, engineInfo, keep, scope } from '@go
 import type { AugmentConfig, Precision, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import {
-  CONVENTIONS,
   type Conventions,
   type Detections,
   type Detector,
@@ -56,7 +55,7 @@ export function predictorOptions(config: RunConfig): Omit<PredictorOptions, 'mod
     precision: config.train.precision,
     device: config.runtime.device,
     augment: config.inference.augment,
-    boxes: CONVENTIONS[model.conventions].boxes,
+    boxes: detectorKind(model).boxes,
   };
 }
 
@@ -191,7 +190,7 @@ export interface PendingDetections {
 export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'width'> {
   readonly images: readonly Pick<
     Batch['images'][number],
-    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY'
+    'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY' | 'frame'
   >[];
 }
 

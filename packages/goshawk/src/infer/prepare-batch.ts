@@ -1,5 +1,16 @@
 // Decoded pictures as one padded batch, as the loader's workers make it for training.
-import { fillPadding, networkSize, type Preprocess, paddedBatchSize, prepareImage, type RgbImage } from '@goshawk/core';
+import {
+  fillPadding,
+  networkSize,
+  type PictureFrame,
+  type Preprocess,
+  paddedBatchSize,
+  padValuesOf,
+  placeInFrame,
+  prepareImage,
+  type RgbImage,
+  seenSize,
+} from '@goshawk/core';
 
 export interface PreparedBatch {
   /** N x height x width x 3. */
@@ -15,6 +26,8 @@ export interface PreparedBatch {
     /** Network pixels an image pixel. */
     readonly scaleX: number;
     readonly scaleY: number;
+    /** Absent: the picture lies at the first pixel. */
+    readonly frame?: PictureFrame;
   }[];
 }
 
@@ -22,24 +35,26 @@ export function prepareBatch(images: readonly RgbImage[], preprocess: Preprocess
   const sizes = images.map((image) =>
     networkSize(image.width, image.height, preprocess.resize.rule, preprocess.resize),
   );
-  const { width, height } = paddedBatchSize(sizes, preprocess.padMultiple);
+  const { width, height } = paddedBatchSize(sizes.map(seenSize), preprocess.padMultiple);
   const pixels = new Float32Array(images.length * height * width * 3);
   images.forEach((image, index) => {
     const into = { data: pixels, offset: index * height * width * 3, rowStride: width * 3 };
-    prepareImage(image, preprocess, { into, size: sizes[index]! });
-    fillPadding(into, sizes[index]!, height, preprocess.padValue);
+    const size = sizes[index]!;
+    prepareImage(image, preprocess, { into: placeInFrame(into, size.frame), size });
+    fillPadding(into, size, height, padValuesOf(preprocess));
   });
   return {
     pixels,
     height,
     width,
     images: images.map((image, index) => ({
-      width: sizes[index]!.width,
-      height: sizes[index]!.height,
+      width: seenSize(sizes[index]!).width,
+      height: seenSize(sizes[index]!).height,
       originalWidth: image.width,
       originalHeight: image.height,
       scaleX: sizes[index]!.scaleX,
       scaleY: sizes[index]!.scaleY,
+      ...(sizes[index]!.frame && { frame: sizes[index]!.frame }),
     })),
   };
 }

@@ -10,7 +10,7 @@ import {
 } from '@goshawk/core';
 import { liveTensors, manualSeed, noGrad, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
-import { buildModel, CONVENTIONS, type Detections, type Rcnn } from '../models/index.js';
+import { buildModel, type Detections, detectorKind, type Rcnn } from '../models/index.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps } from './combine-maps.js';
 import { furtherViews, openView } from './image-views.js';
@@ -476,7 +476,7 @@ function detectOptions(sets: readonly string[]) {
   return {
     augment: config.inference.augment,
     preprocess: config.preprocess,
-    boxes: CONVENTIONS[config.model.conventions].boxes,
+    boxes: detectorKind(config.model).boxes,
   };
 }
 

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../config/index.js';
 import type { Detector } from './detector.js';
 import { Rcnn } from './detectors/rcnn.js';
 import { RetinaNet } from './detectors/retinanet.js';
+import { SparseRcnn } from './detectors/sparse-rcnn.js';
 import type { Draws } from './sampling.js';
 import type { Sizing } from './sizing.js';
 
@@ -33,5 +34,7 @@ export function buildModel(
       return new Rcnn({ ...config, proposals: 'rpn', classes, draws, sizing });
     case 'retinanet':
       return new RetinaNet({ ...config, classes, sizing });
+    case 'sparse_rcnn':
+      return new SparseRcnn({ ...config, classes });
   }
 }

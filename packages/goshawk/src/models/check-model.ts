@@ -1,7 +1,7 @@
 // Refuses models that no machine holds or whose layers do not fit together, before memory is asked for, by the key that
 // has to change.
 import { InputError } from '@goshawk/core';
-import { type NeckConfig, type RunConfig, runConfigSchema } from '../config/index.js';
+import { type NeckConfig, type RetinaNeckConfig, type RunConfig, runConfigSchema } from '../config/index.js';
 import { detectorKind } from './kinds.js';
 import { modelExtent, UnfitModelError } from './model-extent.js';
 
@@ -79,7 +79,8 @@ const GROUPS: readonly (readonly [beginning: string, groups: readonly string[]])
   ['roi_heads.box', ['boxHead', 'neck', 'backbone', 'rpn']],
   ['roi_heads.mask', ['maskHead', 'boxHead', 'neck', 'backbone']],
   ['roi_heads.keypoint', ['keypointHead', 'boxHead', 'neck', 'backbone']],
-  ['head', ['head', 'anchors', 'neck', 'backbone']],
+  ['head', ['head', 'anchors', 'neck', 'backbone', 'proposals']],
+  ['init_proposal', ['proposals', 'neck', 'backbone']],
 ];
 
 /** Half of a key that decides takes at least this share away. */
@@ -109,19 +110,18 @@ function decisiveKey(config: Config, groups: readonly Path[], measure: (config: 
 
 /** The defaults of a model of the same kind, on COCO's classes; undefined for a composition that has none. */
 function usualConfig({ model }: Config): RunConfig | undefined {
-  const { type, backbone, anchors } = model;
+  const { type, backbone } = model;
   const neck = 'neck' in model && model.neck && 'type' in model.neck ? { neck: withoutNumbers(model.neck) } : {};
+  const anchors = 'anchors' in model ? { anchors: model.anchors } : {};
   const boxHead = 'boxHead' in model ? { boxHead: { kind: model.boxHead.kind } } : {};
   const classes = detectorKind(model).cocoClasses;
-  const usual = { type, classes, backbone: { type: backbone.type }, anchors, ...neck, ...boxHead };
+  const usual = { type, classes, backbone: { type: backbone.type }, ...anchors, ...neck, ...boxHead };
   return runConfigSchema.safeParse({ model: usual }).data;
 }
 
-/** The choices in a group; the stage of a neck is one, its channels are none. */
-function withoutNumbers(neck: NeckConfig): object {
-  if (neck.type === 'none') return neck;
-  const { channels, ...choices } = neck;
-  return choices;
+/** The choices in a group; the stage of a neck is one, its channels and repeats are none. */
+function withoutNumbers(neck: NeckConfig | RetinaNeckConfig): object {
+  return Object.fromEntries(Object.entries(neck).filter(([key]) => key !== 'channels' && key !== 'repeats'));
 }
 
 function halvable(value: unknown, path: Path): Path[] {

@@ -32,6 +32,8 @@ export interface DetectorKind {
   readonly learnsFrom: LearningNeeds;
   /** Whether a file has to bring the boxes that it looks at. */
   readonly readsProposals: boolean;
+  /** Where the boxes that it learns from and gives end. */
+  readonly boxes: Conventions['boxes'];
   /** Absent: it gives no masks. */
   readonly masks?: MaskOutput;
   /** Of its second stage; none for a detector of one stage. */

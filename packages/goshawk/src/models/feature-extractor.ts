@@ -1,9 +1,13 @@
 // Backbone and neck together: from pixels to the levels that heads read.
+import { InputError } from '@goshawk/core';
 import { Module, scope, type Tensor } from '@goshawk/torch';
-import { type BackboneConfig, extraLevelCount, type FpnConfig, type NeckConfig } from '../config/index.js';
-import { ResNet, type ResNetOptions } from './backbones/resnet.js';
+import type { BackboneConfig, NeckConfig, RetinaNeckConfig } from '../config/index.js';
+import type { Backbone, FeatureLevel } from './backbones/backbone.js';
+import { MobileNet } from './backbones/mobilenet.js';
+import { ResNet } from './backbones/resnet.js';
 import { makeSpineNet } from './backbones/spinenet.js';
-import { Fpn } from './necks/fpn.js';
+import { makeNeck, makeRetinaNeck } from './necks/make-neck.js';
+import type { Neck } from './necks/neck.js';
 import type { Features } from './structures.js';
 
 export interface FeatureExtractor extends Module {
@@ -17,53 +21,48 @@ export interface FeatureExtractor extends Module {
   forward(pixels: Tensor): Features;
 }
 
-/** The strides of a ResNet's stages 2 to 5. */
-const STAGE_STRIDES = [4, 8, 16, 32] as const;
-
-export class ResNetFpn extends Module implements FeatureExtractor {
-  readonly body: ResNet;
-  readonly fpn: Fpn;
+/** Names `body` and, whatever the neck, `fpn`, as in torchvision. */
+export class BackboneWithNeck extends Module implements FeatureExtractor {
+  readonly body: Backbone;
+  readonly fpn: Neck;
   readonly channels: number;
   readonly strides: readonly number[];
   readonly roiLevels: number;
+  /** Of the backbone's levels the first that the neck reads. */
+  readonly #finest: number;
 
-  constructor(options: ResNetOptions, neck: FpnConfig) {
+  /** @param finestStride finer levels of the backbone are left out */
+  constructor(body: Backbone, neckOn: (levels: readonly FeatureLevel[]) => Neck, finestStride = 1) {
     super();
-    const { channels, extraLevel, norm, finestOnly, zeroInitLateral } = neck;
-    const extraLevels = extraLevelCount(neck);
-    this.body = new ResNet(options);
-    this.fpn = new Fpn({
-      inChannels: this.body.outChannels,
-      channels,
-      extraLevel: extraLevels > 0 && extraLevel === 'pool',
-      extraConvolutions: extraLevel === 'convolutions' ? extraLevels : 0,
-      norm,
-      finestOnly,
-      zeroInitLateral,
-    });
-    const strides = finestOnly ? STAGE_STRIDES.slice(0, 1) : STAGE_STRIDES;
-    this.channels = channels;
-    this.roiLevels = strides.length;
-    this.strides = [...strides, ...Array.from({ length: extraLevels }, (_, i) => 64 * 2 ** i)];
+    this.body = body;
+    this.#finest = body.levels.findIndex(({ stride }) => stride >= finestStride);
+    if (this.#finest < 0)
+      throw new InputError(
+        'config-invalid',
+        `model.backbone.featureLayers: ends at stride ${body.levels.at(-1)!.stride} (expected ${finestStride} or more): name a later layer`,
+      );
+    this.fpn = neckOn(body.levels.slice(this.#finest));
+    ({ channels: this.channels, strides: this.strides, roiLevels: this.roiLevels } = this.fpn);
   }
 
   forward(pixels: Tensor): Features {
-    return scope(() => this.fpn.forward(this.body.forward(pixels)));
+    return scope(() => this.fpn.forward(this.body.forward(pixels).slice(this.#finest)));
   }
 }
 
-class ResNetStageOnly extends Module implements FeatureExtractor {
-  readonly body: ResNet;
+/** The coarsest level of a backbone alone. */
+class CoarsestLevel extends Module implements FeatureExtractor {
+  readonly body: Backbone;
   readonly channels: number;
   readonly strides: readonly number[];
   readonly roiLevels = 1;
 
-  constructor(options: ResNetOptions, stage: 4 | 5) {
+  constructor(body: Backbone) {
     super();
-    this.body = new ResNet({ ...options, lastStage: stage });
-    this.channels = this.body.outChannels.at(-1)!;
-    const isDilated = stage === 5 && (options.lastStageDilation ?? 1) > 1;
-    this.strides = [stage === 4 || isDilated ? 16 : 32];
+    this.body = body;
+    const { channels, stride } = body.levels.at(-1)!;
+    this.channels = channels;
+    this.strides = [stride];
   }
 
   forward(pixels: Tensor): Features {
@@ -71,8 +70,41 @@ class ResNetStageOnly extends Module implements FeatureExtractor {
   }
 }
 
+type LeveledConfig = Exclude<BackboneConfig, { type: 'spinenet' }>;
+
+/** @param lastStage of a ResNet */
+function makeBackbone(backbone: LeveledConfig, lastStage: 4 | 5 = 5): Backbone {
+  switch (backbone.type) {
+    case 'resnet':
+      return new ResNet({ ...backbone, lastStage });
+    case 'mobilenet':
+      return new MobileNet(backbone);
+  }
+}
+
 export function makeFeatureExtractor(backbone: BackboneConfig, neck: NeckConfig): FeatureExtractor {
   // SpineNet makes a pyramid by itself.
   if (backbone.type === 'spinenet') return makeSpineNet(backbone);
-  return neck.type === 'fpn' ? new ResNetFpn(backbone, neck) : new ResNetStageOnly(backbone, neck.stage);
+  if (neck.type === 'none') return new CoarsestLevel(makeBackbone(backbone, neck.stage));
+  return new BackboneWithNeck(makeBackbone(backbone), (levels) => makeNeck(neck, levels));
+}
+
+const DEFAULT_RETINA_NECK: RetinaNeckConfig = {
+  type: 'fpn',
+  channels: 256,
+  extraLevelsFrom: 'p5',
+  reluBeforeP7: true,
+};
+
+// P2 has too many anchors (Lin et al. 2017, section 4): C2 is left out.
+const RETINA_FINEST_STRIDE = 8;
+
+/** Of a one-stage detector, whose levels begin with stride 8. */
+export function makeRetinaExtractor(
+  backbone: BackboneConfig,
+  neck: RetinaNeckConfig = DEFAULT_RETINA_NECK,
+): FeatureExtractor {
+  if (backbone.type === 'spinenet') return makeSpineNet(backbone);
+  const neckOn = (levels: readonly FeatureLevel[]) => makeRetinaNeck(neck, levels);
+  return new BackboneWithNeck(makeBackbone(backbone), neckOn, RETINA_FINEST_STRIDE);
 }

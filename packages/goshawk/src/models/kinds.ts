@@ -3,6 +3,7 @@ import type { ModelConfig } from '../config/index.js';
 import type { DetectorKind } from './detector-kind.js';
 import { rcnnKind, rpnKind } from './detectors/rcnn-kind.js';
 import { retinanetKind } from './detectors/retinanet-kind.js';
+import { sparseRcnnKind } from './detectors/sparse-rcnn-kind.js';
 
 /** All that the rest of the program asks about a model; a new kind of detector is a case here and in buildModel(). */
 export function detectorKind(config: ModelConfig): DetectorKind {
@@ -12,8 +13,10 @@ export function detectorKind(config: ModelConfig): DetectorKind {
     case 'keypoint_rcnn':
       return rcnnKind(config);
     case 'rpn':
-      return rpnKind();
+      return rpnKind(config);
     case 'retinanet':
       return retinanetKind(config);
+    case 'sparse_rcnn':
+      return sparseRcnnKind();
   }
 }

@@ -130,7 +130,12 @@ function networkSize({
 }: Pick<RunConfig, 'preprocess' | 'data'>): HeightWidth {
   const long = Math.max(resize.maxSize, resize.trainMaxSize ?? 0);
   const short = Math.min(long, Math.max(resize.minSize, ...resize.trainMinSizes));
-  const [height, width] = resize.rule === 'none' ? USUAL_SIZE : [short, long];
+  const [height, width] =
+    resize.rule === 'none'
+      ? USUAL_SIZE
+      : resize.rule === 'letterbox'
+        ? [resize.maxSize, resize.maxSize]
+        : [short, long];
   const sides =
     jitter !== undefined && jitter.size[0] * jitter.size[1] > height * width ? jitter.size : [height, width];
   return [wholeCells(sides[0]!), wholeCells(sides[1]!)];

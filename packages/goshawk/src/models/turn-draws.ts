@@ -6,7 +6,7 @@ import { type BatchDraws, below, type DrawStage, type Draws, type PlaceDraws, ra
 import type { ImageBatch } from './structures.js';
 
 /** Random stream of a seed; data/samplers.ts has those before it. */
-const SAMPLE_STREAM = 2;
+const SAMPLE_STREAM = 3;
 const STAGES: Readonly<Record<DrawStage, number>> = { anchors: 0, proposals: 1, keypoints: 2 };
 
 /** @param seed of the training; batches without turns are drawn from by the engine's generator */

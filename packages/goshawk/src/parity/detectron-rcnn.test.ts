@@ -14,7 +14,7 @@ import { loadWeights, readWeights } from '../infer/detector-file.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, evenDraws, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
+import { BackboneWithNeck, buildModel, evenDraws, type Rcnn, totalLoss } from '../models/index.js';
 import { assertAllClose, matchDetections, normOf, ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 import { writePickledBlobs } from './pickled-blobs.js';
@@ -101,7 +101,7 @@ for (const name of ['detectron_maskrcnn_R50_FPN', 'detectron_keypoint_R50_FPN'])
       noGrad(() => {
         const pixels = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input') });
         const { backbone, rpn } = model;
-        assert.ok(backbone instanceof ResNetFpn && rpn);
+        assert.ok(backbone instanceof BackboneWithNeck && rpn);
         const body = backbone.body.forward(pixels);
         const levels = backbone.fpn.forward(body);
         const { logits, offsets } = rpn.head.forward(levels);

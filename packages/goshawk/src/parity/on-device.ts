@@ -5,7 +5,7 @@ import { manualSeed, noGrad, scope, tensor } from '@goshawk/torch';
 import { imageBatchOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
+import { BackboneWithNeck, buildModel, type Rcnn, totalLoss } from '../models/index.js';
 import { farthest, matchDetections, normOf } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 import {
@@ -48,7 +48,7 @@ function features(): void {
   noGrad(() => {
     const input = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input'), device });
     const { backbone } = model;
-    if (!(backbone instanceof ResNetFpn)) throw new Error('internal: another backbone');
+    if (!(backbone instanceof BackboneWithNeck)) throw new Error('internal: another backbone');
     const maps = backbone.fpn.forward(backbone.body.forward(input));
     const levels = ['0', '1', '2', '3', 'pool'];
     const off = maps.map((map, level) =>

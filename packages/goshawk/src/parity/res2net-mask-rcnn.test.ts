@@ -14,7 +14,7 @@ import { loadWeights, readWeights } from '../infer/detector-file.js';
 import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
+import { BackboneWithNeck, buildModel, type Rcnn, totalLoss } from '../models/index.js';
 import { assertAllClose, matchDetections, normOf, ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 
@@ -76,7 +76,7 @@ describe('res2net50_26w4s_maskrcnn_fpn', () => {
     noGrad(() => {
       const pixels = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input') });
       const { backbone, rpn } = model;
-      assert.ok(backbone instanceof ResNetFpn && rpn);
+      assert.ok(backbone instanceof BackboneWithNeck && rpn);
       const body = backbone.body.forward(pixels);
       const levels = backbone.fpn.forward(body);
       const { logits, offsets } = rpn.head.forward(levels);

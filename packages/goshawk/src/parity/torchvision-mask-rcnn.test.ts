@@ -6,7 +6,7 @@ import { manualSeed, noGrad, scope, setThreads, tensor } from '@goshawk/torch';
 import { imageBatchOf } from '../infer/network-batch.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
-import { buildModel, type Rcnn, ResNetFpn, totalLoss } from '../models/index.js';
+import { BackboneWithNeck, buildModel, type Rcnn, totalLoss } from '../models/index.js';
 import { assertAllClose, matchDetections, normOf } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 import {
@@ -50,7 +50,7 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
     noGrad(() => {
       const input = tensor(parity.numbers('network_input'), { shape: parity.shape('network_input') });
       const { backbone, rpn } = model;
-      assert.ok(backbone instanceof ResNetFpn && rpn);
+      assert.ok(backbone instanceof BackboneWithNeck && rpn);
       const body = backbone.body.forward(input);
       const features = backbone.fpn.forward(body);
       const { logits, offsets } = rpn.head.forward(features);

@@ -1,4 +1,4 @@
-// Every builder of torchvision's R-CNNs and RetinaNets on ResNet-50, by the config that comes with the toolbox: the names and
+// Every builder of torchvision's R-CNNs and RetinaNets, by the config that comes with the toolbox: the names and
 // shapes of its checkpoint, what it finds, a step's losses and gradients; and the other backbones of resnet_fpn_backbone. The
 // numbers are torchvision's own (fixtures/torchvision_models/make_models.py).
 import assert from 'node:assert/strict';
@@ -114,6 +114,11 @@ const BUILDERS = [
     stepOf: 'retinanet_resnet50_fpn_v2',
   },
   { builder: 'retinanet_resnet50_fpn_v2', config: 'retinanet_r50_fpn_v2', sets: RETINA_SETS },
+  {
+    builder: 'fasterrcnn_mobilenet_v3_large_fpn',
+    config: 'faster_rcnn_mobilenet_v3_large_fpn',
+    sets: [...RCNN_SETS, 'model.backbone.norm=batch'],
+  },
 ] as const;
 
 /** Of RetinaNet, by torchvision's names. */
@@ -254,7 +259,6 @@ describe('resnet_fpn_backbone of torchvision', () => {
 
 describe('a model of torchvision that has no counterpart', () => {
   for (const [what, name] of [
-    ['the backbone MobileNetV3', 'backbone.body.1.block.0.0.weight'],
     ['the detector FCOS', 'head.regression_head.bbox_ctrness.weight'],
     ['the detector SSD', 'head.classification_head.module_list.0.weight'],
   ] as const) {

@@ -7,6 +7,8 @@ import { makeParityState, type StateEntry } from './parity-weights.js';
 type Gains = readonly (readonly [name: RegExp, gain: number])[];
 
 const GAINS: Gains = [
+  // Layers of a MobileNet that a neck reads: its blocks add up.
+  [/backbone\.body\.(13\.block\.3|16)\.0/, 0.02],
   [/fpn\.(inner|layer)_blocks/, 0.5],
   [/rpn\.head\.cls_logits/, 1],
   [/rpn\.head\.bbox_pred/, 0.02],

@@ -103,6 +103,7 @@ export function randomModel(type: string, draw: Random): RunConfig['model'] {
         repeats: 1,
         endpointChannels: pick([8, 32], draw),
       });
+    if (model.backbone?.type === 'mobilenet') model.backbone.widthFactor = pick([0.1, 0.25], draw);
     model.classes = 2;
     try {
       return parseConfig(JSON.stringify({ model }), { file: 'random.yaml' }).model;

@@ -1,10 +1,10 @@
 // Detectors small enough for tests: every part is there, and a step takes milliseconds.
 import { manualSeed } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
-import type { ResNet } from '../models/backbones/resnet.js';
+import { ResNet } from '../models/backbones/resnet.js';
 import { buildModel } from '../models/build.js';
 import type { Rcnn } from '../models/detectors/rcnn.js';
-import { ResNetFpn } from '../models/feature-extractor.js';
+import { BackboneWithNeck } from '../models/feature-extractor.js';
 
 const TINY = `
 model:
@@ -35,7 +35,7 @@ export function tinyDetector({ classes = 2, keypoints = 3, seed = 0, sets = [] }
 
 /** The ResNet of a detector on one with an FPN. */
 export function resNetOf({ backbone }: Rcnn): ResNet {
-  if (backbone instanceof ResNetFpn) return backbone.body;
+  if (backbone instanceof BackboneWithNeck && backbone.body instanceof ResNet) return backbone.body;
   throw new Error('internal: not a ResNet-FPN');
 }
 

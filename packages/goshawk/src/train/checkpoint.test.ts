@@ -56,13 +56,13 @@ describe('checkpoints', () => {
   test('bring back weights, optimizer state, random numbers and progress to the bit', () => {
     const { model, optimizer } = trained(1);
     manualSeed(77);
-    const path = writeCheckpoint(folder, model, optimizer, progress, description);
+    const path = writeCheckpoint(folder, { model }, optimizer, progress, description);
     assert.equal(path, checkpointPath(folder, 12));
     const next = drawn();
 
     const other = trained(2);
     const alive = liveTensors();
-    assert.deepEqual(restoreCheckpoint(path, other.model, other.optimizer), progress);
+    assert.deepEqual(restoreCheckpoint(path, { model: other.model }, other.optimizer), progress);
     assert.equal(liveTensors(), alive);
     assert.deepEqual(drawn(), next);
     const weights = other.model.stateDict();
@@ -73,7 +73,13 @@ describe('checkpoints', () => {
     assert.ok(state.tensors.size > 0);
     for (const [name, tensor] of state.tensors)
       assert.deepEqual(restored.tensors.get(name)!.toBytes(), tensor.toBytes(), name);
-    const again = writeCheckpoint(folder, other.model, other.optimizer, { ...progress, iteration: 13 }, description);
+    const again = writeCheckpoint(
+      folder,
+      { model: other.model },
+      other.optimizer,
+      { ...progress, iteration: 13 },
+      description,
+    );
     assert.equal(readFileSync(again).length, readFileSync(path).length);
   });
 
@@ -90,15 +96,18 @@ describe('checkpoints', () => {
       },
     };
     const [cpu] = randomSourcesOf('cpu') as [RandomSource];
-    const ofCard = writeCheckpoint(folder, model, optimizer, { ...progress, iteration: 100 }, description, [cpu, card]);
-    const ofCpu = writeCheckpoint(folder, model, optimizer, { ...progress, iteration: 101 }, description);
+    const ofCard = writeCheckpoint(folder, { model }, optimizer, { ...progress, iteration: 100 }, description, [
+      cpu,
+      card,
+    ]);
+    const ofCpu = writeCheckpoint(folder, { model }, optimizer, { ...progress, iteration: 101 }, description);
     const next = drawn();
     state = [1, 2];
-    restoreCheckpoint(ofCpu, model, optimizer, [cpu, card]);
+    restoreCheckpoint(ofCpu, { model }, optimizer, [cpu, card]);
     assert.deepEqual([state, drawn()], [[1, 2], next]);
-    restoreCheckpoint(ofCard, model, optimizer, [cpu]);
+    restoreCheckpoint(ofCard, { model }, optimizer, [cpu]);
     assert.deepEqual([state, drawn()], [[1, 2], next]);
-    restoreCheckpoint(ofCard, model, optimizer, [cpu, card]);
+    restoreCheckpoint(ofCard, { model }, optimizer, [cpu, card]);
     assert.deepEqual([state, drawn()], [[5, 9], next]);
     for (const path of [ofCard, ofCpu]) rmSync(path);
   });
@@ -128,7 +137,7 @@ describe('checkpoints', () => {
     const path = join(folder, 'weights.safetensors');
     writeWeights(path, model, description);
     assert.throws(
-      () => restoreCheckpoint(path, model, optimizer),
+      () => restoreCheckpoint(path, { model }, optimizer),
       inputError(/weights\.safetensors: has weights but no training state: start from it with --init$/),
     );
   });
@@ -137,12 +146,12 @@ describe('checkpoints', () => {
     const path = checkpointPath(folder, 12);
     const { model, optimizer } = trained(1);
     assert.throws(
-      () => restoreCheckpoint(path, tinyDetector({ classes: 3 }), optimizer),
+      () => restoreCheckpoint(path, { model: tinyDetector({ classes: 3 }) }, optimizer),
       inputError(/iteration-00000012\.safetensors: 6 of .*cls_score\.weight is \[3, 32\], the model's \[4, 32\]/),
     );
     const adamw = { ...tinyConfig(['train.optimizer.type=adamw']).train.optimizer };
     assert.throws(
-      () => restoreCheckpoint(path, model, buildOptimizer(model, adamw)),
+      () => restoreCheckpoint(path, { model }, buildOptimizer(model, adamw)),
       inputError(/iteration-00000012\.safetensors: optimizer state: .*momentum_buffer/),
     );
   });
@@ -151,7 +160,7 @@ describe('checkpoints', () => {
     const path = checkpointPath(folder, 13);
     const { model, optimizer } = trained(1);
     truncateSync(path, 5000);
-    assert.throws(() => restoreCheckpoint(path, model, optimizer), {
+    assert.throws(() => restoreCheckpoint(path, { model }, optimizer), {
       name: 'CheckpointError',
       message: /iteration-00000013/,
     });

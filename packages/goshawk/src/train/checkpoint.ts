@@ -13,10 +13,16 @@ import {
   tensor,
   writeSafetensors,
 } from '@goshawk/torch';
-import type { OptimizerConfig } from '../config/index.js';
+import type { TrainConfig } from '../config/index.js';
 import type { SamplerState } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { type DetectorDescription, describeDetector, loadWeights, STATE_SEPARATOR } from '../infer/detector-file.js';
+import {
+  AVERAGE_PREFIX,
+  type DetectorDescription,
+  describeDetector,
+  loadWeights,
+  STATE_SEPARATOR,
+} from '../infer/detector-file.js';
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
 import { type RandomSource, randomSourcesOf } from './random-sources.js';
@@ -76,19 +82,32 @@ export function listCheckpoints(folder: string): number[] {
   return iterations.sort((a, b) => a - b);
 }
 
-/** About how large a checkpoint is: the weights, and one copy of those that learn for SGD's velocity, two for Adam's moments. */
-export function checkpointBytes(model: Detector, { type }: OptimizerConfig): number {
+/**
+ * About how large a checkpoint is: the weights, once more where their average is kept, and one copy of those that learn for SGD's
+ * velocity, two for Adam's moments.
+ */
+export function checkpointBytes(
+  model: Detector,
+  { optimizer: { type }, ema }: Pick<TrainConfig, 'optimizer' | 'ema'>,
+): number {
   const float = 4;
   const sizes = (tensors: readonly { readonly length: number }[]) =>
     tensors.reduce((sum, { length }) => sum + length, 0);
   const learning = model.parameters().filter(({ requiresGrad }) => requiresGrad);
-  return float * (sizes([...model.stateDict().values()]) + sizes(learning) * (type === 'sgd' ? 1 : 2));
+  const copies = ema === undefined ? 1 : 2;
+  return float * (copies * sizes([...model.stateDict().values()]) + sizes(learning) * (type === 'sgd' ? 1 : 2));
+}
+
+/** What is trained, and the average of its weights where one is kept. */
+export interface TrainedModel {
+  readonly model: Detector;
+  readonly average?: Detector | undefined;
 }
 
 /** Writes everything that resuming needs; the file appears whole or not at all. */
 export function writeCheckpoint(
   folder: string,
-  model: Detector,
+  { model, average }: TrainedModel,
   optimizer: DetectorOptimizer,
   progress: Progress,
   description: DetectorDescription,
@@ -99,6 +118,7 @@ export function writeCheckpoint(
   scope(() => {
     const entries = [
       ...weightEntries(model),
+      ...(average ? weightEntries(average, AVERAGE_PREFIX) : []),
       ...Array.from(tensors, ([name, value]) => entryOf(OPTIMIZER + name, value)),
       ...random.map((source) => entryOf(RANDOM + source.name, source.state())),
     ];
@@ -123,7 +143,7 @@ export function writeWeights(path: string, model: Detector, description: Detecto
  */
 export function restoreCheckpoint(
   path: string,
-  model: Detector,
+  { model, average }: TrainedModel,
   optimizer: DetectorOptimizer,
   random: readonly RandomSource[] = randomSourcesOf('cpu'),
 ): Progress {
@@ -137,12 +157,23 @@ export function restoreCheckpoint(
       );
     const names = file.names.filter((name) => !name.includes(STATE_SEPARATOR));
     loadWeights(model, new Map(names.map((name) => [name, lazyTensor(file, name)])), path);
+    if (average) restoreAverage(file, path, average);
     restoreOptimizer(file, path, optimizer);
     for (const source of random) restoreRandom(file, source);
     return JSON.parse(progress) as Progress;
   } finally {
     file.close();
   }
+}
+
+function restoreAverage(file: SafetensorsFile, path: string, average: Detector): void {
+  const names = file.names.filter((name) => name.startsWith(AVERAGE_PREFIX));
+  if (names.length === 0)
+    throw new InputError(
+      'checkpoint-invalid',
+      `${path}: has no average of the weights: continue without train.ema, as it was trained, or start from it with --init`,
+    );
+  loadWeights(average, new Map(names.map((name) => [name.slice(AVERAGE_PREFIX.length), lazyTensor(file, name)])), path);
 }
 
 function restoreRandom(file: SafetensorsFile, source: RandomSource): void {
@@ -176,8 +207,8 @@ export function pruneCheckpoints(folder: string, count: number): void {
   }
 }
 
-function weightEntries(model: Detector): SafetensorsEntry[] {
-  return Array.from(model.stateDict(), ([name, value]) => entryOf(name, value));
+function weightEntries(model: Detector, prefix = ''): SafetensorsEntry[] {
+  return Array.from(model.stateDict(), ([name, value]) => entryOf(prefix + name, value));
 }
 
 function entryOf(name: string, value: Tensor): SafetensorsEntry {

@@ -7,6 +7,10 @@ export interface EffectiveSchedule {
   readonly learningRate: number;
   /** Optimizer steps of the whole training. */
   readonly iterations: number;
+  /** Iterations from one evaluation to the next; 0: at the end only. */
+  readonly evaluateEvery: number;
+  /** From one checkpoint to the next. */
+  readonly checkpointEvery: number;
   readonly schedule: IterationSchedule;
   /** What differs from the config's numbers, or looks unwanted in them, in a sentence; absent where nothing does. */
   readonly explanation?: string;
@@ -37,6 +41,7 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
   const steps = schedule.steps.map((step) =>
     stepUnit === 'epoch' ? step * perEpoch : scaled(step, train.scaleSchedule),
   );
+  const interval = train.intervalUnit === 'epoch' ? perEpoch : 1;
   const warmupIterations = scaled(schedule.warmupIterations, train.scaleWarmup);
 
   const changes = [
@@ -63,7 +68,9 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
   return {
     learningRate,
     iterations,
-    schedule: { ...schedule, steps, warmupIterations },
+    evaluateEvery: train.evaluateEvery * interval,
+    checkpointEvery: train.checkpointEvery * interval,
+    schedule: { ...schedule, steps, warmupIterations, length: iterations },
     ...(sentences.length > 0 && { explanation: sentences.join('; ') }),
   };
 }

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ScheduleConfig } from '../config/index.js';
-import { learningRateFactor } from './lr-schedule.js';
+import { type IterationSchedule, learningRateFactor } from './lr-schedule.js';
 
-const schedule: ScheduleConfig = {
+const schedule: IterationSchedule = {
   warmup: 'linear',
   warmupIterations: 6,
   warmupFactor: 0.1,
   steps: [4, 10, 13],
-  stepUnit: 'iteration',
+  decay: 'steps',
+  finalFactor: 0,
   gamma: 0.1,
+  length: 16,
 };
 
 // What torch 2.14.1 gives for lr 0.02 in 16 steps of MultiStepLR([4, 10, 13], 0.1) chained after
@@ -21,7 +22,7 @@ const torchConstant = [
   0.002, 0.002, 0.002, 0.002, 2e-4, 2e-4, 0.002, 0.002, 0.002, 0.002, 2e-4, 2e-4, 2e-4, 2e-5, 2e-5, 2e-5,
 ];
 
-function assertRates(expected: readonly number[], given: ScheduleConfig): void {
+function assertRates(expected: readonly number[], given: IterationSchedule): void {
   expected.forEach((rate, iteration) => {
     const got = 0.02 * learningRateFactor(iteration, given);
     assert.ok(Math.abs(got - rate) <= 1e-9 * rate, `iteration ${iteration}: ${got}, torch has ${rate}`);
@@ -66,6 +67,24 @@ describe('the learning rate', () => {
     const given = { ...schedule, warmupIterations: 0, steps: [10, 20], factors: [0.5, 0.8] };
     const got = [0, 9, 10, 19, 20, 1000].map((iteration) => learningRateFactor(iteration, given));
     assert.deepEqual(got, [1, 1, 0.5, 0.5, 0.8, 0.8]);
+  });
+
+  test("follows torch's CosineAnnealingLR to the end, and stays there", () => {
+    // eta_min + (lr - eta_min) * (1 + cos(pi * t / T)) / 2 for lr 1, eta_min 0.1, T 8 at t = 0, 2, 4, 6, 8, 9.
+    const given: IterationSchedule = {
+      ...schedule,
+      warmupIterations: 0,
+      steps: [],
+      decay: 'cosine',
+      finalFactor: 0.1,
+      length: 8,
+    };
+    const expected = [1, 0.8681980515339464, 0.55, 0.2318019484660536, 0.1, 0.1];
+    for (const [place, iteration] of [0, 2, 4, 6, 8, 9].entries())
+      assert.ok(Math.abs(learningRateFactor(iteration, given) - expected[place]!) < 1e-12);
+    // The warm-up is a factor of its own.
+    const warm = { ...given, warmupIterations: 4, warmupFactor: 0.5 };
+    assert.ok(Math.abs(learningRateFactor(2, warm) - 0.75 * expected[1]!) < 1e-12);
   });
 
   test('is the configured one from the start without a warm-up', () => {

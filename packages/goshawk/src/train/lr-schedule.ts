@@ -2,19 +2,30 @@
 import type { ScheduleConfig } from '../config/index.js';
 
 /** A schedule whose steps are iterations. */
-export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'>;
+export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'> & {
+  /** Iterations that a cosine spans. */
+  readonly length: number;
+};
 
 /**
  * What the learning rate is multiplied by in one iteration: the warm-up's factor times gamma for each step that has
- * come, or times the factor of the last one (Detectron's steps_with_lrs). The linear warm-up is that of torchvision (LinearLR), Detectron, maskrcnn-benchmark and mmcv:
+ * come, or times the factor of the last one (Detectron's steps_with_lrs), or times half a cosine from 1 to finalFactor. The linear warm-up is that of torchvision (LinearLR), Detectron, maskrcnn-benchmark and mmcv:
  * `warmupFactor + (1 - warmupFactor) * iteration / warmupIterations`; the exponential one is mmcv's:
  * `warmupFactor ** (1 - iteration / warmupIterations)`.
  * @param iteration optimizer steps done before: 0 in the first
  */
 export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
+  return warmupFactor(iteration, schedule) * decayFactor(iteration, schedule);
+}
+
+function decayFactor(iteration: number, schedule: IterationSchedule): number {
+  if (schedule.decay === 'cosine') {
+    const { finalFactor, length } = schedule;
+    const share = Math.min(1, iteration / length);
+    return finalFactor + ((1 - finalFactor) * (1 + Math.cos(Math.PI * share))) / 2;
+  }
   const stepsDone = schedule.steps.filter((step) => iteration >= step).length;
-  const factor = schedule.factors ? (schedule.factors[stepsDone - 1] ?? 1) : schedule.gamma ** stepsDone;
-  return warmupFactor(iteration, schedule) * factor;
+  return schedule.factors ? (schedule.factors[stepsDone - 1] ?? 1) : schedule.gamma ** stepsDone;
 }
 
 function warmupFactor(iteration: number, schedule: IterationSchedule): number {

@@ -1,7 +1,7 @@
 // The optimizer of a config over a model's learning parameters.
 import { Adam, AdamW, type Module, noGrad, ops, type Parameter, SGD } from '@goshawk/torch';
 import type { OptimizerConfig } from '../config/index.js';
-import { learningParameters } from './parameter-groups.js';
+import { learningParameters, parametersByName } from './parameter-groups.js';
 
 export type DetectorOptimizer = SGD | Adam;
 
@@ -55,13 +55,22 @@ interface Group {
 /** Parameters of one kind each; all in one group where no rule tells them apart. */
 function groupsOf(model: Module, config: OptimizerConfig): Group[] {
   const { lr, weightDecay, biasLrFactor, biasWeightDecay = weightDecay, normWeightDecay = weightDecay } = config;
-  const kinds = learningParameters(model);
+  const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
+  const named = parametersByName(learning, config.groups);
+  const byName = named.map(([rule, params]) => ({
+    params,
+    lrMultiplier: rule.lrFactor,
+    lr: lr * rule.lrFactor,
+    weightDecay: rule.weightDecay ?? weightDecay,
+  }));
+  const except = new Set(named.flatMap(([, params]) => params.map(([, parameter]) => parameter)));
+  const kinds = learningParameters(model, { except });
   const rules = {
     weight: { lrMultiplier: 1, lr, weightDecay },
     bias: { lrMultiplier: biasLrFactor, lr: lr * biasLrFactor, weightDecay: biasWeightDecay },
     norm: { lrMultiplier: 1, lr, weightDecay: normWeightDecay },
   };
   if (biasLrFactor === 1 && biasWeightDecay === weightDecay && normWeightDecay === weightDecay)
-    return [{ params: [...kinds.values()].flat(), ...rules.weight }];
-  return Array.from(kinds, ([kind, params]) => ({ params, ...rules[kind] }));
+    return [...(kinds.size > 0 ? [{ params: [...kinds.values()].flat(), ...rules.weight }] : []), ...byName];
+  return [...Array.from(kinds, ([kind, params]) => ({ params, ...rules[kind] })), ...byName];
 }

@@ -19,7 +19,8 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
-import { buildModel, CONVENTIONS, type Detector, detectorKind, turnDraws } from '../models/index.js';
+import { trainingBatches } from '../infer/split-options.js';
+import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
 import {
   checkpointBytes,
   checkpointPath,
@@ -37,6 +38,7 @@ import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
+import { WeightAverage } from './weight-average.js';
 
 export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
@@ -99,24 +101,27 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
-  const model = buildModel(config.model, {
-    classes: classCount(config, categories),
-    keypoints: trainSet.keypointCount || undefined,
-    draws: turnDraws(config.train.seed),
-  }).to({
-    device: config.runtime.device,
-    memoryFormat: 'channels_last',
-  });
+  const build = (): Detector =>
+    buildModel(config.model, {
+      classes: classCount(config, categories),
+      keypoints: trainSet.keypointCount || undefined,
+      draws: turnDraws(config.train.seed),
+    }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+  const model = build();
   // The other processes get them from rank 0.
   const initialised = isFirst && resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
+  const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
-  const restored = resumed === undefined ? undefined : restoreCheckpoint(resumed, model, optimizer, random);
-  const progress = group ? shareStart(group, { model, optimizer, progress: restored }) : restored;
+  const restored =
+    resumed === undefined
+      ? undefined
+      : restoreCheckpoint(resumed, { model, average: average?.model }, optimizer, random);
+  const progress = group ? shareStart(group, { model, average, optimizer, progress: restored }) : restored;
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
-    requireRoom(output, checkpointBytes(model, config.train.optimizer));
+    requireRoom(output, checkpointBytes(model, config.train));
     mkdirSync(checkpoints, { recursive: true });
     // A training that is killed while it writes leaves a file as large as a checkpoint.
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
@@ -128,12 +133,12 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const evaluationDue =
     valSet !== undefined &&
     evaluated === undefined &&
-    isEvaluationDue(iteration, config.train.evaluateEvery, schedule.iterations);
+    isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
   const validation =
     valSet &&
     new Validation({
       config,
-      model,
+      model: average?.model ?? model,
       categories,
       dataset: valSet,
       output: save ? output : undefined,
@@ -160,23 +165,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     initialised,
   });
   const loader = createLoader({
+    ...trainingBatches(config),
     dataset: trainSet,
     batchSize,
     ...(group && { share: { index: group.rank, count: group.size } }),
-    shuffle: true,
-    seed: config.train.seed,
-    workers: config.data.workers,
-    preprocess: config.preprocess,
-    augment: {
-      flip: config.data.flip,
-      minSizes: config.preprocess.resize.trainMinSizes,
-      maxSize: config.preprocess.resize.trainMaxSize,
-      aspectCropping: config.data.aspectCropping,
-      jitter: config.data.jitter,
-    },
-    aspectGrouping: config.data.aspectGrouping,
-    legacyPlusOne: CONVENTIONS[config.model.conventions].boxes === 'inclusive',
-    leaveOut: ({ code }) => config.data.onDamaged === 'skip' && code === 'image-invalid',
     startAt: progress?.loader,
   });
   const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });
@@ -185,6 +177,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       options,
       model,
       optimizer,
+      average,
       scaler,
       categories,
       validation,
@@ -209,11 +202,13 @@ function shareStart(
   group: ProcessGroup,
   start: {
     readonly model: Detector;
+    readonly average: WeightAverage | undefined;
     readonly optimizer: DetectorOptimizer;
     readonly progress: Progress | undefined;
   },
 ): Progress | undefined {
   shareState(group, start.model);
+  if (start.average) shareState(group, start.average.model);
   const progress = ofRankZero(group, start.progress ?? null) ?? undefined;
   if (progress !== undefined) shareOptimizer(group, start.optimizer);
   return progress;

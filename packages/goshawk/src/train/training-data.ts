@@ -1,11 +1,10 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
-import { existsSync } from 'node:fs';
 import { type Category, InputError, matchCategories } from '@goshawk/core';
-import type { DataSplitConfig, RunConfig } from '../config/index.js';
+import { movesObjects, type RunConfig } from '../config/index.js';
 import { type DetectionDataset, openSplitDataset, readProposalFiles, selectProposals } from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
-import { splitOptions } from '../infer/split-options.js';
-import { CONVENTIONS, detectorKind } from '../models/index.js';
+import { requireSplit, splitOptions } from '../infer/split-options.js';
+import { detectorKind } from '../models/index.js';
 
 /** One of the data sets that a config names. @throws InputError where it names none */
 export function openSplit(
@@ -13,18 +12,7 @@ export function openSplit(
   name: 'train' | 'val' | 'test',
   { purpose }: { purpose: 'training' | 'evaluation' },
 ): DetectionDataset {
-  const split: DataSplitConfig | undefined = config.data[name];
-  if (!split)
-    throw new InputError(
-      'config-invalid',
-      `data.${name}: is not set: pass --set data.${name}.annotations=FILE --set data.${name}.images=FOLDER`,
-    );
-  // A config of another system names its own sets, so the key says which of them is meant.
-  if (!existsSync(split.annotations))
-    throw new InputError(
-      'file-not-found',
-      `data.${name}.annotations: ${split.annotations}: not found: check the path, or give another with --set data.${name}.annotations=FILE`,
-    );
+  const split = requireSplit(config, name);
   const dataset = openSplitDataset(split, splitOptions(config, name, purpose));
   return {
     ...dataset,
@@ -40,7 +28,12 @@ function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset:
       'config-invalid',
       `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
-  const convention = CONVENTIONS[config.model.conventions].boxes;
+  if (name === 'train' && config.data.augment.some(movesObjects))
+    throw new InputError(
+      'config-invalid',
+      'data.augment: moves pictures, which stored proposals do not follow (model.proposals is stored): keep to hsv, color, blur and noise, and to data.flip and preprocess.resize',
+    );
+  const convention = detectorKind(config.model).boxes;
   const files = typeof split.proposals === 'string' ? [split.proposals] : split.proposals;
   const proposals = readProposalFiles(files, { convention });
   const missing = dataset.samples.filter(({ image }) => !proposals.has(image.id));

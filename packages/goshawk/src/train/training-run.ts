@@ -31,11 +31,14 @@ import { steadyHeap } from './steady-heap.js';
 import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
 import { NonFiniteLossError, type PassLosses, readStep, requireFinite, trainingPass } from './training-step.js';
 import type { Validation } from './validation.js';
+import type { WeightAverage } from './weight-average.js';
 
 export interface TrainingRunParts {
   readonly options: TrainOptions;
   readonly model: Detector;
   readonly optimizer: DetectorOptimizer;
+  /** Of the weights; absent: none is kept. */
+  readonly average?: WeightAverage | undefined;
   /** Of the losses, where the precision asks for one. */
   readonly scaler: GradScaler | undefined;
   readonly categories: readonly Category[];
@@ -87,7 +90,7 @@ export class TrainingRun {
   async untilDone(): Promise<TrainResult> {
     const { options, model, categories, schedule, validation, evaluationDue } = this.#parts;
     const { observer } = options;
-    const { checkpointEvery } = options.config.train;
+    const { checkpointEvery } = schedule;
     const isDone = () => this.#iteration >= schedule.iterations;
     let measures: DetectorMeasures | undefined;
     let weights: string | undefined;
@@ -123,7 +126,12 @@ export class TrainingRun {
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
-    return { model, categories, iteration: this.#iteration, weights, figures, evaluations, problems };
+    return { model: this.#result(), categories, iteration: this.#iteration, weights, figures, evaluations, problems };
+  }
+
+  /** What the training is for: the average of the weights, where one is kept. */
+  #result(): Detector {
+    return this.#parts.average?.model ?? this.#parts.model;
   }
 
   /** Whether the training ends here by a signal; of several processes one that has got it is enough. */
@@ -140,8 +148,8 @@ export class TrainingRun {
   }
 
   #isEvaluationDue(): boolean {
-    const { options, schedule } = this.#parts;
-    return isEvaluationDue(this.#iteration, options.config.train.evaluateEvery, schedule.iterations);
+    const { evaluateEvery, iterations } = this.#parts.schedule;
+    return isEvaluationDue(this.#iteration, evaluateEvery, iterations);
   }
 
   async #evaluate(): Promise<DetectorMeasures | undefined> {
@@ -164,7 +172,7 @@ export class TrainingRun {
   }
 
   #writeCheckpoint(): void {
-    const { options, model, optimizer, scaler, checkpoints, validation, random } = this.#parts;
+    const { options, model, average, optimizer, scaler, checkpoints, validation, random } = this.#parts;
     if (!this.#saves || this.#saved === this.#iteration || !this.#isStanding) return;
     const progress = {
       iteration: this.#iteration,
@@ -173,7 +181,14 @@ export class TrainingRun {
       scaler: scaler?.stateDict(),
     };
     this.#save(checkpointPath(checkpoints, this.#iteration), () => {
-      writeCheckpoint(checkpoints, model, optimizer, progress, this.#description(), random);
+      writeCheckpoint(
+        checkpoints,
+        { model, average: average?.model },
+        optimizer,
+        progress,
+        this.#description(),
+        random,
+      );
     });
     this.#saved = this.#iteration;
     if (this.#evaluated === this.#iteration) this.#noteEvaluation();
@@ -182,10 +197,10 @@ export class TrainingRun {
   }
 
   #writeFinal(): string | undefined {
-    const { options, model } = this.#parts;
+    const { options } = this.#parts;
     if (!this.#saves) return undefined;
     const weights = join(options.output, 'final.safetensors');
-    this.#save(weights, () => writeWeights(weights, model, this.#description()));
+    this.#save(weights, () => writeWeights(weights, this.#result(), this.#description()));
     return weights;
   }
 
@@ -228,7 +243,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, optimizer, scaler, feed, schedule } = this.#parts;
+    const { options, optimizer, scaler, feed, schedule, average } = this.#parts;
     const { group } = options;
     const { train } = options.config;
     const exchanged = group?.spent.communicationMs ?? 0;
@@ -270,6 +285,7 @@ export class TrainingRun {
     }
     optimizer.zeroGrad();
     this.#iteration++;
+    average?.update(this.#iteration);
     this.#standing.take(feed.state());
     this.#isStanding = true;
     const sums = meansOf(losses);

@@ -88,6 +88,8 @@ TORCH_LIBRARY(goshawk, m) {
       "sigmoid_focal_loss_and_gradient(Tensor logits, Tensor targets, Tensor weights, float alpha, float gamma, "
       "bool with_gradient) -> (Tensor loss, Tensor gradient)");
 
+  m.def("linear_assignment(Tensor costs, Tensor counts) -> Tensor");
+
   m.def(
       "masks_to_rle(Tensor masks, Tensor boxes, int height, int width, float threshold=0.5, bool strict=False, "
       "int padding=1) -> (Tensor counts, Tensor offsets)");

@@ -1,5 +1,6 @@
 export * from './box-overlap.js';
 export * from './focal-loss.js';
+export * from './linear-assignment.js';
 export * from './masks.js';
 export * from './nms.js';
 export { type BatchNormTensors, batchNormTraining, groupNorm } from './norms.js';

@@ -1,6 +1,7 @@
 // Backbones: what turns pixels into feature maps.
 import { z } from 'zod';
 import { filePath } from '../bounds.js';
+import { mobilenetSchema } from './mobilenet-schema.js';
 import { spinenetSchema } from './spinenet-schema.js';
 
 /** Channels of the 3x3 convolutions in the first stage; the widest published ResNeXt has 32 groups of 48. */
@@ -99,7 +100,24 @@ export const resnetSchema = z
     message: 'the first layers of a deep stem have half of it: take an even one',
   });
 
-export const backboneSchema = z.discriminatedUnion('type', [resnetSchema, spinenetSchema]);
+export const backboneSchema = z.discriminatedUnion('type', [resnetSchema, spinenetSchema, mobilenetSchema]);
 
 export type BackboneConfig = z.output<typeof backboneSchema>;
 export type ResnetConfig = z.output<typeof resnetSchema>;
+
+const RESNET_LEVELS = 4;
+/** Of strides 8 to 128. */
+const SPINENET_LEVELS = 5;
+const MOBILENET_LEVELS = 4;
+
+/** How many levels of features a backbone gives. */
+export function backboneLevelCount(backbone: BackboneConfig): number {
+  switch (backbone.type) {
+    case 'resnet':
+      return RESNET_LEVELS;
+    case 'spinenet':
+      return SPINENET_LEVELS;
+    case 'mobilenet':
+      return backbone.featureLayers?.length ?? MOBILENET_LEVELS;
+  }
+}

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { rcnnSchemas } from './rcnn-schema.js';
 import { retinanetSchema } from './retinanet-schema.js';
+import { sparseRcnnSchema } from './sparse-rcnn-schema.js';
 
-export const modelSchema = z.discriminatedUnion('type', [...rcnnSchemas, retinanetSchema]);
+export const modelSchema = z.discriminatedUnion('type', [...rcnnSchemas, retinanetSchema, sparseRcnnSchema]);
 
 export type ModelConfig = z.output<typeof modelSchema>;

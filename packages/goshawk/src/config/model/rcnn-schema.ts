@@ -74,20 +74,22 @@ export type RpnOnlyConfig = z.output<typeof rpnOnlySchema>;
 export type RcnnConfig = FasterRcnnConfig | MaskRcnnConfig | KeypointRcnnConfig;
 export type RcnnConventions = z.output<typeof conventionsSchema>;
 
-/** SpineNet is its own pyramid, of strides 8 to 128. */
-const SPINENET_LEVELS = 5;
-
 interface Anchored {
   readonly anchors: AnchorsConfig;
   readonly neck: NeckConfig;
   readonly backbone: BackboneConfig;
 }
 
-/** A pyramid halves the resolution from level to level, and its group norms have 32 groups. */
+/** What a neck asks of the backbone and of its own channels. */
 function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void {
-  if (neck.type !== 'fpn') return;
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (neck.norm === 'group' && !fitsGroupNorm(neck.channels)) issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
+  if (neck.type === 'none') {
+    if (backbone.type === 'mobilenet' && neck.stage === 4)
+      issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
+    return;
+  }
+  if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
+    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
   if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
     issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
 }
@@ -95,7 +97,7 @@ function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void
 /** One list of sizes a level, equally long: the RPN's one convolution gives every level as many anchors. */
 function checkAnchors(model: Anchored, context: z.RefinementCtx): void {
   const { sizes } = model.anchors;
-  const levels = model.backbone.type === 'spinenet' ? SPINENET_LEVELS : levelCount(model.neck);
+  const levels = levelCount(model.backbone, model.neck);
   const issue = (message: string) => context.addIssue({ code: 'custom', path: ['anchors', 'sizes'], message });
   if (sizes.length !== levels) {
     issue(`got ${sizes.length} lists for the ${levels} levels of the neck: give one list a level`);

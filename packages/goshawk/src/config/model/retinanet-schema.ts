@@ -13,19 +13,8 @@ import {
 } from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
 import { fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
+import { retinaNeckSchema } from './neck-schema.js';
 import { classesSchema } from './rcnn-schema.js';
-
-const neckSchema = z.strictObject({
-  channels: channelCount().default(256).describe('Channels of every level.'),
-  extraLevelsFrom: z
-    .enum(['p5', 'c5'])
-    .default('p5')
-    .describe("What the level of stride 64 is made from: the pyramid's last level, or the backbone's (version 2)."),
-  reluBeforeP7: z
-    .boolean()
-    .default(true)
-    .describe('Whether the level of stride 128 is made from the positive part of the one before.'),
-});
 
 const anchorsSchema = z
   .strictObject({
@@ -108,7 +97,7 @@ export const retinanetSchema = z
       ),
     classes: classesSchema,
     backbone: backboneSchema.prefault({}),
-    neck: neckSchema.optional().describe('The pyramid on a ResNet. SpineNet is its own: without.'),
+    neck: retinaNeckSchema.optional().describe('The pyramid on a ResNet or MobileNet. SpineNet is its own: without.'),
     anchors: anchorsSchema,
     head: headSchema,
   })
@@ -117,6 +106,8 @@ export const retinanetSchema = z
     if (backbone.type === 'spinenet' && neck) issue(['neck'], 'is given, but SpineNet needs none: remove it');
     if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
       issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+    if (neck?.type === 'panet' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
+      issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
     // The outputs have as many channels as the features where nothing else is said; all of SpineNet's sizes fit.
     const features = backbone.type === 'spinenet' ? (backbone.endpointChannels ?? 256) : (neck?.channels ?? 256);
     if (head.norm === 'group' && !fitsGroupNorm(head.channels ?? features))

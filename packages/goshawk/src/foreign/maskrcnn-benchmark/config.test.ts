@@ -191,9 +191,9 @@ describe("maskrcnn-benchmark's own zoo", () => {
   test('has RetinaNets, whose keys of the two-stage models are listed once as without effect', () => {
     const { config, notices } = read(zooConfigs['retinanet/retinanet_R-50-FPN_1x']);
     const { model } = config;
-    assert.ok(model.type === 'retinanet');
+    assert.ok(model.type === 'retinanet' && model.neck?.type === 'fpn');
     assert.deepEqual(
-      [model.conventions, model.neck?.extraLevelsFrom, model.neck?.channels],
+      [model.conventions, model.neck.extraLevelsFrom, model.neck.channels],
       ['maskrcnn_benchmark', 'c5', 256],
     );
     assert.deepEqual(model.anchors, { octaveBaseScale: 4, scalesPerOctave: 3, ratios: [0.5, 1, 2] });
@@ -210,8 +210,8 @@ describe("maskrcnn-benchmark's own zoo", () => {
       /^a\.yaml: without effect here: MODEL\.RPN\.USE_FPN, .*MODEL\.ROI_BOX_HEAD\.POOLER_SCALES$/,
     );
     const p5 = read(zooConfigs['retinanet/retinanet_R-50-FPN_1x'], 'MODEL.RETINANET.USE_C5=False').config.model;
-    assert.ok(p5.type === 'retinanet');
-    assert.equal(p5.neck?.extraLevelsFrom, 'p5');
+    assert.ok(p5.type === 'retinanet' && p5.neck?.type === 'fpn');
+    assert.equal(p5.neck.extraLevelsFrom, 'p5');
   });
 
   test('has group norm in body, pyramid and heads', () => {

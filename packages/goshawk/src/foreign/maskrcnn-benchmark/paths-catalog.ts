@@ -11,7 +11,7 @@ import { fileError } from '../../files/read-file.js';
 export interface CatalogEntry {
   readonly annotations: string;
   readonly images?: string | undefined;
-  readonly format?: 'coco' | 'voc' | 'cityscapes' | undefined;
+  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes' | undefined;
   readonly set?: string | undefined;
 }
 
@@ -113,7 +113,7 @@ const fileSchema = z.strictObject({
       z.strictObject({
         annotations: path,
         images: path.optional(),
-        format: z.enum(['coco', 'voc', 'cityscapes']).optional(),
+        format: z.enum(['coco', 'voc', 'yolo', 'cityscapes']).optional(),
         set: path.optional(),
       }),
     )

@@ -50,8 +50,6 @@ export function torchvisionState<T>(state: ReadonlyMap<string, T>): Map<string, 
 
 /** Names by which the detectors of torchvision that have no counterpart here are known. */
 const ABSENT: readonly { readonly name: RegExp; readonly what: string }[] = [
-  // An inverted residual: the first of MobileNetV3's blocks.
-  { name: /^backbone\.body\.1\.block\.0\.0\.weight$/, what: 'the backbone MobileNetV3' },
   { name: /^head\.regression_head\.bbox_ctrness\.weight$/, what: 'the detector FCOS' },
   { name: /^head\.classification_head\.module_list\.0\./, what: 'the detector SSD' },
 ];
@@ -85,6 +83,20 @@ export const bareResnetState: StateDialect = {
     const rest = [...state].filter(([name]) => !orphans.includes(name));
     const renamed = new Map(rest.map(([name, value]) => [`backbone.body.${name}`, value]));
     return { state: renamed, orphans, norm: state.has('bn1.running_var') ? 'batch' : undefined };
+  },
+};
+
+/** A MobileNet by itself, as torchvision names it: ImageNet weights. */
+export const bareMobilenetState: StateDialect = {
+  name: 'MobileNet',
+  recognises: (names) =>
+    names.has('features.0.0.weight') &&
+    (names.has('features.1.conv.0.0.weight') || names.has('features.1.block.0.0.weight')),
+  rename: (state) => {
+    const orphans = [...state.keys()].filter((name) => name.startsWith('classifier.'));
+    const rest = [...state].filter(([name]) => !orphans.includes(name));
+    const renamed = new Map(rest.map(([name, value]) => [name.replace(/^features\./, 'backbone.body.'), value]));
+    return { state: renamed, orphans, norm: state.has('features.0.1.running_var') ? 'batch' : undefined };
   },
 };
 

@@ -17,6 +17,8 @@ import { ResNet, type ResNetDepth, type ResNetOptions, resNetStage, stageChannel
 const tiny = (options: Partial<ResNetOptions> = {}): ResNet =>
   new ResNet({ depth: 18, width: 8, norm: 'frozen_batch', frozenStages: 0, ...options });
 
+const channelsOf = ({ levels }: ResNet): number[] => levels.map(({ channels }) => channels);
+
 const NORM = /(bn\d|downsample\.1)\./;
 
 // Parameters of torchvision 0.29's resnetN without fc: with its batch norms, and its convolutions alone.
@@ -62,11 +64,11 @@ describe('ResNet', () => {
         const levels = noGrad(() => model.forward(randn([2, 3, 64, 96])));
         assert.deepEqual(
           levels.map((level) => level.shape),
-          [16, 8, 4, 2].map((height, i) => [2, model.outChannels[i], height, (height * 96) / 64]),
+          [16, 8, 4, 2].map((height, i) => [2, model.levels[i]!.channels, height, (height * 96) / 64]),
         );
       }
-      assert.deepEqual(tiny().outChannels, [8, 16, 32, 64]);
-      assert.deepEqual(tiny({ depth: 50 }).outChannels, [32, 64, 128, 256]);
+      assert.deepEqual(channelsOf(tiny()), [8, 16, 32, 64]);
+      assert.deepEqual(channelsOf(tiny({ depth: 50 })), [32, 64, 128, 256]);
     }));
 
   test('rounds the sides of odd pictures up', () =>
@@ -188,7 +190,7 @@ describe('ResNet', () => {
     scope(() => {
       const model = tiny({ depth: 50, lastStage: 4 });
       assert.equal(model.layer4, undefined);
-      assert.deepEqual(model.outChannels, [32, 64, 128]);
+      assert.deepEqual(channelsOf(model), [32, 64, 128]);
       assert.equal(noGrad(() => model.forward(randn([1, 3, 64, 64]))).length, 3);
     }));
 });

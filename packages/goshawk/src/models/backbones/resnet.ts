@@ -2,6 +2,7 @@
 // names.
 import { type Conv2d, type Layer, MaxPool2d, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
+import type { Backbone, FeatureLevel } from './backbone.js';
 import {
   convThenNorm,
   makeConv,
@@ -63,6 +64,11 @@ export function stageChannels({ depth, width = 64 }: ResNetOptions, stage: Stage
   return width * 2 ** (stage - 2) * (depth >= 50 ? 4 : 1);
 }
 
+/** Network pixels a cell of what comes out of a stage. */
+function stageStride({ lastStageDilation = 1 }: ResNetOptions, stage: StageNumber): number {
+  return stage === 5 && lastStageDilation > 1 ? 16 : 2 ** stage;
+}
+
 /**
  * The blocks of one stage. It halves the resolution, but for stage 2 and a dilated stage 5.
  * @param override another stride or dilation than the stage's
@@ -92,7 +98,7 @@ export function resNetStage(
   return new Sequential(...blocks);
 }
 
-export class ResNet extends Module {
+export class ResNet extends Module implements Backbone {
   readonly conv1: Conv2d | DeepStem;
   readonly bn1: Norm;
   readonly layer1: Sequential;
@@ -100,8 +106,7 @@ export class ResNet extends Module {
   readonly layer3: Sequential;
   readonly layer4?: Sequential;
   readonly #maxPool = new MaxPool2d(3, { stride: 2, padding: 1 });
-  /** Channels of the feature levels. */
-  readonly #channels: readonly number[];
+  readonly levels: readonly FeatureLevel[];
 
   constructor(options: ResNetOptions) {
     super();
@@ -112,17 +117,12 @@ export class ResNet extends Module {
     this.layer2 = resNetStage(options, 3);
     this.layer3 = resNetStage(options, 4);
     if (lastStage === 5) this.layer4 = resNetStage(options, 5);
-    this.#channels = ([2, 3, 4, 5] as const)
+    this.levels = ([2, 3, 4, 5] as const)
       .filter((stage) => stage <= lastStage)
-      .map((stage) => stageChannels(options, stage));
+      .map((stage) => ({ channels: stageChannels(options, stage), stride: stageStride(options, stage) }));
     const stem = [this.conv1, this.bn1];
     for (const part of [stem, this.layer1, this.layer2, this.layer3, this.layer4 ?? []].slice(0, frozenStages).flat())
       part.freeze();
-  }
-
-  /** Channels of the levels that forward() gives. */
-  get outChannels(): readonly number[] {
-    return this.#channels;
   }
 
   /** [N, 3, H, W] -> the outputs of the stages, strides 4, 8, 16 and, where it is built, 32. */

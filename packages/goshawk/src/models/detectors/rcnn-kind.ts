@@ -1,5 +1,5 @@
 // Faster, Mask and Keypoint R-CNN, and the region proposal network alone, as kinds of detectors.
-import type { RcnnConfig } from '../../config/index.js';
+import type { RcnnConfig, RpnOnlyConfig } from '../../config/index.js';
 import { CONVENTIONS } from '../conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
 
@@ -15,6 +15,7 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
       keypoints: hasKeypoints,
     },
     readsProposals: config.proposals === 'stored',
+    boxes: conventions.boxes,
     ...(maskHead && { masks: { threshold: maskHead.threshold, rule: conventions } }),
     roiHeads: ['box', ...(maskHead ? (['mask'] as const) : []), ...(hasKeypoints ? (['keypoint'] as const) : [])],
     // COCO's keypoints are those of persons.
@@ -24,12 +25,13 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
   };
 }
 
-export function rpnKind(): DetectorKind {
+export function rpnKind({ conventions }: RpnOnlyConfig): DetectorKind {
   return {
     gives: 'proposals',
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
     readsProposals: false,
+    boxes: CONVENTIONS[conventions].boxes,
     roiHeads: [],
     cocoClasses: 80,
     // Object or background, whatever the data tell apart.

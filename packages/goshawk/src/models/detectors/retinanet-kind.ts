@@ -1,5 +1,6 @@
 // RetinaNet as a kind of detector.
 import type { RetinanetConfig } from '../../config/index.js';
+import { CONVENTIONS } from '../conventions.js';
 import { RETINA_CONVENTIONS } from '../dense-heads/retina-conventions.js';
 import type { DetectorKind } from '../detector-kind.js';
 
@@ -9,6 +10,7 @@ export function retinanetKind(config: RetinanetConfig): DetectorKind {
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
     readsProposals: false,
+    boxes: CONVENTIONS[config.conventions].boxes,
     roiHeads: [],
     cocoClasses: 80,
     classesIn: (state) => {

@@ -1,10 +1,8 @@
-// RetinaNet (Lin et al., Focal Loss for Dense Object Detection, 2017) on a ResNet with a pyramid (torchvision) or on a
-// SpineNet (SpineNet-Pytorch).
-import { Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
-import type { BackboneConfig, RetinanetConfig } from '../../config/index.js';
+// RetinaNet (Lin et al., Focal Loss for Dense Object Detection, 2017) on a backbone with a pyramid (torchvision) or on a SpineNet
+// (SpineNet-Pytorch).
+import { noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import type { RetinanetConfig } from '../../config/index.js';
 import { AnchorGenerator } from '../anchors.js';
-import { ResNet, type ResNetOptions } from '../backbones/resnet.js';
-import { makeSpineNet } from '../backbones/spinenet.js';
 import {
   type DenseCandidates,
   fixedRetinaLosses,
@@ -17,12 +15,11 @@ import {
   selectRetinaDetections,
 } from '../dense-heads/index.js';
 import { Detector } from '../detector.js';
-import type { FeatureExtractor } from '../feature-extractor.js';
+import { type FeatureExtractor, makeRetinaExtractor } from '../feature-extractor.js';
 import { readDetections } from '../fixed-detections.js';
-import { RetinaFpn } from '../necks/retina-fpn.js';
 import { framesOf, padObjects, withFrames } from '../padded.js';
 import { type Sizing, sizingOn } from '../sizing.js';
-import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
+import type { Detections, ImageBatch, Losses, Targets } from '../structures.js';
 
 export type RetinaNetOptions = Omit<RetinanetConfig, 'type' | 'classes'> & {
   /** Without the background. */
@@ -30,38 +27,6 @@ export type RetinaNetOptions = Omit<RetinanetConfig, 'type' | 'classes'> & {
   /** Default: as is best where a batch lies. */
   readonly sizing?: Sizing;
 };
-
-class ResNetRetinaFpn extends Module implements FeatureExtractor {
-  readonly body: ResNet;
-  readonly fpn: RetinaFpn;
-  readonly channels: number;
-  readonly strides = [8, 16, 32, 64, 128] as const;
-  // C3 to C5: the added levels are for the dense head alone.
-  readonly roiLevels = 3;
-
-  constructor(options: ResNetOptions, neck: NonNullable<RetinanetConfig['neck']>) {
-    super();
-    this.channels = neck.channels;
-    this.body = new ResNet(options);
-    this.fpn = new RetinaFpn({ ...neck, inChannels: this.body.outChannels.slice(1) });
-  }
-
-  forward(pixels: Tensor): Features {
-    // P2 has too many anchors (section 4): C2 is left out.
-    return scope(() => this.fpn.forward(this.body.forward(pixels).slice(1)));
-  }
-}
-
-const DEFAULT_NECK = { channels: 256, extraLevelsFrom: 'p5', reluBeforeP7: true } as const;
-
-function makePyramid(backbone: BackboneConfig, neck: RetinanetConfig['neck']): FeatureExtractor {
-  switch (backbone.type) {
-    case 'resnet':
-      return new ResNetRetinaFpn(backbone, neck ?? DEFAULT_NECK);
-    case 'spinenet':
-      return makeSpineNet(backbone);
-  }
-}
 
 export class RetinaNet extends Detector {
   readonly backbone: FeatureExtractor;
@@ -76,7 +41,7 @@ export class RetinaNet extends Detector {
     const { anchors, backbone, classes, head, neck } = options;
     const conventions = RETINA_CONVENTIONS[options.conventions];
     this.#conventions = conventions;
-    this.backbone = makePyramid(backbone, neck);
+    this.backbone = makeRetinaExtractor(backbone, neck);
     const { channels, strides } = this.backbone;
     this.#anchors = new AnchorGenerator({
       sizes: strides.map((stride) =>

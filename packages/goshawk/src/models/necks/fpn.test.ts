@@ -5,7 +5,11 @@ import { Fpn } from './fpn.js';
 
 /** A pyramid of one channel whose convolutions pass everything on unchanged. */
 function identityFpn(levels: number, extraLevel: boolean): Fpn {
-  const fpn = new Fpn({ inChannels: new Array<number>(levels).fill(1), channels: 1, extraLevel });
+  const fpn = new Fpn({
+    inChannels: new Array<number>(levels).fill(1),
+    channels: 1,
+    ...(extraLevel && { extra: { kind: 'pool' } }),
+  });
   noGrad(() => {
     for (const [name, parameter] of fpn.namedParameters()) {
       init.constant(parameter, 0);
@@ -64,7 +68,7 @@ describe('Fpn', () => {
     }));
 
   test("names its tensors as torchvision's, and starts biases at 0", () => {
-    const fpn = new Fpn({ inChannels: [8, 16], channels: 4, extraLevel: true });
+    const fpn = new Fpn({ inChannels: [8, 16], channels: 4, extra: { kind: 'pool' } });
     const shapes = Object.fromEntries([...fpn.stateDict()].map(([name, value]) => [name, value.shape.join(' ')]));
     assert.deepEqual(shapes, {
       'inner_blocks.0.0.weight': '4 8 1 1',
@@ -82,7 +86,7 @@ describe('Fpn', () => {
 
   test('makes the finest level alone where asked, of all levels', () =>
     scope(() => {
-      const fpn = new Fpn({ inChannels: [8, 16, 32], channels: 4, extraLevel: true, finestOnly: true });
+      const fpn = new Fpn({ inChannels: [8, 16, 32], channels: 4, finestOnly: true });
       const input = [16, 8, 4].map((side, level) => randn([1, 8 * 2 ** level, side, side]));
       const outputs = fpn.forward(input);
       assert.deepEqual(
@@ -90,14 +94,14 @@ describe('Fpn', () => {
         [[1, 4, 16, 16]],
       );
       assert.equal(fpn.layerBlocks.length, 1);
-      const all = new Fpn({ inChannels: [8, 16, 32], channels: 4, extraLevel: false });
+      const all = new Fpn({ inChannels: [8, 16, 32], channels: 4 });
       all.loadStateDict(new Map([...all.stateDict(), ...fpn.stateDict()]));
       assertClose(outputs[0]!, all.forward(input)[0]!);
     }));
 
   test("adds learned coarser levels: of the backbone's last one, then of the positive part of the one before", () =>
     scope(() => {
-      const fpn = new Fpn({ inChannels: [1, 1], channels: 1, extraLevel: false, extraConvolutions: 2 });
+      const fpn = new Fpn({ inChannels: [1, 1], channels: 1, extra: { kind: 'convolutions', count: 2 } });
       noGrad(() => {
         for (const [name, parameter] of fpn.namedParameters()) {
           init.constant(parameter, 0);
@@ -118,7 +122,7 @@ describe('Fpn', () => {
 
   test('has group norms for biases where asked', () =>
     scope(() => {
-      const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extraLevel: true, norm: 'group' });
+      const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extra: { kind: 'pool' }, norm: 'group' });
       assert.deepEqual(
         [...fpn.stateDict().keys()].filter((name) => name.startsWith('inner_blocks.0')),
         ['inner_blocks.0.0.weight', 'inner_blocks.0.1.weight', 'inner_blocks.0.1.bias'],
@@ -132,7 +136,7 @@ describe('Fpn', () => {
 
   test('has batch norms for biases where asked, also in front of the top-down sum', () =>
     scope(() => {
-      const fpn = new Fpn({ inChannels: [8, 16], channels: 4, extraLevel: false, norm: 'batch' });
+      const fpn = new Fpn({ inChannels: [8, 16], channels: 4, norm: 'batch' });
       assert.deepEqual(
         [...fpn.stateDict().keys()].filter((name) => name.startsWith('inner_blocks.0')),
         ['0.weight', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked'].map(
@@ -149,7 +153,7 @@ describe('Fpn', () => {
   test('starts with the coarsest level alone where lateral convolutions start at zero', () =>
     scope(() => {
       for (const norm of ['none', 'group'] as const) {
-        const fpn = new Fpn({ inChannels: [8, 16], channels: 32, extraLevel: false, zeroInitLateral: true, norm });
+        const fpn = new Fpn({ inChannels: [8, 16], channels: 32, zeroInitLateral: true, norm });
         const top = randn([1, 16, 2, 2]);
         const run = (fine: Tensor): Tensor => fpn.forward([fine, top])[0]!;
         const [one, other] = [run(randn([1, 8, 4, 4])), run(randn([1, 8, 4, 4]))];

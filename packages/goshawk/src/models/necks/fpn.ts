@@ -1,101 +1,105 @@
 // Feature Pyramid Network (Lin et al. 2017), with torchvision's names.
-import { BatchNorm2d, Conv2d, GroupNorm, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { type Conv2d, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
-
-type FpnNorm = 'none' | 'group' | 'batch';
-type Part = Conv2d | GroupNorm | BatchNorm2d;
+import {
+  convolvedLevels,
+  type ExtraLevels,
+  extraLevelsIn,
+  makeExtraConvolutions,
+  P6P7,
+  pooledLevel,
+} from './extra-levels.js';
+import type { Neck } from './neck.js';
+import { convBlock, type NeckLayer, type NeckNorm } from './neck-layers.js';
 
 export interface FpnOptions {
+  /** Of the levels that come in, finest first. */
   readonly inChannels: readonly number[];
+  /** Network pixels a cell of each of them. Default 4, 8, 16, ... */
+  readonly strides?: readonly number[];
   readonly channels: number;
-  /** Whether a level of half the coarsest one's resolution is added. */
-  readonly extraLevel: boolean;
-  /**
-   * Coarser levels by 3x3 convolutions of stride 2: the first from the coarsest features that come in, each further one from
-   * the positive part of the one before (Detectron's EXTRA_CONV_LEVELS, detectron/modeling/FPN.py). Default 0.
-   */
-  readonly extraConvolutions?: number;
+  /** Absent: none. */
+  readonly extra?: ExtraLevels;
   /** Behind each convolution, which then has no bias. Default none. */
-  readonly norm?: FpnNorm;
+  readonly norm?: NeckNorm;
+  /** Whether a convolution without a norm has a bias. Default true. */
+  readonly biases?: boolean;
+  /** How a level is enlarged for the next finer one; bilinear keeps the corners of the maps on each other. Default nearest. */
+  readonly upsampling?: 'nearest' | 'bilinear';
   /** Whether only the finest level is made. Default false. */
   readonly finestOnly?: boolean;
   /** Whether the lateral convolutions, but for the coarsest, start at zero. Default false. */
   readonly zeroInitLateral?: boolean;
 }
 
-/** Lateral 1x1 convolutions, a top-down sum, a 3x3 convolution a level, and one coarser level by subsampling. */
-export class Fpn extends Module {
+/** Lateral 1x1 convolutions, a top-down sum, a 3x3 convolution a level, and the extra levels. */
+export class Fpn extends Module implements Neck {
   readonly innerBlocks: Sequential[];
   readonly layerBlocks: Sequential[];
   readonly extraConvs?: Conv2d[];
-
-  readonly #options: FpnOptions;
+  readonly extraBlocks?: P6P7;
+  readonly channels: number;
+  readonly strides: readonly number[];
+  readonly roiLevels: number;
+  readonly #pools: boolean;
+  readonly #upsampling: FpnOptions['upsampling'];
 
   constructor(options: FpnOptions) {
     super();
-    this.#options = options;
-    const { inChannels, channels, norm = 'none', finestOnly, zeroInitLateral } = options;
+    const { inChannels, channels, extra, norm = 'none', biases, finestOnly, zeroInitLateral } = options;
+    const { strides = inChannels.map((_, level) => 4 * 2 ** level) } = options;
     this.innerBlocks = inChannels.map((count, level) => {
-      const lateral = block(count, channels, 1, norm);
+      const lateral = convBlock(count, channels, 1, { norm, biases });
       if (zeroInitLateral && level < inChannels.length - 1) for (const part of lateral) zero(part);
       return new Sequential(...lateral);
     });
     this.layerBlocks = (finestOnly ? inChannels.slice(0, 1) : inChannels).map(
-      () => new Sequential(...block(channels, channels, 3, norm)),
+      () => new Sequential(...convBlock(channels, channels, 3, { norm, biases })),
     );
-    const { extraConvolutions = 0 } = options;
-    if (extraConvolutions > 0)
-      this.extraConvs = Array.from({ length: extraConvolutions }, (_, i) =>
-        initialised(new Conv2d(i === 0 ? inChannels.at(-1)! : channels, channels, 3, { stride: 2, padding: 1 })),
-      );
+    const coarsest = inChannels.at(-1)!;
+    if (extra?.kind === 'convolutions') this.extraConvs = makeExtraConvolutions(extra.count, coarsest, channels);
+    if (extra?.kind === 'p6p7') this.extraBlocks = new P6P7(coarsest, channels, extra);
+    this.#pools = extra?.kind === 'pool';
+    this.#upsampling = options.upsampling;
+    this.channels = channels;
+    this.roiLevels = this.layerBlocks.length;
+    const own = strides.slice(0, this.roiLevels);
+    this.strides = [...own, ...Array.from({ length: extraLevelsIn(extra) }, (_, i) => own.at(-1)! * 2 ** (i + 1))];
   }
 
-  /** Levels as the backbone gives them, finest first -> as many of `channels` channels, and the extra one. */
+  /** Levels as the backbone gives them, finest first -> as many of `channels` channels, and the extra ones. */
   forward(features: Features): Features {
+    const levels = this.merge(features);
+    if (this.#pools) return [...levels, pooledLevel(levels.at(-1)!)];
+    if (this.extraConvs) return [...levels, ...convolvedLevels(this.extraConvs, features.at(-1)!)];
+    return this.extraBlocks ? [...levels, ...this.extraBlocks.forward(levels, features)] : levels;
+  }
+
+  /** Without the extra levels. */
+  protected merge(features: Features): Features {
     const outputs: Tensor[] = [];
     let above: Tensor | undefined;
     for (let level = features.length - 1; level >= 0; level--) {
       const lateral = this.innerBlocks[level]!.forward(features[level]!);
       const merged: Tensor = above
-        ? ops.add_(lateral, ops.upsample_nearest2d(above, [lateral.size(2), lateral.size(3)]))
+        ? ops.add_(lateral, this.#enlarged(above, [lateral.size(2), lateral.size(3)]))
         : lateral;
       const output = this.layerBlocks[level];
       if (output) outputs.unshift(output.forward(merged));
       above = merged;
     }
-    // P6 exists for the anchors of its stride alone: every second cell of P5.
-    if (this.#options.extraLevel && !this.#options.finestOnly)
-      outputs.push(ops.max_pool2d(outputs[outputs.length - 1]!, [1, 1], { stride: [2, 2] }));
-    for (const [i, conv] of this.extraConvs?.entries() ?? [])
-      outputs.push(conv.forward(i === 0 ? features.at(-1)! : ops.relu(outputs.at(-1)!)));
     return outputs;
   }
-}
 
-// Detectron's and the group norm paper's number.
-const NORM_GROUPS = 32;
-
-function block(inChannels: number, channels: number, kernel: number, norm: FpnNorm): Part[] {
-  const conv = new Conv2d(inChannels, channels, kernel, { padding: (kernel - 1) / 2, bias: norm === 'none' });
-  initialised(conv);
-  switch (norm) {
-    case 'none':
-      return [conv];
-    case 'group':
-      return [conv, new GroupNorm(NORM_GROUPS, channels)];
-    case 'batch':
-      return [conv, new BatchNorm2d(channels)];
+  #enlarged(level: Tensor, size: readonly [number, number]): Tensor {
+    const alignsCorners = true;
+    return this.#upsampling === 'bilinear'
+      ? ops.upsample_bilinear2d(level, size, alignsCorners)
+      : ops.upsample_nearest2d(level, size);
   }
 }
 
-/** a = 1: torchvision's FeaturePyramidNetwork, which keeps the variance of linear layers. */
-export function initialised(conv: Conv2d): Conv2d {
-  init.kaimingUniform(conv.weight, { a: 1 });
-  if (conv.bias) init.constant(conv.bias, 0);
-  return conv;
-}
-
-function zero(part: Part): void {
+function zero(part: NeckLayer): void {
   init.constant(part.weight, 0);
   if (part.bias) init.constant(part.bias, 0);
 }

@@ -1,5 +1,5 @@
 // Features of boxes, cut out of one map or of the level of a feature pyramid that a box's size asks for.
-import { ops, roiAlignMultilevel, roiPool, Tensor } from '@goshawk/torch';
+import { ops, roiAlignMultilevel, roiPool, Tensor, tensor } from '@goshawk/torch';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import { zeroUnless } from '../padded.js';
 import type { Features } from '../structures.js';
@@ -43,6 +43,23 @@ export function assignLevels(
   return ops.sub(ops.clamp(level, { min: finestLevel, max: coarsest }), finestLevel).to('int64');
 }
 
+/**
+ * For each octave from the finest stride to the coarsest the level that boxes of its size are cut out of: the coarsest that is no
+ * coarser, of several of one stride the first, as in torchvision. Strides that double give 0, 1, 2, ...
+ */
+export function levelOfOctaves(strides: readonly number[]): readonly number[] {
+  const octaves = strides.map((stride) => Math.round(Math.log2(stride)));
+  const [finest = 0, coarsest = 0] = [octaves[0], octaves.at(-1)];
+  return Array.from({ length: coarsest - finest + 1 }, (_, i) =>
+    octaves.indexOf(octaves.findLast((octave) => octave <= finest + i)!),
+  );
+}
+
+function placed(octaves: Tensor, levels: readonly number[]): Tensor {
+  if (levels.every((level, octave) => level === octave)) return octaves;
+  return ops.index_select(tensor(BigInt64Array.from(levels, BigInt), { device: octaves.device }), 0, octaves);
+}
+
 /** [K, 5] rows (image index, x1, y1, x2, y2) of the boxes of all images. */
 export function roisOf(boxes: readonly Tensor[]): Tensor {
   return ops.cat(boxes.map((own, image) => ops.cat([ops.new_full(own, [own.size(0), 1], image), own], { dim: 1 })));
@@ -73,10 +90,11 @@ export function poolRois(
   const scales = strides.map((stride) => 1 / stride);
   const corners = ops.narrow(rois, 1, 1, 4);
   const finest = conventions.roiLevels.finest === 'two' ? 2 : Math.round(Math.log2(strides[0] ?? 1));
+  const places = levelOfOctaves(strides);
   const levels =
     features.length === 1
       ? ops.new_zeros(rois, [rois.size(0)]).to('int64')
-      : assignLevels(corners, finest, features.length, conventions);
+      : placed(assignLevels(corners, finest, places.length, conventions), places);
   if (pooling === 'align') {
     const isCorner = conventions.roiEnd === 'corner';
     return roiAlignMultilevel(features, isCorner ? rois : toNextPixel(rois, levels, strides), levels, {
@@ -99,15 +117,15 @@ export function poolRois(
   }
   // Level by level; then back into the order of the boxes.
   const pooled: Tensor[] = [];
-  const places: Tensor[] = [];
+  const origins: Tensor[] = [];
   features.forEach((feature, level) => {
     const own = ops.squeeze(ops.nonzero(ops.eq(levels, level)), 1);
     if (own.size(0) === 0) return;
     pooled.push(poolOne(feature, ops.index_select(rois, 0, own), scales[level]!));
-    places.push(own);
+    origins.push(own);
   });
   if (pooled.length === 0) return ops.new_zeros(features[0]!, [0, features[0]!.size(1), poolSize, poolSize]);
-  return ops.index_select(ops.cat(pooled), 0, ops.argsort(ops.cat(places)));
+  return ops.index_select(ops.cat(pooled), 0, ops.argsort(ops.cat(origins)));
 }
 
 /**

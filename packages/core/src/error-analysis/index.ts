@@ -1,0 +1,18 @@
+export { type ConfusedPair, type ConfusionMatrix, type ConfusionOptions, confusionMatrix } from './confusion-matrix.js';
+export type { AnalysisInput } from './examined-pictures.js';
+export {
+  type BestThreshold,
+  type ScoreCurve,
+  type ScoreCurves,
+  type ScoreCurvesInput,
+  scoreCurves,
+} from './score-curves.js';
+export {
+  analyseErrors,
+  type TideAnalysis,
+  type TideCategory,
+  type TideError,
+  type TideExample,
+  type TideOptions,
+  tideErrors,
+} from './tide.js';

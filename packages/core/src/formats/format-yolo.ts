@@ -1,0 +1,109 @@
+// Writing YOLO's label files and their data.yaml. Numbers are written in full: reading them gives the same pixels.
+import { boxAround } from '../boxes/measure-box.js';
+import { traceContours } from '../masks/mask-contours.js';
+import type { Polygon, Rle } from '../masks/rle.js';
+import { decodeMask } from '../masks/rle-encode.js';
+import type { Annotation, Category, Dataset, ImageRecord, Segmentation } from './dataset.js';
+
+/** What a line of a set's label files says; one kind for all files of a set. */
+export type YoloTask = 'detect' | 'segment' | 'pose';
+
+/** What the format cannot hold, in numbers of objects. */
+export interface YoloLosses {
+  /** Crowd regions, which are left out. */
+  readonly crowds: number;
+  /** Objects of several parts, or with holes: their outlines are joined by lines into one. */
+  readonly joined: number;
+  /** Masks of run lengths, which become outlines along pixel borders. */
+  readonly traced: number;
+  /** Objects without a mask, or keypoints, in a set where others have some: masks become their boxes, keypoints unlabelled. */
+  readonly bare: number;
+  /** Objects with an outline whose box is not the one around it: readers make it anew. */
+  readonly boxes: number;
+  /** Marks of VOC's difficult objects. */
+  readonly difficult: number;
+}
+
+/** Poses where a category names keypoints, outlines where an object has a mask, else boxes. */
+export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
+  if (categories.some(({ keypoints }) => (keypoints?.length ?? 0) > 0)) return 'pose';
+  return annotations.some(({ segmentation }) => segmentation !== undefined) ? 'segment' : 'detect';
+}
+
+/**
+ * The label files of a set, in the order of its images; class c is the category with the c-th smallest id.
+ */
+export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[]; losses: YoloLosses } {
+  const losses = { crowds: 0, joined: 0, traced: 0, bare: 0, boxes: 0, difficult: 0 };
+  const classOf = new Map(sortedCategories(dataset.categories).map(({ id }, index) => [id, index]));
+  const points = dataset.categories.find(({ keypoints }) => keypoints !== undefined)?.keypoints?.length ?? 0;
+  const byImage = new Map<number, Annotation[]>(dataset.images.map(({ id }) => [id, []]));
+  for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
+  const texts = dataset.images.map((image) => {
+    const lines: string[] = [];
+    for (const annotation of byImage.get(image.id)!) {
+      if (annotation.isCrowd) {
+        losses.crowds++;
+        continue;
+      }
+      if (annotation.isDifficult) losses.difficult++;
+      const numbers = task === 'segment' ? outline(annotation, image, losses) : boxNumbers(annotation, image);
+      if (task === 'pose') {
+        if (annotation.keypoints === undefined) losses.bare++;
+        numbers.push(...pointNumbers(annotation.keypoints ?? new Array<number>(3 * points).fill(0), image));
+      }
+      lines.push([classOf.get(annotation.categoryId)!, ...numbers].join(' '));
+    }
+    return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+  });
+  return { texts, losses };
+}
+
+/** Categories as YOLO numbers them. */
+export function sortedCategories(categories: readonly Category[]): Category[] {
+  return [...categories].sort((a, b) => a.id - b.id);
+}
+
+function boxNumbers({ bbox: [x, y, w, h] }: Annotation, { width, height }: ImageRecord): number[] {
+  return [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height];
+}
+
+function pointNumbers(keypoints: readonly number[], { width, height }: ImageRecord): number[] {
+  return keypoints.map((value, i) => (i % 3 === 0 ? value / width : i % 3 === 1 ? value / height : value));
+}
+
+type Counts = { -readonly [Name in keyof YoloLosses]: number };
+
+function outline({ segmentation, bbox }: Annotation, { width, height }: ImageRecord, losses: Counts): number[] {
+  const [x, y, w, h] = bbox;
+  let polygons = segmentation === undefined ? [] : outlines(segmentation, losses);
+  if (polygons.length === 0) {
+    losses.bare++;
+    polygons = [[x, y, x + w, y, x + w, y + h, x, y + h]];
+  }
+  if (polygons.length > 1) losses.joined++;
+  const around = boxAround(polygons.flat());
+  if (around.some((value, i) => Math.abs(value - bbox[i]!) > 1e-6)) losses.boxes++;
+  return joined(polygons).map((value, i) => value / (i % 2 === 0 ? width : height));
+}
+
+function outlines(segmentation: Segmentation, losses: Counts): readonly Polygon[] {
+  if (segmentation.kind === 'polygons') return segmentation.polygons;
+  losses.traced++;
+  return traced(segmentation.rle);
+}
+
+function traced(rle: Rle): Polygon[] {
+  return traceContours(decodeMask(rle), rle.size).map(({ points }) => points);
+}
+
+/**
+ * One outline of several: out from the first corner of the first to the first corner of each other and back by the same line,
+ * which encloses nothing.
+ */
+function joined(polygons: readonly Polygon[]): Polygon {
+  const [first = [], ...others] = polygons;
+  if (others.length === 0) return first;
+  const from = first.slice(0, 2);
+  return [...first, ...from, ...others.flatMap((other) => [...other, ...other.slice(0, 2), ...from])];
+}

@@ -1,0 +1,2 @@
+export { assignWithin } from './assignment.js';
+export * from './byte-tracker.js';

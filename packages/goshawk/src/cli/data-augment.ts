@@ -1,0 +1,122 @@
+// goshawk data augment: training pictures as the network gets them, with what it learns from drawn on them.
+import path from 'node:path';
+import {
+  boxXyxy,
+  type Category,
+  type DrawnItem,
+  drawDetections,
+  encodeMask,
+  type MaskCrop,
+  type Preprocess,
+  type RgbImage,
+  xyxyToXywh,
+} from '@goshawk/core';
+import sharp from 'sharp';
+import { type Batch, createLoader, openSplitDataset, type Target } from '../data/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import { claimOutput } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
+import { openConfig } from '../foreign/open-config.js';
+import { requireSplit, splitOptions, trainingBatches } from '../infer/split-options.js';
+import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
+import { ContactSheet } from './contact-sheet.js';
+import { wholeNumber } from './parse-option.js';
+
+export interface DataAugmentCommandOptions {
+  readonly output: string;
+  readonly count: string;
+  readonly set?: readonly string[];
+}
+
+const sheetLimit = 36;
+
+/** Draws the first pictures of a training, in its order: with the config's seed, its batches and its draws. */
+export async function runDataAugment(file: string, options: DataAugmentCommandOptions): Promise<void> {
+  const count = wholeNumber('--count', options.count, 1, 100_000);
+  const { config, notices } = openConfig(file, options.set);
+  for (const notice of notices) console.error(`notice: ${notice}`);
+  const dataset = openSplitDataset(requireSplit(config, 'train'), splitOptions(config, 'train', 'training'));
+  endTidilyOnSignals();
+  const claim = claimOutput(options.output, { work: 'goshawk data augment', files: ['contact-sheet.png'] });
+  const loader = createLoader({ ...trainingBatches(config), dataset });
+  const sheet = new ContactSheet({ limit: sheetLimit });
+  const line = createProgressLine();
+  const started = performance.now();
+  let done = 0;
+  let objects = 0;
+  try {
+    while (done < count) {
+      const { value: batch } = await loader.next();
+      if (batch === undefined) break;
+      for (let place = 0; place < batch.images.length && done < count; place++) {
+        const image = pictureOf(batch, place, config.preprocess);
+        const items = itemsOf(batch.targets[place]!, dataset.categories, batch.images[place]!);
+        const drawn = drawDetections(image, items, { categories: dataset.categories });
+        const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
+        const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
+        done += 1;
+        objects += items.length;
+        writeFileAtomic(path.join(options.output, `${String(done).padStart(4, '0')}.png`), png);
+        await sheet.add(drawn, `${done}: ${batch.images[place]!.fileName}`);
+        const rate = done / ((performance.now() - started) / 1000);
+        const left = formatDuration((count - done) / rate);
+        line.update(`${done}/${count} drawn  ${rate.toFixed(1)} a second  ${left} left`);
+      }
+      batch.release();
+    }
+    line.done();
+    const sheetFile = path.join(options.output, 'contact-sheet.png');
+    writeFileAtomic(sheetFile, await sheet.encode());
+    console.log(
+      `${options.output}: ${done} training pictures with ${objects} objects; ${sheetFile} shows ${sheet.count}`,
+    );
+  } finally {
+    await loader.close();
+    claim.release();
+  }
+}
+
+/** A batch's picture as bytes again, without what pads it to the size of the batch. */
+function pictureOf(batch: Batch, place: number, { channels, mean, std, valueScale }: Preprocess): RgbImage {
+  const { width, height } = batch.images[place]!;
+  const data = new Uint8ClampedArray(width * height * 3);
+  for (let y = 0, o = 0; y < height; y++) {
+    const row = (place * batch.height + y) * batch.width * 3;
+    for (let i = 0; i < width * 3; i++, o++) {
+      const channel = i % 3;
+      const from = channels === 'rgb' ? i : i - channel + 2 - channel;
+      const place = channels === 'rgb' ? channel : 2 - channel;
+      data[o] = (batch.pixels[row + from]! * std[place]! + mean[place]!) / valueScale;
+    }
+  }
+  return { width, height, data: new Uint8Array(data.buffer) };
+}
+
+function itemsOf(
+  { boxes, classes, masks, polygons, keypoints }: Target,
+  categories: readonly Category[],
+  size: { readonly width: number; readonly height: number },
+): DrawnItem[] {
+  const points = keypoints === undefined ? 0 : keypoints.length / classes.length;
+  return Array.from(classes, (objectClass, i): DrawnItem => {
+    const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
+    const mask = masks?.[i];
+    const outlines = polygons?.[i];
+    return {
+      categoryId: categories[objectClass - 1]!.id,
+      bbox: xyxyToXywh(boxXyxy(x1!, y1!, x2!, y2!)),
+      ...(mask && { segmentation: { kind: 'rle', rle: encodeMask(wholeMask(mask, size), [size.height, size.width]) } }),
+      ...(outlines && { segmentation: { kind: 'polygons', polygons: outlines.map((outline) => [...outline]) } }),
+      ...(keypoints && { keypoints: [...keypoints.subarray(i * points, (i + 1) * points)] }),
+    };
+  });
+}
+
+function wholeMask(mask: MaskCrop, { width, height }: { readonly width: number; readonly height: number }): Uint8Array {
+  const whole = new Uint8Array(width * height);
+  for (let y = 0; y < mask.height; y++) {
+    const row = mask.data.subarray(y * mask.width, (y + 1) * mask.width);
+    whole.set(row, (mask.y + y) * width + mask.x);
+  }
+  return whole;
+}

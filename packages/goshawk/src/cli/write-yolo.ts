@@ -1,0 +1,81 @@
+// A data set as a folder of YOLO: data.yaml, labels/SET/*.txt, and the place images/SET for its pictures.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Dataset, formatYolo, InputError, sortedCategories, type YoloTask, yoloTaskOf } from '@goshawk/core';
+import { stringify } from 'yaml';
+import { readYoloList } from '../data/yolo-list.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+
+/** Any file of a YOLO folder. */
+export const YOLO_TRIAL = join('labels', 'any.txt');
+
+/**
+ * Adds the set to the folder's list, where there is one of the same classes.
+ * @returns what the lines say, and in words what the format could not hold
+ */
+export function writeYolo(dataset: Dataset, folder: string, set: string): { task: YoloTask; lost: string[] } {
+  const categories = sortedCategories(dataset.categories);
+  const task = yoloTaskOf(dataset);
+  const { texts, losses } = formatYolo(dataset, task);
+  const names = new Map<string, string>();
+  for (const { fileName } of dataset.images) {
+    const label = `${fileName.replace(/\.[^./]*$/, '')}.txt`;
+    const other = names.get(label);
+    if (other !== undefined)
+      throw new InputError(
+        'annotation-invalid',
+        `${folder}: ${other} and ${fileName} would both have the labels ${label}: rename one`,
+      );
+    names.set(label, fileName);
+  }
+  const list = join(folder, 'data.yaml');
+  const sets = new Set([set]);
+  if (existsSync(list)) {
+    const { sets: there, classes } = readYoloList(list);
+    if (classes?.names.join('\0') !== categories.map(({ name }) => name).join('\0'))
+      throw new InputError(
+        'usage',
+        `${list}: has other names (${classes?.names.join(', ')}) than the set (${categories.map(({ name }) => name).join(', ')}): choose another --output`,
+      );
+    for (const name of there.keys()) sets.add(name);
+  }
+  [...names.keys()].forEach((label, i) => {
+    writeFileAtomic(join(folder, 'labels', set, label), texts[i]!);
+  });
+  const points = categories.find(({ keypoints }) => keypoints !== undefined);
+  const order = ['train', 'val', 'test'].filter((name) => sets.has(name));
+  const keys = {
+    path: '.',
+    ...Object.fromEntries(
+      [...order, ...[...sets].filter((name) => !order.includes(name))].map((name) => [name, `images/${name}`]),
+    ),
+    names: categories.map(({ name }) => name),
+    ...(task === 'pose' && points?.keypoints ? poseKeys(points.keypoints, points.flipPairs) : {}),
+  };
+  writeFileAtomic(list, stringify(keys));
+  return { task, lost: lossWords(losses) };
+}
+
+function poseKeys(keypoints: readonly string[], pairs: readonly (readonly [number, number])[] | undefined): object {
+  const order = keypoints.map((_, i) => i);
+  for (const [a, b] of pairs ?? []) [order[a], order[b]] = [b, a];
+  return {
+    kpt_shape: [keypoints.length, 3],
+    ...(pairs === undefined ? {} : { flip_idx: order }),
+    kpt_names: { 0: [...keypoints] },
+  };
+}
+
+function lossWords(losses: ReturnType<typeof formatYolo>['losses']): string[] {
+  const words = {
+    crowds: 'crowd regions are left out',
+    joined: 'objects of several parts, or with holes, have one outline now, their parts joined by lines',
+    traced: 'masks of run lengths are outlines now',
+    bare: 'objects without the mask or keypoints that others have are their boxes, or unlabelled points',
+    boxes: 'objects have the box around their outline now, not their own',
+    difficult: "objects lose VOC's mark for difficult ones",
+  } as const;
+  return (Object.keys(words) as (keyof typeof words)[])
+    .filter((kind) => losses[kind] > 0)
+    .map((kind) => `${losses[kind]} ${words[kind]}: YOLO's labels have no place for them`);
+}
