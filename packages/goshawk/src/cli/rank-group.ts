@@ -12,9 +12,12 @@ export function onRankDevice(config: RunConfig, rank: OwnRank | undefined): RunC
   return { ...config, runtime: { ...runtime, device: rank.device ?? own } };
 }
 
+/** Seconds that a group may take to find out who is missing, where the store does not answer either. */
+const TO_FIND_OUT = 35;
+
 /** A rank that waits for another gives up before the supervisor would judge it, since it knows for whom it waited. */
 function patienceMs(timeoutSeconds: number): number {
-  return 1000 * (timeoutSeconds - Math.min(10, timeoutSeconds / 4));
+  return 1000 * (timeoutSeconds - Math.min(TO_FIND_OUT, timeoutSeconds / 2));
 }
 
 /** Meets the other ranks. @throws DistributedError naming those that did not come in time */

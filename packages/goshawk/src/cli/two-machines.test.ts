@@ -17,7 +17,7 @@ import { readMetrics } from '../train/metrics-log.js';
 const goshawk = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const PORT = 29_500;
 /** Seconds without an answer after which the run is to end. */
-const TIMEOUT = 12;
+const TIMEOUT = 30;
 
 const made = process.platform === 'linux' ? makeTwoMachines() : { refused: 'Linux alone has network namespaces' };
 const machines: TwoMachines | undefined = 'refused' in made ? undefined : made;
@@ -65,7 +65,9 @@ describe('two machines', { skip: 'refused' in made && made.refused }, () => {
         assert.ok(at - pulled < (TIMEOUT + 10) * 1000, `machine ${rank} ended after ${(at - pulled) / 1000} s`);
         assert.match(
           stderr,
-          new RegExp(`goshawk: rank ${rank} of 2 \\(cpu, process \\d+ on .+\\): .*rank ${1 - rank}`),
+          new RegExp(
+            `goshawk: rank ${rank} of 2 \\(process \\d+ on .+\\): .*(rank ${1 - rank}|cannot reach the ranks)`,
+          ),
         );
       }
 

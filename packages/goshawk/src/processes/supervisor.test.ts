@@ -71,7 +71,8 @@ describe('a supervisor', { skip: process.platform !== 'linux' && 'reads /proc' }
       run.error!.message,
       /^rank 1 of 2 \(cpu, process \d+ on [^)]+\): was ended by SIGKILL \(by a person, .*\) after iteration 12 \(a line on stderr\); iteration 7 is saved: continue with --resume$/,
     );
-    assert.ok(run.seconds < 1.2 + 10, `${run.seconds} s`);
+    // Three seconds of its life, and the start of both on a busy machine.
+    assert.ok(run.seconds < 3 + 3 + 10, `${run.seconds} s`);
     assertNothingLeft(run);
   });
 
@@ -101,7 +102,8 @@ describe('a supervisor', { skip: process.platform !== 'linux' && 'reads /proc' }
   test('says what is wrong with the input as one process does', async () => {
     const run = await supervise(['badInput', 'works']);
     assert.deepEqual([run.error!.name, run.error!.message], ['InputError', 'config.yaml: data.train: is not set']);
-    assertNothingLeft(run);
+    // The other one may have been ended before it said anything.
+    assertNothingLeft(run, run.pids.length);
   });
 });
 

@@ -116,7 +116,8 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
     }
     const hung = hungRank(watched, run.timeoutSeconds);
     if (hung === undefined) return;
-    hung.verdict = `did not get on for ${run.timeoutSeconds} s`;
+    const others = hung.place.size > watched.length ? ' (it hangs, or cannot reach the ranks of another machine)' : '';
+    hung.verdict = `did not get on for ${run.timeoutSeconds} s${others}`;
     kill(hung);
   }, LIFE_SIGN_MS);
   try {

@@ -21,6 +21,7 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
+import { AcrossRanks } from './across-ranks.js';
 import {
   checkpointBytes,
   checkpointPath,
@@ -117,7 +118,9 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     resumed === undefined
       ? undefined
       : restoreCheckpoint(resumed, { model, average: average?.model }, optimizer, random);
-  const progress = group ? shareStart(group, { model, average, optimizer, progress: restored }) : restored;
+  // From here on the model is the same in all processes.
+  const ranks = group && new AcrossRanks(group, model);
+  const progress = group ? shareStart(group, { average, optimizer, progress: restored }) : restored;
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
@@ -176,6 +179,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     const run = new TrainingRun({
       options,
       model,
+      ranks,
       optimizer,
       average,
       scaler,
@@ -197,17 +201,15 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-/** Gives every process the model, the optimizer and the progress of rank 0, where there is some. */
+/** Gives every process the average, the optimizer and the progress of rank 0, where there is some. */
 function shareStart(
   group: ProcessGroup,
   start: {
-    readonly model: Detector;
     readonly average: WeightAverage | undefined;
     readonly optimizer: DetectorOptimizer;
     readonly progress: Progress | undefined;
   },
 ): Progress | undefined {
-  shareState(group, start.model);
   if (start.average) shareState(group, start.average.model);
   const progress = ofRankZero(group, start.progress ?? null) ?? undefined;
   if (progress !== undefined) shareOptimizer(group, start.optimizer);

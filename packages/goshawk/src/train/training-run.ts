@@ -19,7 +19,7 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
-import { AcrossRanks } from './across-ranks.js';
+import type { AcrossRanks } from './across-ranks.js';
 import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
@@ -29,13 +29,22 @@ import { sumsOver } from './share-progress.js';
 import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
 import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
-import { NonFiniteLossError, type PassLosses, readStep, requireFinite, trainingPass } from './training-step.js';
+import {
+  NonFiniteLossError,
+  type PassLosses,
+  readStep,
+  requireFinite,
+  type StepReadings,
+  trainingPass,
+} from './training-step.js';
 import type { Validation } from './validation.js';
 import type { WeightAverage } from './weight-average.js';
 
 export interface TrainingRunParts {
   readonly options: TrainOptions;
   readonly model: Detector;
+  /** What the processes exchange in each step; absent where there is one. */
+  readonly ranks?: AcrossRanks;
   readonly optimizer: DetectorOptimizer;
   /** Of the weights; absent: none is kept. */
   readonly average?: WeightAverage | undefined;
@@ -72,15 +81,14 @@ export class TrainingRun {
   /** Pictures that could not be used since the last that could, and all that were told of. */
   #unusable = 0;
   readonly #told = new Set<string>();
-  readonly #ranks: AcrossRanks | undefined;
+  /** Whether a process of the group had got a signal when the step began. */
+  #agreedStop = false;
 
   constructor(parts: TrainingRunParts) {
     this.#parts = parts;
     this.#iteration = parts.iteration;
     this.#saved = parts.iteration;
     this.#standing = new Standing(parts.model, parts.random, parts.feed.state());
-    const { group } = parts.options;
-    this.#ranks = group && new AcrossRanks(group, parts.model);
   }
 
   /**
@@ -88,8 +96,8 @@ export class TrainingRun {
    * @throws RunFailure where a picture or the disk ends it, after a checkpoint of what was done, where that is possible
    */
   async untilDone(): Promise<TrainResult> {
-    const { options, model, categories, schedule, validation, evaluationDue } = this.#parts;
-    const { observer } = options;
+    const { options, model, ranks, categories, schedule, validation, evaluationDue } = this.#parts;
+    const { observer, group } = options;
     const { checkpointEvery } = schedule;
     const isDone = () => this.#iteration >= schedule.iterations;
     let measures: DetectorMeasures | undefined;
@@ -108,7 +116,7 @@ export class TrainingRun {
         observer?.onStep?.(step, model);
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
-        isStopped = this.#isStopped();
+        isStopped = group ? this.#agreedStop : this.#isStopped();
         if (isDone() || isStopped || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
         if (isDone()) weights = this.#writeFinal();
         measures = undefined;
@@ -122,7 +130,7 @@ export class TrainingRun {
       throw this.#saves ? this.#ended(error) : this.#explained(error);
     } finally {
       this.#standing.dispose();
-      this.#ranks?.close();
+      ranks?.close();
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
@@ -243,7 +251,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, optimizer, scaler, feed, schedule, average } = this.#parts;
+    const { options, ranks, optimizer, scaler, feed, schedule, average } = this.#parts;
     const { group } = options;
     const { train } = options.config;
     const exchanged = group?.spent.communicationMs ?? 0;
@@ -259,19 +267,19 @@ export class TrainingRun {
       dataSeconds += (performance.now() - asked) / 1000;
       files.push(fed.batch.images.map(({ fileName }) => fileName));
       images += fed.images;
-      if (pass === train.accumulate - 1) this.#ranks?.begin();
+      if (pass === train.accumulate - 1) ranks?.begin();
       passes.push(this.#pass(fed));
       await feed.lookAhead();
     }
-    this.#ranks?.reduceGradients();
-    this.#ranks?.reduceLosses(passes);
+    for (const line of ranks?.reduceGradients() ?? []) options.observer?.onWarning?.(line);
+    for (const { names, values } of passes) ranks?.reduceLosses(names, values);
     scaler?.unscale(optimizer);
     const norm = this.#clip();
     const { losses, scalars } = readStep(passes, norm instanceof Tensor ? [norm] : []);
     const gradientNorm = norm instanceof Tensor ? scalars[0] : norm;
     if (norm instanceof Tensor) norm.dispose();
     for (const { values } of passes) values.dispose();
-    requireFinite(losses, files);
+    requireFinite(losses, this.#filesOfAll(losses, files));
     const learningRate = learningRateAt(schedule, this.#iteration);
     this.#isStanding = false;
     optimizer.setLearningRate(learningRate);
@@ -300,6 +308,17 @@ export class TrainingRun {
       ...(group && { exchangeSeconds: (group.spent.communicationMs - exchanged) / 1000 }),
       gradientNorm,
     };
+  }
+
+  /** The pictures of each pass; of all processes where they are needed, to name those of a loss that is not finite. */
+  #filesOfAll(losses: StepReadings['losses'], own: readonly (readonly string[])[]): readonly (readonly string[])[] {
+    const { group } = this.#parts.options;
+    const allFinite = losses.every((pass) => Object.values(pass).every(Number.isFinite));
+    // The losses are those of all: every process comes here.
+    if (group === undefined || allFinite) return own;
+    const all = group.allGatherBytes(new TextEncoder().encode(JSON.stringify(own)));
+    const names = all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as string[][]);
+    return own.map((_, pass) => names.flatMap((files) => files[pass]!));
   }
 
   #pass(fed: FedBatch & { readonly tensors: DeviceBatch }): PassLosses {
@@ -344,7 +363,10 @@ export class TrainingRun {
       }
       const { tensors, batch } = fed;
       const count = batch.images.length;
-      const [empty, images] = group ? sumsOver(group, [Number(count === 0), count]) : [Number(count === 0), count];
+      const own = [Number(count === 0), count, Number(options.signal?.aborted === true)];
+      const [empty, images, stops] = group ? sumsOver(group, own) : own;
+      // Asked along with this, and heeded after the step.
+      if (stops! > 0) this.#agreedStop = true;
       if (count > 0) this.#unusable = 0;
       // A process without a picture has nothing to compute with the others: all of them pass over the batch.
       if (tensors !== undefined && empty === 0) return { ...fed, tensors, images: images! };

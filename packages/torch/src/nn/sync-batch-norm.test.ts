@@ -37,7 +37,10 @@ function alone(parts: readonly { readonly input: Tensor; readonly weights: Tenso
     return leaf;
   });
   const output = norm.forward(ops.cat(inputs.map(asRow), { dim: 3 }));
-  const weights = ops.cat(parts.map((part) => asRow(part.weights.to('float64'))), { dim: 3 });
+  const weights = ops.cat(
+    parts.map((part) => asRow(part.weights.to('float64'))),
+    { dim: 3 },
+  );
   ops.sum(ops.mul(output, weights)).backward();
   let start = 0;
   const outputs = inputs.map((input) => {
@@ -49,14 +52,19 @@ function alone(parts: readonly { readonly input: Tensor; readonly weights: Tenso
   return { norm, outputs, inputGradients: inputs.map(({ grad }) => grad!.toNumbers()) };
 }
 
-for (const [dtype, tolerance] of [['float64', 1e-10], ['float32', 2e-6]] as const) {
+for (const [dtype, tolerance] of [
+  ['float64', 1e-10],
+  ['float32', 2e-6],
+] as const) {
   describe(`batch norm of two processes in ${dtype}`, { timeout: 120_000 }, () => {
     test('is that of one with all pictures: outputs, gradients, running values', async () => {
-      const parts = scope(() => SHAPES.map((shape) => ({
-        shape,
-        input: ops.add(ops.mul(randn(shape), 3), 20).toNumbers(),
-        weights: randn(shape).toNumbers(),
-      })));
+      const parts = scope(() =>
+        SHAPES.map((shape) => ({
+          shape,
+          input: ops.add(ops.mul(randn(shape), 3), 20).toNumbers(),
+          weights: randn(shape).toNumbers(),
+        })),
+      );
       const data = { dtype, weight: [1.5, -2, 0.5], bias: [0.1, 0.2, 0.3], of: parts };
       const outcomes = await runProcesses<Results>(jobs, 'syncBatchNorm', { data });
       scope(() => {
@@ -64,10 +72,15 @@ for (const [dtype, tolerance] of [['float64', 1e-10], ['float32', 2e-6]] as cons
           input: tensor(input, { shape, dtype: 'float64' }),
           weights: tensor(weights, { shape, dtype: 'float64' }),
         }));
-        const { norm, outputs, inputGradients } = alone(doubles, tensor(data.weight, { dtype }), tensor(data.bias, { dtype }));
+        const { norm, outputs, inputGradients } = alone(
+          doubles,
+          tensor(data.weight, { dtype }),
+          tensor(data.bias, { dtype }),
+        );
         for (const [rank, { value, error }] of outcomes.entries()) {
           assert.equal(error, undefined);
-          const close = (got: number[], expected: number[], of: string): void => assertNear(got, expected, tolerance, of);
+          const close = (got: number[], expected: number[], of: string): void =>
+            assertNear(got, expected, tolerance, of);
           close(value!.output, outputs[rank]!, 'output');
           close(value!.inputGradient, inputGradients[rank]!, 'gradient of the input');
           close(value!.weightGradient, norm.weight.grad!.toNumbers(), 'gradient of the weight');

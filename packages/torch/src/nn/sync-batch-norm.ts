@@ -1,6 +1,7 @@
 // Batch norm over the pictures of all processes.
-import { groupNumber } from '../distributed/process-group.js';
+
 import { processGroup } from '../distributed/current-group.js';
+import { groupNumber } from '../distributed/process-group.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { BatchNorm2d } from './norm.js';
