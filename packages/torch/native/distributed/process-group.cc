@@ -173,6 +173,7 @@ void ProcessGroup::fail(const std::string& what, const std::string& problem, Clo
   const double waited = since(start);
   const std::string prefix = "failed/" + std::to_string(sequence_) + "/";
   std::vector<int64_t> gone, silent;
+  store_->hurry();
   try {
     store_->set(prefix + std::to_string(options_.rank), bytesOf(what));
     const Deadline deadline = Clock::now() + kLastWords;

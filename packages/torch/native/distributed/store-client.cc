@@ -7,8 +7,8 @@ namespace goshawk {
 
 namespace {
 
-// For the answer itself, beyond what the request waits for.
-constexpr std::chrono::seconds kForAnswer{30};
+// For the answer itself after a failure.
+constexpr std::chrono::seconds kForLastAnswers{5};
 // Of requests that wait for nothing: a process that is stopped answers none.
 constexpr std::chrono::milliseconds kAtOnce{0};
 
@@ -43,7 +43,7 @@ StoreClient::StoreClient(StorePlace place, int64_t rank, std::chrono::millisecon
 
 Bytes StoreClient::ask(const MessageWriter& writer, std::chrono::milliseconds patience) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const Deadline deadline = Clock::now() + patience + kForAnswer;
+  const Deadline deadline = Clock::now() + patience + forAnswer_;
   if (broken_) throw ConnectionError("the store at " + goshawk::place(place_.host, place_.port) + " does not answer");
   Bytes message;
   try {
@@ -103,6 +103,8 @@ void StoreClient::wait(const std::vector<std::string>& keys, const std::chrono::
 c10::intrusive_ptr<c10d::Store> StoreClient::clone() { return c10::make_intrusive<StoreClient>(place_, -1, timeout_); }
 
 std::vector<int64_t> StoreClient::gone() { return readRanks(reader(ask(request(Request::Gone), kAtOnce))); }
+
+void StoreClient::hurry() { forAnswer_ = kForLastAnswers; }
 
 void StoreClient::goodbye() { ask(request(Request::Goodbye), kAtOnce); }
 

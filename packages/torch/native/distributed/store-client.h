@@ -49,6 +49,8 @@ class StoreClient : public c10d::Store {
 
   // Ranks whose connection ended without a goodbye.
   std::vector<int64_t> gone();
+  // From now on answers are waited for no longer than a failure takes to be told.
+  void hurry();
   void goodbye();
 
  private:
@@ -58,6 +60,8 @@ class StoreClient : public c10d::Store {
   StorePlace place_;
   Socket socket_;
   std::mutex mutex_;
+  // For the answer itself, beyond what the request waits for.
+  std::chrono::milliseconds forAnswer_ = std::chrono::seconds(30);
   // After an answer that did not come in time the next one would be taken for another's.
   bool broken_ = false;
 };

@@ -5,7 +5,10 @@ import { type BackboneConfig, backboneLevelCount } from './backbone-schema.js';
 
 const channels = () => channelCount().default(256).describe('Channels of every level.');
 const neckNorm = () =>
-  z.enum(['none', 'group', 'batch']).default('none').describe('Normalisation behind each convolution.');
+  z
+    .enum(['none', 'group', 'batch', 'sync_batch'])
+    .default('none')
+    .describe('Normalisation behind each convolution; sync_batch: batch norm over the pictures of all processes.');
 
 const extraShape = {
   extraLevel: z

@@ -11,16 +11,17 @@ import {
   init,
   Layer,
   Sequential,
+  SyncBatchNorm2d,
   type Tensor,
 } from '@goshawk/torch';
 
-export type NormKind = 'frozen_batch' | 'batch' | 'group' | 'affine';
+export type NormKind = 'frozen_batch' | 'batch' | 'sync_batch' | 'group' | 'affine';
 
 export interface NormOptions {
   readonly kind: NormKind;
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number | undefined;
-  /** Share of the newest batch in the running statistics of kind batch. Default 0.1. */
+  /** Share of the newest batch in the running statistics of kinds batch and sync_batch. Default 0.1. */
   readonly momentum?: number | undefined;
 }
 
@@ -35,6 +36,8 @@ export function makeNorm({ kind, eps, momentum }: NormOptions, channels: number)
       return new FrozenBatchNorm2d(channels, { eps });
     case 'batch':
       return new BatchNorm2d(channels, { eps, momentum });
+    case 'sync_batch':
+      return new SyncBatchNorm2d(channels, { eps, momentum });
     case 'group': {
       // SpineNet-49S has 41, 83 and 166 channels: as many groups as divide them.
       let groups = Math.min(MOST_GROUPS, channels);
