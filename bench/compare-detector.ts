@@ -1,5 +1,5 @@
 // A detector of ours against torchvision's on the same engine, threads and scenes, in turns in one run.
-// Options of the commands: [--python PYTHON] [--rounds N] [--threads N] [--only train|predict] [--precision fp32|bf16]
+// Options of the commands: [--python PYTHON] [--rounds N] [--threads N] [--only train|predict] [--precision fp32|bf16] [--tuned]
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,8 +22,25 @@ export interface ComparedCase {
   readonly required: number;
 }
 
+export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn';
+
+/** glibc's allocator told to keep memory, which without it goes back to the system and comes again as page faults. */
+const keptMemory = {
+  MALLOC_MMAP_THRESHOLD_: '1073741824',
+  MALLOC_TRIM_THRESHOLD_: '2147483647',
+  MALLOC_TOP_PAD_: '67108864',
+};
+
+interface Settings {
+  readonly python: string;
+  readonly threads: string;
+  readonly rounds: number;
+  /** Theirs with memory kept and everything in the channels_last format. */
+  readonly tuned: boolean;
+}
+
 /** Prints a line for each case and precision. */
-export async function compareDetector(model: 'mask_rcnn' | 'retinanet', cases: readonly ComparedCase[]): Promise<void> {
+export async function compareDetector(model: ComparedModel, cases: readonly ComparedCase[]): Promise<void> {
   const { values } = parseArgs({
     options: {
       python: { type: 'string', default: process.env.GOSHAWK_PEER_PYTHON ?? 'python3' },
@@ -31,23 +48,24 @@ export async function compareDetector(model: 'mask_rcnn' | 'retinanet', cases: r
       threads: { type: 'string', default: '2' },
       only: { type: 'string' },
       precision: { type: 'string' },
+      tuned: { type: 'boolean', default: false },
     },
   });
-  const { python, threads } = values;
+  const { python, threads, tuned } = values;
   for (const one of cases) {
     if (values.only && values.only !== one.mode) continue;
     for (const precision of ['fp32', 'bf16'] as const) {
       if (values.precision && values.precision !== precision) continue;
-      console.log(await compare(model, one, precision, { python, threads, rounds: Number(values.rounds) }));
+      console.log(await compare(model, one, precision, { python, threads, tuned, rounds: Number(values.rounds) }));
     }
   }
 }
 
 async function compare(
-  model: string,
+  model: ComparedModel,
   { mode, size, images, required }: ComparedCase,
   precision: 'fp32' | 'bf16',
-  { python, threads, rounds }: { readonly python: string; readonly threads: string; readonly rounds: number },
+  { python, threads, rounds, tuned }: Settings,
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
   const weights = join(folder, 'weights.pth');
@@ -55,10 +73,10 @@ async function compare(
   const env = { ...process.env, OMP_NUM_THREADS: threads };
   const side = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
   const ours = new PeerProcess(process.execPath, [side('./detector-ours.js')], env);
-  const theirs = new PeerProcess(python, [side('../peers/detector.py')], env);
+  const theirs = new PeerProcess(python, [side('../peers/detector.py')], tuned ? { ...env, ...keptMemory } : env);
   try {
     // They write their fresh weights, we read them: both sides compute the same.
-    const them = await theirs.ask<{ version: string; torchvision: string }>(setup);
+    const them = await theirs.ask<{ version: string; torchvision: string }>({ ...setup, channels_last: tuned });
     const us = await ours.ask<{ version: string }>(setup);
     const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
     let objects = [0, 0];
@@ -76,7 +94,7 @@ async function compare(
     const spread = times.ours.map((own, round) => own / times.theirs[round]!);
     const memory = peaks[0]!.peak_bytes / peaks[1]!.peak_bytes;
     return (
-      `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, torchvision ${median(times.theirs).toFixed(3)} s, ` +
+      `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, ${tuned ? 'tuned torchvision' : 'torchvision'} ${median(times.theirs).toFixed(3)} s, ` +
       `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}); ` +
       `${mode === 'predict' ? `${objects.join(' and ')} objects; ` : ''}peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
       `libtorch ${us.version} / torch ${them.version}, torchvision ${them.torchvision}`

@@ -16,10 +16,11 @@ import {
   type Targets,
   totalLoss,
 } from 'goshawk';
+import type { ComparedModel } from './compare-detector.js';
 import { benchScene, type Scene } from './detector-scene.js';
 
 interface Setup {
-  readonly model: 'mask_rcnn' | 'retinanet';
+  readonly model: ComparedModel;
   readonly threads: number;
   readonly size: [number, number];
   readonly images: number;
@@ -40,12 +41,18 @@ type State = { readonly scenes: readonly Scene[] } & (
     }
 );
 
+const modelParts: Readonly<Record<ComparedModel, string>> = {
+  mask_rcnn: 'type: mask_rcnn',
+  retinanet: 'type: retinanet',
+  res2net_mask_rcnn: 'type: mask_rcnn, backbone: { widthPerGroup: 26, scale: 4, strideIn1x1: true }',
+};
+
 /** Nothing is set that a user of openDetector or of `goshawk train` does not get. */
 function setUp(command: Setup): State {
-  const { model: type, threads, precision, weights, mode } = command;
+  const { model: compared, threads, precision, weights, mode } = command;
   const [height, width] = command.size;
   const config = parseConfig(
-    `model: { type: ${type}, classes: 90 }
+    `model: { ${modelParts[compared]}, classes: 90 }
 preprocess: { resize: { minSize: ${Math.min(height, width)}, maxSize: ${Math.max(height, width)} } }
 train: { precision: ${precision} }
 runtime: { threads: ${threads} }`,

@@ -1,5 +1,5 @@
-// Puts in place what a fresh clone lacks: npm packages, compiled TypeScript, and by way of `goshawk setup` libtorch and
-// the native addon.
+// Puts in place what a fresh clone lacks: npm packages, compiled TypeScript, and by way of `goshawk setup` libtorch, the
+// native addon, and ffmpeg, whose tests are skipped where it cannot be had.
 // Silent and quick when nothing is missing. Plain Node without packages, since it runs before there are any.
 //   node scripts/setup.mjs [--no-native]     --no-native: packages and TypeScript only
 // Exit code 0 ready, 1 a step failed, 2 something is missing that must be installed by hand.
@@ -20,9 +20,8 @@ async function main() {
   await installPackages();
   await run('compiling TypeScript', process.execPath, ['node_modules/typescript/bin/tsc', '-b'], { quiet: true });
   if (process.argv.includes('--no-native')) return;
-  await run('', process.execPath, ['packages/goshawk/bin/goshawk.js', 'setup', '--install-libtorch', '--quiet'], {
-    inherit: true,
-  });
+  const wanted = ['--install-libtorch', '--install-ffmpeg', '--quiet'];
+  await run('', process.execPath, ['packages/goshawk/bin/goshawk.js', 'setup', ...wanted], { inherit: true });
 }
 
 function checkNode() {

@@ -1,8 +1,9 @@
 """torchvision's side of bench/compare-detector.ts.
 
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
-  {"do": "setup", "model": "mask_rcnn" | "retinanet", "threads": 2, "size": [h, w], "images": n, "mode": "train" | "predict",
-   "precision": "fp32" | "bf16", "weights": file to write the fresh weights to}
+  {"do": "setup", "model": "mask_rcnn" | "retinanet" | "res2net_mask_rcnn", "threads": 2, "size": [h, w], "images": n,
+   "mode": "train" | "predict", "precision": "fp32" | "bf16", "channels_last": whether the model and its input lie so,
+   "weights": file to write the fresh weights to}
   {"do": "run"}      one training step or one prediction  -> {"seconds": s, "objects": found in the first image}
   {"do": "memory"}   -> {"peak_bytes": n}
 """
@@ -13,6 +14,7 @@ import time
 
 import torch
 import torchvision
+from res2net import res2net50
 from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.resnet import resnet50
@@ -28,8 +30,11 @@ LOGIT_DEVIATION = 0.45
 
 def build(model, size):
     # The usual fine-tuning set-up: frozen batch norms, the stem and the first stage frozen too.
-    body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
-    if model == "mask_rcnn":
+    if model == "res2net_mask_rcnn":
+        body = res2net50(FrozenBatchNorm2d)
+    else:
+        body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    if model != "retinanet":
         return MaskRCNN(_resnet_fpn_extractor(body, 3), 91, min_size=min(size), max_size=max(size))
     backbone = _resnet_fpn_extractor(body, 3, returned_layers=[2, 3, 4], extra_blocks=LastLevelP6P7(256, 256))
     return RetinaNet(backbone, 91, min_size=min(size), max_size=max(size))
@@ -43,6 +48,14 @@ def spread_scores(model, image):
         head = model.head.classification_head
         deviation = head.cls_logits(head.conv(features["0"])).std()
         head.cls_logits.weight.mul_(LOGIT_DEVIATION / deviation)
+
+
+def lay_out_by_pixel(model):
+    """channels_last, the weights and what comes into the backbone."""
+    model.to(memory_format=torch.channels_last)
+    model.backbone.register_forward_pre_hook(
+        lambda _, inputs: (inputs[0].contiguous(memory_format=torch.channels_last),)
+    )
 
 
 def scene(height, width, index):
@@ -79,6 +92,8 @@ def main():
                 spread_scores(state["model"], state["images"][0])
             torch.save(state["model"].state_dict(), command["weights"])
             state["model"].train(command["mode"] == "train")
+            if command.get("channels_last"):
+                lay_out_by_pixel(state["model"])
             trained = [p for p in state["model"].parameters() if p.requires_grad]
             state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
             answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}

@@ -10,5 +10,6 @@ export * from './keypoints/index.js';
 export * from './masks/index.js';
 export * from './photometry/index.js';
 export * from './random/index.js';
+export * from './structures/index.js';
 export * from './synthesis/index.js';
 export * from './tracking/index.js';

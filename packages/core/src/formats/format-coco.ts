@@ -1,6 +1,7 @@
 // Writing COCO files: annotations and results, one entry a line, so that they can be compared by line.
 import type { BoxXywh } from '../boxes/box.js';
 import { rleToString } from '../masks/rle-string.js';
+import type { TrackedDetection } from '../tracking/byte-tracker.js';
 import type { Annotation, Category, Dataset, Detection, ImageRecord, Segmentation } from './dataset.js';
 
 /** The text of a COCO annotation file. Ids stay as they are; run lengths are written compressed. */
@@ -44,6 +45,39 @@ export function formatPictureResults(
     .sort((a, b) => b.score - a.score)
     .map((detection) => JSON.stringify(resultEntry({ ...detection, imageId: image.id }, image.fileName, names)))
     .join(listText.between);
+}
+
+/** A frame of a film. */
+export interface FrameRecord {
+  /** Place in the film, counted from 0. */
+  readonly index: number;
+  /** When it is shown, seconds from the film's begin. */
+  readonly seconds: number;
+  /** Of the film. */
+  readonly fileName: string;
+}
+
+/**
+ * What was found in a frame as JSON lines, each with its line end; empty where nothing was. A line has `frame` and `time`, then what an
+ * entry of a results file has, `image_id` being the frame's number, then `track_id` where there is one.
+ * @param detections in any order; their `imageId` is not looked at
+ */
+export function formatFrameResults(
+  { index, seconds, fileName }: FrameRecord,
+  detections: readonly TrackedDetection[],
+  names: ReadonlyMap<number, string>,
+): string {
+  const time = Math.round(seconds * 1e6) / 1e6;
+  return [...detections]
+    .sort((a, b) => b.score - a.score)
+    .map(({ trackId, ...detection }) => ({
+      frame: index,
+      time,
+      ...resultEntry({ ...detection, imageId: index }, fileName, names),
+      ...(trackId === undefined ? {} : { track_id: trackId }),
+    }))
+    .map((entry) => `${JSON.stringify(entry)}\n`)
+    .join('');
 }
 
 /** Category names by id, as the entries of a results file have them. */

@@ -1,3 +1,4 @@
+export { type GridMaskOptions, gridMaskToRle } from './grid-mask-to-rle.js';
 export * from './mask-contours.js';
 export { maskIou } from './mask-iou.js';
 export { boxToRle, polygonsToRle, polygonToRle } from './polygon-to-rle.js';

@@ -3,6 +3,7 @@
 import type { BoxXywh } from '../boxes/box.js';
 import { boxIouMatrix } from '../boxes/box-iou-matrix.js';
 import { InputError } from '../errors/index.js';
+import type { Detection } from '../formats/dataset.js';
 import { assignWithin } from './assignment.js';
 import { BoxMotion } from './box-motion.js';
 
@@ -12,6 +13,12 @@ export interface TrackedItem {
   readonly score: number;
   /** `[x, y, width, height]`; an item without, or with one that has no area, is not followed. */
   readonly bbox?: BoxXywh;
+}
+
+/** A detection in a frame of a film; `imageId` is the frame's number. */
+export interface TrackedDetection extends Detection {
+  /** The object that it is, a number from 1. */
+  readonly trackId?: number;
 }
 
 export interface ByteTrackerOptions {

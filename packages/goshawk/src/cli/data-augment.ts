@@ -12,13 +12,14 @@ import {
   xyxyToXywh,
 } from '@goshawk/core';
 import sharp from 'sharp';
-import { type Batch, createLoader, openSplitDataset, type Target } from '../data/index.js';
+import { type Batch, createLoader, type Target } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { openConfig } from '../foreign/open-config.js';
-import { requireSplit, splitOptions, trainingBatches } from '../infer/split-options.js';
+import { trainingBatches } from '../infer/split-options.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
+import { openSplit } from '../train/training-data.js';
 import { ContactSheet } from './contact-sheet.js';
 import { wholeNumber } from './parse-option.js';
 
@@ -35,7 +36,7 @@ export async function runDataAugment(file: string, options: DataAugmentCommandOp
   const count = wholeNumber('--count', options.count, 1, 100_000);
   const { config, notices } = openConfig(file, options.set);
   for (const notice of notices) console.error(`notice: ${notice}`);
-  const dataset = openSplitDataset(requireSplit(config, 'train'), splitOptions(config, 'train', 'training'));
+  const dataset = openSplit(config, 'train', { purpose: 'training' });
   endTidilyOnSignals();
   const claim = claimOutput(options.output, { work: 'goshawk data augment', files: ['contact-sheet.png'] });
   const loader = createLoader({ ...trainingBatches(config), dataset });

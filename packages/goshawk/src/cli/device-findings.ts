@@ -5,7 +5,8 @@ import { formatBytes } from '../terminal/progress-line.js';
 /** One line of the doctor. */
 export interface Finding {
   readonly name: string;
-  readonly state: 'ok' | 'slow' | 'missing';
+  /** `without`: something that not everyone needs is not there. */
+  readonly state: 'ok' | 'slow' | 'missing' | 'without';
   readonly detail: string;
   readonly remedy?: string;
 }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { explainDiscovery } from '@goshawk/torch/libtorch';
+import { FFMPEG_REMEDY, findFfmpeg } from '../data/video/index.js';
 import { formatBytes } from '../terminal/progress-line.js';
 import { deviceFindings, type Finding } from './device-findings.js';
 
@@ -12,7 +13,7 @@ export interface DoctorCommandOptions {
 /** Prints the findings; sets the exit code 1 when something is missing. */
 export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
   const { found, steps } = explainDiscovery();
-  const findings: Finding[] = [checkNode(), await checkImages()];
+  const findings: Finding[] = [checkNode(), await checkImages(), checkVideos()];
   findings.push(
     found === undefined
       ? {
@@ -57,6 +58,13 @@ async function checkImages(): Promise<Finding> {
     const remedy = 'run npm install --include=optional (optional packages hold the binaries)';
     return { name: 'pictures', state: 'missing', detail: firstLine(error), remedy };
   }
+}
+
+/** Only videos need it, so that a machine without is not incomplete. */
+function checkVideos(): Finding {
+  const found = findFfmpeg();
+  if (found) return { name: 'videos', state: 'ok', detail: `ffmpeg ${found.version}` };
+  return { name: 'videos', state: 'without', detail: 'no ffmpeg', remedy: FFMPEG_REMEDY };
 }
 
 type Engine = typeof import('@goshawk/torch');

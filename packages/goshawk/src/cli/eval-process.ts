@@ -53,7 +53,7 @@ async function run(job: ProcessJob): Promise<void> {
   for await (const detections of detectEach(predictor, {
     dataset,
     preprocess,
-    batchSize: 1,
+    batchSize: job.config.inference.batchSize,
     workers: Math.min(1, job.config.data.workers),
     onUnusable: (place, error) => unusable.push({ picture: index + place * count, error: partsOf(error) }),
   })) {

@@ -49,10 +49,17 @@ export async function detectInProcesses(
 }
 
 function jobOf(job: EvalJob, index: number, count: number): ProcessJob {
-  const { runtime } = job.config;
+  const { runtime, inference } = job.config;
   const device = runtime.device === 'cuda' ? `cuda:${index}` : runtime.device;
   const threads = runtime.threads > 0 ? runtime.threads : THREADS;
-  return { ...job, config: { ...job.config, runtime: { ...runtime, device, threads } }, share: { index, count } };
+  // The config's is that of all processes together.
+  const batchSize = Math.max(1, Math.floor(inference.batchSize / count));
+  const config = {
+    ...job.config,
+    runtime: { ...runtime, device, threads },
+    inference: { ...inference, batchSize },
+  };
+  return { ...job, config, share: { index, count } };
 }
 
 interface Watcher {

@@ -3,14 +3,22 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
-import type { ModelConfig } from '../config/index.js';
+import type { ModelConfig, RunConfig } from '../config/index.js';
 import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput, requireWritableFile } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { detectAmongRanks, detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
+import {
+  type DetectorMeasures,
+  detectAmongRanks,
+  detectEach,
+  evaluateAsChallenge,
+  measureDetector,
+  proposalsOf,
+} from '../infer/index.js';
+import { requireSplit, type SplitName } from '../infer/split-options.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
@@ -52,55 +60,107 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
   const config = onRankDevice(opened.config, rank);
   requireAlone(rank, '--processes', options.processes);
   const range = pictureRange(options.range);
-  const job: EvalJob = {
-    config,
-    weights: options.weights,
-    split: splitName(options.split ?? 'val'),
-    ...(range && { range }),
-  };
+  const split = splitName(options.split ?? 'val');
+  const jobs = jobsOf(config, split).map(({ name, config: own }) => ({
+    name,
+    job: { config: own, weights: options.weights, split, ...(range && { range }) },
+  }));
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
   if (!existsSync(options.weights))
     throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   if (options.saveProposals !== undefined) {
     requireProposals(config.model, options.saveProposals);
+    if (jobs.length > 1)
+      throw new InputError(
+        'usage',
+        `--save-proposals ${options.saveProposals}: is one file, but data.${split} has ${jobs.length} data sets: leave one of them, with --set data.${split}.also=null`,
+      );
     requireWritableFile(options.saveProposals);
   }
   endTidilyOnSignals();
-  if (!isWriter) return detectForRankZero(job, rank);
+  const ofRank = jobs.map(({ job }) => job);
+  if (!isWriter) return detectForRankZero(ofRank, rank);
   const { output } = options;
   const claim =
     output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
   const group = rank && openRankGroup(rank, config);
+  const work = {
+    ...(processes && { count: processes }),
+    ...(rank && group && { ranks: { rank, group } }),
+  };
   try {
-    await evaluateJob(job, {
-      ...options,
-      ...(processes && { count: processes }),
-      ...(rank && group && { ranks: { rank, group } }),
-    });
+    if (jobs.length === 1) {
+      const show = options.json ? (figures: Figures) => console.log(JSON.stringify(figures)) : showTables;
+      const { failure } = await evaluateJob(jobs[0]!.job, { ...options, ...work, show });
+      if (failure !== undefined) throw failure;
+    } else await evaluateJobs(jobs, { ...options, ...work });
     group?.close();
   } finally {
     claim?.release();
   }
 }
 
+/** A config for each data set of the split, in which it is the only one. */
+function jobsOf(config: RunConfig, split: SplitName): readonly { readonly name: string; readonly config: RunConfig }[] {
+  return requireSplit(config, split).map(({ name, split: own }) => ({
+    name,
+    config: { ...config, data: { ...config.data, [split]: own } },
+  }));
+}
+
+/** One data set after another, each with results in a folder of its name. */
+async function evaluateJobs(
+  jobs: readonly { readonly name: string; readonly job: EvalJob }[],
+  options: EvalCommandOptions & { readonly count?: number; readonly ranks?: Ranks },
+): Promise<void> {
+  const { output, json } = options;
+  const all: Record<string, Figures> = {};
+  let failure: unknown;
+  for (const { name, job } of jobs) {
+    if (!json) console.log(`${all[jobs[0]!.name] === undefined ? '' : '\n'}${name}:`);
+    const own = output === undefined ? {} : { output: join(output, name) };
+    if (own.output !== undefined) mkdirSync(own.output, { recursive: true });
+    const evaluated = await evaluateJob(job, { ...options, ...own, show: json ? () => undefined : showTables });
+    all[name] = evaluated.figures;
+    failure ??= evaluated.failure;
+  }
+  if (json) console.log(JSON.stringify(all));
+  if (output !== undefined) writeFileAtomic(join(output, METRICS), `${JSON.stringify(all, undefined, 2)}\n`);
+  if (failure !== undefined) throw failure;
+}
+
+type Figures = DetectorMeasures['figures'];
+
+function showTables(_figures: Figures, tables: readonly string[]): void {
+  console.log(tables.join('\n\n'));
+}
+
+/** Figures, and what was wrong with pictures that they count nonetheless. */
+interface EvaluatedJob {
+  readonly figures: Figures;
+  readonly failure: unknown;
+}
+
 const METRICS = 'metrics.json';
 const RESULTS = 'detections.json';
 
 /** The part of a process that writes nothing. */
-async function detectForRankZero(job: EvalJob, rank: OwnRank): Promise<void> {
-  const dataset = openEvalDataset(job);
-  const group = openRankGroup(rank, job.config);
+async function detectForRankZero(jobs: readonly EvalJob[], rank: OwnRank): Promise<void> {
+  const group = openRankGroup(rank, jobs[0]!.config);
   const nothing = { onReady() {}, onFound() {}, onUnusable() {} };
-  await detectInRanks(job, dataset, nothing, { rank, group });
+  for (const job of jobs) await detectInRanks(job, openEvalDataset(job), nothing, { rank, group });
   group.close();
 }
 
-async function evaluateJob(
-  job: EvalJob,
-  options: EvalCommandOptions & { readonly count?: number; readonly ranks?: Ranks },
-): Promise<void> {
-  const { output, count, ranks, json, saveProposals } = options;
+interface EvaluateJobOptions extends EvalCommandOptions {
+  readonly count?: number;
+  readonly ranks?: Ranks;
+  readonly show: (figures: Figures, tables: readonly string[]) => void;
+}
+
+async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<EvaluatedJob> {
+  const { output, count, ranks, show, saveProposals } = options;
   const { model } = job.config;
   const dataset = openEvalDataset(job);
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
@@ -112,14 +172,13 @@ async function evaluateJob(
     file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
   });
   const { found, unusable, results } = detection;
+  let figures: Figures;
   try {
     if (unusable.length === dataset.samples.length) throw noneUsable(unusable);
     const measures = measureDetector(model, dataset, found);
     const challenge = evaluateAsChallenge(dataset, found.flat());
-    const figures = { ...measures.figures, ...challenge?.metrics };
-    console.log(
-      json ? JSON.stringify(figures) : [measures.table, ...(challenge ? [challenge.table] : [])].join('\n\n'),
-    );
+    figures = { ...measures.figures, ...challenge?.metrics };
+    show(figures, [measures.table, ...(challenge ? [challenge.table] : [])]);
     // What is to be read is out; what is written comes after it.
     if (detection.failure !== undefined) throw detection.failure;
     if (output) writeFileAtomic(join(output, METRICS), `${JSON.stringify(figures, undefined, 2)}\n`);
@@ -132,10 +191,10 @@ async function evaluateJob(
   } finally {
     results?.finish();
   }
-  if (unusable.length > 0) {
-    const whose = unusable.length === 1 ? 'its' : 'their';
-    throw someUnusable(unusable, `the figures count ${whose} objects as not found`);
-  }
+  const whose = unusable.length === 1 ? 'its' : 'their';
+  const failure =
+    unusable.length > 0 ? someUnusable(unusable, `the figures count ${whose} objects as not found`) : undefined;
+  return { figures, failure };
 }
 
 interface EvalDetection {
@@ -211,7 +270,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
   for await (const detections of detectEach(predictor, {
     dataset,
     preprocess,
-    batchSize: 1,
+    batchSize: job.config.inference.batchSize,
     workers,
     onUnusable(at, error) {
       damaged.add(at);
@@ -221,6 +280,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     if (!damaged.has(place)) receiver.onFound(place, detections);
     place += 1;
   }
+  if (place > damaged.size) console.error(`per picture ${predictor.stages.describe(place - damaged.size)}`);
 }
 
 /** Detects in this process's share of the pictures; the receiver gets what all processes found. */
@@ -237,6 +297,7 @@ async function detectInRanks(
     group,
     dataset,
     preprocess,
+    batchSize: job.config.inference.batchSize,
     workers: job.config.data.workers,
     onOwn: () => rank.link?.tick(),
     onFound: (place, detections) => receiver.onFound(place, detections),

@@ -1,4 +1,4 @@
-// goshawk predict: detections in pictures, written down and drawn.
+// goshawk predict: detections in pictures and films, written down and drawn.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
@@ -12,21 +12,31 @@ import {
 import type { ProcessGroup } from '@goshawk/torch';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
-import { decodeImageFile } from '../data/index.js';
+import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { findImages, gatherOutcomes, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import {
+  findMedia,
+  gatherOutcomes,
+  type NamedImage,
+  type OpenDetector,
+  openDetector,
+  readDescription,
+  type StageTimes,
+} from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { DrawnNames } from './drawn-names.js';
 import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
+import { wholeNumber } from './parse-option.js';
 import type { PicturePdf } from './picture-pdf.js';
-import { onRankDevice, openRankGroup } from './rank-group.js';
+import { type NamedVideo, predictVideos } from './predict-videos.js';
+import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 export interface PredictCommandOptions {
@@ -40,6 +50,14 @@ export interface PredictCommandOptions {
   readonly pdf?: boolean;
   /** Also all drawn pictures, small, in one PNG. */
   readonly contactSheet?: boolean;
+  /** A device, and a URL, to take a film from. */
+  readonly camera?: string;
+  readonly stream?: string;
+  /** Where films are left. */
+  readonly maxFrames?: string;
+  readonly seconds?: string;
+  /** Frames of a film that the network takes at once. */
+  readonly batchSize?: string;
   /** This process as one of several that share the pictures. */
   readonly rank?: OwnRank;
 }
@@ -51,8 +69,8 @@ export async function runPredict(
 ): Promise<void> {
   const { rank } = options;
   const isWriter = rank === undefined || rank.place.rank === 0;
-  const opened = openCommandConfig(configFile, options.set, { quiet: !isWriter });
-  const config = onRankDevice(opened.config, rank);
+  const opening = openCommandConfig(configFile, options.set, { quiet: !isWriter });
+  const config = onRankDevice(opening.config, rank);
   const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
@@ -64,74 +82,169 @@ export async function runPredict(
     );
   if (!existsSync(options.weights))
     throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
+  const limits = {
+    maxFrames: options.maxFrames === undefined ? undefined : wholeNumber('--max-frames', options.maxFrames, 1, 1e12),
+    maxSeconds: options.seconds === undefined ? undefined : numberOption('--seconds', options.seconds, 0, 1e-3, 1e9),
+    batchSize: batchSizeFor(options.batchSize, config.runtime.device),
+  };
   const unusable: InputError[] = [];
-  const images = findImages(paths, { onUnusable: (error) => unusable.push(error) });
+  const { images, videos, ffmpeg } = inputsOf(paths, options, (error) => unusable.push(error));
+  // A film's frames follow one another: they are one process's work.
+  requireAlone(rank, `${videos[0]?.fileName}`, videos[0]);
   endTidilyOnSignals();
   const claim = isWriter
     ? claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] })
     : undefined;
   try {
-    const targets = drawnTargets(images, output, options);
+    const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
+    const targets = images.map((named) => join(output, names.of(named)));
     if (isWriter) removeLeftovers(targets);
     const group = rank && openRankGroup(rank, config);
-    const { predictor, categories } = openDetector({
+    const ranks = group && { group, onOwn: () => rank.link?.tick() };
+    const opened = openDetector({
       config,
       weights: options.weights,
       categories: readDescription(options.weights)?.categories,
     });
-    const pictures: PictureWork = {
-      images,
-      targets,
-      exifOrientation: config.data.exifOrientation,
-      detect(image) {
-        const [found = []] = predictor.predict([image]);
-        return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
-      },
-      drawing: { keypointThreshold, categories, isCollected: Boolean(options.pdf || options.contactSheet) },
-    };
-    const work = group ? { group, onOwn: () => rank.link?.tick() } : undefined;
-    if (!isWriter) {
-      await forEachPicture(pictures, work, () => {});
-      group?.close();
-      return;
-    }
-    const collections = await openCollections(output, images.length, options);
-    const results = openResultsFile(join(output, 'detections.json'), { categories });
-    try {
-      const line = createProgressLine();
-      const started = performance.now();
-      let done = 0;
-      await forEachPicture(pictures, work, async (place, outcome) => {
-        const { fileName } = images[place]!;
-        unusable.push(...outcome.problems.map(({ code, message }) => new InputError(code, message)));
-        if (outcome.detections) results.add({ id: place + 1, fileName }, outcome.detections, place);
-        if (outcome.drawn) await collect(outcome.drawn, fileName, collections);
-        done += 1;
-        const rate = done / ((performance.now() - started) / 1000);
-        const left = formatDuration((images.length - done) / rate);
-        const shown = outcome.detections ? `  ${fileName}: ${outcome.detections.length} objects` : '';
-        line.update(`${done}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
-      });
-      line.done();
-      group?.close();
-      if (results.pictures === 0) throw noneUsable(unusable);
-      const extra = await writeCollections(output, collections);
-      results.finish();
-      console.log(
-        `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
-      );
-    } catch (error) {
-      collections.pdf?.abandon();
-      if (results.pictures === 0) {
-        results.abandon();
-        throw error;
-      }
-      results.finish();
-      throw asRunFailure(error, keptIn(results));
-    }
-    if (unusable.length > 0) throw someUnusable(unusable, `the others are in ${results.file}`);
+    const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
+    const onUnusable = (error: InputError): void => void unusable.push(error);
+    const { exifOrientation } = config.data;
+    // Where there is nothing but unusable pictures, that is what is said.
+    if (images.length > 0 || videos.length === 0)
+      await predictImages(images, { ...shared, targets, exifOrientation, collections: options, unusable, ranks });
+    group?.close();
+    if (!isWriter) return;
+    const { predictor, preprocess, categories } = opened;
+    const drawn = (detection: Detection) => withSureKeypoints(detection, keypointThreshold);
+    const done = ffmpeg
+      ? await predictVideos(videos, {
+          ...shared,
+          ...limits,
+          ffmpeg,
+          predictor,
+          preprocess,
+          categories,
+          drawn,
+          onUnusable,
+        })
+      : 0;
+    if (images.length === 0 && done === 0) throw noneUsable(unusable);
+    if (unusable.length > 0) throw endWith(unusable, output, { hasVideos: videos.length > 0 });
   } finally {
     claim?.release();
+  }
+}
+
+/** Everything that is to be looked at, in pictures and films. @throws InputError where a film is named and ffmpeg is missing */
+function inputsOf(
+  paths: readonly string[],
+  { camera, stream }: PredictCommandOptions,
+  onUnusable: (error: InputError) => void,
+): { readonly images: readonly NamedImage[]; readonly videos: readonly NamedVideo[]; readonly ffmpeg?: Ffmpeg } {
+  if (paths.length === 0 && camera === undefined && stream === undefined)
+    throw new InputError(
+      'usage',
+      'goshawk predict: nothing to look at: name pictures, videos, folders, a --camera or a --stream',
+    );
+  const found = findMedia(paths, { onUnusable });
+  const videos = [
+    ...found.videos.map((named): NamedVideo => ({ ...named, source: { kind: 'file', path: named.path } })),
+    ...(camera === undefined ? [] : [liveVideo('camera', { kind: 'camera', device: camera })]),
+    ...(stream === undefined ? [] : [liveVideo('stream', streamSource(stream))]),
+  ];
+  const first = videos[0];
+  if (!first) return { ...found, videos };
+  return { images: found.images, videos, ffmpeg: requireFfmpeg(first.path) };
+}
+
+function liveVideo(name: string, source: NamedVideo['source']): NamedVideo {
+  return { path: name, fileName: name, source };
+}
+
+/** On a card several frames at once take less time each; on processors one keeps them all busy. */
+function batchSizeFor(text: string | undefined, device: string): number {
+  if (text !== undefined) return wholeNumber('--batch-size', text, 1, 1024);
+  return device === 'cpu' ? 1 : BATCH_ON_CARD;
+}
+
+const BATCH_ON_CARD = 8;
+
+function endWith(
+  unusable: readonly InputError[],
+  output: string,
+  { hasVideos }: { readonly hasVideos: boolean },
+): Error {
+  if (hasVideos) return someUnusable(unusable, `what could be done is in ${output}`, 'file');
+  return someUnusable(unusable, `the others are in ${join(output, 'detections.json')}`);
+}
+
+interface ImagesWay {
+  readonly opened: OpenDetector;
+  readonly output: string;
+  /** Files of the drawn pictures. */
+  readonly targets: readonly string[];
+  readonly scoreThreshold: number;
+  readonly maxDetections: number;
+  readonly keypointThreshold: number;
+  readonly exifOrientation: PictureWork['exifOrientation'];
+  readonly collections: PredictCommandOptions;
+  readonly unusable: InputError[];
+  /** The processes that share the pictures. */
+  readonly ranks: Ranks | undefined;
+}
+
+/** Detects in all pictures. @throws InputError where none can be used */
+async function predictImages(images: readonly NamedImage[], way: ImagesWay): Promise<void> {
+  const { opened, output, targets, scoreThreshold, maxDetections, keypointThreshold, exifOrientation } = way;
+  const { unusable, ranks } = way;
+  const { predictor, categories } = opened;
+  const { stages } = predictor;
+  const work: PictureWork = {
+    ...{ images, targets, stages, exifOrientation },
+    detect(image) {
+      const [found = []] = predictor.predict([image]);
+      return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+    },
+    drawing: {
+      keypointThreshold,
+      categories,
+      isCollected: Boolean(way.collections.pdf || way.collections.contactSheet),
+    },
+  };
+  if (ranks && ranks.group.rank > 0) return forEachPicture(work, ranks, () => {});
+  const collections = await openCollections(output, images.length, way.collections);
+  const results = openResultsFile(join(output, 'detections.json'), { categories });
+  const line = createProgressLine();
+  const started = performance.now();
+  let done = 0;
+  try {
+    await forEachPicture(work, ranks, async (place, { detections, drawn, problems }) => {
+      const { fileName } = images[place]!;
+      unusable.push(...problems.map(({ code, message }) => new InputError(code, message)));
+      if (detections) results.add({ id: place + 1, fileName }, detections, place);
+      if (drawn) await collect(drawn, fileName, collections);
+      done += 1;
+      const rate = done / ((performance.now() - started) / 1000);
+      const left = formatDuration((images.length - done) / rate);
+      const shown = detections ? `  ${fileName}: ${detections.length} objects` : '';
+      line.update(`${done}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
+    });
+    line.done();
+    if (results.pictures === 0) throw noneUsable(unusable);
+    const extra = await writeCollections(output, collections);
+    results.finish();
+    console.log(
+      `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
+    );
+    if (!ranks) console.log(`per picture ${stages.describe(results.pictures)}`);
+  } catch (error) {
+    collections.pdf?.abandon();
+    if (results.pictures === 0) {
+      results.abandon();
+      throw error;
+    }
+    results.finish();
+    throw asRunFailure(error, keptIn(results));
   }
 }
 
@@ -182,23 +295,21 @@ async function collect(png: Uint8Array, fileName: string, { pdf, sheet }: Collec
   await sheet?.add(drawn, fileName);
 }
 
-/** Files of the drawn pictures, one for each picture. */
-function drawnTargets(
-  images: readonly NamedImage[],
-  output: string,
-  { contactSheet }: PredictCommandOptions,
-): readonly string[] {
-  const names = new DrawnNames(contactSheet ? [SHEET] : []);
-  return images.map((named) => join(output, names.of(named)));
-}
-
 /** What a run that was killed left where pictures will be drawn. */
 function removeLeftovers(targets: readonly string[]): void {
   for (const folder of new Set(targets.map((target) => dirname(target))))
     if (existsSync(folder)) removeTemporaryFiles(folder);
 }
 
+/** The processes that share the pictures. */
+interface Ranks {
+  readonly group: ProcessGroup;
+  /** Is told that one of this process's own pictures is done. */
+  readonly onOwn: () => void;
+}
+
 interface PictureWork {
+  readonly stages: StageTimes;
   readonly images: readonly NamedImage[];
   readonly targets: readonly string[];
   readonly exifOrientation: 'apply' | 'ignore';
@@ -224,7 +335,7 @@ interface PictureOutcome {
 /** Detects in all pictures and draws them, alone or as one of several processes. @param take gets the outcomes in order */
 async function forEachPicture(
   work: PictureWork,
-  ranks: { readonly group: ProcessGroup; readonly onOwn: () => void } | undefined,
+  ranks: Ranks | undefined,
   take: (place: number, outcome: PictureOutcome) => Promise<void> | void,
 ): Promise<void> {
   const total = work.images.length;
@@ -250,7 +361,7 @@ async function forEachPicture(
 }
 
 async function* detectAndDraw(
-  { images, targets, exifOrientation, detect, drawing }: PictureWork,
+  { images, targets, stages, exifOrientation, detect, drawing }: PictureWork,
   { first, every }: { readonly first: number; readonly every: number },
   onOwn?: () => void,
 ): AsyncGenerator<PictureOutcome, void, void> {
@@ -262,13 +373,14 @@ async function* detectAndDraw(
   };
   let next = decode(first);
   for (let index = first; index < images.length; index += every) {
-    const image = await next!;
+    const image = await stages.measureAsync('decode', () => next!);
     next = decode(index + every);
     if (image instanceof InputError) yield { problems: [{ code: image.code, message: image.message }] };
     else {
       const detections = detect(image);
       const sure = detections.map((detection) => withSureKeypoints(detection, drawing.keypointThreshold));
-      const png = await encoded(drawDetections(image, sure, { categories: drawing.categories }));
+      const drawn = stages.measure('draw', () => drawDetections(image, sure, { categories: drawing.categories }));
+      const png = await stages.measureAsync('encode', () => encoded(drawn));
       const problem = orWriteProblem(targets[index]!, png);
       if (problem && isDiskFull(problem)) throw problem;
       const problems = problem ? [{ code: problem.code, message: problem.message }] : [];

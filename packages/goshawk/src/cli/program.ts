@@ -26,6 +26,7 @@ export function buildProgram(): Command {
   )
     .argument('[libtorch]', "folder of a libtorch (default: what LIBTORCH names, else the system's)")
     .option('--install-libtorch', "install what is missing from Debian's packages with apt-get, where you may")
+    .option('--install-ffmpeg', 'the same for ffmpeg, which videos need')
     .option('--quiet', 'say nothing where nothing is to do')
     .action(async (folder, options) => (await import('./setup.js')).runSetup(folder, options));
 
@@ -51,7 +52,10 @@ export function buildProgram(): Command {
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
     )
     .option('--init <file>', 'weights to start from, of any supported format')
-    .option('--resume', 'continue from the newest checkpoint in the output folder')
+    .option(
+      '--resume',
+      'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
+    )
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .addOption(devicesOption())
@@ -91,19 +95,24 @@ export function buildProgram(): Command {
   command(
     program,
     'predict',
-    'find objects in pictures',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg',
+    'find objects in pictures and videos',
+    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
   )
     .argument('<config>', 'config file')
-    .argument('<path...>', 'pictures, and folders of pictures')
+    .argument('[path...]', 'pictures, videos, and folders of them')
     .requiredOption('--weights <file>', 'weights, of any supported format')
     .addOption(setOption())
-    .option('--output <folder>', 'where detections.json and the drawn pictures go (default: predictions)')
+    .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
     .option('--contact-sheet', 'also write contact-sheet.png, all drawn pictures small on one')
+    .option('--camera <device>', 'also a camera, such as /dev/video0, until Ctrl-C or a limit')
+    .option('--stream <url>', 'also a URL that ffmpeg reads (rtsp://..., or lavfi: and a filter graph), until its end')
+    .option('--max-frames <count>', 'leave a video after so many frames')
+    .option('--seconds <time>', 'leave a video after so many seconds of it')
+    .option('--batch-size <count>', 'frames of a video that the network takes at once (default: 1, on a card 8)')
     .addOption(devicesOption())
     .addOption(timeoutOption())
     .action(async (config, paths, options) => {

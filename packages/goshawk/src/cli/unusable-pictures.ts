@@ -2,10 +2,14 @@
 import { InputError } from '@goshawk/core';
 import { RunFailure } from '../files/run-failure.js';
 
-/** Names them, a line each, and says with what the command ends. @param others what became of the others */
-export function someUnusable(problems: readonly InputError[], others: string): RunFailure {
+/** Names them, a line each, and says with what the command ends. @param others what became of the others @param noun what they are */
+export function someUnusable(
+  problems: readonly InputError[],
+  others: string,
+  noun: 'picture' | 'video' | 'file' = 'picture',
+): RunFailure {
   for (const { message } of problems) console.error(message);
-  const count = problems.length === 1 ? 'one picture' : `${problems.length} pictures`;
+  const count = problems.length === 1 ? `one ${noun}` : `${problems.length} ${noun}s`;
   return new RunFailure(`${count} could not be used, named above: ${others}`);
 }
 

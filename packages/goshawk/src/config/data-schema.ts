@@ -57,6 +57,10 @@ const resizeSchema = z.strictObject({
     .max(256)
     .default([])
     .describe('Lengths of the short side of which training draws one for each picture; empty: minSize.'),
+  trainSizes: z
+    .enum(['value', 'range'])
+    .default('value')
+    .describe('What training draws: one of trainMinSizes, or any length from the smallest of them to the largest.'),
   trainMaxSize: pixels().optional().describe('The long side is at most this in training, in pixels; absent: maxSize.'),
 });
 

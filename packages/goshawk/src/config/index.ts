@@ -21,6 +21,7 @@ export {
   type BackboneConfig,
   type BoxHeadConfig,
   type BoxVotingConfig,
+  type DecoupledSoloConfig,
   extraLevelCount,
   type FasterRcnnConfig,
   type KeypointHeadConfig,
@@ -40,12 +41,15 @@ export {
   type RpnConfig,
   type RpnOnlyConfig,
   type SoftNmsConfig,
+  type SoloConfig,
+  type Solov2Config,
   type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
-export type { DataSplitConfig } from './split-schema.js';
+export type { DataSetConfig, DataSplitConfig } from './split-schema.js';
+export { type NamedSet, setsOfSplit } from './split-sets.js';
 export type {
   EmaConfig,
   OptimizerConfig,

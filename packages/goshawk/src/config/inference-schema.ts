@@ -78,6 +78,14 @@ const keypointAugmentSchema = z
 
 export const inferenceSchema = z
   .strictObject({
+    batchSize: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(1)
+      .describe(
+        'Pictures of one pass in evaluation, over all processes together; only pictures of one size in the network go together, so that none is padded for another and the figures stay.',
+      ),
     augment: z
       .strictObject({ boxes: boxAugmentSchema, masks: maskAugmentSchema, keypoints: keypointAugmentSchema })
       .prefault({})

@@ -1,8 +1,11 @@
-// One data set of a config: where its annotations and pictures are.
+// A split of a config: one data set, or several, and where their annotations and pictures are.
 import { z } from 'zod';
 import { boxCount, filePath, nameText } from './bounds.js';
 
-export const splitSchema = z.strictObject({
+const setKeys = {
+  name: nameText()
+    .optional()
+    .describe('What results call the data set, where there are several; absent: after its file.'),
   annotations: filePath()
     .min(1)
     .describe(
@@ -66,6 +69,25 @@ export const splitSchema = z.strictObject({
     .max(100_000_000)
     .optional()
     .describe('Only the first so many images: to see whether a model overfits a few.'),
+  repeat: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('How often a pass of training shows each picture of the data set; evaluation takes it once. Absent: 1.'),
+};
+
+export const splitSchema = z.strictObject({
+  ...setKeys,
+  also: z
+    .array(z.strictObject(setKeys))
+    .max(64)
+    .optional()
+    .describe(
+      'Further data sets with the same categories, by name. Training learns from all of them together; evaluation measures one after another.',
+    ),
 });
 
 export type DataSplitConfig = z.output<typeof splitSchema>;
+/** One data set of a split. */
+export type DataSetConfig = Omit<DataSplitConfig, 'also'>;

@@ -87,6 +87,12 @@ const scheduleSchema = z
       .enum(['iteration', 'epoch'])
       .default('iteration')
       .describe('What steps are counted in; an epoch is as many iterations as show every picture once.'),
+    stepsWaitForWarmup: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether steps that come during the warm-up have their effect only behind it (pytorch_solov2). Absent: no.',
+      ),
     gamma: z.number().positive().max(1).default(0.1).describe('The factor of a step.'),
     factors: z
       .array(z.number().positive().max(1000))

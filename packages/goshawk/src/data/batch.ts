@@ -56,6 +56,8 @@ export interface Batch {
   readonly height: number;
   readonly width: number;
   readonly images: readonly BatchImage[];
+  /** Where in the data set the pictures of the batch stand, as it was planned: those left out too. */
+  readonly places: readonly number[];
   /** One a picture; a background picture has a target of no objects. */
   readonly targets: readonly Target[];
   /** The pictures that are missing from the batch, where the loader may leave some out; `images` can be empty then. */

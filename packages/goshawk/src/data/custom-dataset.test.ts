@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { encodeMask, parseCoco, rleArea } from '@goshawk/core';
+import { BoxList, encodeMask, PolygonMasks, parseCoco, rleArea } from '@goshawk/core';
 import { inputErrorOf } from '../testing/input-error.js';
 import { checkAnnotations, readAnnotations } from './annotation-files.js';
 import {
@@ -14,6 +14,7 @@ import {
   defineDataset,
   repeatDataset,
 } from './custom-dataset.js';
+import { itemOfBoxes } from './item-of-boxes.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-custom-dataset-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -57,6 +58,26 @@ describe('a data set of code', () => {
       ],
     );
     assert.deepEqual(categories[1]!.keypoints, ['head', 'foot']);
+  });
+
+  test('takes the objects of a list of boxes', () => {
+    const boxes = BoxList.of([0, 0, 10, 10, 20, 0, 30, 10], SIZE).withField('labels', Int32Array.of(2, 1));
+    const outlines = PolygonMasks.of([[TRIANGLE], [TRIANGLE.map((value, i) => value + (i % 2 === 0 ? 20 : 0))]], SIZE);
+    // Mirrored, the first object is at the right.
+    const mirrored = boxes.withField('masks', outlines).withField('names', ['a', 'b']).flip('horizontal');
+    const found = coco(dataset(itemOfBoxes(mirrored))).annotations;
+    assert.deepEqual(
+      found.map(({ categoryId, bbox }) => [categoryId, [...bbox]]),
+      [
+        [2, [30, 0, 10, 10]],
+        [1, [10, 0, 10, 10]],
+      ],
+    );
+    const [{ segmentation }] = found as [(typeof found)[number]];
+    assert.ok(segmentation?.kind === 'polygons');
+    assert.deepEqual(segmentation.polygons, [[40, 0, 30, 0, 40, 10]]);
+    const pixels = itemOfBoxes(boxes.withField('masks', outlines.toBitmaps())).masks!;
+    assert.deepEqual(pixels[0], outlines.toBitmaps().rle(0));
   });
 
   test('takes masks in every form', () => {

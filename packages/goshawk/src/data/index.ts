@@ -1,11 +1,17 @@
 export * from './annotation-files.js';
+export type { AnnotatedPicture, LearnedObject, PointConventions } from './augment/annotated-picture.js';
+export { type Decode, makePicture } from './augment/make-picture.js';
+export { planSteps, type SizedPlan } from './augment/plan-steps.js';
+export type * from './augment/planned-picture.js';
 export * from './batch.js';
 export * from './check-for-evaluation.js';
 export * from './check-pictures.js';
+export * from './concatenate-sets.js';
 export * from './custom-dataset.js';
 export * from './dataset.js';
 export * from './decode-image.js';
 export * from './duplicate-pictures.js';
+export * from './item-of-boxes.js';
 export * from './loader.js';
 export * from './open-split-dataset.js';
 export * from './picture-files.js';

@@ -12,6 +12,7 @@ import {
   type BatchSampler,
   type BatchShare,
   type Draw,
+  evenBatches,
   type SamplerState,
   sequentialBatches,
   shareOf,
@@ -35,6 +36,11 @@ export interface LoaderOptions {
   readonly legacyPlusOne?: boolean;
   /** Batches hold either wide or tall pictures. Default true with `shuffle`, and only there. */
   readonly aspectGrouping?: boolean;
+  /**
+   * Batches hold pictures that need no padding for one another, so that what a network makes of one does not depend on the
+   * others; they come out of order, and smaller where none fits. Only without `shuffle`. Default false.
+   */
+  readonly evenSizes?: boolean;
   /**
    * The part of each batch that is prepared; batches keep the order and the size of their pictures, padding included, that they have with
    * one process. Default: all of it.
@@ -143,7 +149,9 @@ export function createLoader(options: LoaderOptions): Loader {
         targets.push(target);
         images.push({ ...batchImageOf(plan, dataset), turn: own[place]!.position });
       }
-      return { pixels: pixels.subarray(0, floats * targets.length), width, height, images, targets, leftOut, release };
+      const places = own.map(({ index }) => index);
+      const shown = pixels.subarray(0, floats * targets.length);
+      return { pixels: shown, width, height, images, places, targets, leftOut, release };
     } catch (error) {
       release();
       throw error;
@@ -210,10 +218,18 @@ function shownSizes(
 function createSampler(options: LoaderOptions): BatchSampler {
   const { dataset, batchSize, shuffle = false, seed = 0, startAt } = options;
   const count = dataset.samples.length;
+  if (!shuffle && options.evenSizes && batchSize > 1)
+    return evenBatches({ count, batchSize, kindOf: (index) => paddedSizeOf(index, options) });
   if (!shuffle) return sequentialBatches({ count, batchSize, seed, startAt });
   const isGrouped = options.aspectGrouping ?? true;
   const groups = isGrouped ? dataset.samples.map(({ image }) => aspectGroup(image)) : undefined;
   return shuffledBatches({ count, batchSize, seed, groups, startAt });
+}
+
+function paddedSizeOf(index: number, options: LoaderOptions): string {
+  const plan = planImage({ index, position: index }, 0, options);
+  const { width, height } = paddedBatchSize([plan], options.preprocess.padMultiple);
+  return `${width} x ${height}`;
 }
 
 function batchImageOf(

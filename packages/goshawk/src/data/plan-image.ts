@@ -27,6 +27,8 @@ export interface Augment {
   readonly flip?: number;
   /** Lengths of the short side of which one is drawn for each picture. Default: the one of `preprocess`. */
   readonly minSizes?: readonly number[];
+  /** What is drawn: one of them, or any whole number from the smallest to the largest. Default value. */
+  readonly sizes?: 'value' | 'range';
   /** The most that the long side may be. Default: that of `preprocess`. */
   readonly maxSize?: number;
   /** Width / height beyond which the resized picture is cropped to the bound, see `aspectWindow`. */
@@ -98,9 +100,16 @@ function resizedView(
   random: Random,
 ): PictureView {
   const minSizes = augment.minSizes?.length ? augment.minSizes : [resize.minSize];
-  const minSize = minSizes[random.integer(minSizes.length)]!;
+  const minSize =
+    augment.sizes === 'range' ? drawnBetween(minSizes, random) : minSizes[random.integer(minSizes.length)]!;
   const maxSize = augment.maxSize ?? resize.maxSize;
   return { size: networkSize(image.width, image.height, resize.rule, { minSize, maxSize }), flip, legacyPlusOne };
+}
+
+/** mmdetection's multiscale_mode range: both ends can come. */
+function drawnBetween(sizes: readonly number[], random: Random): number {
+  const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
+  return low + random.integer(high - low + 1);
 }
 
 function jitteredPlan(

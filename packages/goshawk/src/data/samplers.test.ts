@@ -5,6 +5,7 @@ import {
   aspectGroup,
   type BatchSampler,
   type Draw,
+  evenBatches,
   sequentialBatches,
   shareOf,
   shuffledBatches,
@@ -139,4 +140,38 @@ test("torchvision's seven boundaries run from a half to two", () => {
     assert.ok(Math.abs(boundary - expected[i]!) < 1e-12);
   });
   assert.equal(aspectGroup({ width: 640, height: 480 }, boundaries), 5);
+});
+
+test('even batches hold one kind, and every picture once, none far from its turn', () => {
+  const options = fc.record({
+    kinds: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 200 }),
+    batchSize: fc.integer({ min: 1, max: 6 }),
+  });
+  fc.assert(
+    fc.property(options, ({ kinds, batchSize }) => {
+      const sampler = evenBatches({ count: kinds.length, batchSize, kindOf: (index) => String(kinds[index]) });
+      const seen: number[] = [];
+      for (let batch = sampler.next(); batch !== undefined; batch = sampler.next()) {
+        assert.ok(batch.length > 0 && batch.length <= batchSize);
+        assert.equal(new Set(batch.map(({ index }) => kinds[index])).size, 1);
+        const latest = Math.max(-1, ...seen);
+        for (const { index } of batch) {
+          assert.ok(latest - index <= 16 * batchSize);
+          seen.push(index);
+        }
+      }
+      assert.deepEqual(
+        seen.toSorted((a, b) => a - b),
+        kinds.map((_, index) => index),
+      );
+    }),
+  );
+});
+
+test('even batches are full where pictures of few kinds come by turns', () => {
+  const sampler = evenBatches({ count: 40, batchSize: 4, kindOf: (index) => String(index % 2) });
+  assert.deepEqual(
+    take(sampler, 10).map((batch) => batch.length),
+    Array(10).fill(4),
+  );
 });

@@ -133,6 +133,52 @@ export function sequentialBatches(options: {
   };
 }
 
+/** Batches that wait for their last picture may be so many batches behind. */
+const EVEN_WINDOW = 16;
+
+/**
+ * One pass in which the pictures of a batch have the same `kind`, in file order among themselves. A batch is smaller where the
+ * file has no further picture of its kind near enough: what comes may be `16 * batchSize` pictures ahead of what waits.
+ * @param kindOf a picture by its index
+ */
+export function evenBatches(options: {
+  readonly count: number;
+  readonly batchSize: number;
+  readonly kindOf: (index: number) => string;
+}): BatchSampler {
+  const { count, batchSize, kindOf } = options;
+  // In the order of their first pictures: a map keeps the order in which its keys came.
+  const waiting = new Map<string, Draw[]>();
+  let position = 0;
+  const take = (kind: string): readonly Draw[] => {
+    const draws = waiting.get(kind)!;
+    waiting.delete(kind);
+    return draws;
+  };
+  return {
+    next() {
+      for (;;) {
+        const oldest = waiting.entries().next().value;
+        const isLate = oldest && position - oldest[1][0]!.position >= EVEN_WINDOW * batchSize;
+        if (oldest && (isLate || position >= count)) return take(oldest[0]);
+        if (position >= count) return undefined;
+        const kind = kindOf(position);
+        const draws = waiting.get(kind) ?? [];
+        waiting.set(kind, draws);
+        draws.push({ index: position, position });
+        position++;
+        if (draws.length === batchSize) return take(kind);
+      }
+    },
+    state: () => ({
+      seed: 0,
+      count,
+      position,
+      pending: [...waiting.values()].flat().map((draw) => draw.position),
+    }),
+  };
+}
+
 /**
  * A picture's aspect group: the number of `boundaries` (rising) at or below width / height. The default boundary 1
  * parts tall pictures (0) from wide and square ones (1).

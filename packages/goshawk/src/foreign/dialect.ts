@@ -1,5 +1,6 @@
 // What another system's files are to us: configs and states that can be recognised, and read into ours. Names of tensors here
 // are torchvision's of today.
+import type { LazyTensor, PickleValue } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 
 /** A part of a config of ours, before its own schema checks it. */
@@ -30,11 +31,31 @@ export interface RenamedState<T> {
   readonly norm?: StateNorm | undefined;
 }
 
+/** What a program saved beside the weights to go on with a training by SGD. */
+export interface SavedTraining {
+  /** Optimizer steps done. */
+  readonly iteration: number;
+  /**
+   * Of each parameter that learned, in the order in which the file names them; undefined for one that had no gradient yet.
+   * Absent where the file has none that can be read.
+   */
+  readonly velocities?: readonly (LazyTensor | undefined)[];
+  /** The learning rate after the warm-up and before the steps. */
+  readonly learningRate?: number;
+  /** Iterations at which it changes. */
+  readonly steps?: readonly number[];
+}
+
 export interface StateDialect {
   /** What has such names, for messages: the system, or the program of its family. */
   readonly name: string;
   recognises(names: ReadonlySet<string>): boolean;
   rename<T>(state: ReadonlyMap<string, T>): RenamedState<T>;
+  /**
+   * What the program saves beside the weights, by key; undefined where it is not there. Absent: nothing of it is read.
+   * Its tensors are read while the file is open.
+   */
+  training?(rest: ReadonlyMap<string, PickleValue>): SavedTraining | undefined;
   /** Keys under which its files hold better weights than those under the usual ones: averaged ones. */
   readonly prefer?: readonly string[];
 }

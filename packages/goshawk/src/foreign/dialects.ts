@@ -3,13 +3,16 @@ import { detectron } from './detectron/dialect.js';
 import type { ConfigDialect, Dialect, StateDialect } from './dialect.js';
 import { maskrcnnBenchmark } from './maskrcnn-benchmark/dialect.js';
 import { mmdetection } from './mmdetection/dialect.js';
+import { solov2 } from './solov2/dialect.js';
 import { sparseRcnn } from './sparse-rcnn/dialect.js';
 import { torchvision } from './torchvision/dialect.js';
 
-export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'torchvision';
+export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'solov2' | 'torchvision';
 
 /** Asked in this order. torchvision is the last: its names are ours, so it takes every state that no other knows. */
 const dialects: Readonly<Record<DialectName, Dialect>> = {
+  // Before mmdetection, which takes every Python file.
+  solov2,
   mmdetection,
   maskrcnn_benchmark: maskrcnnBenchmark,
   detectron,

@@ -1,5 +1,6 @@
 // Weights of any system under our names, told apart by the names in the file.
-import type { RenamedState } from './dialect.js';
+import type { PickleValue } from '@goshawk/torch';
+import type { RenamedState, SavedTraining, StateDialect } from './dialect.js';
 import { stateDialects } from './dialects.js';
 
 export interface RecognisedState<T> extends RenamedState<T> {
@@ -15,8 +16,21 @@ export function preferredKeys(names: Iterable<string>): readonly string[] {
 
 /** The tensors under our names; those that no rule knows keep theirs. */
 export function recogniseState<T>(state: ReadonlyMap<string, T>): RecognisedState<T> {
+  const dialect = dialectOf(state);
+  return { dialect: dialect.name, ...dialect.rename(state) };
+}
+
+/** What lies beside the weights to go on with their training, where the program that wrote it is known. */
+export function recogniseTraining(
+  state: ReadonlyMap<string, unknown>,
+  rest: ReadonlyMap<string, PickleValue>,
+): SavedTraining | undefined {
+  return dialectOf(state).training?.(rest);
+}
+
+function dialectOf(state: ReadonlyMap<string, unknown>): StateDialect {
   const names = new Set(state.keys());
   const dialect = stateDialects.find((candidate) => candidate.recognises(names));
   if (dialect === undefined) throw new Error('internal: the last dialect takes every state');
-  return { dialect: dialect.name, ...dialect.rename(state) };
+  return dialect;
 }

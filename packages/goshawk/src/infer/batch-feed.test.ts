@@ -33,6 +33,7 @@ function loaderOf(contents: readonly (number | Error | 'empty')[]) {
         areas: Float32Array.of(1),
         annotationIds: [1],
       })),
+      places: [0],
       leftOut: [],
       release: () => void (released.includes(place) || released.push(place)),
     };

@@ -1,12 +1,12 @@
-// A detector's way through a data set that several processes share. Every picture is a batch of its own, so that what is found does
-// not depend on how many they are.
+// A detector's way through a data set that several processes share. What is found in a picture does not depend
+// on those that share its batch, and so not on how many processes there are.
 import { type Detection, InputError, type InputErrorCode } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
 import { type DetectEachOptions, detectEach } from './detect-each.js';
 import { gatherOutcomes } from './gather-outcomes.js';
 import type { Predictor } from './predictor.js';
 
-export interface DetectAmongRanksOptions extends Omit<DetectEachOptions, 'batchSize' | 'onUnusable'> {
+export interface DetectAmongRanksOptions extends Omit<DetectEachOptions, 'onUnusable'> {
   readonly group: ProcessGroup;
   readonly isStopped?: () => boolean;
   /** Is told that one of this process's own pictures is done. */
@@ -43,7 +43,7 @@ export async function detectAmongRanks(predictor: Predictor, options: DetectAmon
 
 async function* ownOutcomes(
   predictor: Predictor,
-  { group: { rank, size }, dataset, preprocess, workers, onOwn, onUnusable }: DetectAmongRanksOptions,
+  { group: { rank, size }, dataset, preprocess, batchSize, workers, onOwn, onUnusable }: DetectAmongRanksOptions,
 ): AsyncGenerator<Outcome, void, void> {
   const samples = dataset.samples.filter((_, place) => place % size === rank);
   if (samples.length === 0) return;
@@ -51,7 +51,7 @@ async function* ownOutcomes(
   const found = detectEach(predictor, {
     dataset: { ...dataset, samples },
     preprocess,
-    batchSize: 1,
+    batchSize,
     workers,
     ...(onUnusable && { onUnusable: (place: number, error: InputError) => unusable.set(place, error) }),
   });

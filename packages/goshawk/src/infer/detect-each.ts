@@ -8,6 +8,7 @@ import type { Predictor } from './predictor.js';
 export interface DetectEachOptions {
   readonly dataset: DetectionDataset;
   readonly preprocess: PreprocessConfig;
+  /** Pictures of one pass, of one size in the network: the detections do not depend on it. */
   readonly batchSize: number;
   readonly workers: number;
   /**
@@ -53,17 +54,26 @@ async function* detectInBatches(
   { dataset, preprocess, batchSize, workers, onUnusable }: DetectEachOptions,
 ): AsyncGenerator<Outcome, void, void> {
   const leaveOut = () => onUnusable !== undefined;
-  const loader = createLoader({ dataset, batchSize, workers, preprocess, leaveOut });
+  const loader = createLoader({ dataset, batchSize, workers, preprocess, leaveOut, evenSizes: true });
   const feed = new BatchFeed(loader, { device: predictor.device, targets: false });
+  // Batches come out of the data set's order, by a bounded number of pictures.
+  const early = new Map<number, Outcome>();
+  let place = 0;
   try {
-    for (let fed = await feed.next(); fed !== undefined; fed = await feed.next()) {
+    const next = () => predictor.stages.measureAsync('decode', () => feed.next());
+    for (let fed = await next(); fed !== undefined; fed = await next()) {
       const { batch, tensors } = fed;
       const pending = tensors && predictor.launch(tensors.images, batch.images);
       await feed.lookAhead();
       const outcomes: Outcome[] = pending ? pending.read() : [];
       fed.release();
-      for (const { place, error } of batch.leftOut) outcomes.splice(place, 0, error);
-      yield* outcomes;
+      for (const { place: at, error } of batch.leftOut) outcomes.splice(at, 0, error);
+      for (const [at, outcome] of outcomes.entries()) early.set(batch.places[at]!, outcome);
+      for (let outcome = early.get(place); outcome !== undefined; outcome = early.get(place)) {
+        early.delete(place);
+        place += 1;
+        yield outcome;
+      }
     }
   } finally {
     await loader.close();

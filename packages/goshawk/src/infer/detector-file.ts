@@ -133,6 +133,8 @@ export interface WeightsReport extends LoadReport {
   readonly dialect: string;
   /** Names in the file of what belongs to no model: momentum, an ImageNet classifier. */
   readonly orphans: readonly string[];
+  /** What else is to be said about the file, a line each. */
+  readonly notes?: readonly string[];
 }
 
 /**

@@ -62,14 +62,14 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
   return { ...measures, detections: found.flat(), seconds: (performance.now() - started) / 1000 };
 }
 
-export interface SharedEvaluateOptions extends Omit<EvaluateOptions, 'batchSize' | 'signal'> {
+export interface SharedEvaluateOptions extends Omit<EvaluateOptions, 'signal'> {
   readonly group: ProcessGroup;
   /** Whether this process was told to end: all of them do then. */
   readonly isStopped?: () => boolean;
 }
 
 /**
- * As {@link evaluateDetector} with batches of one picture, by all processes of a group together, with the same result.
+ * As {@link evaluateDetector}, by all processes of a group together, with the same result.
  * @returns in rank 0; undefined in the others, and where one of them was stopped
  */
 export async function evaluateAmongRanks(

@@ -24,12 +24,47 @@ const EXTENSIONS: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp
 /** What takes the place of bytes that are no UTF-8 in a name. */
 const REPLACEMENT = '\uFFFD';
 
+const VIDEO_EXTENSIONS: ReadonlySet<string> = new Set(
+  '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2ts .mts .wmv .flv .3gp .ogv .mjpeg'.split(' '),
+);
+/** In folders these are texts as a rule, and videos where they are named. */
+const DOUBTFUL_EXTENSIONS: ReadonlySet<string> = new Set(['.ts']);
+
 /**
  * Files as they are named, and the pictures in folders, in order of their names. Links to pictures count, links to folders
  * are not followed.
  * @throws InputError for a path that does not exist or cannot be read, and for a folder without pictures
  */
 export function findImages(paths: readonly string[], options: FindImagesOptions = {}): NamedImage[] {
+  return findFiles(paths, options, {
+    isWanted: isPictureName,
+    what: `pictures in this folder (expected ${shownPictures})`,
+  });
+}
+
+/** The same for pictures and videos; a file is a video where its name ends as one's. */
+export function findMedia(
+  paths: readonly string[],
+  options: FindImagesOptions = {},
+): { readonly images: readonly NamedImage[]; readonly videos: readonly NamedImage[] } {
+  const isVideo = (name: string) => VIDEO_EXTENSIONS.has(extname(name).toLowerCase());
+  const found = findFiles(paths, options, {
+    isWanted: (name) => isPictureName(name) || isVideo(name),
+    what: `pictures or videos in this folder (expected ${shownPictures}, or videos such as .mp4)`,
+  });
+  const isTaken = ({ path }: NamedImage) => isVideo(path) || DOUBTFUL_EXTENSIONS.has(extname(path).toLowerCase());
+  return { images: found.filter((one) => !isTaken(one)), videos: found.filter(isTaken) };
+}
+
+const shownPictures = [...EXTENSIONS].join(' ');
+
+interface Wanted {
+  readonly isWanted: (name: string) => boolean;
+  /** For a folder that has none. */
+  readonly what: string;
+}
+
+function findFiles(paths: readonly string[], options: FindImagesOptions, { isWanted, what }: Wanted): NamedImage[] {
   const tell = (error: InputError): void => {
     if (options.onUnusable === undefined) throw error;
     options.onUnusable(error);
@@ -40,15 +75,13 @@ export function findImages(paths: readonly string[], options: FindImagesOptions 
     if (kind === 'file') return [{ path, fileName: path }];
     const found: string[] = [];
     let unusable = 0;
-    collectPictures(path, found, (error) => {
+    const tellOne = (error: InputError): void => {
       unusable += 1;
       tell(error);
-    });
+    };
+    collectFiles(path, found, isWanted, tellOne);
     if (found.length + unusable === 0)
-      throw new InputError(
-        'file-not-found',
-        `${path}: no pictures in this folder (expected ${[...EXTENSIONS].join(' ')}): name another folder`,
-      );
+      throw new InputError('file-not-found', `${path}: no ${what}: name another folder`);
     return found.sort().map((file) => ({ path: file, fileName: relative(path, file) }));
   });
 }
@@ -68,8 +101,13 @@ function kindOf(path: string, tell: (error: InputError) => void): 'file' | 'fold
   }
 }
 
-function collectPictures(folder: string, found: string[], tell: (error: InputError) => void): void {
-  const aliases = tellOddNames(folder, tell);
+function collectFiles(
+  folder: string,
+  found: string[],
+  isWanted: Wanted['isWanted'],
+  tell: (error: InputError) => void,
+): void {
+  const aliases = tellOddNames(folder, isWanted, tell);
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     // Text that several names become stands in the list once for each of them.
     if (aliases.length > 0 && aliases.includes(entry.name)) {
@@ -77,9 +115,9 @@ function collectPictures(folder: string, found: string[], tell: (error: InputErr
       continue;
     }
     const path = join(folder, entry.name);
-    if (!entry.isDirectory() && !isPictureName(entry.name)) continue;
+    if (!entry.isDirectory() && !isWanted(entry.name)) continue;
     try {
-      if (entry.isDirectory()) collectPictures(path, found, tell);
+      if (entry.isDirectory()) collectFiles(path, found, isWanted, tell);
       else if (entry.isFile() || (entry.isSymbolicLink() && statSync(path).isFile())) found.push(path);
     } catch (error) {
       if (error instanceof InputError) throw error;
@@ -88,14 +126,14 @@ function collectPictures(folder: string, found: string[], tell: (error: InputErr
   }
 }
 
-/** Names of pictures and folders that are no UTF-8 are told; @returns all such names as text, which other names may have too */
-function tellOddNames(folder: string, tell: (error: InputError) => void): string[] {
+/** Names of wanted files and of folders that are no UTF-8 are told; @returns all such names as text, which other names may have too */
+function tellOddNames(folder: string, isWanted: Wanted['isWanted'], tell: (error: InputError) => void): string[] {
   return readdirSync(folder, 'buffer')
     .filter((name) => !isUtf8(name))
     .map((name) => {
       const text = name.toString();
       const path = Buffer.concat([Buffer.from(`${folder}/`), name]);
-      if (isPictureName(text) || statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      if (isWanted(text) || statSync(path, { throwIfNoEntry: false })?.isDirectory())
         tell(notUtf8(join(folder, bytesShown(name))));
       return text;
     });

@@ -12,6 +12,7 @@ import { zooConfigs } from '../foreign/maskrcnn-benchmark/fixtures/shipped-confi
 import { recogniseState } from '../foreign/weights.js';
 import { BackboneWithNeck, buildModel, type Rcnn } from '../models/index.js';
 import { withShapesAlone } from '../models/shapes-alone.js';
+import { theirName } from '../testing/maskrcnn-names.js';
 import { loadWeights, readWeights } from './detector-file.js';
 import { formatWeightsReport } from './weights-report.js';
 
@@ -34,23 +35,6 @@ const dataOf = (model: Rcnn): Map<string, TensorData> =>
       { dtype: tensor.dtype, shape: tensor.shape, data: tensor.toBytes() },
     ]),
   );
-
-/** Our names as maskrcnn-benchmark writes them. */
-function theirName(name: string): string {
-  return name
-    .replace(/^backbone\.body\.(conv1|bn1)\./, 'backbone.body.stem.$1.')
-    .replace(
-      /^backbone\.fpn\.(inner|layer)_blocks\.(\d)\.0\./,
-      (_, kind, level) => `backbone.fpn.fpn_${kind}${Number(level) + 1}.`,
-    )
-    .replace('rpn.head.conv.0.0.', 'rpn.head.conv.')
-    .replace('roi_heads.box_head.', 'roi_heads.box.feature_extractor.')
-    .replace(
-      /roi_heads\.mask_head\.(\d)\.0\./,
-      (_, place) => `roi_heads.mask.feature_extractor.mask_fcn${Number(place) + 1}.`,
-    )
-    .replace(/roi_heads\.(box|mask)_predictor\./, 'roi_heads.$1.predictor.');
-}
 
 function writeCheckpoint(file: string, model: Rcnn): string {
   const path = join(folder, file);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { boxXywh, type Detection, encodeMask, InputError } from '@goshawk/core';
-import { setThreads, writePth } from '@goshawk/torch';
+import { liveTensors, setThreads, writePth } from '@goshawk/torch';
 import sharp from 'sharp';
 import { configToYaml } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
@@ -57,6 +57,33 @@ describe('PictureDetector', () => {
     for await (const { detections } of open().detectEach(frames())) counts.push(detections.length);
     assert.equal(counts.length, 2);
     assert.equal(counts[0], counts[1]);
+  });
+
+  test('asks for a frame when the one before is done with, keeps none, and lets the source go', async () => {
+    const image = await decodeImageFile(photo);
+    let asked = 0;
+    let isClosed = false;
+    async function* camera() {
+      try {
+        for (;;) {
+          asked++;
+          yield { ...image, data: image.data.slice() };
+        }
+      } finally {
+        isClosed = true;
+      }
+    }
+    const detector = open();
+    let seen = 0;
+    let tensors = 0;
+    for await (const _ of detector.detectEach(camera())) {
+      seen++;
+      assert.equal(asked, seen);
+      if (seen === 2) tensors = liveTensors();
+      if (seen === 6) break;
+    }
+    assert.equal(liveTensors(), tensors);
+    assert.ok(isClosed);
   });
 
   test('leaves out what it is not sure of, and takes the size of pictures that it is given', async () => {

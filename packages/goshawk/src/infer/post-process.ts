@@ -1,5 +1,5 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
-import { boxXywh, type Detection, type PictureFrame, type Rle } from '@goshawk/core';
+import { boxXywh, type Detection, gridMaskToRle, type PictureFrame, type Rle, rleArea, rleToBbox } from '@goshawk/core';
 import { masksToRle, ops, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
 import { CONVENTIONS, type Detections, type MaskOutput } from '../models/index.js';
 
@@ -35,12 +35,13 @@ export function onHost(found: readonly Detections[], options: { readonly gathere
   const moved = toHostTogether(found.flatMap(tensorsOf), options);
   let next = 0;
   const take = (): Tensor => moved[next++]!;
-  return found.map(({ pixels, masks, keypoints }) => ({
+  return found.map(({ pixels, masks, wholeMasks, keypoints }) => ({
     pixels,
     boxes: take(),
     scores: take(),
     labels: take(),
     ...(masks ? { masks: take() } : {}),
+    ...(wholeMasks ? { wholeMasks: { ...wholeMasks, probabilities: take() } } : {}),
     ...(keypoints ? { keypoints: take() } : {}),
   }));
 }
@@ -49,13 +50,15 @@ export function disposeDetections(found: readonly Detections[]): void {
   for (const tensor of found.flatMap(tensorsOf)) tensor.dispose();
 }
 
-function tensorsOf({ boxes, scores, labels, masks, keypoints }: Detections): Tensor[] {
-  return [boxes, scores, labels, ...(masks ? [masks] : []), ...(keypoints ? [keypoints] : [])];
+function tensorsOf({ boxes, scores, labels, masks, wholeMasks, keypoints }: Detections): Tensor[] {
+  const optional = [masks, wholeMasks?.probabilities, keypoints];
+  return [boxes, scores, labels, ...optional.filter((tensor) => tensor !== undefined)];
 }
 
 /** One image's detections in image pixels, best first; masks are run lengths of the whole image. */
 export function postProcess(found: Detections, image: ImageSizes, options: PostProcessOptions): Detection[] {
   const { threshold, rule } = options.masks ?? DEFAULT_MASKS;
+  if (found.wholeMasks) return withWholeMasks({ ...found, wholeMasks: found.wholeMasks }, image, options);
   return scope(() => {
     const toImage = imageFromNetwork(image);
     const isMoved = found.pixels === 'network';
@@ -75,15 +78,13 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
       : undefined;
     return labels.map((label, index) => {
       const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = corners.subarray(index * 4, index * 4 + 4);
-      const categoryId = options.categoryIds[label - 1];
-      if (categoryId === undefined) throw new Error(`internal: class ${label} of ${options.categoryIds.length}`);
       const rle: Rle | undefined = masks && {
         size: [image.originalHeight, image.originalWidth],
         counts: masks[index]!,
       };
       return {
         imageId: image.imageId,
-        categoryId,
+        categoryId: categoryIdOf(label, options),
         score: scores[index]!,
         bbox: boxXywh(x1, y1, x2 - x1, y2 - y1),
         ...(rle ? { segmentation: { kind: 'rle' as const, rle } } : {}),
@@ -129,6 +130,43 @@ function cornersOf(
   const corners = boxes.toFloat32Array();
   if (!isMoved || !frame) return corners;
   return corners.map((value, i) => Math.min(Math.max(value, 0), i % 2 === 0 ? originalWidth : originalHeight));
+}
+
+/** Masks that no box bounds: the boxes are those around them. A detection of which no pixel is left is none. */
+function withWholeMasks(
+  { scores, labels, wholeMasks }: Pick<Detections, 'scores' | 'labels'> & Required<Pick<Detections, 'wholeMasks'>>,
+  { imageId, width, height, originalWidth, originalHeight }: ImageSizes,
+  options: PostProcessOptions,
+): Detection[] {
+  const { probabilities, stride } = wholeMasks;
+  const [, rows = 0, columns = 0] = probabilities.shape;
+  const cells = probabilities.toFloat32Array();
+  const ofAll = scores.toFloat32Array();
+  const grid = {
+    rows,
+    columns,
+    stride,
+    network: { width, height },
+    image: { width: originalWidth, height: originalHeight },
+    threshold: (options.masks ?? DEFAULT_MASKS).threshold,
+  };
+  return labels.toNumbers().flatMap((label, index) => {
+    const rle = gridMaskToRle(cells.subarray(index * rows * columns, (index + 1) * rows * columns), grid);
+    if (rleArea(rle) === 0) return [];
+    return {
+      imageId,
+      categoryId: categoryIdOf(label, options),
+      score: ofAll[index]!,
+      bbox: rleToBbox(rle),
+      segmentation: { kind: 'rle' as const, rle },
+    };
+  });
+}
+
+function categoryIdOf(label: number, { categoryIds }: PostProcessOptions): number {
+  const id = categoryIds[label - 1];
+  if (id === undefined) throw new Error(`internal: class ${label} of ${categoryIds.length}`);
+  return id;
 }
 
 /** COCO's lists x, y, v of [D, K, 4] keypoints, and their logits; v is 1 for all, as Detectron writes results. */

@@ -23,6 +23,7 @@ import { explainEngineError } from './engine-errors.js';
 import { imageBatchOf } from './network-batch.js';
 import { disposeDetections, type ImageSizes, onHost, postProcess } from './post-process.js';
 import { prepareBatch } from './prepare-batch.js';
+import { StageTimes } from './stage-times.js';
 import {
   type AugmentationOptions,
   detectAugmented,
@@ -49,13 +50,14 @@ export interface PredictorOptions {
 /** What of a config decides about predictions. */
 export function predictorOptions(config: RunConfig): Omit<PredictorOptions, 'model' | 'categories'> {
   const { model } = config;
+  const kind = detectorKind(model);
   return {
     preprocess: config.preprocess,
-    masks: detectorKind(model).masks,
+    masks: kind.masks,
     precision: config.train.precision,
     device: config.runtime.device,
     augment: config.inference.augment,
-    boxes: detectorKind(model).boxes,
+    boxes: kind.boxes,
   };
 }
 
@@ -63,6 +65,8 @@ export class Predictor {
   readonly categories: readonly Category[];
   readonly #options: PredictorOptions;
   readonly #categoryIds: readonly number[];
+  /** Of all predictions so far. */
+  readonly stages = new StageTimes();
   readonly #augmentation: AugmentationOptions | undefined;
 
   /**
@@ -92,7 +96,7 @@ export class Predictor {
   predict(images: readonly RgbImage[]): Detection[][] {
     if (this.#augmentation)
       return images.map((image, imageId) => this.predictAugmented(image).map((found) => ({ ...found, imageId })));
-    const prepared = prepareBatch(images, this.#options.preprocess);
+    const prepared = this.stages.measure('prepare', () => prepareBatch(images, this.#options.preprocess));
     const described = prepared.images.map((size, index) => ({ ...size, imageId: index }));
     return this.predictBatch({ ...prepared, images: described });
   }
@@ -104,7 +108,12 @@ export class Predictor {
 
   /** The same for a loader's batch. */
   predictBatch(batch: PredictableBatch): Detection[][] {
-    return this.#explained(() => scope(() => this.#read(this.#detect(imageBatchOf(batch, this.device)), batch.images)));
+    return this.launchBatch(batch).read();
+  }
+
+  /** Runs the network over a loader's batch, whose memory may be used again when the detections are read. See {@link launch}. */
+  launchBatch(batch: PredictableBatch): PendingDetections {
+    return this.#launch(() => imageBatchOf(batch, this.device), batch.images);
   }
 
   /**
@@ -112,7 +121,11 @@ export class Predictor {
    * prepares what comes next.
    */
   launch(batch: ImageBatch, images: readonly ImageSizes[]): PendingDetections {
-    const found = this.#explained(() => keep(scope(() => this.#detect(batch))));
+    return this.#launch(() => batch, images);
+  }
+
+  #launch(batch: () => ImageBatch, images: readonly ImageSizes[]): PendingDetections {
+    const found = this.#explained(() => keep(scope(() => this.#detect(batch()))));
     return {
       read: () => {
         try {
@@ -137,7 +150,9 @@ export class Predictor {
     return this.#explained(() =>
       scope(() => {
         const options = proposals ? { ...augmentation, proposals } : augmentation;
-        const found = inPrecision(precision, device, () => detectAugmented(model, image, options));
+        const found = this.stages.measure('network', () =>
+          inPrecision(precision, device, () => detectAugmented(model, image, options)),
+        );
         const sizes = { imageId: 0, width, height, originalWidth: width, originalHeight: height };
         return this.#read([found], [sizes])[0]!;
       }),
@@ -147,12 +162,13 @@ export class Predictor {
   #detect(batch: ImageBatch): Detections[] {
     const { model, precision, device } = this.#options;
     model.eval();
-    return [...inPrecision(precision, device, () => model.predict(batch))];
+    return this.stages.measure('network', () => [...inPrecision(precision, device, () => model.predict(batch))]);
   }
 
   #read(found: readonly Detections[], images: readonly ImageSizes[]): Detection[][] {
     const options = { categoryIds: this.#categoryIds, masks: this.#options.masks };
-    return onHost(found).map((own, index) => postProcess(own, images[index]!, options));
+    const onCpu = this.stages.measure('network', () => onHost(found));
+    return this.stages.measure('post', () => onCpu.map((own, index) => postProcess(own, images[index]!, options)));
   }
 
   #explained<T>(body: () => T): T {

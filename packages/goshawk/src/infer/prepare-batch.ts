@@ -31,12 +31,15 @@ export interface PreparedBatch {
   }[];
 }
 
-export function prepareBatch(images: readonly RgbImage[], preprocess: Preprocess): PreparedBatch {
-  const sizes = images.map((image) =>
-    networkSize(image.width, image.height, preprocess.resize.rule, preprocess.resize),
-  );
-  const { width, height } = paddedBatchSize(sizes.map(seenSize), preprocess.padMultiple);
-  const pixels = new Float32Array(images.length * height * width * 3);
+/** @param memory to write into, as long as the pixels or longer; default new */
+export function prepareBatch(
+  images: readonly RgbImage[],
+  preprocess: Preprocess,
+  memory?: Float32Array,
+): PreparedBatch {
+  const { sizes, width, height } = batchLayout(images, preprocess);
+  const values = images.length * height * width * 3;
+  const pixels = memory ? memory.subarray(0, values) : new Float32Array(values);
   images.forEach((image, index) => {
     const into = { data: pixels, offset: index * height * width * 3, rowStride: width * 3 };
     const size = sizes[index]!;
@@ -57,4 +60,12 @@ export function prepareBatch(images: readonly RgbImage[], preprocess: Preprocess
       ...(sizes[index]!.frame && { frame: sizes[index]!.frame }),
     })),
   };
+}
+
+/** How the pixels of pictures lie in a batch: each one's size in the network, and that of all with their padding. */
+export function batchLayout(images: readonly Pick<RgbImage, 'width' | 'height'>[], preprocess: Preprocess) {
+  const sizes = images.map((image) =>
+    networkSize(image.width, image.height, preprocess.resize.rule, preprocess.resize),
+  );
+  return { sizes, ...paddedBatchSize(sizes.map(seenSize), preprocess.padMultiple) };
 }

@@ -6,12 +6,14 @@ import type { AugmentConfig, BoxAugmentConfig } from '../config/index.js';
 import {
   type Candidates,
   type Conventions,
+  DecoupledSolo,
   type DenseCandidates,
   type Detections,
   type Detector,
   type Features,
   Rcnn,
   RetinaNet,
+  Solov2,
 } from '../models/index.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps, unflipMasks, type ViewMaps } from './combine-maps.js';
 import { furtherViews, identityView, type OpenView, openView, type View } from './image-views.js';
@@ -36,6 +38,8 @@ export function isAugmented({ boxes, masks, keypoints }: AugmentConfig): boolean
 export function requireAugmentable(model: Detector, options: AugmentationOptions): asserts model is Rcnn | RetinaNet {
   const refuse = (message: string) => new InputError('config-invalid', `inference.augment${message}`);
   const { augment, preprocess, keypointFlipOrder } = options;
+  if (model instanceof Solov2 || model instanceof DecoupledSolo)
+    throw refuse(': needs boxes that the masks lie in, and SOLO has none: disable boxes, masks and keypoints');
   if (!(model instanceof RetinaNet) && !(model instanceof Rcnn && model.roiHeads))
     throw refuse(': is for detectors of objects: disable boxes, masks and keypoints for a model of proposals');
   const hasOwnBoxes = model instanceof RetinaNet || model.rpn !== undefined;

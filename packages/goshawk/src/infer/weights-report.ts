@@ -5,7 +5,7 @@ const LISTED = 4;
 
 /** One line in all, then one for each kind of tensor that did not match, with the first names of it. */
 export function formatWeightsReport(report: WeightsReport): string[] {
-  const { path, dialect, loaded, missing, unexpected, mismatched, orphans } = report;
+  const { path, dialect, loaded, missing, unexpected, mismatched, orphans, notes = [] } = report;
   const total = loaded.length + missing.length + mismatched.length;
   const shapes = mismatched.map(
     ({ name, got, expected }) => `${name} [${got.join(', ')}] for [${expected.join(', ')}]`,
@@ -16,6 +16,7 @@ export function formatWeightsReport(report: WeightsReport): string[] {
     ...listed('not in the file, left as they were', groups(missing)),
     ...listed('in the file alone', groups(unexpected)),
     ...listed('of no model', orphans),
+    ...notes.map((note) => `  ${note}`),
   ];
 }
 

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../config/index.js';
 import type { Detector } from './detector.js';
 import { Rcnn } from './detectors/rcnn.js';
 import { RetinaNet } from './detectors/retinanet.js';
+import { DecoupledSolo, Solov2 } from './detectors/solo.js';
 import { SparseRcnn } from './detectors/sparse-rcnn.js';
 import type { Draws } from './sampling.js';
 import type { Sizing } from './sizing.js';
@@ -36,5 +37,9 @@ export function buildModel(
       return new RetinaNet({ ...config, classes, sizing });
     case 'sparse_rcnn':
       return new SparseRcnn({ ...config, classes });
+    case 'solov2':
+      return new Solov2({ ...config, classes });
+    case 'decoupled_solo':
+      return new DecoupledSolo({ ...config, classes });
   }
 }

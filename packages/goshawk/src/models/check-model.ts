@@ -81,6 +81,7 @@ const GROUPS: readonly (readonly [beginning: string, groups: readonly string[]])
   ['roi_heads.keypoint', ['keypointHead', 'boxHead', 'neck', 'backbone']],
   ['head', ['head', 'anchors', 'neck', 'backbone', 'proposals']],
   ['init_proposal', ['proposals', 'neck', 'backbone']],
+  ['mask_features', ['maskFeatures', 'neck', 'backbone']],
 ];
 
 /** Half of a key that decides takes at least this share away. */
@@ -112,8 +113,8 @@ function decisiveKey(config: Config, groups: readonly Path[], measure: (config: 
 function usualConfig({ model }: Config): RunConfig | undefined {
   const { type, backbone } = model;
   const neck = 'neck' in model && model.neck && 'type' in model.neck ? { neck: withoutNumbers(model.neck) } : {};
-  const anchors = 'anchors' in model ? { anchors: model.anchors } : {};
   const boxHead = 'boxHead' in model ? { boxHead: { kind: model.boxHead.kind } } : {};
+  const anchors = 'anchors' in model ? { anchors: model.anchors } : {};
   const classes = detectorKind(model).cocoClasses;
   const usual = { type, classes, backbone: { type: backbone.type }, ...anchors, ...neck, ...boxHead };
   return runConfigSchema.safeParse({ model: usual }).data;

@@ -1,7 +1,7 @@
 // What a kind of detector is to everything outside of its own files: commands, training and evaluation ask this. Nothing here
 // needs the engine.
 import type { IouType } from '@goshawk/core';
-import type { Conventions } from './conventions.js';
+import type { BoxConvention, Conventions } from './conventions.js';
 
 /** Names and shapes of a file's tensors, under our names. */
 export type StateShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -11,6 +11,8 @@ export interface LearningNeeds {
   /** whole: as pixels of the picture; polygons: as they are, to be drawn inside of boxes. */
   readonly masks: 'none' | 'whole' | 'polygons';
   readonly keypoints: boolean;
+  /** Where their boxes end, if not as the detector's own. */
+  readonly boxes?: BoxConvention;
 }
 
 /** How the probabilities of a mask become pixels. */
@@ -32,8 +34,8 @@ export interface DetectorKind {
   readonly learnsFrom: LearningNeeds;
   /** Whether a file has to bring the boxes that it looks at. */
   readonly readsProposals: boolean;
-  /** Where the boxes that it learns from and gives end. */
-  readonly boxes: Conventions['boxes'];
+  /** Where boxes end: its own, those of stored proposals, and but for `learnsFrom.boxes` those of annotations. */
+  readonly boxes: BoxConvention;
   /** Absent: it gives no masks. */
   readonly masks?: MaskOutput;
   /** Of its second stage; none for a detector of one stage. */

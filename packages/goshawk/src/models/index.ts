@@ -8,6 +8,7 @@ export * from './detector.js';
 export * from './detector-kind.js';
 export * from './detectors/rcnn.js';
 export { RetinaNet, type RetinaNetOptions } from './detectors/retinanet.js';
+export { DecoupledSolo, Solov2 } from './detectors/solo.js';
 export { SparseRcnn, type SparseRcnnOptions } from './detectors/sparse-rcnn.js';
 export { BackboneWithNeck, type FeatureExtractor } from './feature-extractor.js';
 export { detectorKind } from './kinds.js';

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../config/index.js';
 import type { DetectorKind } from './detector-kind.js';
 import { rcnnKind, rpnKind } from './detectors/rcnn-kind.js';
 import { retinanetKind } from './detectors/retinanet-kind.js';
+import { soloKind } from './detectors/solo-kind.js';
 import { sparseRcnnKind } from './detectors/sparse-rcnn-kind.js';
 
 /** All that the rest of the program asks about a model; a new kind of detector is a case here and in buildModel(). */
@@ -18,5 +19,8 @@ export function detectorKind(config: ModelConfig): DetectorKind {
       return retinanetKind(config);
     case 'sparse_rcnn':
       return sparseRcnnKind();
+    case 'solov2':
+    case 'decoupled_solo':
+      return soloKind(config);
   }
 }

@@ -29,6 +29,7 @@ const devicePlaces: Readonly<Record<string, number>> = {
   'aten::empty.memory_format': 3,
   'aten::full': 4,
   'aten::arange.start': 4,
+  'aten::linspace': 5,
   'aten::randn': 3,
   'aten::rand': 3,
 };

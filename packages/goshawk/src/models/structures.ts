@@ -71,8 +71,18 @@ export interface Detections {
   readonly labels: Tensor;
   /** [D, M, M] float32: probability of the object in each cell of its box. */
   readonly masks?: Tensor;
+  /** Absent, or instead of `masks`: masks that no box bounds. */
+  readonly wholeMasks?: WholeMasks;
   /** [D, K, 4] float32: x, y, the logit of the heatmap there, and its probability among all places of the box. */
   readonly keypoints?: Tensor;
+}
+
+/** Masks over the whole of an image's padded network input. */
+export interface WholeMasks {
+  /** [D, h, w] float32: probability of the object in each cell. */
+  readonly probabilities: Tensor;
+  /** Network pixels a side of a cell. */
+  readonly stride: number;
 }
 
 /** Feature maps by level, finest first, [N, C, H, W] each. */

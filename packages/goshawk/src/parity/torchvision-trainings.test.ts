@@ -9,9 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { scope, type TensorData, writePth } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
 import { torchvisionState } from '../foreign/torchvision/state-names.js';
-import { buildModel, type Detector } from '../models/index.js';
+import { buildModel } from '../models/index.js';
 import { withShapesAlone } from '../models/shapes-alone.js';
 import { train } from '../train/index.js';
+import { movements } from './movements.js';
 import { assertAllClose } from './parity-case.js';
 import { STARTING_GAINS, torchvisionWeights } from './torchvision-weights.js';
 
@@ -172,19 +173,4 @@ function startOf({ model }: RunConfig, { state }: TrainingFacts, classes: number
       return torchvisionWeights([...own.map(([name, { shape }]) => [name, shape] as const), ...state], STARTING_GAINS);
     }),
   );
-}
-
-/** How far each learning parameter is from its value in `start`. */
-function movements(model: Detector, start: ReadonlyMap<string, TensorData>): Map<string, number> {
-  return scope(() => {
-    const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
-    return new Map(
-      learning.map(([name, parameter]) => {
-        const { data } = start.get(name)!;
-        const before = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
-        const now = parameter.contiguous().toFloat32Array();
-        return [name, Math.sqrt(now.reduce((sum, value, i) => sum + (value - before[i]!) ** 2, 0))];
-      }),
-    );
-  });
 }

@@ -94,6 +94,15 @@ export const KINDS: Readonly<Record<string, string>> = {
     'width: 4, groups: 2, widthPerGroup: 2, scale: 2, stem: deep, shortcut: average',
   )}  ${STAGE5}
   maskHead: { kind: stage5_shared, upsampleChannels: 16 }`,
+  'Faster R-CNN on stage 4 of a Res2Net': `type: faster_rcnn${C4.replace(
+    'width: 4',
+    'width: 4, widthPerGroup: 2, scale: 2',
+  )}  ${STAGE5}`,
+  'Keypoint R-CNN on the pyramid of a Res2Net, the stride in its 1x1 convolutions': `type: keypoint_rcnn${FPN.replace(
+    'depth: 18, width: 8',
+    'depth: 50, width: 8, widthPerGroup: 3, scale: 4, strideIn1x1: true',
+  )}  boxHead: { ${BOX} }
+  keypointHead: { channels: [16, 16] }`,
   // Four values a group: of two, near each other, the gradient is mostly rounding.
   'Mask R-CNN with group norm behind its fully connected layers': `type: mask_rcnn${FPN}
   boxHead: { ${BOX.replace('hiddenSize: 32', 'hiddenSize: 128')}, norm: group }

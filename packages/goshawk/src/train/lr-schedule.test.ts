@@ -35,6 +35,11 @@ describe('the learning rate', () => {
   test("follows torch's ConstantLR and MultiStepLR", () =>
     assertRates(torchConstant, { ...schedule, warmup: 'constant' }));
 
+  test('a warm-up can hold back the steps that come during it', () => {
+    const held = torchLinear.map((rate, iteration) => (iteration < 6 ? 0.02 * (0.1 + (0.9 * iteration) / 6) : rate));
+    assertRates(held, { ...schedule, stepsWaitForWarmup: true });
+  });
+
   // mmcv 0.4.3, runner/hooks/lr_updater.py, by hand: linear lr * (1 - (1 - i / n) * (1 - ratio)), exponential
   // lr * ratio ** (1 - i / n), for n = 2000 and ratio 0.1 at i = 0, 500, 1000, 1500, 2000.
   for (const [warmup, factors] of [

@@ -14,7 +14,10 @@ export interface TrainOptions {
   readonly output: string;
   /** Weights to start from. */
   readonly init?: string;
-  /** Continue from the newest checkpoint in `output`; from the beginning where there is none. Default false. */
+  /**
+   * Continue from the newest checkpoint in `output`, else from what maskrcnn-benchmark left there, else from `init` where it
+   * is a checkpoint of that program; from the beginning where there is none of them. Default false.
+   */
   readonly resume?: boolean;
   /** Steps of the whole training, instead of what the config comes to; the learning rate keeps the config's schedule. */
   readonly iterations?: number;

@@ -20,6 +20,7 @@ import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-
 import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
+import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
 import { AcrossRanks } from './across-ranks.js';
 import {
@@ -31,12 +32,13 @@ import {
   restoreCheckpoint,
 } from './checkpoint.js';
 import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
+import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
-import { classCount, inCategoriesOf, openSplit, requireCategoriesOf } from './training-data.js';
+import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
@@ -90,13 +92,14 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
-  const valSet = config.data.val
-    ? inCategoriesOf(trainSet, openSplit(config, 'val', { purpose: 'evaluation' }))
-    : undefined;
-  const warnings = [...trainSet.warnings, ...(valSet?.warnings ?? [])];
-  if (valSet) {
-    warnings.push(...(await requireValidatable(config, trainSet, valSet)));
-  }
+  const valSets = config.data.val
+    ? openEvaluationSets(config, 'val').map(({ name, dataset }) => ({
+        name,
+        dataset: inCategoriesOf(trainSet, dataset),
+      }))
+    : [];
+  const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
+  for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
@@ -109,9 +112,15 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       draws: turnDraws(config.train.seed),
     }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const model = build();
-  // The other processes get them from rank 0.
-  const initialised = isFirst && resumed === undefined ? startingWeights(options, model) : [];
   const optimizer = buildOptimizer(model, config.train.optimizer);
+  // The other processes get all of it from rank 0.
+  const foreign = isFirst && resumed === undefined ? foreignCheckpoint(options) : undefined;
+  const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
+  const initialised = begun
+    ? [begun.report]
+    : isFirst && resumed === undefined
+      ? startingWeights(options, model)
+      : [];
   const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
   const restored =
@@ -120,7 +129,11 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       : restoreCheckpoint(resumed, { model, average: average?.model }, optimizer, random);
   // From here on the model is the same in all processes.
   const ranks = group && new AcrossRanks(group, model);
-  const progress = group ? shareStart(group, { average, optimizer, progress: restored }) : restored;
+  const own: Beginning = {
+    ...(restored && { progress: restored }),
+    iteration: restored?.iteration ?? begun?.iteration ?? 0,
+  };
+  const { progress, iteration } = group ? shareStart(group, { average, optimizer, start: own }) : own;
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
@@ -130,25 +143,24 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
-  const iteration = progress?.iteration ?? 0;
   const ownEvaluated = readEvaluated(checkpoints, iteration);
   const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
-    valSet !== undefined &&
+    valSets.length > 0 &&
     evaluated === undefined &&
     isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
-  const validation =
-    valSet &&
-    new Validation({
-      config,
-      model: average?.model ?? model,
-      categories,
-      dataset: valSet,
-      output: save ? output : undefined,
-      observer,
-      signal,
-      group,
-    });
+  const validation = isFilled(valSets)
+    ? new Validation({
+        config,
+        model: average?.model ?? model,
+        categories,
+        sets: valSets,
+        output: save ? output : undefined,
+        observer,
+        signal,
+        group,
+      })
+    : undefined;
   if (validation) validation.best = evaluated?.best ?? progress?.best;
   const parameters = model.parameters();
   const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
@@ -156,7 +168,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSet?.samples.length ?? 0,
+    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -201,19 +213,25 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-/** Gives every process the average, the optimizer and the progress of rank 0, where there is some. */
+/** Where a training begins: a checkpoint of ours, or the iteration of another program's. */
+interface Beginning {
+  readonly progress?: Progress;
+  readonly iteration: number;
+}
+
+/** Gives every process the average, the beginning and, where there is one, the optimizer of rank 0. */
 function shareStart(
   group: ProcessGroup,
-  start: {
-    readonly average: WeightAverage | undefined;
-    readonly optimizer: DetectorOptimizer;
-    readonly progress: Progress | undefined;
-  },
-): Progress | undefined {
-  if (start.average) shareState(group, start.average.model);
-  const progress = ofRankZero(group, start.progress ?? null) ?? undefined;
-  if (progress !== undefined) shareOptimizer(group, start.optimizer);
-  return progress;
+  own: { readonly average: WeightAverage | undefined; readonly optimizer: DetectorOptimizer; readonly start: Beginning },
+): Beginning {
+  if (own.average) shareState(group, own.average.model);
+  const start = ofRankZero(group, own.start);
+  if (start.iteration > 0) shareOptimizer(group, own.optimizer);
+  return start;
+}
+
+function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+  return list.length > 0;
 }
 
 /** What evaluations will need is asked before the first step. @returns warnings */
@@ -244,6 +262,12 @@ function newestCheckpoint(folder: string, { output, resume, save = true }: Train
   );
 }
 
+/** What another program left in `output`, or `init` where it is such a file, to go on from where that is asked for. */
+function foreignCheckpoint({ output, init, resume }: TrainOptions): string | undefined {
+  if (!resume) return undefined;
+  return lastCheckpointOf(output) ?? (init !== undefined && hasTraining(init) ? init : undefined);
+}
+
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
 function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
@@ -256,5 +280,8 @@ function startingWeights({ config, init }: TrainOptions, model: Detector): reado
     );
   }
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
-  return files.map((path) => loadWeights(model, readWeights(path), path, { partial: true }));
+  return files.map((path) => ({
+    ...loadWeights(model, readWeights(path), path, { partial: true }),
+    notes: leftOfTraining(path),
+  }));
 }

@@ -1,32 +1,79 @@
 // The data sets of a training, and whether they fit one another, the model and a checkpoint.
 import { type Category, InputError, matchCategories } from '@goshawk/core';
-import { movesObjects, type RunConfig } from '../config/index.js';
-import { type DetectionDataset, openSplitDataset, readProposalFiles, selectProposals } from '../data/index.js';
+import { movesObjects, type NamedSet, type RunConfig } from '../config/index.js';
+import {
+  concatenateSets,
+  type DetectionDataset,
+  openSplitDataset,
+  readProposalFiles,
+  type SetPart,
+  selectProposals,
+} from '../data/index.js';
 import { readDescription } from '../infer/detector-file.js';
-import { requireSplit, splitOptions } from '../infer/split-options.js';
+import { requireSplit, type SplitName, splitOptions } from '../infer/split-options.js';
 import { detectorKind } from '../models/index.js';
 
-/** One of the data sets that a config names. @throws InputError where it names none */
+/**
+ * One of the splits that a config names: for training all of its data sets together, for evaluation the first alone.
+ * @throws InputError where it names none
+ */
 export function openSplit(
   config: RunConfig,
-  name: 'train' | 'val' | 'test',
+  name: SplitName,
   { purpose }: { purpose: 'training' | 'evaluation' },
 ): DetectionDataset {
-  const split = requireSplit(config, name);
-  const dataset = openSplitDataset(split, splitOptions(config, name, purpose));
+  return purpose === 'training' ? openTogether(config, name) : openEvaluationSets(config, name)[0].dataset;
+}
+
+/** Each set as often as it is repeated. @throws InputError where the config names none, or their categories differ */
+function openTogether(config: RunConfig, name: SplitName): DetectionDataset {
+  const [first, ...others] = requireSplit(config, name);
+  const dataset = openSet(config, name, first, 'training');
+  const further = others.map((set): SetPart => {
+    const opened = inCategoriesOf(dataset, openSet(config, name, set, 'training'));
+    return { dataset: opened, repeat: set.split.repeat ?? 1 };
+  });
+  return concatenateSets([{ dataset, repeat: first.split.repeat ?? 1 }, ...further]);
+}
+
+/** The data sets of a split as evaluation takes them, each by itself. @throws InputError where the config names none */
+export function openEvaluationSets(config: RunConfig, name: SplitName): readonly [EvaluationSet, ...EvaluationSet[]] {
+  const open = (set: NamedSet) => ({ name: set.name, dataset: openSet(config, name, set, 'evaluation') });
+  const [first, ...others] = requireSplit(config, name);
+  return [open(first), ...others.map(open)];
+}
+
+export interface EvaluationSet {
+  /** What results call it. */
+  readonly name: string;
+  readonly dataset: DetectionDataset;
+}
+
+function openSet(
+  config: RunConfig,
+  name: SplitName,
+  { place, split }: NamedSet,
+  purpose: 'training' | 'evaluation',
+): DetectionDataset {
+  const dataset = openSplitDataset(split, splitOptions(config, name, purpose, { place, limit: split.limit }));
   return {
     ...dataset,
-    ...(detectorKind(config.model).readsProposals && { proposals: proposalsOf(config, name, dataset) }),
+    ...(detectorKind(config.model).readsProposals && {
+      proposals: proposalsOf(config, { name, place, split }, dataset),
+    }),
   };
 }
 
 /** By image id, for every picture of the set. */
-function proposalsOf(config: RunConfig, name: 'train' | 'val' | 'test', dataset: DetectionDataset) {
-  const split = config.data[name];
-  if (split?.proposals === undefined)
+function proposalsOf(
+  config: RunConfig,
+  { name, place, split }: { readonly name: SplitName } & Pick<NamedSet, 'place' | 'split'>,
+  dataset: DetectionDataset,
+) {
+  if (split.proposals === undefined)
     throw new InputError(
       'config-invalid',
-      `data.${name}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
+      `data.${name}${place}.proposals: is not set, but model.proposals is stored: name the file of the proposals`,
     );
   if (name === 'train' && config.data.augment.some(movesObjects))
     throw new InputError(

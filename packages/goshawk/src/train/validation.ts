@@ -3,19 +3,20 @@ import { join } from 'node:path';
 import type { Category, InputError } from '@goshawk/core';
 import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
-import type { DetectionDataset } from '../data/index.js';
 import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { writeWeights } from './checkpoint.js';
 import type { TrainObserver } from './train-options.js';
+import type { EvaluationSet } from './training-data.js';
 
 export interface ValidationParts {
   readonly config: RunConfig;
   readonly model: Detector;
   /** In the order of the model's classes. */
   readonly categories: readonly Category[];
-  readonly dataset: DetectionDataset;
+  /** The first chooses the best weights; the others are measured too. */
+  readonly sets: readonly [EvaluationSet, ...EvaluationSet[]];
   /** Folder for best.safetensors. Absent: nothing is written. */
   readonly output?: string;
   readonly observer?: TrainObserver;
@@ -43,25 +44,10 @@ export class Validation {
    * @throws DistributedError
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
-    const { config, model, categories, dataset, output, observer, signal, group } = this.#parts;
-    const started = performance.now();
-    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
-    const options = {
-      dataset,
-      model: config.model,
-      preprocess: config.preprocess,
-      workers: config.data.workers,
-      onProgress: (done: number, total: number) =>
-        observer?.onEvaluationProgress?.(done, total, (performance.now() - started) / 1000),
-      onUnusable: (_place: number, error: InputError) =>
-        this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
-    };
+    const { config, model, categories, output, observer } = this.#parts;
     try {
-      const evaluation = group
-        ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
-        : await evaluateDetector(predictor, { ...options, batchSize: 1, signal });
-      if (evaluation === undefined) return undefined;
-      const { detections: _, ...measures } = evaluation;
+      const measures = await this.#measure();
+      if (measures === undefined) return undefined;
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best === undefined || measures.choosing > this.best) {
@@ -70,6 +56,7 @@ export class Validation {
       }
       return measures;
     } catch (error) {
+      const { signal } = this.#parts;
       if (signal?.aborted && error === signal.reason) return undefined;
       const between = distributedErrorOf(error);
       if (between !== undefined) throw between;
@@ -79,6 +66,46 @@ export class Validation {
     } finally {
       model.train();
     }
+  }
+
+  /** Of all sets; the figures of those behind the first are in groups of their own. undefined where another process has them. */
+  async #measure(): Promise<(DetectorMeasures & { readonly seconds: number }) | undefined> {
+    const { config, model, categories, sets, observer, signal, group } = this.#parts;
+    const started = performance.now();
+    const elapsed = () => (performance.now() - started) / 1000;
+    const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    let before = 0;
+    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures | undefined> => {
+      const options = {
+        dataset,
+        model: config.model,
+        preprocess: config.preprocess,
+        batchSize: config.inference.batchSize,
+        workers: config.data.workers,
+        onProgress: (done: number) => observer?.onEvaluationProgress?.(before + done, total, elapsed()),
+        onUnusable: (_place: number, error: InputError) =>
+          this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
+      };
+      const evaluation = group
+        ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
+        : await evaluateDetector(predictor, { ...options, signal });
+      before += dataset.samples.length;
+      if (evaluation === undefined) return undefined;
+      const { detections: _, ...measures } = evaluation;
+      return measures;
+    };
+    const first = await measureSet(sets[0]);
+    if (sets.length === 1) return first && { ...first, seconds: elapsed() };
+    const figures = { ...first?.figures };
+    const tables = [`${sets[0].name}:`, first?.table];
+    for (const set of sets.slice(1)) {
+      const measures = await measureSet(set);
+      if (measures === undefined) continue;
+      for (const [group, stats] of Object.entries(measures.figures)) figures[`${group} of ${set.name}`] = stats;
+      tables.push(`${set.name}:`, measures.table);
+    }
+    return first && { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
   }
 
   /** A picture is met in every evaluation. */

@@ -1,2 +1,3 @@
 export { type SetUpOptions, setUpEngine } from './set-up.js';
 export { SetUpError } from './set-up-error.js';
+export { installPackages } from './system-packages.js';

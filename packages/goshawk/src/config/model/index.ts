@@ -21,5 +21,6 @@ export type {
 } from './rcnn-schema.js';
 export type { RetinanetConfig } from './retinanet-schema.js';
 export type { AnchorsConfig, RpnConfig } from './rpn-schema.js';
+export type { DecoupledSoloConfig, SoloConfig, Solov2Config } from './solo-schema.js';
 export type { SparseRcnnConfig } from './sparse-rcnn-schema.js';
 export type { SpinenetConfig } from './spinenet-schema.js';

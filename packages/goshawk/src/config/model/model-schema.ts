@@ -2,8 +2,14 @@
 import { z } from 'zod';
 import { rcnnSchemas } from './rcnn-schema.js';
 import { retinanetSchema } from './retinanet-schema.js';
+import { soloSchemas } from './solo-schema.js';
 import { sparseRcnnSchema } from './sparse-rcnn-schema.js';
 
-export const modelSchema = z.discriminatedUnion('type', [...rcnnSchemas, retinanetSchema, sparseRcnnSchema]);
+export const modelSchema = z.discriminatedUnion('type', [
+  ...rcnnSchemas,
+  retinanetSchema,
+  sparseRcnnSchema,
+  ...soloSchemas,
+]);
 
 export type ModelConfig = z.output<typeof modelSchema>;

@@ -96,6 +96,7 @@ describe('the seven configs of Res2Net-maskrcnn', () => {
       minSize: 800,
       maxSize: 1333,
       trainMinSizes: [],
+      trainSizes: 'value',
     });
     assert.deepEqual([channels, valueScale, padMultiple], ['rgb', 1 / 255, 32]);
     assert.deepEqual(
@@ -139,6 +140,29 @@ describe('the seven configs of Res2Net-maskrcnn', () => {
     const { batchSize, iterations, schedule, optimizer, seed } = config.train;
     assert.deepEqual([batchSize, iterations, schedule.steps, optimizer.lr], [2, 720_000, [480_000, 640_000], 0.0025]);
     assert.deepEqual([config.runtime.device, seed], ['cpu', 3]);
+  });
+
+  test('take several data sets: to learn from together, and to be measured by one after another', () => {
+    const { config, notices } = read(
+      S4,
+      "DATASETS.TRAIN=('voc_2007_train', 'voc_2012_train')",
+      "DATASETS.TEST=('coco_2014_minival', 'coco_2017_val')",
+      'TEST.IMS_PER_BATCH=16',
+    );
+    assert.deepEqual(config.data.train, {
+      annotations: 'datasets/voc/VOC2007',
+      format: 'voc',
+      set: 'train',
+      also: [{ annotations: 'datasets/voc/VOC2012', format: 'voc', set: 'train' }],
+    });
+    const { also, ...first } = config.data.val!;
+    assert.deepEqual([first.name, also?.map(({ name }) => name)], ['coco_2014_minival', ['coco_2017_val']]);
+    assert.equal(config.inference.batchSize, 16);
+    assert.deepEqual(notices, []);
+    assert.match(
+      read(S4, "DATASETS.TEST=('coco_2014_minival', 'mine')").notices.join(),
+      /DATASETS\.TEST: 'mine' is not in the catalog: name it in a PATHS_CATALOG/,
+    );
   });
 
   test('take group norm with any number of splits', () => {
@@ -388,12 +412,12 @@ describe('PATHS_CATALOG', () => {
     const { config, notices } = read(
       S4,
       'DATASETS.TRAIN=("micr_train",)',
-      'DATASETS.TEST=("coco_2014_val", "coco_2017_val")',
+      'DATASETS.TEST=("coco_2014_val", "micr_val")',
     );
     assert.deepEqual([config.data.train, config.data.val], [undefined, undefined]);
     assert.deepEqual(notices, [
       "--set: DATASETS.TRAIN: 'micr_train' is not in the catalog: name it in a PATHS_CATALOG, or give the files with --set data.train.annotations=FILE --set data.train.images=FOLDER",
-      '--set: DATASETS.TEST: names 2 sets, and one is read: name it in a PATHS_CATALOG, or give the files with --set data.val.annotations=FILE --set data.val.images=FOLDER',
+      "--set: DATASETS.TEST: 'micr_val' is not in the catalog: name it in a PATHS_CATALOG, or give the files with --set data.val.annotations=FILE --set data.val.images=FOLDER",
     ]);
   });
 });

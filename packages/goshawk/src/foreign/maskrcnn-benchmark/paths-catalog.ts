@@ -166,19 +166,10 @@ function readText(file: string): string {
   }
 }
 
-/**
- * The data set of a split's names. COCO's 2014 train and valminusminival sets together are its 2017 train set: one set
- * where the original names two.
- */
-export function catalogEntry(
-  names: readonly string[],
-  { datasets }: PathsCatalog,
-): { readonly name: string; readonly entry: CatalogEntry } | undefined {
+/** COCO's 2014 train and valminusminival sets together are its 2017 train set: its name, where the names are those two. */
+export function unionOf(names: readonly string[]): string | undefined {
   const union = /^((?:keypoints_)?coco)_2014_train \1_2014_valminusminival$/.exec(names.join(' '));
-  const name = union === null ? names[0] : `${union[1]}_2017_train`;
-  if (name === undefined || (union === null && names.length > 1)) return undefined;
-  const entry = datasets.get(name);
-  return entry && { name, entry };
+  return union === null ? undefined : `${union[1]}_2017_train`;
 }
 
 /** Where weights named in the catalog are looked for. */

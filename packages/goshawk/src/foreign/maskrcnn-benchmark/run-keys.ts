@@ -1,20 +1,6 @@
 // The keys of maskrcnn-benchmark's config/defaults.py about pictures, training and testing, with its defaults, and those that
 // came after the version that Res2Net's fork is made from.
-import {
-  any,
-  choice,
-  fixed,
-  flag,
-  float,
-  floats,
-  int,
-  ints,
-  noted,
-  settled,
-  text,
-  texts,
-  unused,
-} from '../shared/key-kinds.js';
+import { any, choice, fixed, flag, float, floats, int, ints, noted, text, texts, unused } from '../shared/key-kinds.js';
 
 // What several keys have in common.
 const NO_COLOUR = 'training changes no colours here';
@@ -62,7 +48,10 @@ export const runKeys = {
   TEST: {
     EXPECTED_RESULTS: unused(any([]), EXPECTED),
     EXPECTED_RESULTS_SIGMA_TOL: unused(float(4), EXPECTED),
-    IMS_PER_BATCH: settled(int(8), 'pictures are tested one by one, which pads none of them for another'),
+    IMS_PER_BATCH: noted(
+      int(8),
+      'where a file or an option gives it; else 1. Pictures of one pass, over all processes together, of one size in the network, so that none is padded for another',
+    ),
     DETECTIONS_PER_IMG: noted(int(100), 'of RetinaNet; the others have MODEL.ROI_HEADS.DETECTIONS_PER_IMG'),
     BBOX_AUG: {
       ENABLED: flag(false),

@@ -1,6 +1,7 @@
 // Names of tensors in maskrcnn-benchmark's checkpoints (its modeling/), with Res2Net's, which are its ResNet's but for the splits.
 import type { StateDialect } from '../dialect.js';
 import { type Renaming, renameState } from '../shared/rename-state.js';
+import { savedTraining } from './saved-training.js';
 
 export const maskrcnnStates: StateDialect = {
   name: 'maskrcnn-benchmark',
@@ -14,6 +15,7 @@ export const maskrcnnStates: StateDialect = {
     const names = new Set(state.keys());
     return { ...renameState(state, rulesFor(names)), norm: normOf(names) };
   },
+  training: savedTraining,
 };
 
 function normOf(names: ReadonlySet<string>): 'batch' | 'group' | undefined {

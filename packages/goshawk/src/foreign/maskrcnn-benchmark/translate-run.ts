@@ -3,7 +3,7 @@
 import type { ConfigPart } from '../dialect.js';
 import { keyError, show } from '../shared/yaml-settings.js';
 import type { MaskrcnnSettings } from './keys.js';
-import { catalogEntry, type PathsCatalog } from './paths-catalog.js';
+import { type PathsCatalog, unionOf } from './paths-catalog.js';
 
 export function translatePreprocess(settings: MaskrcnnSettings): ConfigPart {
   const { INPUT, DATALOADER } = settings.values;
@@ -63,20 +63,22 @@ function translateSplit(
   const names = settings.values.DATASETS[group];
   if (names.length === 0) return undefined;
   const key = `DATASETS.${group}`;
-  const found = catalogEntry(names, catalog);
-  if (found !== undefined) {
-    if (names.length > 1)
-      notices.push(`${settings.given.get(key)}: ${key}: taken as ${found.name}, which these make together`);
-    return { ...found.entry };
+  const union = unionOf(names);
+  if (union !== undefined)
+    notices.push(`${settings.given.get(key)}: ${key}: taken as ${union}, which these make together`);
+  const asked = union === undefined ? names : [union];
+  const unknown = asked.find((name) => !catalog.datasets.has(name));
+  if (unknown !== undefined) {
+    const part = group === 'TRAIN' ? 'train' : 'val';
+    notices.push(
+      `${settings.given.get(key)}: ${key}: '${unknown}' is not in the catalog: name it in a PATHS_CATALOG, or give the files with --set data.${part}.annotations=FILE --set data.${part}.images=FOLDER`,
+    );
+    return undefined;
   }
-  const part = group === 'TRAIN' ? 'train' : 'val';
-  const unknown = names.find((name) => !catalog.datasets.has(name));
-  const reason =
-    unknown === undefined ? `names ${names.length} sets, and one is read` : `'${unknown}' is not in the catalog`;
-  notices.push(
-    `${settings.given.get(key)}: ${key}: ${reason}: name it in a PATHS_CATALOG, or give the files with --set data.${part}.annotations=FILE --set data.${part}.images=FOLDER`,
-  );
-  return undefined;
+  // Where there are several, each is measured by itself, and its results have its name.
+  const named = group === 'TEST' && asked.length > 1;
+  const [first, ...also] = asked.map((name) => ({ ...(named && { name }), ...catalog.datasets.get(name)! }));
+  return also.length === 0 ? first : { ...first, also };
 }
 
 export function translateTrain(settings: MaskrcnnSettings): ConfigPart {
@@ -105,10 +107,13 @@ export function translateTrain(settings: MaskrcnnSettings): ConfigPart {
   };
 }
 
-export function translateInference({ values: { TEST } }: MaskrcnnSettings): ConfigPart {
+export function translateInference({ given, values: { TEST } }: MaskrcnnSettings): ConfigPart {
   const { ENABLED, H_FLIP, SCALES, MAX_SIZE, SCALE_H_FLIP } = TEST.BBOX_AUG;
-  if (!ENABLED) return {};
+  // Its default is for eight cards.
+  const batch = given.has('TEST.IMS_PER_BATCH') ? { batchSize: TEST.IMS_PER_BATCH } : {};
+  if (!ENABLED) return batch;
   return {
+    ...batch,
     augment: {
       boxes: { enabled: true, flip: H_FLIP, scales: [...SCALES], maxSize: MAX_SIZE, scaleFlip: SCALE_H_FLIP },
     },

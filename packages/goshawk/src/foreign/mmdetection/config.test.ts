@@ -79,7 +79,7 @@ describe("mmdetection's own configs", () => {
   test('RetinaNet on ResNet-50: levels P6 and P7 from C5, no jitter, 16 images a step of 8 GPUs', () => {
     const { model, data, train, preprocess } = read('retinanet_resnet').config;
     assert.ok(model.type === 'retinanet' && model.backbone.type === 'resnet');
-    assert.deepEqual(model.neck, { channels: 256, extraLevelsFrom: 'c5', reluBeforeP7: false });
+    assert.deepEqual(model.neck, { type: 'fpn', channels: 256, extraLevelsFrom: 'c5', reluBeforeP7: false });
     assert.deepEqual([model.head.norm, model.head.backgroundIou, model.head.smoothL1Beta], ['none', 0.4, 0.11]);
     assert.deepEqual([model.backbone.frozenStages, model.backbone.strideIn1x1], [2, false]);
     assert.equal(data.jitter, undefined);

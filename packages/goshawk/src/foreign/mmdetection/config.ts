@@ -1,12 +1,11 @@
 // mmdetection 1.x config files that are plain data, SpineNet-Pytorch's among them, as configs of ours. Nothing is run.
-import { InputError } from '@goshawk/core';
 import type { RunConfig } from '../../config/index.js';
 import type { ConfigDialect } from '../dialect.js';
 import { finishConfig } from '../shared/finish-config.js';
-import { type PythonContent, type PythonEntry, type PythonValue, readPythonData } from '../shared/python-data.js';
+import { type PythonEntry, readPythonData } from '../shared/python-data.js';
+import { checkTranslation } from '../shared/python-problem.js';
 import { type ReadingNotes, Section } from '../shared/python-section.js';
 import { applyPythonSet, findValue, isOwnSet, parsePythonSet } from '../shared/python-set.js';
-import { translatedProblem } from '../shared/translated-problem.js';
 import { translateModel } from './translate-model.js';
 import { translateRun } from './translate-run.js';
 
@@ -89,67 +88,4 @@ function translate(entries: Entries, file: string, notes: ReadingNotes, referenc
   root.passOver(...PART_NAMES, ...[...entries.keys()].filter((name) => entries.get(name)?.isUsed));
   root.finish();
   return value;
-}
-
-/** A value that ours cannot have is one of a number or list in the file. */
-function checkTranslation(
-  value: unknown,
-  entries: Entries,
-  again: (notes: ReadingNotes) => unknown,
-  file: string,
-): void {
-  const problem = translatedProblem(value, likeliestFirst(placesOf(entries, '')), function* ({ value: place }) {
-    const { content } = place;
-    try {
-      for (const harmless of harmlessContents(content)) {
-        place.content = harmless;
-        yield () => again({ idle: new Set(), notices: new Set() });
-      }
-    } finally {
-      place.content = content;
-    }
-  });
-  if (problem === undefined) return;
-  const { candidate, message } = problem;
-  const line = candidate === undefined || candidate.line === 0 ? '' : `:${candidate.line}`;
-  const where = candidate?.line === 0 ? '--set' : `${file}${line}`;
-  const place = candidate === undefined ? `${file}, translated: ` : `${where}: ${candidate.path}: as `;
-  throw new InputError('config-invalid', `${place}${message}`);
-}
-
-interface Place {
-  readonly path: string;
-  readonly line: number;
-  readonly value: PythonValue;
-}
-
-/** Numbers, texts and lists, from the outside in. */
-function* placesOf(entries: Entries, prefix: string): Iterable<Place> {
-  for (const [key, { line, value }] of entries) yield* placesIn(value, `${prefix}${key}`, line);
-}
-
-function* placesIn(value: PythonValue, path: string, line: number): Iterable<Place> {
-  const { content } = value;
-  if (content.kind === 'dict') yield* placesOf(content.entries, `${path}.`);
-  else if (content.kind === 'list') {
-    yield { path, line, value };
-    for (const [index, item] of content.items.entries()) yield* placesIn(item, `${path}.${index}`, item.line);
-  } else if (typeof content.value !== 'boolean' && content.value !== null) yield { path, line, value };
-}
-
-/** What is far from 1 or negative is likelier to be out of bounds, and a long list than a short one. */
-function likeliestFirst(places: Iterable<Place>): Place[] {
-  const oddness = ({ value: { content } }: Place): number => {
-    if (content.kind === 'list') return Math.log10(content.items.length + 1);
-    const number = content.kind === 'plain' && typeof content.value === 'number' ? content.value : 1;
-    return number === 0 ? 0 : Math.abs(Math.log10(Math.abs(number))) + (number < 0 ? 1 : 0);
-  };
-  return [...places].sort((a, b) => oddness(b) - oddness(a));
-}
-
-/** Values in the place of one that may be out of bounds. */
-function harmlessContents(content: PythonContent): PythonContent[] {
-  if (content.kind === 'list') return [{ ...content, items: content.items.slice(0, 1) }];
-  if (content.kind === 'plain' && typeof content.value === 'string') return [{ kind: 'plain', value: 'x' }];
-  return [1, 2, 32, 0.5, 0].map((value) => ({ kind: 'plain', value }));
 }

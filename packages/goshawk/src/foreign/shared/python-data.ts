@@ -22,6 +22,16 @@ export interface PythonEntry {
   isUsed?: boolean;
 }
 
+export interface PythonDataOptions {
+  /**
+   * Name of a class whose objects are made of a dict, `Config({...})`, and stand for it: with `name.copy({...})`, a dict with some
+   * entries changed, `name.key` and `len(list)`. Absent: there is none, and these are no data.
+   */
+  readonly objects?: string;
+  /** Names that are known without an assignment. */
+  readonly known?: ReadonlyMap<string, PythonEntry>;
+}
+
 /**
  * The assignments of a file, the last of each name.
  * @param overrides values that take the place of what is assigned to these names
@@ -31,8 +41,9 @@ export function readPythonData(
   text: string,
   file: string,
   overrides: ReadonlyMap<string, PythonValue> = new Map(),
+  options: PythonDataOptions = {},
 ): Map<string, PythonEntry> {
-  const reader = new Reader(tokenizePython(text, file), file);
+  const reader = new Reader(tokenizePython(text, file), file, options);
   return reader.readStatements(overrides);
 }
 
@@ -72,12 +83,14 @@ class Reader {
   readonly #tokens: readonly PythonToken[];
   readonly #file: string;
   readonly #names = new Map<string, PythonEntry>();
+  readonly #options: PythonDataOptions;
   #position = 0;
   #depth = 0;
 
-  constructor(tokens: readonly PythonToken[], file: string) {
+  constructor(tokens: readonly PythonToken[], file: string, options: PythonDataOptions = {}) {
     this.#tokens = tokens;
     this.#file = file;
+    this.#options = options;
   }
 
   readStatements(overrides: ReadonlyMap<string, PythonValue>): Map<string, PythonEntry> {
@@ -188,10 +201,18 @@ class Reader {
         this.#position += 1;
         return this.#readNested(() => this.#readDictCall(line));
       }
+      if (this.#options.objects !== undefined && (text === this.#options.objects || text === 'len')) {
+        const argument = this.#readArgument();
+        return text === 'len' ? plain(line, this.#lengthOf(argument)) : argument;
+      }
       throw this.#notData(token, `a call of ${text}()`);
     }
-    const known = this.#names.get(text);
+    const known = this.#names.get(text) ?? this.#options.known?.get(text);
     const after = this.#peek();
+    if (this.#options.objects !== undefined && known !== undefined && this.#isSign('.')) {
+      known.isUsed = true;
+      return this.#readMembers(known.value);
+    }
     if (after.kind === 'sign' && (after.text === '.' || after.text === '['))
       throw this.#notData(token, `a part of ${text}`);
     if (known !== undefined) {
@@ -201,6 +222,57 @@ class Reader {
     if (after.kind === 'name' && after.text === 'for') throw this.#notData(after, 'a comprehension');
     if (STATEMENTS[text] !== undefined) throw this.#notData(token, STATEMENTS[text]);
     throw this.#wrong(line, `${text} is not assigned above: correct the name, or assign it first`);
+  }
+
+  /** What stands alone in the parentheses of a call. */
+  #readArgument(): PythonValue {
+    const { line } = this.#next();
+    let items: readonly PythonValue[] = [];
+    this.#readNested(() => {
+      items = this.#readItems(')').items;
+      return plain(line, null);
+    });
+    const [argument, second] = items;
+    if (argument === undefined || second !== undefined)
+      throw this.#wrong(line, 'a call takes one value here: write it so');
+    return argument;
+  }
+
+  #lengthOf({ line, content }: PythonValue): number {
+    if (content.kind === 'list') return content.items.length;
+    if (content.kind === 'dict') return content.entries.size;
+    throw this.#wrong(line, 'len() is taken of a list or a dict here: write the number');
+  }
+
+  /** `.key`, `.copy()` and `.copy({...})` of an object, one after another. */
+  #readMembers(object: PythonValue): PythonValue {
+    let value = object;
+    while (this.#take('.')) {
+      const token = this.#next();
+      const { content } = value;
+      if (token.kind !== 'name' || content.kind !== 'dict')
+        throw this.#wrong(token.line, "'.' stands behind what has no parts: correct it");
+      if (token.text === 'copy' && this.#isSign('(')) {
+        value = this.#readCopy(content.entries, token.line);
+        continue;
+      }
+      const entry = content.entries.get(token.text);
+      if (entry === undefined) throw this.#wrong(token.line, `${token.text} is no key of it: correct the name`);
+      value = entry.value;
+    }
+    return value;
+  }
+
+  #readCopy(entries: ReadonlyMap<string, PythonEntry>, line: number): PythonValue {
+    const copied = new Map(entries);
+    this.#next();
+    if (!this.#take(')')) {
+      this.#position -= 1;
+      const { content } = this.#readArgument();
+      if (content.kind !== 'dict') throw this.#wrong(line, 'copy() takes a dict of changes: write it so');
+      for (const [key, entry] of content.entries) copied.set(key, entry);
+    }
+    return { line, content: { kind: 'dict', entries: copied } };
   }
 
   /** `(1)` is the value itself, `(1,)` a tuple. */

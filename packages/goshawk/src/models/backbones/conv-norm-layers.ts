@@ -15,7 +15,8 @@ import {
   type Tensor,
 } from '@goshawk/torch';
 
-export type NormKind = 'frozen_batch' | 'batch' | 'sync_batch' | 'group' | 'affine';
+/** fixed_statistics: a batch norm that always runs by its stored statistics, and whose factor and offset learn. */
+export type NormKind = 'frozen_batch' | 'fixed_statistics' | 'batch' | 'sync_batch' | 'group' | 'affine';
 
 export interface NormOptions {
   readonly kind: NormKind;
@@ -34,6 +35,8 @@ export function makeNorm({ kind, eps, momentum }: NormOptions, channels: number)
   switch (kind) {
     case 'frozen_batch':
       return new FrozenBatchNorm2d(channels, { eps });
+    case 'fixed_statistics':
+      return new FixedStatisticsNorm2d(channels, { eps });
     case 'batch':
       return new BatchNorm2d(channels, { eps, momentum });
     case 'sync_batch':
@@ -46,6 +49,18 @@ export function makeNorm({ kind, eps, momentum }: NormOptions, channels: number)
     }
     case 'affine':
       return new AffineChannel2d(channels);
+  }
+}
+
+/** Batch norm that stays in evaluation mode during training (mmdetection's norm_eval, SOLOv2). */
+class FixedStatisticsNorm2d extends BatchNorm2d {
+  constructor(channels: number, options: { eps?: number | undefined }) {
+    super(channels, { eps: options.eps });
+    super.train(false);
+  }
+
+  override train(): this {
+    return super.train(false);
   }
 }
 

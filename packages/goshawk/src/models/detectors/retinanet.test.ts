@@ -81,6 +81,22 @@ const targets = (boxes: readonly (readonly number[])[]): Targets => ({
   ),
 });
 
+describe('RetinaNet on a Res2Net', () => {
+  for (const strideIn1x1 of [false, true])
+    test(`learns in all of its splits, the stride in its ${strideIn1x1 ? '1x1' : '3x3'} convolutions`, () => {
+      const splits = `depth: 50, width: 8, widthPerGroup: 3, scale: 4, strideIn1x1: ${strideIn1x1}`;
+      const model = build(RESNET.replace('depth: 18, width: 8', splits));
+      model.train();
+      scope(() => totalLoss(model.loss(batchOf([SQUARES]), [targets(SQUARES)])).backward());
+      for (const [name, parameter] of model.namedParameters())
+        if (/layer[1-4]\.\d\.convs\./.test(name))
+          assert.ok(
+            parameter.grad?.toNumbers().some((value) => value !== 0),
+            `nothing reaches ${name}`,
+          );
+    });
+});
+
 describe('RetinaNet with ResNet-50-FPN', () => {
   test("has torchvision's number of parameters for COCO's 91 classes", () => {
     // Printed on torchvision's model card of retinanet_resnet50_fpn; the second version's counts frozen norms in.

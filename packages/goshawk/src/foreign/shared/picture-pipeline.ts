@@ -8,8 +8,9 @@ export interface Size {
 }
 
 export interface Pipeline {
-  /** Of which training draws one. */
+  /** Of which training draws one, or the ends between which it draws. */
   readonly sizes: readonly Size[];
+  readonly sizeMode: 'value' | 'range';
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[]; readonly isRgb: boolean };
   readonly padMultiple: number;
   /** Share of mirrored pictures. */
@@ -43,6 +44,7 @@ export function readTrainPipeline(steps: readonly Section[]): Pipeline {
   const jitter = readJitter(resize, { ratios, sizes, crop: named.get('RandomCrop'), pad });
   const pipeline = {
     sizes,
+    sizeMode: readSizeMode(resize, sizes),
     normalize: readNormalize(need(named, 'Normalize', steps)),
     padMultiple: jitter === undefined ? pad.count('size_divisor') : 1,
     flip: named.get('RandomFlip')?.number('flip_ratio', 0) ?? 0,
@@ -69,6 +71,7 @@ export function readTestPipeline(steps: readonly Section[]): Pipeline {
   inner.get('RandomFlip')?.passOver('flip_ratio');
   const pipeline = {
     sizes,
+    sizeMode: 'value' as const,
     normalize: readNormalize(need(inner, 'Normalize', steps)),
     padMultiple: inner.get('Pad')?.count('size_divisor') ?? 1,
     flip: 0,
@@ -117,6 +120,13 @@ function readSizes(step: Section): Size[] {
   return step.pairs('img_scale').map(([a, b]) => ({ long: Math.max(a, b), short: Math.min(a, b) }));
 }
 
+/** Without several sizes it says nothing. */
+function readSizeMode(resize: Section, sizes: readonly Size[]): Pipeline['sizeMode'] {
+  if (sizes.length > 1) return resize.choice('multiscale_mode', ['value', 'range'], 'range');
+  resize.passOver('multiscale_mode');
+  return 'value';
+}
+
 function readNormalize(step: Section): Pipeline['normalize'] {
   return { mean: step.numbers('mean'), std: step.numbers('std'), isRgb: step.flag('to_rgb', true) };
 }
@@ -131,11 +141,7 @@ interface JitterSteps {
 /** Resize with ratio_range, RandomCrop and Pad to one size are large-scale jitter; none of them alone is supported. */
 function readJitter(resize: Section, { ratios, sizes, crop, pad }: JitterSteps): ConfigPart | undefined {
   const isPaddedToSize = pad.isGiven('size');
-  if (ratios === undefined && crop === undefined && !isPaddedToSize) {
-    if (sizes.length > 1) resize.fixed('multiscale_mode', 'value');
-    else resize.passOver('multiscale_mode');
-    return undefined;
-  }
+  if (ratios === undefined && crop === undefined && !isPaddedToSize) return undefined;
   if (ratios === undefined || crop === undefined || !isPaddedToSize)
     throw resize.wrong(
       'ratio_range',
