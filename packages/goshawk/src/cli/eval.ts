@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
+import type { ProcessGroup } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { type DetectionDataset, requireEvaluable, writeProposals } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
@@ -11,6 +12,7 @@ import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import {
   type DetectorMeasures,
+  detectAmongRanks,
   detectEach,
   evaluateAsChallenge,
   measureDetector,
@@ -21,8 +23,10 @@ import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
+import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
+import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 const MOST_PROCESSES = 256;
@@ -39,10 +43,22 @@ export interface EvalCommandOptions {
   readonly range?: string;
   /** File for the proposals of a model of type rpn. */
   readonly saveProposals?: string;
+  /** This process as one of several that share the pictures. */
+  readonly rank?: OwnRank;
+}
+
+/** The processes that share the pictures. */
+interface Ranks {
+  readonly rank: OwnRank;
+  readonly group: ProcessGroup;
 }
 
 export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
-  const { config } = openCommandConfig(configFile, options.set);
+  const { rank } = options;
+  const isWriter = rank === undefined || rank.place.rank === 0;
+  const opened = openCommandConfig(configFile, options.set, { quiet: !isWriter });
+  const config = onRankDevice(opened.config, rank);
+  requireAlone(rank, '--processes', options.processes);
   const range = pictureRange(options.range);
   const split = splitName(options.split ?? 'val');
   const jobs = jobsOf(config, split).map(({ name, config: own }) => ({
@@ -63,16 +79,23 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
     requireWritableFile(options.saveProposals);
   }
   endTidilyOnSignals();
+  const ofRank = jobs.map(({ job }) => job);
+  if (!isWriter) return detectForRankZero(ofRank, rank);
   const { output } = options;
   const claim =
     output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
-  const count = processes && { count: processes };
+  const group = rank && openRankGroup(rank, config);
+  const work = {
+    ...(processes && { count: processes }),
+    ...(rank && group && { ranks: { rank, group } }),
+  };
   try {
     if (jobs.length === 1) {
       const show = options.json ? (figures: Figures) => console.log(JSON.stringify(figures)) : showTables;
-      const { failure } = await evaluateJob(jobs[0]!.job, { ...options, ...count, show });
+      const { failure } = await evaluateJob(jobs[0]!.job, { ...options, ...work, show });
       if (failure !== undefined) throw failure;
-    } else await evaluateJobs(jobs, { ...options, ...count });
+    } else await evaluateJobs(jobs, { ...options, ...work });
+    group?.close();
   } finally {
     claim?.release();
   }
@@ -89,7 +112,7 @@ function jobsOf(config: RunConfig, split: SplitName): readonly { readonly name: 
 /** One data set after another, each with results in a folder of its name. */
 async function evaluateJobs(
   jobs: readonly { readonly name: string; readonly job: EvalJob }[],
-  options: EvalCommandOptions & { readonly count?: number },
+  options: EvalCommandOptions & { readonly count?: number; readonly ranks?: Ranks },
 ): Promise<void> {
   const { output, json } = options;
   const all: Record<string, Figures> = {};
@@ -122,13 +145,22 @@ interface EvaluatedJob {
 const METRICS = 'metrics.json';
 const RESULTS = 'detections.json';
 
+/** The part of a process that writes nothing. */
+async function detectForRankZero(jobs: readonly EvalJob[], rank: OwnRank): Promise<void> {
+  const group = openRankGroup(rank, jobs[0]!.config);
+  const nothing = { onReady() {}, onFound() {}, onUnusable() {} };
+  for (const job of jobs) await detectInRanks(job, openEvalDataset(job), nothing, { rank, group });
+  group.close();
+}
+
 interface EvaluateJobOptions extends EvalCommandOptions {
   readonly count?: number;
+  readonly ranks?: Ranks;
   readonly show: (figures: Figures, tables: readonly string[]) => void;
 }
 
 async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<EvaluatedJob> {
-  const { output, count, show, saveProposals } = options;
+  const { output, count, ranks, show, saveProposals } = options;
   const { model } = job.config;
   const dataset = openEvalDataset(job);
   for (const warning of dataset.warnings) console.error(`warning: ${warning}`);
@@ -136,6 +168,7 @@ async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<E
   await requireEvaluable(dataset, { measuredBy: detectorKind(model).measuredBy }, { damaged: 'return' });
   const detection = await detectAll(job, dataset, {
     count,
+    ranks,
     file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
   });
   const { found, unusable, results } = detection;
@@ -178,7 +211,7 @@ interface EvalDetection {
 async function detectAll(
   job: EvalJob,
   dataset: DetectionDataset,
-  { count, file }: { readonly count: number | undefined; readonly file: string | undefined },
+  { count, ranks, file }: { readonly count?: number; readonly ranks?: Ranks; readonly file: string | undefined },
 ): Promise<EvalDetection> {
   const found: (readonly Detection[])[] = [];
   const unusable: InputError[] = [];
@@ -217,6 +250,7 @@ async function detectAll(
   };
   try {
     if (count) await detectInProcesses(job, { processes: count, pictures: total, receiver });
+    else if (ranks) await detectInRanks(job, dataset, receiver, ranks);
     else await detectHere(job, dataset, receiver);
   } catch (error) {
     if (results === undefined || results.pictures === 0) results?.abandon();
@@ -247,6 +281,28 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     place += 1;
   }
   if (place > damaged.size) console.error(predictor.stages.describe(place - damaged.size));
+}
+
+/** Detects in this process's share of the pictures; the receiver gets what all processes found. */
+async function detectInRanks(
+  job: EvalJob,
+  dataset: DetectionDataset,
+  receiver: DetectionReceiver,
+  { rank, group }: Ranks,
+): Promise<void> {
+  const onWarning = (warning: string): void => console.error(`warning: ${warning}`);
+  const { predictor, preprocess } = openEvalDetector(job, dataset, group.rank === 0 ? onWarning : undefined);
+  receiver.onReady();
+  await detectAmongRanks(predictor, {
+    group,
+    dataset,
+    preprocess,
+    batchSize: job.config.inference.batchSize,
+    workers: job.config.data.workers,
+    onOwn: () => rank.link?.tick(),
+    onFound: (place, detections) => receiver.onFound(place, detections),
+    onUnusable: (place, error) => receiver.onUnusable(place, error),
+  });
 }
 
 function pictureRange(text: string | undefined): readonly [number, number] | undefined {

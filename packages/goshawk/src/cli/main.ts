@@ -1,8 +1,9 @@
 // The goshawk command: runs what is asked for and turns what goes wrong into one line and an exit code.
 import { CommanderError } from 'commander';
+import { rankLink } from '../processes/rank-link.js';
 import { joinNumberPairs } from './number-pair-words.js';
 import { buildProgram } from './program.js';
-import { reportFailure } from './report-failure.js';
+import { blamesOf, isConsequence, reportFailure } from './report-failure.js';
 import { joinSetWords } from './set-words.js';
 
 // `goshawk data stats FILE | head`: a reader that has seen enough is no error.
@@ -21,7 +22,16 @@ try {
 }
 
 function end(error: unknown): void {
-  const { message, exitCode } = reportFailure(error, { debug: process.argv.includes('--debug') });
+  const debug = process.argv.includes('--debug');
+  const { message, exitCode } = reportFailure(error, { debug });
+  const link = rankLink();
+  if (link !== undefined) {
+    // The supervisor tells it, once for all ranks.
+    const text = message.replace(/^goshawk: /, '');
+    const failure = { message: text, exitCode, isConsequence: isConsequence(error), blames: blamesOf(error) };
+    void link.fail(failure).then(() => process.exit(exitCode));
+    return;
+  }
   process.stderr.write(`${message}\n`);
   // Workers that are still at work must not keep a failed command alive.
   process.exit(exitCode);

@@ -1,17 +1,26 @@
 // goshawk predict: detections in pictures and films, written down and drawn.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Category, type Detection, drawDetections, InputError, type RgbImage } from '@goshawk/core';
+import {
+  type Category,
+  type Detection,
+  drawDetections,
+  InputError,
+  type InputErrorCode,
+  type RgbImage,
+} from '@goshawk/core';
+import type { ProcessGroup } from '@goshawk/torch';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
 import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
-import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
+import { keptIn, openResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import {
   findMedia,
+  gatherOutcomes,
   type NamedImage,
   type OpenDetector,
   openDetector,
@@ -22,10 +31,12 @@ import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
 import { DrawnNames } from './drawn-names.js';
+import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 import type { PicturePdf } from './picture-pdf.js';
 import { type NamedVideo, predictVideos } from './predict-videos.js';
+import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 
 export interface PredictCommandOptions {
@@ -47,6 +58,8 @@ export interface PredictCommandOptions {
   readonly seconds?: string;
   /** Frames of a film that the network takes at once. */
   readonly batchSize?: string;
+  /** This process as one of several that share the pictures. */
+  readonly rank?: OwnRank;
 }
 
 export async function runPredict(
@@ -54,7 +67,10 @@ export async function runPredict(
   paths: readonly string[],
   options: PredictCommandOptions,
 ): Promise<void> {
-  const { config } = openCommandConfig(configFile, options.set);
+  const { rank } = options;
+  const isWriter = rank === undefined || rank.place.rank === 0;
+  const opening = openCommandConfig(configFile, options.set, { quiet: !isWriter });
+  const config = onRankDevice(opening.config, rank);
   const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
@@ -73,21 +89,31 @@ export async function runPredict(
   };
   const unusable: InputError[] = [];
   const { images, videos, ffmpeg } = inputsOf(paths, options, (error) => unusable.push(error));
+  // A film's frames follow one another: they are one process's work.
+  requireAlone(rank, `${videos[0]?.fileName}`, videos[0]);
   endTidilyOnSignals();
-  const claim = claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] });
+  const claim = isWriter
+    ? claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] })
+    : undefined;
   try {
+    const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
+    const targets = images.map((named) => join(output, names.of(named)));
+    if (isWriter) removeLeftovers(targets);
+    const group = rank && openRankGroup(rank, config);
+    const ranks = group && { group, onOwn: () => rank.link?.tick() };
     const opened = openDetector({
       config,
       weights: options.weights,
       categories: readDescription(options.weights)?.categories,
     });
-    const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
     const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
     const onUnusable = (error: InputError): void => void unusable.push(error);
     const { exifOrientation } = config.data;
     // Where there is nothing but unusable pictures, that is what is said.
     if (images.length > 0 || videos.length === 0)
-      await predictImages(images, { ...shared, exifOrientation, collections: options, unusable });
+      await predictImages(images, { ...shared, targets, exifOrientation, collections: options, unusable, ranks });
+    group?.close();
+    if (!isWriter) return;
     const { predictor, preprocess, categories } = opened;
     const drawn = (detection: Detection) => withSureKeypoints(detection, keypointThreshold);
     const done = ffmpeg
@@ -105,7 +131,7 @@ export async function runPredict(
     if (images.length === 0 && done === 0) throw noneUsable(unusable);
     if (unusable.length > 0) throw endWith(unusable, output, { hasVideos: videos.length > 0 });
   } finally {
-    claim.release();
+    claim?.release();
   }
 }
 
@@ -155,42 +181,64 @@ function endWith(
 interface ImagesWay {
   readonly opened: OpenDetector;
   readonly output: string;
-  readonly names: DrawnNames;
+  /** Files of the drawn pictures. */
+  readonly targets: readonly string[];
   readonly scoreThreshold: number;
   readonly maxDetections: number;
   readonly keypointThreshold: number;
-  readonly exifOrientation: Way['exifOrientation'];
+  readonly exifOrientation: PictureWork['exifOrientation'];
   readonly collections: PredictCommandOptions;
   readonly unusable: InputError[];
+  /** The processes that share the pictures. */
+  readonly ranks: Ranks | undefined;
 }
 
 /** Detects in all pictures. @throws InputError where none can be used */
 async function predictImages(images: readonly NamedImage[], way: ImagesWay): Promise<void> {
-  const { opened, output, names, scoreThreshold, maxDetections, keypointThreshold, exifOrientation, unusable } = way;
+  const { opened, output, targets, scoreThreshold, maxDetections, keypointThreshold, exifOrientation } = way;
+  const { unusable, ranks } = way;
   const { predictor, categories } = opened;
   const { stages } = predictor;
+  const work: PictureWork = {
+    ...{ images, targets, stages, exifOrientation },
+    detect(image) {
+      const [found = []] = predictor.predict([image]);
+      return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+    },
+    drawing: {
+      keypointThreshold,
+      categories,
+      isCollected: Boolean(way.collections.pdf || way.collections.contactSheet),
+    },
+  };
+  if (ranks && ranks.group.rank > 0) return forEachPicture(work, ranks, () => {});
   const collections = await openCollections(output, images.length, way.collections);
-  const drawing = { keypointThreshold, categories, ...collections };
   const results = openResultsFile(join(output, 'detections.json'), { categories });
+  const line = createProgressLine();
+  const started = performance.now();
+  let done = 0;
   try {
-    await detectAndDraw(images, {
-      exifOrientation,
-      detect: (image) => {
-        const [found = []] = predictor.predict([image]);
-        return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
-      },
-      ...{ output, names, results, drawing, stages },
-      onUnusable: (error) => unusable.push(error),
+    await forEachPicture(work, ranks, async (place, { detections, drawn, problems }) => {
+      const { fileName } = images[place]!;
+      unusable.push(...problems.map(({ code, message }) => new InputError(code, message)));
+      if (detections) results.add({ id: place + 1, fileName }, detections, place);
+      if (drawn) await collect(drawn, fileName, collections);
+      done += 1;
+      const rate = done / ((performance.now() - started) / 1000);
+      const left = formatDuration((images.length - done) / rate);
+      const shown = detections ? `  ${fileName}: ${detections.length} objects` : '';
+      line.update(`${done}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
     });
+    line.done();
     if (results.pictures === 0) throw noneUsable(unusable);
-    console.error(stages.describe(results.pictures));
-    const extra = await writeCollections(output, drawing);
+    const extra = await writeCollections(output, collections);
     results.finish();
     console.log(
       `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
+    if (!ranks) console.error(stages.describe(results.pictures));
   } catch (error) {
-    drawing.pdf?.abandon();
+    collections.pdf?.abandon();
     if (results.pictures === 0) {
       results.abandon();
       throw error;
@@ -235,68 +283,127 @@ async function writeCollections(output: string, { pdf, sheet }: Collections): Pr
   return words;
 }
 
-interface Way {
-  readonly exifOrientation: 'apply' | 'ignore';
-  detect(image: RgbImage): readonly Detection[];
-  readonly output: string;
-  readonly names: DrawnNames;
-  readonly results: ResultsFile;
-  readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
-  readonly stages: StageTimes;
-  onUnusable(error: InputError): void;
+/** Adds a drawn picture to what shows all of them. */
+async function collect(png: Uint8Array, fileName: string, { pdf, sheet }: Collections): Promise<void> {
+  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  const drawn = {
+    width: info.width,
+    height: info.height,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.length),
+  };
+  await pdf?.add(drawn, fileName);
+  await sheet?.add(drawn, fileName);
 }
 
-/** What is wrong with one picture, or with the place of its drawing, does not keep the others from being done. */
-async function detectAndDraw(
-  images: readonly NamedImage[],
-  { exifOrientation, detect, output, names, stages, results, drawing, onUnusable }: Way,
+/** What a run that was killed left where pictures will be drawn. */
+function removeLeftovers(targets: readonly string[]): void {
+  for (const folder of new Set(targets.map((target) => dirname(target))))
+    if (existsSync(folder)) removeTemporaryFiles(folder);
+}
+
+/** The processes that share the pictures. */
+interface Ranks {
+  readonly group: ProcessGroup;
+  /** Is told that one of this process's own pictures is done. */
+  readonly onOwn: () => void;
+}
+
+interface PictureWork {
+  readonly stages: StageTimes;
+  readonly images: readonly NamedImage[];
+  readonly targets: readonly string[];
+  readonly exifOrientation: 'apply' | 'ignore';
+  detect(image: RgbImage): readonly Detection[];
+  readonly drawing: {
+    readonly keypointThreshold: number;
+    readonly categories: readonly Category[];
+    /** Whether the drawn picture itself is wanted. */
+    readonly isCollected: boolean;
+  };
+}
+
+/** What came of a picture. Plain data: it may come from another process. */
+interface PictureOutcome {
+  /** Absent where it could not be read. */
+  readonly detections?: readonly Detection[];
+  /** The drawn picture as PNG. */
+  readonly drawn?: Uint8Array;
+  /** What is wrong with the picture, or with the place of its drawing; others are done nevertheless. */
+  readonly problems: readonly { readonly code: InputErrorCode; readonly message: string }[];
+}
+
+/** Detects in all pictures and draws them, alone or as one of several processes. @param take gets the outcomes in order */
+async function forEachPicture(
+  work: PictureWork,
+  ranks: Ranks | undefined,
+  take: (place: number, outcome: PictureOutcome) => Promise<void> | void,
 ): Promise<void> {
-  const { pdf, sheet, categories, keypointThreshold } = drawing;
-  const line = createProgressLine();
-  const started = performance.now();
-  const prepared = new Set<string>();
+  const total = work.images.length;
+  if (ranks === undefined) {
+    let place = 0;
+    for await (const outcome of detectAndDraw(work, { first: 0, every: 1 })) await take(place++, outcome);
+    return;
+  }
+  const { group, onOwn } = ranks;
+  const own = detectAndDraw(work, { first: group.rank, every: group.size }, onOwn);
+  let taken = Promise.resolve();
+  await gatherOutcomes({
+    group,
+    total,
+    own,
+    onOutcome: (place, outcome) => {
+      taken = taken.then(() => take(place, outcome));
+      // A failure shows where all are awaited.
+      taken.catch(() => undefined);
+    },
+  });
+  await taken;
+}
+
+async function* detectAndDraw(
+  { images, targets, stages, exifOrientation, detect, drawing }: PictureWork,
+  { first, every }: { readonly first: number; readonly every: number },
+  onOwn?: () => void,
+): AsyncGenerator<PictureOutcome, void, void> {
   const decode = (index: number): Promise<RgbImage | InputError> | undefined => {
     const decoding = images[index] && orProblem(decodeImageFile(images[index].path, { exifOrientation }));
     // It is awaited later or, after an earlier failure, never.
     decoding?.catch(() => undefined);
     return decoding;
   };
-  let next = decode(0);
-  for (const [index, named] of images.entries()) {
-    const { fileName } = named;
+  let next = decode(first);
+  for (let index = first; index < images.length; index += every) {
     const image = await stages.waiting('pictures', next!);
-    next = decode(index + 1);
-    let shown = '';
-    if (image instanceof InputError) onUnusable(image);
+    next = decode(index + every);
+    if (image instanceof InputError) yield { problems: [{ code: image.code, message: image.message }] };
     else {
-      const kept = detect(image);
-      results.add({ id: index + 1, fileName }, kept);
-      shown = `  ${fileName}: ${kept.length} objects`;
-      const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
-      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories }));
-      const target = join(output, names.of(named));
-      const problem = await stages.waiting('drawing', orProblem(writeDrawn(target, drawn, prepared)));
-      if (problem instanceof InputError && isDiskFull(problem)) throw problem;
-      if (problem instanceof InputError) onUnusable(problem);
-      await pdf?.add(drawn, fileName);
-      await sheet?.add(drawn, fileName);
+      const detections = detect(image);
+      const sure = detections.map((detection) => withSureKeypoints(detection, drawing.keypointThreshold));
+      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories: drawing.categories }));
+      const png = await stages.waiting('drawing', encoded(drawn));
+      const problem = orWriteProblem(targets[index]!, png);
+      if (problem && isDiskFull(problem)) throw problem;
+      const problems = problem ? [{ code: problem.code, message: problem.message }] : [];
+      yield { detections, problems, ...(drawing.isCollected && { drawn: png }) };
     }
-    const rate = (index + 1) / ((performance.now() - started) / 1000);
-    const left = formatDuration((images.length - index - 1) / rate);
-    line.update(`${index + 1}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
+    onOwn?.();
   }
-  line.done();
 }
 
-async function writeDrawn(target: string, { data, width, height }: RgbImage, prepared: Set<string>): Promise<void> {
-  const folder = dirname(target);
-  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+function encoded({ data, width, height }: RgbImage): Promise<Buffer> {
+  return sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
-  writeFileAtomic(target, png);
-  // What a run that was killed left there.
-  if (!prepared.has(folder)) removeTemporaryFiles(folder);
-  prepared.add(folder);
+}
+
+function orWriteProblem(target: string, png: Uint8Array): InputError | undefined {
+  try {
+    writeFileAtomic(target, png);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
 }
 
 /** A person's mistake as a value; other errors are thrown. */

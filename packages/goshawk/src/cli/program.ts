@@ -58,9 +58,12 @@ export function buildProgram(): Command {
     )
     .option('--iterations <n>', 'end after so many steps, whatever length the config asks for')
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
+    .addOption(devicesOption())
+    .addOption(timeoutOption())
     .action(async (config, options) => {
       await checkConfig(config, options);
-      return (await import('./train.js')).runTrain(config, options);
+      const { inRanks } = await import('./in-ranks.js');
+      await inRanks(options, 'training', async (own) => (await import('./train.js')).runTrain(config, own));
     });
 
   command(
@@ -81,9 +84,12 @@ export function buildProgram(): Command {
       'detect in so many processes at once, with runtime.threads threads each (default: 1)',
     )
     .option('--range <first end>', 'first picture and the one behind the last: --range 0 100')
+    .addOption(devicesOption())
+    .addOption(timeoutOption())
     .action(async (config, options) => {
       await checkConfig(config, options);
-      return (await import('./eval.js')).runEval(config, options);
+      const { inRanks } = await import('./in-ranks.js');
+      await inRanks(options, 'prediction', async (own) => (await import('./eval.js')).runEval(config, own));
     });
 
   command(
@@ -107,10 +113,39 @@ export function buildProgram(): Command {
     .option('--max-frames <count>', 'leave a video after so many frames')
     .option('--seconds <time>', 'leave a video after so many seconds of it')
     .option('--batch-size <count>', 'frames of a video that the network takes at once (default: 1, on a card 8)')
+    .addOption(devicesOption())
+    .addOption(timeoutOption())
     .action(async (config, paths, options) => {
       await checkConfig(config, options);
-      return (await import('./predict.js')).runPredict(config, paths, options);
+      const { inRanks } = await import('./in-ranks.js');
+      await inRanks(options, 'prediction', async (own) =>
+        (await import('./predict.js')).runPredict(config, paths, own),
+      );
     });
+
+  command(
+    program,
+    'launch',
+    'run train, eval or predict in processes of several machines; to be started on each of them',
+    [
+      'goshawk launch --nodes 2 --node-rank 0 --master 10.0.0.1:29500 -- train config.yaml --devices cuda   on 10.0.0.1',
+      'goshawk launch --nodes 2 --node-rank 1 --master 10.0.0.1:29500 -- train config.yaml --devices cuda   on the other',
+    ].join('\n  '),
+  )
+    .argument(
+      '<command...>',
+      'behind --: train, eval or predict with its arguments; --devices says what this machine gives',
+    )
+    .option('--nodes <count>', 'how many machines (default: 1)')
+    .option('--node-rank <number>', 'which of them this is, from 0')
+    .option('--master <host:port>', 'address of machine 0 that the others reach, where its first process listens')
+    .option('--nproc-per-node <count>', 'processes of this machine, where the command has no --devices (default: 1)')
+    .addOption(timeoutOption())
+    // torchrun's further words for the same.
+    .addOption(new Option('--nnodes <count>').hideHelp())
+    .addOption(new Option('--master-addr <host>').hideHelp())
+    .addOption(new Option('--master-port <port>').hideHelp())
+    .action(async (words, options) => (await import('./launch.js')).runLaunch(words, options));
 
   command(
     program,
@@ -378,6 +413,20 @@ function setOption(): Option {
     '--set <key=value>',
     "change one value of the config, as in train.batchSize=4 or, for Detectron's and maskrcnn-benchmark's files, TEST.NMS 0.4; may be given more than once",
   ).argParser((text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
+}
+
+function devicesOption(): Option {
+  return new Option(
+    '--devices <list>',
+    'work in several processes, one a device: cpu:2, cuda (every card), cuda:0,1 (default: in this one, on runtime.device)',
+  );
+}
+
+function timeoutOption(): Option {
+  return new Option(
+    '--timeout <seconds>',
+    'of several processes: end all when one does nothing for so long, or cannot be reached (default: 300)',
+  );
 }
 
 function version(): string {

@@ -18,10 +18,24 @@ export function reportFailure(
   return { message: `goshawk: ${message}${stack}`, exitCode };
 }
 
+/** Whether an error says no more than that another process of the run is not there any more. */
+export function isConsequence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'DistributedError' || error.name === 'PeerFailure' || isConsequence(error.cause);
+}
+
+/** The ranks where an error says that the failure lies. */
+export function blamesOf(error: unknown): readonly number[] {
+  if (!(error instanceof Error)) return [];
+  if (error.name === 'DistributedError' && 'ranks' in error && Array.isArray(error.ranks))
+    return error.ranks as number[];
+  return blamesOf(error.cause);
+}
+
 function describe(error: unknown): { message: string; exitCode: 1 | 2 } {
   if (error instanceof CommanderError) return { message: usageLine(error.message), exitCode: 2 };
   if (!(error instanceof Error)) return { message: oneLine(String(error)), exitCode: 1 };
-  if (error.name === 'RunFailure' || error.name === 'OutOfMemoryError')
+  if (error.name === 'RunFailure' || error.name === 'OutOfMemoryError' || error.name === 'DistributedError')
     return { message: oneLine(error.message), exitCode: 1 };
   if (inputErrors.has(error.name)) return { message: oneLine(error.message), exitCode: 2 };
   if (error.name === 'SetUpError')

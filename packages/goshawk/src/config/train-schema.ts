@@ -121,7 +121,18 @@ export const trainSchema = z
       .max(100_000)
       .optional()
       .describe('Instead of iterations: how often every picture is shown; absent: iterations counts.'),
-    batchSize: z.int().min(1).max(4096).default(2).describe('Images of one forward and backward pass.'),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(2)
+      .describe('Images of one forward and backward pass, of all processes together (see batchSizeOf).'),
+    batchSizeOf: z
+      .enum(['run', 'process'])
+      .default('run')
+      .describe(
+        "What batchSize counts the images of: the whole run, whose processes share them, so that their number changes nothing; or each process, as mmdetection's imgs_per_gpu.",
+      ),
     accumulate: z.int().min(1).max(4096).default(1).describe('Passes whose gradients make one step.'),
     gradients: z
       .enum(['mean', 'sum'])
@@ -133,7 +144,7 @@ export const trainSchema = z
       .max(65536)
       .optional()
       .describe(
-        'Images for which lr, iterations and schedule are given: lr is scaled by batchSize * accumulate / this (gradients: sum: batchSize / this), iterations and steps by this / (batchSize * accumulate); absent: all as given.',
+        'Images for which lr, iterations and schedule are given: lr is scaled by the images of a step, all processes together, / this (gradients: sum: by those of a pass / this), iterations and steps by this / the images of a step; absent: all as given.',
       ),
     scaleSchedule: z
       .boolean()

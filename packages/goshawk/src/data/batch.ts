@@ -21,6 +21,8 @@ export interface Target {
 /** One picture of a batch. Widths and heights are pixels. */
 export interface BatchImage {
   readonly imageId: number;
+  /** The picture's turn since the start of training: what is drawn for it is a function of the seed and this. */
+  readonly turn: number;
   readonly fileName: string;
   /** In the network, after a crop, without padding. */
   readonly width: number;

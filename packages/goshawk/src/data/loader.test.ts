@@ -94,6 +94,43 @@ test('a loader that starts at a saved state continues with identical batches, in
   assert.deepEqual(await digests(training(2, { startAt: saved, prefetch: 4 }), 8), expected);
 });
 
+describe('a share of each batch', () => {
+  const jitter = { augment: { jitter: { size: [70, 90], minScale: 0.4, maxScale: 2.5 }, flip: 0.5 } } as const;
+
+  for (const [name, more] of Object.entries({ 'resized pictures': {}, 'jittered pictures': jitter }))
+    test(`is that part of the whole one, drawn and padded alike: ${name}`, async () => {
+      const wholes = training(0, { batchSize: 4, ...more });
+      for (const count of [2, 3]) {
+        const shares = Array.from({ length: count }, (_, index) =>
+          training(index, { batchSize: 4, startAt: wholes.state(), share: { index, count }, ...more }),
+        );
+        for (let i = 0; i < 6; i++) {
+          const whole = (await wholes.next()).value!;
+          const parts = await Promise.all(shares.map(async (loader) => (await loader.next()).value!));
+          for (const part of parts) assert.deepEqual([part.width, part.height], [whole.width, whole.height]);
+          assert.deepEqual(
+            parts.flatMap((part) => part.images),
+            whole.images,
+          );
+          assert.deepEqual(
+            parts.flatMap((part) => part.targets),
+            whole.targets,
+          );
+          assert.deepEqual(Buffer.concat(parts.map(({ pixels }) => bytesOf(pixels))), bytesOf(whole.pixels));
+          for (const batch of [whole, ...parts]) batch.release();
+          // All are where one process is, and go on with any number of them.
+          for (const loader of shares) assert.deepEqual(loader.state(), wholes.state());
+        }
+        for (const loader of shares) await loader.close();
+      }
+      await wholes.close();
+    });
+});
+
+function bytesOf(pixels: Float32Array): Buffer {
+  return Buffer.from(pixels.slice().buffer);
+}
+
 describe('pictures with steps', () => {
   const { augment: steps } = parseConfig(
     `{model: {type: mask_rcnn}, data: {augment: [

@@ -10,10 +10,12 @@ import { createSampleRunner } from './sample-runner.js';
 import {
   aspectGroup,
   type BatchSampler,
+  type BatchShare,
   type Draw,
   evenBatches,
   type SamplerState,
   sequentialBatches,
+  shareOf,
   shuffledBatches,
 } from './samplers.js';
 import { proposalsInView } from './target.js';
@@ -39,7 +41,12 @@ export interface LoaderOptions {
    * others; they come out of order, and smaller where none fits. Only without `shuffle`. Default false.
    */
   readonly evenSizes?: boolean;
-  /** Continue after a {@link Loader.state}. */
+  /**
+   * The part of each batch that is prepared; batches keep the order and the size of their pictures, padding included, that they have with
+   * one process. Default: all of it.
+   */
+  readonly share?: BatchShare;
+  /** Continue after a {@link Loader.state}, of any share. */
   readonly startAt?: SamplerState;
   /** Whether a picture that cannot be used is left out of its batch ({@link Batch.leftOut}), instead of ending the loader. Default never. */
   readonly leaveOut?: (error: InputError) => boolean;
@@ -91,8 +98,11 @@ export function createLoader(options: LoaderOptions): Loader {
   }
 
   async function prepareBatch(draws: readonly Draw[]): Promise<Batch> {
-    const plans = draws.map((draw) => planImage(draw, state.seed, options));
-    const { width, height } = paddedBatchSize(shownSizes(plans, options), options.preprocess.padMultiple);
+    const all = draws.map((draw) => planImage(draw, state.seed, options));
+    const { width, height } = paddedBatchSize(shownSizes(all, options), options.preprocess.padMultiple);
+    const [first, end] = options.share ? shareOf(draws.length, options.share) : [0, draws.length];
+    const own = draws.slice(first, end);
+    const plans = all.slice(first, end);
     const floats = width * height * 3;
     const memory = pool.take(floats * plans.length);
     // All must have ended before the memory may be used again, also where one has failed.
@@ -124,7 +134,7 @@ export function createLoader(options: LoaderOptions): Loader {
       const targets: Target[] = [];
       const images: BatchImage[] = [];
       const leftOut: LeftOut[] = [];
-      const all = new Float32Array(memory, 0, floats * plans.length);
+      const pixels = new Float32Array(memory, 0, floats * plans.length);
       for (const [place, outcome] of outcomes.entries()) {
         const plan = plans[place]!;
         const target = targetOf(outcome);
@@ -135,13 +145,13 @@ export function createLoader(options: LoaderOptions): Loader {
           continue;
         }
         // The pictures that are there lie one behind the other.
-        if (leftOut.length > 0) all.copyWithin(targets.length * floats, place * floats, (place + 1) * floats);
+        if (leftOut.length > 0) pixels.copyWithin(targets.length * floats, place * floats, (place + 1) * floats);
         targets.push(target);
-        images.push(batchImageOf(plan, dataset));
+        images.push({ ...batchImageOf(plan, dataset), turn: own[place]!.position });
       }
-      const places = draws.map(({ index }) => index);
-      const pixels = all.subarray(0, floats * targets.length);
-      return { pixels, width, height, images, places, targets, leftOut, release };
+      const places = own.map(({ index }) => index);
+      const shown = pixels.subarray(0, floats * targets.length);
+      return { pixels: shown, width, height, images, places, targets, leftOut, release };
     } catch (error) {
       release();
       throw error;
@@ -222,7 +232,10 @@ function paddedSizeOf(index: number, options: LoaderOptions): string {
   return `${width} x ${height}`;
 }
 
-function batchImageOf({ sample: { image }, view, width, height }: ImagePlan, dataset: DetectionDataset): BatchImage {
+function batchImageOf(
+  { sample: { image }, view, width, height }: ImagePlan,
+  dataset: DetectionDataset,
+): Omit<BatchImage, 'turn'> {
   const proposals = dataset.proposals?.get(image.id);
   return {
     imageId: image.id,

@@ -7,6 +7,7 @@ import {
   type Draw,
   evenBatches,
   sequentialBatches,
+  shareOf,
   shuffledBatches,
   torchvisionAspectBoundaries,
 } from './samplers.js';
@@ -67,6 +68,47 @@ test('a state of another dataset is refused', () => {
     () => shuffledBatches({ count: 11, batchSize: 2, seed: 1, startAt: state() }),
     /saved state is of a dataset of 10 pictures, this one has 11/,
   );
+});
+
+test('the shares of a batch are the batch, one behind the other, and as even as they can be', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 64 }), (batchSize, extra) => {
+      const count = Math.min(batchSize, extra);
+      const shares = Array.from({ length: count }, (_, index) => shareOf(batchSize, { index, count }));
+      assert.deepEqual(
+        shares.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i)),
+        [...Array(batchSize).keys()],
+      );
+      const sizes = shares.map(([first, end]) => end - first);
+      assert.ok(Math.min(...sizes) >= 1 && Math.max(...sizes) - Math.min(...sizes) <= 1);
+    }),
+  );
+});
+
+test('a state goes on in batches of another size: no picture is shown twice or left out', () => {
+  const groups = Array.from({ length: 30 }, (_, i) => (i % 4 === 0 ? 1 : 0));
+  for (const [before, after] of [
+    [8, 2],
+    [2, 8],
+    [6, 5],
+  ] as const)
+    for (let steps = 1; steps < 9; steps++) {
+      const first = shuffledBatches({ count: 30, batchSize: before, seed: 4, groups });
+      const shown = take(first, steps);
+      const second = shuffledBatches({ count: 30, batchSize: after, seed: 4, groups, startAt: first.state() });
+      const more = take(second, 40);
+      for (const batch of more) {
+        assert.equal(batch.length, after);
+        assert.equal(new Set(batch.map((draw) => groups[draw.index])).size, 1);
+      }
+      const positions = [...shown, ...more].flat().map((draw) => draw.position);
+      assert.equal(new Set(positions).size, positions.length);
+      const { position, pending } = second.state();
+      assert.deepEqual(
+        [...positions, ...pending].sort((a, b) => a - b),
+        [...Array(position).keys()],
+      );
+    }
 });
 
 test('a pass in order ends with a smaller batch and can be continued', () => {

@@ -37,6 +37,22 @@ export interface ShuffledBatchesOptions {
   readonly startAt?: SamplerState;
 }
 
+/** Which part of each batch one of several processes takes. */
+export interface BatchShare {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+}
+
+/**
+ * The places of a batch that a share holds, as `[first, the one behind the last]`: the shares, one behind the other, are the batch, and
+ * differ by one picture at most.
+ */
+export function shareOf(batchSize: number, { index, count }: BatchShare): readonly [number, number] {
+  const end = (of: number): number => Math.floor((batchSize * of) / count);
+  return [end(index), end(index + 1)];
+}
+
 /**
  * Full batches without end. Each pass over the dataset has an order of its own; a group's batch is given out when it is
  * full, across passes where need be (as detectron2 groups wide and tall pictures).
@@ -66,17 +82,22 @@ export function shuffledBatches(options: ShuffledBatchesOptions): BatchSampler {
     return draws;
   };
   for (const at of startAt?.pending ?? []) add(at);
+  /** The group that is full for longest; a state of larger batches may leave several. */
+  const full = (): Draw[] | undefined =>
+    [...waiting.values()]
+      .filter((draws) => draws.length >= batchSize)
+      .sort((a, b) => a[batchSize - 1]!.position - b[batchSize - 1]!.position)[0];
+  let isFirst = true;
 
   return {
     next() {
-      for (;;) {
-        const draws = add(position);
+      let draws = isFirst ? full() : undefined;
+      isFirst = draws !== undefined;
+      while (draws === undefined || draws.length < batchSize) {
+        draws = add(position);
         position++;
-        if (draws.length === batchSize) {
-          waiting.set(groups?.[draws[0]!.index] ?? 0, []);
-          return draws;
-        }
       }
+      return draws.splice(0, batchSize);
     },
     state: () => ({
       seed,

@@ -15,4 +15,9 @@ export function asRunFailure(error: unknown, kept?: string): unknown {
 }
 
 /** Errors whose message is a line for a person already. */
-const EXPLAINED: ReadonlySet<string> = new Set(['InputError', 'CheckpointError', 'OutOfMemoryError']);
+const EXPLAINED: ReadonlySet<string> = new Set([
+  'InputError',
+  'CheckpointError',
+  'OutOfMemoryError',
+  'DistributedError',
+]);

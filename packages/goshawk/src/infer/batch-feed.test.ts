@@ -16,6 +16,7 @@ function loaderOf(contents: readonly (number | Error | 'empty')[]) {
       height: 1,
       width: 2,
       images: Array.from({ length: count }, () => ({
+        turn: 0,
         imageId: place,
         fileName: `${content}.png`,
         width: 2,

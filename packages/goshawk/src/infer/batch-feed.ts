@@ -109,7 +109,7 @@ export class BatchFeed {
   }
 }
 
-function tensorsOf({ images: { pixels, frames, proposals = [] }, targets }: DeviceBatch): Tensor[] {
+function tensorsOf({ images: { pixels, frames, turnKeys, proposals = [] }, targets }: DeviceBatch): Tensor[] {
   const objects = targets.flatMap(({ boxes, labels, masks, keypoints }) => [
     boxes,
     labels,
@@ -117,5 +117,5 @@ function tensorsOf({ images: { pixels, frames, proposals = [] }, targets }: Devi
     masks?.crops,
     keypoints,
   ]);
-  return [pixels, frames, ...proposals, ...objects].filter((tensor) => tensor instanceof Tensor);
+  return [pixels, frames, turnKeys, ...proposals, ...objects].filter((tensor) => tensor instanceof Tensor);
 }

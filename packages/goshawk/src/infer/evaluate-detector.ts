@@ -9,9 +9,11 @@ import {
   type IouType,
   proposalRecallStats,
 } from '@goshawk/core';
+import type { ProcessGroup } from '@goshawk/torch';
 import type { ModelConfig, PreprocessConfig } from '../config/index.js';
 import type { DetectionDataset } from '../data/index.js';
 import { detectorKind } from '../models/index.js';
+import { detectAmongRanks } from './detect-among-ranks.js';
 import { detectEach } from './detect-each.js';
 import { measureProposals, proposalsOf } from './measure-proposals.js';
 import type { Predictor } from './predictor.js';
@@ -57,6 +59,43 @@ export async function evaluateDetector(predictor: Predictor, options: EvaluateOp
     options.onProgress?.(found.length, options.dataset.samples.length);
   }
   const measures = measureDetector(options.model, options.dataset, found);
+  return { ...measures, detections: found.flat(), seconds: (performance.now() - started) / 1000 };
+}
+
+export interface SharedEvaluateOptions extends Omit<EvaluateOptions, 'signal'> {
+  readonly group: ProcessGroup;
+  /** Whether this process was told to end: all of them do then. */
+  readonly isStopped?: () => boolean;
+}
+
+/**
+ * As {@link evaluateDetector}, by all processes of a group together, with the same result.
+ * @returns in rank 0; undefined in the others, and where one of them was stopped
+ */
+export async function evaluateAmongRanks(
+  predictor: Predictor,
+  options: SharedEvaluateOptions,
+): Promise<DetectorEvaluation | undefined> {
+  const { dataset, model, group, isStopped, onProgress, onUnusable } = options;
+  const started = performance.now();
+  const found: (readonly Detection[])[] = [];
+  let own = 0;
+  const isDone = await detectAmongRanks(predictor, {
+    ...options,
+    isStopped,
+    onOwn: () => onProgress?.(Math.min(++own * group.size, dataset.samples.length), dataset.samples.length),
+    onFound: (place, detections) => {
+      found[place] = detections;
+    },
+    ...(onUnusable && {
+      onUnusable: (place: number, error: InputError) => {
+        found[place] = [];
+        onUnusable(place, error);
+      },
+    }),
+  });
+  if (!isDone || group.rank > 0) return undefined;
+  const measures = measureDetector(model, dataset, found);
   return { ...measures, detections: found.flat(), seconds: (performance.now() - started) / 1000 };
 }
 

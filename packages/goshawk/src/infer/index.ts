@@ -1,10 +1,12 @@
 export * from './apply-runtime.js';
 export * from './batch-feed.js';
+export { type DetectAmongRanksOptions, detectAmongRanks } from './detect-among-ranks.js';
 export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
 export * from './detector-file.js';
 export * from './engine-errors.js';
 export * from './evaluate-detector.js';
 export * from './find-images.js';
+export { gatherOutcomes, PeerFailure, type SharedWork } from './gather-outcomes.js';
 export * from './measure-proposals.js';
 export * from './native-evaluation.js';
 export * from './network-batch.js';

@@ -1,15 +1,15 @@
 // A loader's batch as the tensors that models take. On the CPU the pixels are not copied; to a card all goes in one copy.
 import { type Device, type HostArray, type Tensor, tensor, tensorOver, toDeviceTogether } from '@goshawk/torch';
 import type { Batch, Target } from '../data/index.js';
-import { frameValues, type ImageBatch, type Targets } from '../models/index.js';
+import { frameValues, type ImageBatch, type Targets, turnKeysOf } from '../models/index.js';
 
 /** Pixels of N pictures as the loader or `prepareBatch` lays them out. */
 export interface NetworkPixels extends Pick<Batch, 'pixels' | 'height' | 'width'> {
   /** Sizes without padding, and as the pictures were given. */
-  readonly images: readonly Pick<
+  readonly images: readonly (Pick<
     Batch['images'][number],
     'height' | 'width' | 'originalHeight' | 'originalWidth' | 'scaleX' | 'scaleY' | 'proposals'
-  >[];
+  > & { readonly turn?: number })[];
 }
 
 /** A batch where the model is. */
@@ -39,7 +39,10 @@ export function deviceBatchOf(
   const objects = hostTargetsOf(targets);
   const measures = measuresOf(images);
   const frames = gathered ? framesOf(measures) : undefined;
-  const others = [...(frames ? [frames] : []), ...(proposals ?? []), ...objects.flatMap(arraysOf)];
+  const turns = turnsOf(images);
+  const turnKeys = gathered && turns ? { array: turnKeysOf(turns), shape: [turns.length] } : undefined;
+  const beside = [frames, turnKeys].filter((array) => array !== undefined);
+  const others = [...beside, ...(proposals ?? []), ...objects.flatMap(arraysOf)];
   const made = gathered
     ? toDeviceTogether([pixels, ...others], device)
     : [borrowed(pixels).to({ device }), ...others.map(({ array, shape }) => tensor(array, { shape, device }))];
@@ -51,6 +54,8 @@ export function deviceBatchOf(
       ...measures,
       ...(frames && { frames: place(frames) }),
       ...(proposals && { proposals: proposals.map(place) }),
+      ...(turns && { turns }),
+      ...(turnKeys && { turnKeys: place(turnKeys) }),
     },
     targets: objects.map((own) => placedTargets(own, place)),
   };
@@ -62,6 +67,11 @@ function measuresOf(images: NetworkPixels['images']): Pick<ImageBatch, 'sizes' |
     originals: images.map((image) => [image.originalHeight, image.originalWidth] as const),
     scales: images.map(({ scaleX, scaleY }) => ({ x: scaleX, y: scaleY })),
   };
+}
+
+function turnsOf(images: NetworkPixels['images']): readonly number[] | undefined {
+  const turns = images.flatMap(({ turn }) => turn ?? []);
+  return turns.length === images.length ? turns : undefined;
 }
 
 function framesOf(measures: ReturnType<typeof measuresOf>): HostArray {

@@ -17,3 +17,4 @@ export type { Candidates } from './roi-heads/select-detections.js';
 export { type Draws, evenDraws, randomDraws } from './sampling.js';
 export type { Sizing } from './sizing.js';
 export * from './structures.js';
+export { turnDraws, turnKeysOf } from './turn-draws.js';

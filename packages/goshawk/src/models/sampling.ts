@@ -1,6 +1,7 @@
 // Which anchors and proposals are compared with which objects, and which of them a step learns from.
 import { arange, boxIou, matchAnchors, ops, rand, randint, randperm, type Tensor, tensor } from '@goshawk/torch';
 import type { BoxConvention } from './conventions.js';
+import type { ImageBatch } from './structures.js';
 
 export interface MatchOptions {
   /** At least this IoU: positive. */
@@ -70,11 +71,29 @@ export interface PriorityDraws {
   places(totals: Tensor, count: number, wanted: Tensor): Tensor;
 }
 
+/** What is drawn for: each has draws of its own. */
+export type DrawStage = 'anchors' | 'proposals' | 'keypoints';
+
+/** How one stage draws from one batch. */
+export interface BatchDraws extends PriorityDraws {
+  /** From the batch's image of that number, in the order in which they are asked for. */
+  ofImage(image: number): PlaceDraws;
+}
+
 /** How samples are drawn. */
-export interface Draws extends PlaceDraws, PriorityDraws {}
+export interface Draws extends PlaceDraws, BatchDraws {
+  /** Draws that depend on the turns of the batch's pictures. Absent: they come as they are asked for. */
+  inTurns?(batch: ImageBatch, stage: DrawStage): BatchDraws;
+}
+
+/** The draws of a stage from a batch. */
+export function drawsOf(draws: Draws, batch: ImageBatch, stage: DrawStage): BatchDraws {
+  return draws.inTurns && batch.turns ? draws.inTurns(batch, stage) : draws;
+}
 
 /** By the engine's generator. */
 export const randomDraws: Draws = {
+  ofImage: () => randomDraws,
   distinct: (total, count) => ops.narrow(randperm(total), 0, 0, count),
   withRepeats: (total, count) => randint(0, total, [count]),
   priorities: (candidates) => rand(candidates.shape, { device: candidates.device }),
@@ -84,6 +103,7 @@ export const randomDraws: Draws = {
 
 /** Evenly spaced, for comparing numbers with those of another implementation that draws so. */
 export const evenDraws: Draws = {
+  ofImage: () => evenDraws,
   distinct: evenPlaces,
   withRepeats: evenPlaces,
   priorities(candidates, wanted) {
@@ -106,7 +126,7 @@ function evenPlaces(total: number, count: number): Tensor {
 }
 
 /** [N, count] places, none beyond the last of [N, 1] totals. */
-function below(totals: Tensor, places: Tensor): Tensor {
+export function below(totals: Tensor, places: Tensor): Tensor {
   return ops.clamp(ops.minimum(places, ops.sub(totals, 1)), { min: 0 });
 }
 

@@ -21,6 +21,10 @@ export interface ImageBatch {
    * the scales (x, y, x, y), the numbers of the three lists above. Absent: made from them where they are needed.
    */
   readonly frames?: Tensor;
+  /** Each picture's turn since the start of training; absent where pictures have none. */
+  readonly turns?: readonly number[];
+  /** [N] int64: what `turnKeysOf` makes of them, beside the pixels. Absent: made where it is needed. */
+  readonly turnKeys?: Tensor;
 }
 
 /** A batch of pictures that are given in network pixels: nothing is scaled. */

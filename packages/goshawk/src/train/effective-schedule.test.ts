@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { trainSchema } from '../config/train-schema.js';
 import { effectiveSchedule } from './effective-schedule.js';
 
-const scheduleOf = (train: object, imageCount = 1000) => effectiveSchedule(trainSchema.parse(train), imageCount);
+const scheduleOf = (train: object, imageCount = 1000, processes = 1) =>
+  effectiveSchedule(trainSchema.parse(train), imageCount, processes);
 const detectron = {
   iterations: 90000,
   optimizer: { lr: 0.02 },
@@ -79,6 +80,40 @@ describe('effectiveSchedule', () => {
       const found = scheduleOf({ ...spinenet, schedule, batchSize });
       assertNear(found.learningRate, rate);
       assert.equal(found.schedule.warmupIterations, warmup);
+    }
+  });
+
+  test('a batch of the run is the same for any number of processes, and so is all that follows from it', () => {
+    const train = { ...detectron, batchSize: 8 };
+    const { explanation: _, ...one } = scheduleOf(train);
+    for (const processes of [2, 3, 8]) {
+      const { explanation, ...found } = scheduleOf(train, 1000, processes);
+      assert.deepEqual(found, one);
+      assert.match(
+        explanation!,
+        new RegExp(`^for 8 images a step \\(shared by ${processes} processes\\) instead of 16: learning rate 0.01 `),
+      );
+    }
+  });
+
+  test("a batch of each process grows with their number, as mmdetection's imgs_per_gpu: the rows of SpineNet's table", () => {
+    const spinenet = { epochs: 350, optimizer: { lr: 0.28 }, referenceBatchSize: 256, scaleWarmup: true };
+    const train = { ...spinenet, batchSizeOf: 'process', schedule: { warmupIterations: 2000 } };
+    for (const [processes, batchSize, rate, warmup] of [
+      [8, 32, 0.28, 2000],
+      [8, 8, 0.07, 8000],
+      [1, 32, 0.035, 16000],
+      [2, 4, 0.00875, 64000],
+    ] as const) {
+      const found = scheduleOf({ ...train, batchSize }, 118_287, processes);
+      assertNear(found.learningRate, rate);
+      assert.equal(found.schedule.warmupIterations, warmup);
+      assert.equal(found.iterations, 350 * Math.ceil(118_287 / (processes * batchSize)));
+      if (processes === 2)
+        assert.match(
+          found.explanation!,
+          /^for 8 images a step \(2 processes of 4\) instead of 256: learning rate 0.00875/,
+        );
     }
   });
 

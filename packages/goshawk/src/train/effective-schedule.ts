@@ -21,12 +21,14 @@ export interface EffectiveSchedule {
  * gradient is averaged over, iterations and steps inversely to the images of one optimizer step, `int(x * scale + 0.5)`.
  * An epoch has ceil(images / images a step) iterations; what is given in epochs is not scaled.
  * @param imageCount pictures of the training set
+ * @param processes that share the batches, or have their own: train.batchSizeOf
  */
-export function effectiveSchedule(train: TrainConfig, imageCount: number): EffectiveSchedule {
-  const imagesPerStep = train.batchSize * train.accumulate;
+export function effectiveSchedule(train: TrainConfig, imageCount: number, processes = 1): EffectiveSchedule {
+  const imagesPerPass = batchOfRun(train, processes);
+  const imagesPerStep = imagesPerPass * train.accumulate;
   const reference = train.referenceBatchSize;
   // Where gradients are summed, accumulating enlarges the step by itself.
-  const averaged = train.gradients === 'mean' ? imagesPerStep : train.batchSize;
+  const averaged = train.gradients === 'mean' ? imagesPerStep : imagesPerPass;
   const lrScale = reference === undefined ? 1 : averaged / reference;
   const countScale = reference === undefined ? 1 : reference / imagesPerStep;
   const scaled = (count: number, isScaled: boolean) => (isScaled ? Math.floor(count * countScale + 0.5) : count);
@@ -54,7 +56,7 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
   ];
   const sentences = [
     ...(changes.length > 0
-      ? [`for ${imagesPerStep} images a step instead of ${reference}: ${changes.join('; ')}`]
+      ? [`for ${imagesPerStep} images a step${madeOf(train, processes)} instead of ${reference}: ${changes.join('; ')}`]
       : []),
     ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join(', ')}`] : []),
     ...(warmupIterations > iterations
@@ -71,6 +73,20 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number): Effec
     schedule: { ...schedule, steps, warmupIterations, length: iterations },
     ...(sentences.length > 0 && { explanation: sentences.join('; ') }),
   };
+}
+
+/** Images of one pass, all processes together. */
+export function batchOfRun({ batchSize, batchSizeOf }: TrainConfig, processes: number): number {
+  return batchSizeOf === 'process' ? batchSize * processes : batchSize;
+}
+
+/** How processes come to the images of a step, in words; nothing where there is one. */
+function madeOf({ batchSize, batchSizeOf, accumulate }: TrainConfig, processes: number): string {
+  if (processes === 1) return '';
+  const passes = accumulate === 1 ? '' : `, ${accumulate} passes`;
+  return batchSizeOf === 'process'
+    ? ` (${processes} processes of ${batchSize}${passes})`
+    : ` (shared by ${processes} processes${passes})`;
 }
 
 function changed(what: string, from: readonly number[], to: readonly number[]): string[] {

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../files/atomic-file.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import { formatWeightsReport } from '../infer/weights-report.js';
 import { createProgressLine, formatBytes, formatDuration, type ProgressLine } from '../terminal/progress-line.js';
+import { batchOfRun } from './effective-schedule.js';
 import { MetricsLog, type MetricsRecord } from './metrics-log.js';
 import { TensorBoardWriter } from './tensorboard-events.js';
 import type { StepRecord, TrainObserver, TrainStart } from './train-options.js';
@@ -43,9 +44,11 @@ export class RunLog implements TrainObserver {
       );
     }
     const { model, train, data } = start.config;
+    const each = start.processes > 1 ? ' each' : '';
+    const processes = start.processes > 1 ? ` shared by ${start.processes} processes` : '';
     this.#line.note(
       `${model.type}, ${millions(start.parameters)} parameters (${millions(start.learningParameters)} learning), ${start.categories.length} categories; ` +
-        `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${train.batchSize * train.accumulate}, ${train.precision}, ${start.threads} threads, ${data.workers} workers`,
+        `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${batchOfRun(train, start.processes) * train.accumulate}${processes}, ${train.precision}, ${start.threads} threads${each}, ${data.workers} workers${each}`,
     );
     if (start.schedule.explanation) this.#line.note(start.schedule.explanation);
     for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);
@@ -62,6 +65,8 @@ export class RunLog implements TrainObserver {
     const seconds = sum(this.#recent, (record) => record.seconds);
     const imagesPerSecond = sum(this.#recent, (record) => record.images) / seconds;
     const dataShare = sum(this.#recent, (record) => record.dataSeconds) / seconds;
+    const exchangeShare = sum(this.#recent, (record) => record.exchangeSeconds ?? 0) / seconds;
+    const exchanges = this.#start!.processes === 1 ? '' : `exchange ${(exchangeShare * 100).toFixed(0)}%  `;
     const remaining = ((iterations - step.iteration) * seconds) / this.#recent.length;
     const memory = process.memoryUsage.rss();
     const losses = Object.entries(step.losses).map(
@@ -69,7 +74,7 @@ export class RunLog implements TrainObserver {
     );
     this.#line.update(
       `${step.iteration}/${iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
-        `${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${formatBytes(memory)}  ${formatDuration(remaining)} left`,
+        `${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${exchanges}${formatBytes(memory)}  ${formatDuration(remaining)} left`,
     );
     if (step.iteration % train.logEvery !== 0 && step.iteration !== iterations) return;
     const record = {
@@ -79,6 +84,7 @@ export class RunLog implements TrainObserver {
       images_per_second: imagesPerSecond,
       data_share: dataShare,
       memory_bytes: memory,
+      ...(this.#start!.processes === 1 ? {} : { exchange_share: exchangeShare }),
       ...(step.gradientNorm === undefined ? {} : { gradient_norm: step.gradientNorm }),
     };
     this.#metrics?.write({ iteration: step.iteration, ...record });

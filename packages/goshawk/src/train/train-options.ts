@@ -1,5 +1,6 @@
 // What a training is asked for, what it tells on its way, and what comes out of it.
 import type { Category } from '@goshawk/core';
+import type { ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import type { BatchFeedOptions } from '../infer/batch-feed.js';
 import type { WeightsReport } from '../infer/detector-file.js';
@@ -27,6 +28,11 @@ export interface TrainOptions {
   /** Ends the training after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
+  /**
+   * The processes that train together, each with its share of every batch; all give the same options. Rank 0 reads the checkpoint and the
+   * starting weights, and alone writes. The signal of one ends all.
+   */
+  readonly group?: ProcessGroup;
 }
 
 /** Is told what happens, in order. */
@@ -51,6 +57,8 @@ export interface TrainStart {
   readonly learningParameters: number;
   readonly threads: number;
   readonly schedule: EffectiveSchedule;
+  /** That train together. */
+  readonly processes: number;
   /** One line each: what was left out of the annotations, and what looks wrong in them. */
   readonly warnings: readonly string[];
   /** Steps done before, when resuming. */
@@ -67,10 +75,13 @@ export interface StepRecord {
   readonly losses: Readonly<Record<string, number>>;
   readonly totalLoss: number;
   readonly learningRate: number;
+  /** Of all processes. */
   readonly images: number;
   readonly seconds: number;
   /** The part of `seconds` spent waiting for the next batch. */
   readonly dataSeconds: number;
+  /** The part spent in exchanges with other processes, waiting for them included; absent where there is one. */
+  readonly exchangeSeconds?: number;
   readonly gradientNorm?: number;
 }
 

@@ -2,7 +2,15 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
-import { GradScaler, getThreads, manualSeed, removeTemporaryFiles } from '@goshawk/torch';
+import {
+  GradScaler,
+  getThreads,
+  manualSeed,
+  type ProcessGroup,
+  removeTemporaryFiles,
+  setProcessGroup,
+  shareState,
+} from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, requireEvaluable } from '../data/index.js';
 import { claimOutput, requireRoom } from '../files/output-folder.js';
@@ -13,12 +21,21 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
-import { buildModel, type Detector, detectorKind } from '../models/index.js';
-import { checkpointBytes, checkpointPath, listCheckpoints, readEvaluated, restoreCheckpoint } from './checkpoint.js';
-import { effectiveSchedule } from './effective-schedule.js';
+import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
+import { AcrossRanks } from './across-ranks.js';
+import {
+  checkpointBytes,
+  checkpointPath,
+  listCheckpoints,
+  type Progress,
+  readEvaluated,
+  restoreCheckpoint,
+} from './checkpoint.js';
+import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
-import { buildOptimizer } from './optimizer.js';
+import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
+import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
@@ -38,24 +55,40 @@ const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safete
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, save = true } = options;
+  const { config, output, group } = options;
   requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
-  const claim = save ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  const claim = isWriting(options) ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  setProcessGroup(group);
   try {
     return await trainInto(options);
   } catch (error) {
     // A model that does not fit, before its first step.
     throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
+    setProcessGroup(undefined);
     claim?.release();
   }
 }
 
+/** Whether this process writes what is written. */
+function isWriting({ save = true, group }: TrainOptions): boolean {
+  return save && (group === undefined || group.rank === 0);
+}
+
 async function trainInto(options: TrainOptions): Promise<TrainResult> {
-  const { config, output, observer, signal, save = true } = options;
+  const { config, output, observer, signal, group } = options;
+  const save = isWriting(options);
+  const processes = group?.size ?? 1;
+  const batchSize = batchOfRun(config.train, processes);
+  if (batchSize < processes)
+    throw new InputError(
+      'config-invalid',
+      `train.batchSize: ${batchSize} pictures are too few for ${processes} processes: set it to ${processes} at least, or name fewer --devices`,
+    );
   const checkpoints = join(output, 'checkpoints');
-  const resumed = newestCheckpoint(checkpoints, options);
+  const isFirst = group === undefined || group.rank === 0;
+  const resumed = isFirst ? newestCheckpoint(checkpoints, options) : undefined;
   const trainSet = openSplit(config, 'train', { purpose: 'training' });
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
@@ -68,7 +101,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
   for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
-  const planned = effectiveSchedule(config.train, trainSet.samples.length);
+  const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
   const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
@@ -76,18 +109,31 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     buildModel(config.model, {
       classes: classCount(config, categories),
       keypoints: trainSet.keypointCount || undefined,
+      draws: turnDraws(config.train.seed),
     }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   const model = build();
-  const foreign = resumed === undefined ? foreignCheckpoint(options) : undefined;
   const optimizer = buildOptimizer(model, config.train.optimizer);
+  // The other processes get all of it from rank 0.
+  const foreign = isFirst && resumed === undefined ? foreignCheckpoint(options) : undefined;
+  const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
+  const initialised = begun
+    ? [begun.report]
+    : isFirst && resumed === undefined
+      ? startingWeights(options, model)
+      : [];
   const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
-  const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
-  const initialised = begun ? [begun.report] : resumed === undefined ? startingWeights(options, model) : [];
-  const progress =
+  const restored =
     resumed === undefined
       ? undefined
       : restoreCheckpoint(resumed, { model, average: average?.model }, optimizer, random);
+  // From here on the model is the same in all processes.
+  const ranks = group && new AcrossRanks(group, model);
+  const own: Beginning = {
+    ...(restored && { progress: restored }),
+    iteration: restored?.iteration ?? begun?.iteration ?? 0,
+  };
+  const { progress, iteration } = group ? shareStart(group, { average, optimizer, start: own }) : own;
   const scaler = config.train.precision === 'fp16' ? new GradScaler() : undefined;
   if (progress?.scaler !== undefined) scaler?.loadStateDict(progress.scaler);
   if (save) {
@@ -97,8 +143,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
-  const iteration = progress?.iteration ?? begun?.iteration ?? 0;
-  const evaluated = readEvaluated(checkpoints, iteration);
+  const ownEvaluated = readEvaluated(checkpoints, iteration);
+  const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
     valSets.length > 0 &&
     evaluated === undefined &&
@@ -112,6 +158,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         output: save ? output : undefined,
         observer,
         signal,
+        group,
       })
     : undefined;
   if (validation) validation.best = evaluated?.best ?? progress?.best;
@@ -126,6 +173,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
     schedule,
+    processes,
     warnings,
     iteration,
     evaluationDue,
@@ -134,6 +182,8 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const loader = createLoader({
     ...trainingBatches(config),
     dataset: trainSet,
+    batchSize,
+    ...(group && { share: { index: group.rank, count: group.size } }),
     startAt: progress?.loader,
   });
   const feed = new BatchFeed(loader, { ...options.feed, device: config.runtime.device, targets: true });
@@ -141,6 +191,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     const run = new TrainingRun({
       options,
       model,
+      ranks,
       optimizer,
       average,
       scaler,
@@ -160,6 +211,23 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+/** Where a training begins: a checkpoint of ours, or the iteration of another program's. */
+interface Beginning {
+  readonly progress?: Progress;
+  readonly iteration: number;
+}
+
+/** Gives every process the average, the beginning and, where there is one, the optimizer of rank 0. */
+function shareStart(
+  group: ProcessGroup,
+  own: { readonly average: WeightAverage | undefined; readonly optimizer: DetectorOptimizer; readonly start: Beginning },
+): Beginning {
+  if (own.average) shareState(group, own.average.model);
+  const start = ofRankZero(group, own.start);
+  if (start.iteration > 0) shareOptimizer(group, own.optimizer);
+  return start;
 }
 
 function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {

@@ -2,7 +2,15 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Category, InputError } from '@goshawk/core';
-import { clipGradNorm, clipGradNormOnDevice, type GradScaler, keep, scope, Tensor } from '@goshawk/torch';
+import {
+  clipGradNorm,
+  clipGradNormOnDevice,
+  distributedErrorOf,
+  type GradScaler,
+  keep,
+  scope,
+  Tensor,
+} from '@goshawk/torch';
 import { describeWriteError } from '../files/atomic-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { applyRuntime } from '../infer/apply-runtime.js';
@@ -11,21 +19,32 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
+import type { AcrossRanks } from './across-ranks.js';
 import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor } from './lr-schedule.js';
 import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
 import type { RandomSource } from './random-sources.js';
+import { sumsOver } from './share-progress.js';
 import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
 import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
-import { NonFiniteLossError, type PassLosses, readStep, requireFinite, trainingPass } from './training-step.js';
+import {
+  NonFiniteLossError,
+  type PassLosses,
+  readStep,
+  requireFinite,
+  type StepReadings,
+  trainingPass,
+} from './training-step.js';
 import type { Validation } from './validation.js';
 import type { WeightAverage } from './weight-average.js';
 
 export interface TrainingRunParts {
   readonly options: TrainOptions;
   readonly model: Detector;
+  /** What the processes exchange in each step; absent where there is one. */
+  readonly ranks?: AcrossRanks;
   readonly optimizer: DetectorOptimizer;
   /** Of the weights; absent: none is kept. */
   readonly average?: WeightAverage | undefined;
@@ -62,6 +81,8 @@ export class TrainingRun {
   /** Pictures that could not be used since the last that could, and all that were told of. */
   #unusable = 0;
   readonly #told = new Set<string>();
+  /** Whether a process of the group had got a signal when the step began. */
+  #agreedStop = false;
 
   constructor(parts: TrainingRunParts) {
     this.#parts = parts;
@@ -75,32 +96,41 @@ export class TrainingRun {
    * @throws RunFailure where a picture or the disk ends it, after a checkpoint of what was done, where that is possible
    */
   async untilDone(): Promise<TrainResult> {
-    const { options, model, categories, schedule, validation, evaluationDue } = this.#parts;
-    const { observer, signal, save = true } = options;
+    const { options, model, ranks, categories, schedule, validation, evaluationDue } = this.#parts;
+    const { observer, group } = options;
     const { checkpointEvery } = schedule;
     const isDone = () => this.#iteration >= schedule.iterations;
     let measures: DetectorMeasures | undefined;
     let weights: string | undefined;
     model.train();
     try {
+      let isStopped = this.#isStopped();
       if (isDone()) weights = this.#writeFinal();
-      if (evaluationDue && !signal?.aborted) measures = await this.#evaluate();
-      while (!isDone() && !signal?.aborted) {
+      if (evaluationDue && !isStopped) {
+        measures = await this.#evaluate();
+        isStopped = this.#isStopped();
+      }
+      while (!isDone() && !isStopped) {
         // Not inside the call: without an observer its argument would never be computed, and no step be done.
         const step = await this.#step();
         observer?.onStep?.(step, model);
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
-        if (isDone() || signal?.aborted || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
+        isStopped = group ? this.#agreedStop : this.#isStopped();
+        if (isDone() || isStopped || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
         if (isDone()) weights = this.#writeFinal();
         measures = undefined;
-        if (this.#isEvaluationDue() && !signal?.aborted) measures = await this.#evaluate();
+        if (this.#isEvaluationDue() && !isStopped) {
+          measures = await this.#evaluate();
+          isStopped = this.#isStopped();
+        }
       }
-      if (signal?.aborted) this.#writeCheckpoint();
+      if (isStopped) this.#writeCheckpoint();
     } catch (error) {
-      throw save ? this.#ended(error) : error;
+      throw this.#saves ? this.#ended(error) : this.#explained(error);
     } finally {
       this.#standing.dispose();
+      ranks?.close();
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
@@ -110,6 +140,19 @@ export class TrainingRun {
   /** What the training is for: the average of the weights, where one is kept. */
   #result(): Detector {
     return this.#parts.average?.model ?? this.#parts.model;
+  }
+
+  /** Whether the training ends here by a signal; of several processes one that has got it is enough. */
+  #isStopped(): boolean {
+    const { signal, group } = this.#parts.options;
+    const isTold = signal?.aborted === true;
+    return group ? sumsOver(group, [Number(isTold)])[0]! > 0 : isTold;
+  }
+
+  /** Whether this process writes. */
+  get #saves(): boolean {
+    const { save = true, group } = this.#parts.options;
+    return save && (group === undefined || group.rank === 0);
   }
 
   #isEvaluationDue(): boolean {
@@ -131,14 +174,14 @@ export class TrainingRun {
 
   /** Beside the checkpoint, so that it is not made again; the checkpoint itself was written before. */
   #noteEvaluation(): void {
-    const { options, validation, checkpoints } = this.#parts;
-    if (options.save !== false && validation?.best !== undefined)
+    const { validation, checkpoints } = this.#parts;
+    if (this.#saves && validation?.best !== undefined)
       writeEvaluated(checkpoints, this.#iteration, { best: validation.best });
   }
 
   #writeCheckpoint(): void {
     const { options, model, average, optimizer, scaler, checkpoints, validation, random } = this.#parts;
-    if (options.save === false || this.#saved === this.#iteration || !this.#isStanding) return;
+    if (!this.#saves || this.#saved === this.#iteration || !this.#isStanding) return;
     const progress = {
       iteration: this.#iteration,
       loader: this.#standing.loader,
@@ -163,7 +206,7 @@ export class TrainingRun {
 
   #writeFinal(): string | undefined {
     const { options } = this.#parts;
-    if (options.save === false) return undefined;
+    if (!this.#saves) return undefined;
     const weights = join(options.output, 'final.safetensors');
     this.#save(weights, () => writeWeights(weights, this.#result(), this.#description()));
     return weights;
@@ -198,33 +241,45 @@ export class TrainingRun {
           ? `iteration ${this.#saved} is saved, later ones are lost: continue with --resume`
           : 'nothing could be saved';
     }
-    const { train } = this.#parts.options.config;
-    return asRunFailure(explainEngineError(error, { kind: 'training', ...train }), kept);
+    return this.#explained(error, kept);
+  }
+
+  #explained(error: unknown, kept?: string): unknown {
+    const { config, save = true } = this.#parts.options;
+    const explained = distributedErrorOf(error) ?? explainEngineError(error, { kind: 'training', ...config.train });
+    return save ? asRunFailure(explained, kept) : explained;
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, optimizer, scaler, feed, schedule, average } = this.#parts;
+    const { options, ranks, optimizer, scaler, feed, schedule, average } = this.#parts;
+    const { group } = options;
     const { train } = options.config;
+    const exchanged = group?.spent.communicationMs ?? 0;
     const started = performance.now();
     steadyHeap(this.#iteration);
     let dataSeconds = 0;
     const passes: PassLosses[] = [];
     const files: string[][] = [];
+    let images = 0;
     for (let pass = 0; pass < train.accumulate; pass++) {
       const asked = performance.now();
       const fed = await this.#nextBatch();
       dataSeconds += (performance.now() - asked) / 1000;
       files.push(fed.batch.images.map(({ fileName }) => fileName));
+      images += fed.images;
+      if (pass === train.accumulate - 1) ranks?.begin();
       passes.push(this.#pass(fed));
       await feed.lookAhead();
     }
+    for (const line of ranks?.reduceGradients() ?? []) options.observer?.onWarning?.(line);
+    for (const { names, values } of passes) ranks?.reduceLosses(names, values);
     scaler?.unscale(optimizer);
     const norm = this.#clip();
     const { losses, scalars } = readStep(passes, norm instanceof Tensor ? [norm] : []);
     const gradientNorm = norm instanceof Tensor ? scalars[0] : norm;
     if (norm instanceof Tensor) norm.dispose();
     for (const { values } of passes) values.dispose();
-    requireFinite(losses, files);
+    requireFinite(losses, this.#filesOfAll(losses, files));
     const learningRate = learningRateAt(schedule, this.#iteration);
     this.#isStanding = false;
     optimizer.setLearningRate(learningRate);
@@ -247,11 +302,23 @@ export class TrainingRun {
       losses: sums,
       totalLoss: Object.values(sums).reduce((sum, value) => sum + value, 0),
       learningRate,
-      images: files.flat().length,
+      images,
       seconds: (performance.now() - started) / 1000,
       dataSeconds,
+      ...(group && { exchangeSeconds: (group.spent.communicationMs - exchanged) / 1000 }),
       gradientNorm,
     };
+  }
+
+  /** The pictures of each pass; of all processes where they are needed, to name those of a loss that is not finite. */
+  #filesOfAll(losses: StepReadings['losses'], own: readonly (readonly string[])[]): readonly (readonly string[])[] {
+    const { group } = this.#parts.options;
+    const allFinite = losses.every((pass) => Object.values(pass).every(Number.isFinite));
+    // The losses are those of all: every process comes here.
+    if (group === undefined || allFinite) return own;
+    const all = group.allGatherBytes(new TextEncoder().encode(JSON.stringify(own)));
+    const names = all.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as string[][]);
+    return own.map((_, pass) => names.flatMap((files) => files[pass]!));
   }
 
   #pass(fed: FedBatch & { readonly tensors: DeviceBatch }): PassLosses {
@@ -278,9 +345,12 @@ export class TrainingRun {
     return keep(scope(() => clipGradNormOnDevice(model.parameters(), limit)));
   }
 
-  /** The next batch in which there is a picture. */
-  async #nextBatch(): Promise<FedBatch & { readonly tensors: DeviceBatch }> {
-    const { feed, options, pictures } = this.#parts;
+  /** The next batch in which there is a picture, of several processes in each one's part; with the pictures of all parts. */
+  async #nextBatch(): Promise<FedBatch & { readonly tensors: DeviceBatch; readonly images: number }> {
+    const { feed, options } = this.#parts;
+    const { group } = options;
+    // Each process meets its share of them.
+    const pictures = Math.ceil(this.#parts.pictures / (group?.size ?? 1));
     for (;;) {
       const fed = await feed.next();
       if (fed === undefined) throw new Error('internal: the training loader came to an end');
@@ -291,11 +361,15 @@ export class TrainingRun {
         if (this.#unusable >= pictures)
           throw new InputError('image-invalid', `${error.message} (and so is every other picture)`);
       }
-      const { tensors } = fed;
-      if (tensors !== undefined) {
-        this.#unusable = 0;
-        return { ...fed, tensors };
-      }
+      const { tensors, batch } = fed;
+      const count = batch.images.length;
+      const own = [Number(count === 0), count, Number(options.signal?.aborted === true)];
+      const [empty, images, stops] = group ? sumsOver(group, own) : own;
+      // Asked along with this, and heeded after the step.
+      if (stops! > 0) this.#agreedStop = true;
+      if (count > 0) this.#unusable = 0;
+      // A process without a picture has nothing to compute with the others: all of them pass over the batch.
+      if (tensors !== undefined && empty === 0) return { ...fed, tensors, images: images! };
       fed.release();
     }
   }

@@ -1,8 +1,9 @@
 // Evaluations during a training. They come after what they measure is saved, and one that fails costs the training nothing.
 import { join } from 'node:path';
-import type { Category } from '@goshawk/core';
+import type { Category, InputError } from '@goshawk/core';
+import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
-import { type DetectorMeasures, evaluateDetector } from '../infer/evaluate-detector.js';
+import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { writeWeights } from './checkpoint.js';
@@ -21,6 +22,8 @@ export interface ValidationParts {
   readonly observer?: TrainObserver;
   /** Ends an evaluation that is being made. */
   readonly signal?: AbortSignal;
+  /** The processes that share the pictures; rank 0 has the figures and writes. */
+  readonly group?: ProcessGroup;
 }
 
 export class Validation {
@@ -37,12 +40,14 @@ export class Validation {
 
   /**
    * Measures the model and keeps its weights where they are the best so far.
-   * @returns undefined where it failed, which is told, or was ended by the signal
+   * @returns undefined where it failed, which is told, was ended by the signal, or is another process's to tell
+   * @throws DistributedError
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
     const { config, model, categories, output, observer } = this.#parts;
     try {
       const measures = await this.#measure();
+      if (measures === undefined) return undefined;
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best === undefined || measures.choosing > this.best) {
@@ -53,6 +58,8 @@ export class Validation {
     } catch (error) {
       const { signal } = this.#parts;
       if (signal?.aborted && error === signal.reason) return undefined;
+      const between = distributedErrorOf(error);
+      if (between !== undefined) throw between;
       const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
       this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
       return undefined;
@@ -61,49 +68,58 @@ export class Validation {
     }
   }
 
-  /** Of all sets; the figures of those behind the first are in groups of their own. */
-  async #measure(): Promise<DetectorMeasures & { readonly seconds: number }> {
-    const { config, model, categories, sets, observer, signal } = this.#parts;
+  /** Of all sets; the figures of those behind the first are in groups of their own. undefined where another process has them. */
+  async #measure(): Promise<(DetectorMeasures & { readonly seconds: number }) | undefined> {
+    const { config, model, categories, sets, observer, signal, group } = this.#parts;
     const started = performance.now();
     const elapsed = () => (performance.now() - started) / 1000;
     const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
     const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
     let before = 0;
-    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures> => {
-      const { detections: _, ...measures } = await evaluateDetector(predictor, {
+    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures | undefined> => {
+      const options = {
         dataset,
         model: config.model,
         preprocess: config.preprocess,
         batchSize: config.inference.batchSize,
         workers: config.data.workers,
-        signal,
-        onProgress: (done) => observer?.onEvaluationProgress?.(before + done, total, elapsed()),
-        onUnusable: (_place, error) => this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
-      });
+        onProgress: (done: number) => observer?.onEvaluationProgress?.(before + done, total, elapsed()),
+        onUnusable: (_place: number, error: InputError) =>
+          this.#tellOnce(`data.val: ${error.message}; its objects count as not found`),
+      };
+      const evaluation = group
+        ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
+        : await evaluateDetector(predictor, { ...options, signal });
       before += dataset.samples.length;
+      if (evaluation === undefined) return undefined;
+      const { detections: _, ...measures } = evaluation;
       return measures;
     };
     const first = await measureSet(sets[0]);
-    if (sets.length === 1) return { ...first, seconds: elapsed() };
-    const figures = { ...first.figures };
-    const tables = [`${sets[0].name}:`, first.table];
+    if (sets.length === 1) return first && { ...first, seconds: elapsed() };
+    const figures = { ...first?.figures };
+    const tables = [`${sets[0].name}:`, first?.table];
     for (const set of sets.slice(1)) {
       const measures = await measureSet(set);
+      if (measures === undefined) continue;
       for (const [group, stats] of Object.entries(measures.figures)) figures[`${group} of ${set.name}`] = stats;
       tables.push(`${set.name}:`, measures.table);
     }
-    return { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
+    return first && { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
   }
 
   /** A picture is met in every evaluation. */
   #tellOnce(problem: string): void {
     if (this.#told.has(problem)) return;
     this.#told.add(problem);
-    if (this.#parts.config.data.onDamaged === 'skip') this.#parts.observer?.onWarning?.(problem);
-    else this.#tell(problem);
+    if (this.#parts.config.data.onDamaged !== 'skip') this.#tell(problem);
+    else if (this.#parts.group === undefined || this.#parts.group.rank === 0)
+      this.#parts.observer?.onWarning?.(problem);
   }
 
   #tell(problem: string): void {
+    // All processes know of it, and one of them tells.
+    if (this.#parts.group !== undefined && this.#parts.group.rank > 0) return;
     this.problems.push(problem);
     this.#parts.observer?.onWarning?.(problem);
   }

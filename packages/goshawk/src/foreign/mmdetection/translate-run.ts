@@ -91,6 +91,7 @@ function translateTrain(config: Section, imagesPerGpu: number, reference: number
   return {
     epochs: config.count('total_epochs'),
     batchSize: imagesPerGpu,
+    batchSizeOf: 'process',
     referenceBatchSize: reference * GPUS,
     // Epochs are of any batch; iterations that a person sets instead are meant as they are.
     scaleSchedule: false,

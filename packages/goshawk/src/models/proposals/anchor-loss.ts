@@ -5,13 +5,13 @@ import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { binaryCrossEntropyMean, crossEntropyMean, shareOfAll, smoothL1Sum, zeroLoss } from '../losses.js';
-import { type Draws, randomDraws } from '../sampling.js';
+import { type BatchDraws, randomDraws } from '../sampling.js';
 import type { HeightWidth, Losses, Targets } from '../structures.js';
 import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
 
 export interface AnchorLossOptions extends DrawAnchorsOptions {
   /** Default randomDraws. */
-  readonly draws?: Draws;
+  readonly draws?: BatchDraws;
 }
 
 /** What the network says about every anchor, a tensor a level. */
@@ -130,7 +130,7 @@ function sampleAnchors(
   const goals: Tensor[] = [];
   const shares: Tensor[] = [];
   targets.forEach((target, image) => {
-    const drawn = drawAnchors(target.boxes, anchors, sizes[image]!, options, conventions, draws);
+    const drawn = drawAnchors(target.boxes, anchors, sizes[image]!, options, conventions, draws.ofImage(image));
     const count = drawn.positive.size(0) + drawn.negative.size(0);
     positives.push(ops.add(drawn.positive, image * total));
     sampled.push(ops.add(ops.cat([drawn.positive, drawn.negative]), image * total));

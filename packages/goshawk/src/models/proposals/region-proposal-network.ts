@@ -5,9 +5,9 @@ import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import { inAll } from '../losses.js';
 import { type FramedBatch, framesOf, type PaddedBoxes, type PaddedObjects } from '../padded.js';
-import { indicesWhere } from '../sampling.js';
+import { drawsOf, indicesWhere, randomDraws } from '../sampling.js';
 import type { Features, HeightWidth, ImageBatch, Losses, Targets } from '../structures.js';
-import { ANCHOR_WEIGHTS, anchorLosses } from './anchor-loss.js';
+import { ANCHOR_WEIGHTS, type AnchorLossOptions, anchorLosses } from './anchor-loss.js';
 import { fixedAnchorLosses } from './fixed-anchor-loss.js';
 import { selectFixedProposals } from './fixed-proposals.js';
 import { objectnessOf } from './objectness.js';
@@ -66,7 +66,11 @@ export class RegionProposalNetwork extends Module {
     const scores = found.map((own) => own.scores);
     if (!targets) return { boxes, scores, losses: {} };
     const predicted = { logits: flatLogits, offsets: flatOffsets, anchors: levels };
-    return { boxes, scores, losses: anchorLosses(predicted, batch.sizes, targets, this.#options, this.#conventions) };
+    return {
+      boxes,
+      scores,
+      losses: anchorLosses(predicted, batch.sizes, targets, this.#lossOptions(batch), this.#conventions),
+    };
   }
 
   /** The same in tensors of fixed size. */
@@ -88,8 +92,15 @@ export class RegionProposalNetwork extends Module {
         conventions: this.#conventions,
       }),
     );
-    const losses = objects ? fixedAnchorLosses(predicted, frames.sizes, objects, this.#options, this.#conventions) : {};
+    const losses = objects
+      ? fixedAnchorLosses(predicted, frames.sizes, objects, this.#lossOptions(batch), this.#conventions)
+      : {};
     return { ...found, losses };
+  }
+
+  #lossOptions(batch: ImageBatch): AnchorLossOptions {
+    const { draws = randomDraws } = this.#options;
+    return { ...this.#options, draws: drawsOf(draws, batch, 'anchors') };
   }
 
   #predict(batch: ImageBatch, features: Features) {

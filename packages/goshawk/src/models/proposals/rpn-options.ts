@@ -3,9 +3,12 @@ import { ops, type Tensor } from '@goshawk/torch';
 import { lowestOfBest } from '../across-processes.js';
 import type { AnchorOptions } from '../anchors.js';
 import type { Conventions } from '../conventions.js';
+import type { Draws } from '../sampling.js';
 import type { AnchorLossOptions } from './anchor-loss.js';
 
-export interface RpnOptions extends AnchorLossOptions {
+export interface RpnOptions extends Omit<AnchorLossOptions, 'draws'> {
+  /** How anchors are drawn. Default randomDraws. */
+  readonly draws?: Draws;
   readonly anchors: AnchorOptions;
   /** Anchors kept a level before non-maximum suppression. */
   readonly preNmsTopN: { readonly train: number; readonly test: number };

@@ -13,7 +13,7 @@ import {
   type PaddedObjects,
   zeroUnless,
 } from '../padded.js';
-import { type Draws, indicesWhere } from '../sampling.js';
+import { type Draws, drawsOf, indicesWhere } from '../sampling.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
 import { type BoxHead, BoxPredictor, makeBoxHead, meanOverCells, Stage5BoxHead } from './box-head.js';
 import { boxLosses } from './box-loss.js';
@@ -94,10 +94,13 @@ export class RoiHeads extends Module {
 
   /** Losses of the second stage; the proposals, [P, 4] network pixels an image, get no gradient. */
   loss(batch: ImageBatch, features: Features, proposals: readonly Tensor[], targets: readonly Targets[]): Losses {
-    const { box, conventions, draws, mask, keypoint } = this.#options;
+    const { box, conventions, mask, keypoint } = this.#options;
+    const draws = drawsOf(this.#options.draws, batch, 'proposals');
     const samples = noGrad(() =>
       proposals.map((boxes, image) =>
-        scope(() => sampleProposals(boxes, targets[image]!, batch.scales[image]!, box, conventions, draws)),
+        scope(() =>
+          sampleProposals(boxes, targets[image]!, batch.scales[image]!, box, conventions, draws.ofImage(image)),
+        ),
       ),
     );
     const labels = ops.cat(samples.map((sample) => sample.labels));
@@ -120,7 +123,8 @@ export class RoiHeads extends Module {
     proposals: PaddedBoxes,
     { targets, objects }: { readonly targets: readonly Targets[]; readonly objects: PaddedObjects },
   ): Losses {
-    const { box, conventions, draws, mask, keypoint } = this.#options;
+    const { box, conventions, mask, keypoint } = this.#options;
+    const draws = drawsOf(this.#options.draws, batch, 'proposals');
     const frames = framesOf(batch);
     const matched = noGrad(() => matchProposals(proposals, objects, frames, box, conventions));
     const sample = noGrad(() => sampleFixedProposals(matched, objects, box, conventions, draws));
@@ -129,7 +133,7 @@ export class RoiHeads extends Module {
       ...scope(() => fixedBoxLosses(prediction, sample, box.smoothL1Beta)),
       ...(mask && { loss_mask: scope(() => this.#fixedMaskLoss(batch, features, sample, targets, shared)) }),
       ...(keypoint && {
-        loss_keypoint: scope(() => this.#fixedKeypointLoss(features, { matched, sample, frames }, objects)),
+        loss_keypoint: scope(() => this.#fixedKeypointLoss(batch, features, { matched, sample, frames }, objects)),
       }),
     };
   }
@@ -242,11 +246,13 @@ export class RoiHeads extends Module {
   }
 
   #fixedKeypointLoss(
+    batch: FramedBatch,
     features: Features,
     drawn: { readonly matched: MatchedProposals; readonly sample: FixedRoiSample; readonly frames: Frames },
     objects: PaddedObjects,
   ): Tensor {
-    const { box, keypoint, keypoints: count, conventions, draws } = this.#options;
+    const { box, keypoint, keypoints: count, conventions } = this.#options;
+    const draws = drawsOf(this.#options.draws, batch, 'keypoints');
     const { matched, sample, frames } = drawn;
     const { valid, rois, boxes, keypoints } = noGrad(() => {
       const measured = fixedKeypointsInSecondStage(paddedKeypoints(objects, count), frames, conventions);
@@ -301,13 +307,14 @@ export class RoiHeads extends Module {
     { proposals, samples: ofBoxes }: { readonly proposals: readonly Tensor[]; readonly samples: readonly RoiSample[] },
     targets: readonly Targets[],
   ): Tensor {
-    const { box, keypoint, keypoints: count, conventions, draws } = this.#options;
+    const { box, keypoint, keypoints: count, conventions } = this.#options;
+    const draws = drawsOf(this.#options.draws, batch, 'keypoints');
     const samples = noGrad(() =>
       targets.map((target, image) =>
         scope(() =>
           conventions.keypointRois === 'box_head'
             ? keypointsOfPositives(ofBoxes[image]!, target, batch.scales[image]!, conventions)
-            : sampleKeypoints(proposals[image]!, target, batch.scales[image]!, box, conventions, draws),
+            : sampleKeypoints(proposals[image]!, target, batch.scales[image]!, box, conventions, draws.ofImage(image)),
         ),
       ),
     );

@@ -1,0 +1,161 @@
+// Trainings in two processes of which one is killed with SIGKILL at a random moment: the other must end within ten seconds and nothing
+// may be left, and the resumed training must end as one that was never stopped, with any number of processes.
+//
+//     node bench/dist/ranks-after-kill.js [--kills 10] [--seed 1] [--iterations 24] [--keep FOLDER]
+//
+// Resumed in two processes it ends with the very weights of two that ran through. With another number the sums of gradients are rounded
+// otherwise: there the largest difference may be TOLERANCE of the largest weight. Exit code 1 where something does not hold.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createRandom } from '@goshawk/core';
+import { openSafetensors } from '@goshawk/torch/checkpoint';
+import { goshawk, makeTinyTraining, readMetricsLines, runGoshawk } from './tiny-training.js';
+
+const { values: options } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    iterations: { type: 'string', default: '24' },
+    keep: { type: 'string' },
+  },
+});
+
+const TOLERANCE = 1e-4;
+const LONGEST_END_MS = 10_000;
+/** A few steps long. */
+const LONGEST_DELAY_MS = 400;
+const POLL_MS = 5;
+const TWO = ['--devices', 'cpu:2'];
+// Statistics of a batch's halves are not those of the whole.
+const FROZEN = ['--set', 'model.backbone.norm=frozen_batch'];
+
+const iterations = Number(options.iterations);
+const random = createRandom(Number(options.seed));
+const folder = options.keep ?? mkdtempSync(join(tmpdir(), 'goshawk-ranks-'));
+mkdirSync(folder, { recursive: true });
+try {
+  await main();
+} finally {
+  if (options.keep === undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+async function main(): Promise<void> {
+  const train = { iterations, batchSize: 4, logEvery: 1, checkpointEvery: 3, keepCheckpoints: 2, evaluateEvery: 8 };
+  const config = makeTinyTraining(folder, { images: 12, threads: 1, train, validation: 4 });
+  const training = (output: string, more: readonly string[] = []) => [
+    ...['train', config, '--output', join(folder, output), ...FROZEN],
+    ...more,
+  ];
+  runGoshawk(training('one'));
+  runGoshawk(training('two', TWO));
+  const [one, two] = [weightsOf('one'), weightsOf('two')];
+  const apart = difference(two, one);
+  console.log(
+    `${iterations} iterations: two processes differ from one by ${apart.toExponential(1)} of the largest weight`,
+  );
+  let failures = apart < TOLERANCE ? 0 : 1;
+  console.log('round  killed  at iteration  ended after  left  resumed from  as two     as one');
+  for (let round = 1; round <= Number(options.kills); round++) {
+    const output = `round-${round}`;
+    const end = await killOneRank(training(output, TWO), output, random.integer(2));
+    const from = newestCheckpoint(output);
+    cpSync(join(folder, output), join(folder, `${output}-one`), { recursive: true });
+    runGoshawk(training(output, ['--resume', ...TWO]));
+    runGoshawk(training(`${output}-one`, ['--resume']));
+    const [asTwo, asOne] = [difference(weightsOf(output), two), difference(weightsOf(`${output}-one`), one)];
+    const holds = end.code === 1 && end.ms < LONGEST_END_MS && end.left === 0 && asTwo === 0 && asOne < TOLERANCE;
+    if (!holds) failures++;
+    const cells = [round, `rank ${end.rank}`, end.iteration, `${(end.ms / 1000).toFixed(1)} s`, end.left, from];
+    const widths = [5, 6, 12, 11, 4, 12];
+    console.log(
+      `${cells.map((cell, column) => String(cell).padStart(widths[column]!)).join('  ')}  ` +
+        `${asTwo === 0 ? 'identical' : asTwo.toExponential(1)}  ${asOne.toExponential(1)}${holds ? '' : `  FAILS (${end.message})`}`,
+    );
+  }
+  // From one to two.
+  await killOneRank(training('grown'), 'grown', undefined);
+  runGoshawk(training('grown', ['--resume', ...TWO]));
+  const grown = difference(weightsOf('grown'), one);
+  if (grown >= TOLERANCE) failures++;
+  console.log(`one process, killed, resumed as two: ${grown.toExponential(1)}`);
+  console.log(failures > 0 ? `FAILED: ${failures} things do not hold` : `ok: ${options.kills} kills`);
+  if (failures > 0) process.exitCode = 1;
+}
+
+interface End {
+  readonly rank: number | undefined;
+  readonly iteration: number;
+  /** From the kill to the end of the command. */
+  readonly ms: number;
+  readonly code: number | null;
+  readonly message: string;
+  /** Processes of the run that are still there. */
+  readonly left: number;
+}
+
+/** Starts a training and kills a rank at a random moment; without one the training itself. */
+async function killOneRank(args: readonly string[], output: string, rank: number | undefined): Promise<End> {
+  const child = spawn(process.execPath, [goshawk, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let message = '';
+  child.stderr.on('data', (text: Buffer) => {
+    message = `${message}${text.toString()}`.slice(-2000);
+  });
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const at = random.integer(iterations - 2);
+  while (child.exitCode === null && lastIteration(output) < at) await setTimeout(POLL_MS);
+  await setTimeout(random.uniform() * LONGEST_DELAY_MS);
+  let ranks = childrenOf(child.pid!);
+  while (rank !== undefined && ranks.length < 2 && child.exitCode === null) {
+    await setTimeout(POLL_MS);
+    ranks = childrenOf(child.pid!);
+  }
+  const iteration = lastIteration(output);
+  process.kill(rank === undefined ? child.pid! : ranks[rank]!, 'SIGKILL');
+  const killed = performance.now();
+  const code = await exited;
+  const left = ranks.filter((pid) => existsSync(`/proc/${pid}`)).length;
+  return { rank, iteration, ms: performance.now() - killed, code, message: message.trim().split('\n').at(-1)!, left };
+}
+
+function childrenOf(pid: number): number[] {
+  if (!existsSync(`/proc/${pid}/task`)) return [];
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+}
+
+function lastIteration(output: string): number {
+  const run = join(folder, output);
+  if (!existsSync(join(run, 'metrics.jsonl'))) return 0;
+  return readMetricsLines(run, { afterKill: true }).at(-1)?.iteration ?? 0;
+}
+
+function newestCheckpoint(output: string): string {
+  const checkpoints = join(folder, output, 'checkpoints');
+  if (!existsSync(checkpoints)) return 'start';
+  const found = readdirSync(checkpoints).flatMap((name) => /iteration-(\d+)\.safetensors$/.exec(name)?.[1] ?? []);
+  return found.length === 0 ? 'start' : String(Math.max(...found.map(Number)));
+}
+
+function weightsOf(output: string): Float32Array {
+  const file = openSafetensors(join(folder, output, 'final.safetensors'));
+  try {
+    const bytes = Buffer.concat(file.names.map((name) => Buffer.from(file.read(name).data)));
+    return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  } finally {
+    file.close();
+  }
+}
+
+/** The largest difference, as a share of the largest value. */
+function difference(a: Float32Array, b: Float32Array): number {
+  const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return largest(a.map((value, i) => value - b[i]!)) / largest(b);
+}
