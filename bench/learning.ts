@@ -41,6 +41,14 @@ const lessons: Readonly<Record<string, Lesson>> = {
     least: 0.8,
     minutes: 20,
   },
+  sparse: {
+    config: 'demo/sparse_rcnn_r18_tiny.yaml',
+    scenes: ['--images', '2600', '--split', 'train=2500,val=100', '--size', '128x128'],
+    measure: 'bbox',
+    least: 0.6,
+    minutes: 30,
+  },
+  'sparse-photos': { config: 'casia/overfit-8-photos-sparse.yaml', measure: 'bbox', least: 0.8, minutes: 30 },
   solov2: {
     config: 'demo/solov2_light_r18_tiny.yaml',
     scenes: ['--images', '1000', '--split', 'train=900,val=100', '--size', '128x128'],
@@ -58,7 +66,7 @@ const lessons: Readonly<Record<string, Lesson>> = {
     ],
     measure: 'bbox',
     least: 0.12,
-    minutes: 10,
+    minutes: 15,
     without: { sets: ['data.augment=[]', 'data.flip=0'], margin: 0.03 },
   },
   c4: { config: 'casia/overfit-8-photos-c4.yaml', measure: 'bbox', least: 0.9, minutes: 30 },

@@ -280,7 +280,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     if (!damaged.has(place)) receiver.onFound(place, detections);
     place += 1;
   }
-  if (place > damaged.size) console.error(`per picture ${predictor.stages.describe(place - damaged.size)}`);
+  if (place > damaged.size) console.error(predictor.stages.describe(place - damaged.size));
 }
 
 /** Detects in this process's share of the pictures; the receiver gets what all processes found. */

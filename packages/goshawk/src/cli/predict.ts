@@ -231,12 +231,12 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
     });
     line.done();
     if (results.pictures === 0) throw noneUsable(unusable);
+    if (!ranks) console.error(stages.describe(results.pictures));
     const extra = await writeCollections(output, collections);
     results.finish();
     console.log(
       `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
-    if (!ranks) console.log(`per picture ${stages.describe(results.pictures)}`);
   } catch (error) {
     collections.pdf?.abandon();
     if (results.pictures === 0) {
@@ -373,14 +373,14 @@ async function* detectAndDraw(
   };
   let next = decode(first);
   for (let index = first; index < images.length; index += every) {
-    const image = await stages.measureAsync('decode', () => next!);
+    const image = await stages.waiting('pictures', next!);
     next = decode(index + every);
     if (image instanceof InputError) yield { problems: [{ code: image.code, message: image.message }] };
     else {
       const detections = detect(image);
       const sure = detections.map((detection) => withSureKeypoints(detection, drawing.keypointThreshold));
-      const drawn = stages.measure('draw', () => drawDetections(image, sure, { categories: drawing.categories }));
-      const png = await stages.measureAsync('encode', () => encoded(drawn));
+      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories: drawing.categories }));
+      const png = await stages.waiting('drawing', encoded(drawn));
       const problem = orWriteProblem(targets[index]!, png);
       if (problem && isDiskFull(problem)) throw problem;
       const problems = problem ? [{ code: problem.code, message: problem.message }] : [];

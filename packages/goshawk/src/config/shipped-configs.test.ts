@@ -84,7 +84,8 @@ interface Leaf {
 function leaves(value: unknown, group = '', kinds: readonly (string | undefined)[] = []): Leaf[] {
   const own = (value as { readonly type?: string }).type;
   return Object.entries(value as object).flatMap(([key, child]) => {
-    const inner = group === '' ? key : `${group}.${key}`;
+    // A choice's steps are the same as those of the list that it stands in.
+    const inner = group === '' ? key : key === 'steps' ? group.slice(0, group.indexOf('[]')) : `${group}.${key}`;
     if (isGroup(child)) return leaves(child, inner, [...kinds, own]);
     if (Array.isArray(child) && child.some(isGroup))
       return child.flatMap((item) => leaves(item, `${inner}[]`, [...kinds, own]));

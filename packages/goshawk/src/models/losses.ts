@@ -32,7 +32,7 @@ export function inAll(count: number): number {
 }
 
 /** A mean over `own` values as the part that they have of a mean over `all`. */
-function partOf(mean: Tensor, own: number, all: number): Tensor {
+export function partOf(mean: Tensor, own: number, all: number): Tensor {
   return own === all ? mean : ops.mul(mean, own / all);
 }
 

@@ -49,6 +49,7 @@ function shapeOf(name: string, args: readonly OpArgument[], proceed: Parameters<
       return upConvolved(args);
     case 'aten::relu':
     case 'aten::batch_norm':
+    case 'aten::layer_norm':
     case 'goshawk::batch_norm':
     case 'goshawk::group_norm':
     case 'goshawk::with_bias_gradient':

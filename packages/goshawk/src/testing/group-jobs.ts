@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { hostStore, openProcessGroup, type ProcessGroup, setProcessGroup } from '@goshawk/torch';
 
 const SIZE = 2;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 400_000;
 
 /** Runs a job of a script, which calls {@link answerJobs}, in two processes; what they give back, by rank. */
 export async function runInTwo<Value>(script: URL, job: string, data: unknown): Promise<Value[]> {

@@ -22,7 +22,8 @@ bool liesDensely(const at::Tensor& tensor) { return tensor.is_non_overlapping_an
 struct GradientBuckets::Hooks {
   explicit Hooks(GradientBuckets* of) : buckets(of) {}
   GradientBuckets* buckets;
-  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;
+  // A shared_ptr or, from 2.10 on, an intrusive one.
+  std::vector<decltype(torch::autograd::impl::grad_accumulator(at::Tensor()))> accumulators;
 
   struct Hook : torch::autograd::FunctionPostHook {
     Hook(std::shared_ptr<Hooks> all, size_t which) : hooks(std::move(all)), parameter(which) {}

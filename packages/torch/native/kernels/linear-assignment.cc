@@ -103,7 +103,7 @@ class Assignment {
 /** `result[column]`: the row of each of `columns`, kNone where rows are too few for it. */
 template <typename T>
 void assign(const T* costs, int64_t rows, int64_t stride, int64_t columns, int64_t* result) {
-  const bool columns_are_few = columns <= rows;
+  const bool columns_are_few = columns < rows;
   const int64_t few = std::min(rows, columns);
   const int64_t many = std::max(rows, columns);
   std::vector<double> own(static_cast<size_t>(few * many));

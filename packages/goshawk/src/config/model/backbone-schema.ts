@@ -63,7 +63,7 @@ export const resnetSchema = z
       .enum(['frozen_batch', 'fixed_statistics', 'batch', 'sync_batch', 'group', 'affine'])
       .default('frozen_batch')
       .describe(
-        'Normalisation: batch norm of which nothing learns, batch norm with fixed statistics whose factor and offset learn (SOLOv2), batch norm that learns, that learns over the pictures of all processes, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
+        'Normalisation: batch norm of which nothing learns, batch norm with fixed statistics whose factor and offset learn (SOLOv2), batch norm that learns, batch norm that learns over the pictures of all processes, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
       ),
     normEps: z
       .number()

@@ -27,7 +27,9 @@ export const mobilenetSchema = z
     norm: z
       .enum(['frozen_batch', 'batch', 'sync_batch', 'group'])
       .default('frozen_batch')
-      .describe('Normalisation: batch norm with fixed statistics, that learns, that learns over the pictures of all processes, or group norm.'),
+      .describe(
+        'Normalisation: batch norm with fixed statistics, that learns, that learns over the pictures of all processes, or group norm.',
+      ),
     normEps: epsilon()
       .default(1e-5)
       .describe("Added to the variance: torchvision's detectors have 1e-5, its MobileNetV3 classifiers 1e-3."),

@@ -43,7 +43,9 @@ const headSchema = z
     norm: z
       .enum(['none', 'group', 'batch_per_level', 'sync_batch_per_level'])
       .default('none')
-      .describe('Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms; sync_batch_per_level too, over the pictures of all processes.'),
+      .describe(
+        'Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms; sync_batch_per_level too, over the pictures of all processes.',
+      ),
     normEps: epsilon().default(1e-5).describe('Added to the variance.'),
     normMomentum: z
       .number()

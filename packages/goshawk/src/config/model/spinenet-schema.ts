@@ -37,7 +37,9 @@ export const spinenetSchema = z.strictObject({
   norm: z
     .enum(['batch', 'sync_batch', 'frozen_batch', 'group'])
     .default('batch')
-    .describe('Normalisation: batch norm that learns, that learns over the pictures of all processes, with fixed statistics, or group norm.'),
+    .describe(
+      'Normalisation: batch norm that learns, that learns over the pictures of all processes, with fixed statistics, or group norm.',
+    ),
   normEps: epsilon().default(1e-3).describe('Added to the variance.'),
   normMomentum: z
     .number()

@@ -34,7 +34,14 @@ export function translateRetinaNet(model: Section, training: Section, testing: S
     head: {
       convolutions: head.count('stacked_convs', 4),
       channels: head.count('feat_channels', 256),
-      norm: type === 'RetinaSepBNHead' ? (norm?.kind === 'sync_batch' ? 'sync_batch_per_level' : 'batch_per_level') : norm === undefined ? 'none' : 'group',
+      norm:
+        type === 'RetinaSepBNHead'
+          ? norm?.kind === 'sync_batch'
+            ? 'sync_batch_per_level'
+            : 'batch_per_level'
+          : norm === undefined
+            ? 'none'
+            : 'group',
       ...(norm === undefined ? {} : { normEps: norm.eps, normMomentum: norm.momentum }),
       ...readLosses(head),
       ...readTraining(training),

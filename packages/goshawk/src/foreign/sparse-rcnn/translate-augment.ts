@@ -2,9 +2,6 @@
 // probability for; the other numbers are the steps' defaults.
 import type { ConfigPart } from '../dialect.js';
 
-// Of five pictures four are mosaics. MixUp is there and never drawn.
-const MOSAICS = 0.8;
-
 /** Colours, blur or noise or none of them, as often each. */
 const JITTER: ConfigPart = {
   type: 'one_of',
@@ -16,7 +13,10 @@ const JITTER: ConfigPart = {
   ],
 };
 
-/** @param size the side of the square that pictures are fitted into */
+/**
+ * Of five pictures four are mosaics; MixUp is there and never drawn.
+ * @param size the side of the square that pictures are fitted into
+ */
 export function translateAugment(size: number): ConfigPart {
   const basic = [
     JITTER,
@@ -35,8 +35,8 @@ export function translateAugment(size: number): ConfigPart {
       {
         type: 'one_of',
         choices: [
-          { weight: 1 - MOSAICS, steps: basic },
-          { weight: MOSAICS, steps: mosaic },
+          { weight: 0.2, steps: basic },
+          { weight: 0.8, steps: mosaic },
         ],
       },
     ],

@@ -1,7 +1,8 @@
 // RetinaNet's losses without reading how many anchors match: what retina-loss.ts computes of the anchors on objects is computed
 // of all, and weighed by 0 where there is none.
-import { acrossProcessesOnDevice } from '../across-processes.js';
+
 import { matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcessesOnDevice } from '../across-processes.js';
 import { decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';

@@ -68,9 +68,7 @@ class Tower extends Module {
     });
     const perLevel = norm === 'batch_per_level' || norm === 'sync_batch_per_level' ? levels : 0;
     const Norm = norm === 'sync_batch_per_level' ? SyncBatchNorm2d : BatchNorm2d;
-    this.norm = Array.from({ length: perLevel }, () =>
-      this.conv.map(() => new Norm(channels, { eps, momentum })),
-    );
+    this.norm = Array.from({ length: perLevel }, () => this.conv.map(() => new Norm(channels, { eps, momentum })));
     this.#output = initialised(new Conv2d(channels, outputs, 3, { padding: 1 }));
     this.#outputName = outputName;
   }

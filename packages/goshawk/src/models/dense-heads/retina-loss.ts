@@ -1,6 +1,7 @@
 // What RetinaNet learns: the class of every anchor (focal loss) and the box of those on objects.
-import { acrossProcesses } from '../across-processes.js';
+
 import { matchAnchors, noGrad, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';

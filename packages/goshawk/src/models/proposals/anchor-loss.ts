@@ -1,9 +1,9 @@
 // What a region proposal network learns (Faster R-CNN, Ren et al. 2015, section 3.1.2): which of the anchors drawn hold an
 // object, and how these lead to it.
 import { noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
-import { acrossProcesses } from '../across-processes.js';
 import { binaryCrossEntropyMean, crossEntropyMean, shareOfAll, smoothL1Sum, zeroLoss } from '../losses.js';
 import { type BatchDraws, randomDraws } from '../sampling.js';
 import type { HeightWidth, Losses, Targets } from '../structures.js';

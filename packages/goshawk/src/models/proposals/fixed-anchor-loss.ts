@@ -1,9 +1,9 @@
 // The losses of anchor-loss.ts from samples of fixed size: no number of anchors is read.
 import { arange, type MatchBatchOptions, matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcessesOnDevice } from '../across-processes.js';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { countOf, drawFixedPositives, drawFixedSample, type FixedSample, roomFor } from '../fixed-sampling.js';
-import { acrossProcessesOnDevice } from '../across-processes.js';
 import { inAll, REDUCTION_NONE, REDUCTION_SUM, share, shareOfAll } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import { BACKGROUND, IGNORED, type PriorityDraws, randomDraws } from '../sampling.js';

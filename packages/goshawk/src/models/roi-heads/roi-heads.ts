@@ -329,7 +329,8 @@ export class RoiHeads extends Module {
         logits.size(2),
       ),
     );
-    const capacity = keypoint!.normalize === 'batch' ? inAll(proposals.length) * keypointRoiLimit(box) * count : undefined;
+    const capacity =
+      keypoint!.normalize === 'batch' ? inAll(proposals.length) * keypointRoiLimit(box) * count : undefined;
     return weighted(keypointLoss(logits, goals, capacity), keypoint!.lossWeight);
   }
 
