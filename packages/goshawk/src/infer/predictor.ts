@@ -168,7 +168,9 @@ export class Predictor {
   #read(found: readonly Detections[], images: readonly ImageSizes[]): Detection[][] {
     const options = { categoryIds: this.#categoryIds, masks: this.#options.masks };
     const onCpu = this.stages.during('network', () => onHost(found));
-    return this.stages.during('post-processing', () => onCpu.map((own, index) => postProcess(own, images[index]!, options)));
+    return this.stages.during('post-processing', () =>
+      onCpu.map((own, index) => postProcess(own, images[index]!, options)),
+    );
   }
 
   #explained<T>(body: () => T): T {

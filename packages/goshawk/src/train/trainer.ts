@@ -116,11 +116,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   // The other processes get all of it from rank 0.
   const foreign = isFirst && resumed === undefined ? foreignCheckpoint(options) : undefined;
   const begun = foreign === undefined ? undefined : restoreForeignCheckpoint(foreign, { model, optimizer, schedule });
-  const initialised = begun
-    ? [begun.report]
-    : isFirst && resumed === undefined
-      ? startingWeights(options, model)
-      : [];
+  const initialised = begun ? [begun.report] : isFirst && resumed === undefined ? startingWeights(options, model) : [];
   const average = config.train.ema && new WeightAverage(model, build(), config.train.ema);
   const random = randomSourcesOf(config.runtime.device);
   const restored =
@@ -222,7 +218,11 @@ interface Beginning {
 /** Gives every process the average, the beginning and, where there is one, the optimizer of rank 0. */
 function shareStart(
   group: ProcessGroup,
-  own: { readonly average: WeightAverage | undefined; readonly optimizer: DetectorOptimizer; readonly start: Beginning },
+  own: {
+    readonly average: WeightAverage | undefined;
+    readonly optimizer: DetectorOptimizer;
+    readonly start: Beginning;
+  },
 ): Beginning {
   if (own.average) shareState(group, own.average.model);
   const start = ofRankZero(group, own.start);
