@@ -141,6 +141,12 @@ function checkCommand(page, { line, words }) {
   const given = new Set();
   let operands = 0;
   for (; at < words.length; at++) {
+    if (words[at] === '--') {
+      // What goshawk launch runs is a command itself.
+      checkCommand(page, { line, words: ['goshawk', ...words.slice(at + 1)] });
+      operands++;
+      break;
+    }
     if (!words[at].startsWith('--')) {
       operands++;
       continue;

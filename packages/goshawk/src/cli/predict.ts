@@ -231,12 +231,12 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
     });
     line.done();
     if (results.pictures === 0) throw noneUsable(unusable);
+    if (!ranks) console.error(stages.describe(results.pictures));
     const extra = await writeCollections(output, collections);
     results.finish();
     console.log(
       `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
-    if (!ranks) console.error(stages.describe(results.pictures));
   } catch (error) {
     collections.pdf?.abandon();
     if (results.pictures === 0) {
