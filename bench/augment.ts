@@ -54,6 +54,8 @@ const preprocess = {
   resize: { ...torchvisionPreprocess.resize, rule: 'none' as const, kernel: 'opencv' as const },
 };
 
+const copyOf = (image: RgbImage): RgbImage => ({ ...image, data: image.data.slice() });
+
 let turn = 0;
 async function ours(): Promise<{ readonly seconds: number; readonly objects: number }> {
   const before = process.cpuUsage();
@@ -61,7 +63,7 @@ async function ours(): Promise<{ readonly seconds: number; readonly objects: num
   for (let i = 0; i < samples; i++, turn++) {
     const { picture } = planSteps(dataset.samples[i % PICTURES]!, steps, dataset, [1, 2, turn]);
     const decode = async ({ image: { id } }: { readonly image: { readonly id: number } }): Promise<RgbImage> =>
-      scenes[id]!.image;
+      copyOf(scenes[id]!.image);
     const made = await makePicture(picture, decode, { keypointFlipOrder: [] });
     prepareImage(made.image, preprocess);
     objects += made.objects.length;

@@ -10,6 +10,8 @@ import { median, PeerProcess } from './peer-process.js';
 /** One step or prediction; objects found in the first picture, to see that both sides have as much to do. */
 interface Run {
   readonly seconds: number;
+  /** Of all threads: what other programs take does not count. Threads that wait for one another may count. */
+  readonly processor_seconds: number;
   readonly objects: number;
 }
 
@@ -79,6 +81,7 @@ async function compare(
     const them = await theirs.ask<{ version: string; torchvision: string }>({ ...setup, channels_last: tuned });
     const us = await ours.ask<{ version: string }>(setup);
     const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+    const processor: typeof times = { ours: [], theirs: [] };
     let objects = [0, 0];
     // The first round pays for allocations and for oneDNN's choice of kernels, on both sides.
     for (let round = -1; round < rounds; round++) {
@@ -88,6 +91,8 @@ async function compare(
       if (round < 0) continue;
       times.ours.push(own.seconds);
       times.theirs.push(other.seconds);
+      processor.ours.push(own.processor_seconds);
+      processor.theirs.push(other.processor_seconds);
     }
     const peaks = await Promise.all([ours, theirs].map((each) => each.ask<{ peak_bytes: number }>({ do: 'memory' })));
     const ratio = median(times.ours) / median(times.theirs);
@@ -95,7 +100,8 @@ async function compare(
     const memory = peaks[0]!.peak_bytes / peaks[1]!.peak_bytes;
     return (
       `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, ${tuned ? 'tuned torchvision' : 'torchvision'} ${median(times.theirs).toFixed(3)} s, ` +
-      `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}); ` +
+      `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}), ` +
+      `processor time ${median(processor.ours).toFixed(3)} / ${median(processor.theirs).toFixed(3)} s = ${(median(processor.ours) / median(processor.theirs)).toFixed(3)}; ` +
       `${mode === 'predict' ? `${objects.join(' and ')} objects; ` : ''}peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
       `libtorch ${us.version} / torch ${them.version}, torchvision ${them.torchvision}`
     );

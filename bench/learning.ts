@@ -66,7 +66,7 @@ const lessons: Readonly<Record<string, Lesson>> = {
     ],
     measure: 'bbox',
     least: 0.12,
-    minutes: 10,
+    minutes: 15,
     without: { sets: ['data.augment=[]', 'data.flip=0'], margin: 0.03 },
   },
   c4: { config: 'casia/overfit-8-photos-c4.yaml', measure: 'bbox', least: 0.9, minutes: 30 },

@@ -1,6 +1,7 @@
 export * from './amp/index.js';
 export * from './checkpoint/index.js';
 export * from './checks/index.js';
+export * from './distributed/index.js';
 export * from './kernels/index.js';
 export * from './libtorch/index.js';
 export * from './nn/index.js';

@@ -43,6 +43,11 @@ export function inOrder(...maps: readonly PlanarMap[]): PlanarMap {
 
 export function inverseMap(map: PlanarMap): PlanarMap {
   const [a, b, c, d, e, f, g, h, i] = map;
+  if (g === 0 && h === 0 && i === 1) {
+    // Without perspective the last row stays exact.
+    const area = a * e - b * d;
+    return [e / area, -b / area, (b * f - c * e) / area, -d / area, a / area, (c * d - a * f) / area, 0, 0, 1];
+  }
   const A = e * i - f * h;
   const B = f * g - d * i;
   const C = d * h - e * g;

@@ -84,8 +84,10 @@ function warpRow({ image, inverse, fill }: Source, into: RgbImage, y: number): v
   const u0 = a * 0.5 + b * (y + 0.5) + c - 0.5 * w0;
   const v0 = d * 0.5 + e * (y + 0.5) + f - 0.5 * w0;
   const line: Line = { u: u0, v: v0, w: w0, du: a - 0.5 * g, dv: d - 0.5 * g, dw: g };
+  // So far inside that rounding to 1/256 of a pixel, and steps that are off by 1/131072 each, never leave the source.
+  const slack = 0.003 + width / 131072;
   const seen = stretch(width, boundsWithin(line, -1, image.width, -1, image.height));
-  const inner = stretch(width, boundsWithin(line, 0, image.width - 1, 0, image.height - 1));
+  const inner = stretch(width, boundsWithin(line, slack, image.width - 1 - slack, slack, image.height - 1 - slack));
   const isInner = inner.end > inner.start;
   const innerStart = isInner ? Math.max(inner.start, seen.start) : seen.end;
   const innerEnd = isInner ? Math.min(inner.end, seen.end) : seen.end;
@@ -107,8 +109,6 @@ interface Line {
   readonly dw: number;
 }
 
-// So far inside that rounding to 1/256 of a pixel never leaves the source.
-const MARGIN = 0.002;
 const LEAST_DEPTH = 1e-6;
 
 /** Where w is positive and left < u / w < right, top < v / w < bottom. */
@@ -129,10 +129,10 @@ function boundsWithin(
   });
   return [
     { slope: dw, offset: w - LEAST_DEPTH },
-    above(u, du, left === 0 ? 0 : left + MARGIN),
-    below(u, du, right - MARGIN),
-    above(v, dv, top === 0 ? 0 : top + MARGIN),
-    below(v, dv, bottom - MARGIN),
+    above(u, du, left),
+    below(u, du, right),
+    above(v, dv, top),
+    below(v, dv, bottom),
   ];
 }
 
@@ -152,7 +152,7 @@ function stretch(width: number, bounds: readonly Bound[]): { readonly start: num
   return start < end ? { start, end } : { start: width, end: width };
 }
 
-/** Weights are in 1/256, products in 1/65536; rounded once. */
+/** Places are in 1/65536 and advance by whole steps of that; weights are in 1/256, products in 1/65536, rounded once. */
 function sampleAffine(
   { data: source, width }: RgbImage,
   line: Line,
@@ -161,16 +161,20 @@ function sampleAffine(
   into: Uint8Array,
   first: number,
 ): void {
-  const { u, v, du, dv } = line;
   const stride = width * 3;
-  let o = first;
-  for (let x = start; x < end; x++, o += 3) {
-    const fixedX = ((u + du * x) * 256 + 0.5) | 0;
-    const fixedY = ((v + dv * x) * 256 + 0.5) | 0;
-    const fx = fixedX & 255;
-    const fy = fixedY & 255;
-    const at = (fixedY >> 8) * stride + (fixedX >> 8) * 3;
+  const stepX = Math.round(line.du * 65536);
+  const stepY = Math.round(line.dv * 65536);
+  // Half a weight more, for which the shifts below round.
+  let placeX = Math.round((line.u + line.du * start) * 65536 + 128);
+  let placeY = Math.round((line.v + line.dv * start) * 65536 + 128);
+  const last = first + (end - start) * 3;
+  for (let o = first; o < last; o += 3) {
+    const fx = (placeX >> 8) & 255;
+    const fy = (placeY >> 8) & 255;
+    const at = (placeY >> 16) * stride + (placeX >> 16) * 3;
     const below = at + stride;
+    placeX = (placeX + stepX) | 0;
+    placeY = (placeY + stepY) | 0;
     let top = (source[at]! << 8) + (source[at + 3]! - source[at]!) * fx;
     let bottom = (source[below]! << 8) + (source[below + 3]! - source[below]!) * fx;
     into[o] = ((top << 8) + (bottom - top) * fy + 32768) >> 16;

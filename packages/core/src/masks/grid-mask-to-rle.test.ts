@@ -25,10 +25,11 @@ function resize(map: readonly (readonly number[])[], height: number, width: numb
 
 describe('gridMaskToRle', () => {
   for (const [what, network, image] of [
-    ['enlarged', { width: 61, height: 43 }, { width: 150, height: 97 }],
-    ['at its own size', { width: 64, height: 48 }, { width: 64, height: 48 }],
-    ['reduced', { width: 57, height: 47 }, { width: 20, height: 16 }],
-    ['a single pixel', { width: 64, height: 48 }, { width: 1, height: 1 }],
+    ['enlarged', { left: 0, top: 0, width: 61, height: 43 }, { width: 150, height: 97 }],
+    ['at its own size', { left: 0, top: 0, width: 64, height: 48 }, { width: 64, height: 48 }],
+    ['reduced', { left: 0, top: 0, width: 57, height: 47 }, { width: 20, height: 16 }],
+    ['a single pixel', { left: 0, top: 0, width: 64, height: 48 }, { width: 1, height: 1 }],
+    ['in a frame', { left: 9, top: 5, width: 40, height: 37 }, { width: 130, height: 111 }],
   ] as const) {
     test(`is two bilinear resizes with a cut between them: a picture ${what}`, () => {
       const random = createRandom(7);
@@ -42,7 +43,8 @@ describe('gridMaskToRle', () => {
         );
         const threshold = 0.3 + 0.4 * random.uniform();
         const large = resize(probabilities, rows * stride, columns * stride);
-        const cut = large.slice(0, network.height).map((line) => line.slice(0, network.width));
+        const { left, top } = network;
+        const cut = large.slice(top, top + network.height).map((line) => line.slice(left, left + network.width));
         const final = resize(cut, image.height, image.width);
         const rle = gridMaskToRle(probabilities.flat(), { rows, columns, stride, network, image, threshold });
         assert.deepEqual(rle.size, [image.height, image.width]);
@@ -63,7 +65,7 @@ describe('gridMaskToRle', () => {
       rows: 2,
       columns: 3,
       stride: 4,
-      network: { width: 12, height: 8 },
+      network: { left: 0, top: 0, width: 12, height: 8 },
       image: { width: 24, height: 16 },
       threshold: 0.5,
     };

@@ -246,7 +246,7 @@ async function detectHere(job: EvalJob, dataset: DetectionDataset, receiver: Det
     if (!damaged.has(place)) receiver.onFound(place, detections);
     place += 1;
   }
-  if (place > damaged.size) console.error(`per picture ${predictor.stages.describe(place - damaged.size)}`);
+  if (place > damaged.size) console.error(predictor.stages.describe(place - damaged.size));
 }
 
 function pictureRange(text: string | undefined): readonly [number, number] | undefined {

@@ -271,7 +271,7 @@ function report(video: NamedVideo, frames: FramesFile, film: string, outcome: Vi
   const found = `${count(frames.detections, 'object')} in ${count(outcome.frames, 'frame')}, ${count(outcome.tracks, 'track')}`;
   const rate = (outcome.frames / seconds).toFixed(2);
   console.log(`${video.fileName}: ${found}: ${frames.file}, drawn in ${film}`);
-  console.log(`${rate} frames/s; per frame ${outcome.stages.describe(outcome.frames)}`);
+  console.log(`${rate} frames/s; per frame ${outcome.stages.describeEach(outcome.frames)}`);
 }
 
 function count(number: number, noun: string): string {

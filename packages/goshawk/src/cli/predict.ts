@@ -183,12 +183,12 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
       onUnusable: (error) => unusable.push(error),
     });
     if (results.pictures === 0) throw noneUsable(unusable);
+    console.error(stages.describe(results.pictures));
     const extra = await writeCollections(output, drawing);
     results.finish();
     console.log(
       `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
-    console.log(`per picture ${stages.describe(results.pictures)}`);
   } catch (error) {
     drawing.pdf?.abandon();
     if (results.pictures === 0) {
@@ -240,9 +240,9 @@ interface Way {
   detect(image: RgbImage): readonly Detection[];
   readonly output: string;
   readonly names: DrawnNames;
-  readonly stages: StageTimes;
   readonly results: ResultsFile;
   readonly drawing: Collections & { readonly keypointThreshold: number; readonly categories: readonly Category[] };
+  readonly stages: StageTimes;
   onUnusable(error: InputError): void;
 }
 
@@ -264,7 +264,7 @@ async function detectAndDraw(
   let next = decode(0);
   for (const [index, named] of images.entries()) {
     const { fileName } = named;
-    const image = await stages.measureAsync('decode', () => next!);
+    const image = await stages.waiting('pictures', next!);
     next = decode(index + 1);
     let shown = '';
     if (image instanceof InputError) onUnusable(image);
@@ -273,9 +273,9 @@ async function detectAndDraw(
       results.add({ id: index + 1, fileName }, kept);
       shown = `  ${fileName}: ${kept.length} objects`;
       const sure = kept.map((detection) => withSureKeypoints(detection, keypointThreshold));
-      const drawn = stages.measure('draw', () => drawDetections(image, sure, { categories }));
+      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories }));
       const target = join(output, names.of(named));
-      const problem = await stages.measureAsync('encode', () => orProblem(writeDrawn(target, drawn, prepared)));
+      const problem = await stages.waiting('drawing', orProblem(writeDrawn(target, drawn, prepared)));
       if (problem instanceof InputError && isDiskFull(problem)) throw problem;
       if (problem instanceof InputError) onUnusable(problem);
       await pdf?.add(drawn, fileName);

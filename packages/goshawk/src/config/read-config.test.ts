@@ -88,7 +88,7 @@ describe('a mistake in a config is one line that says', () => {
     );
     assert.equal(
       problem('model: {type: yolo}'),
-      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet, sparse_rcnn, solov2 or decoupled_solo",
+      "config.yaml:1: model.type: got 'yolo': expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet, solov2, decoupled_solo or sparse_rcnn",
     );
     assert.equal(
       problem(`${minimal}train: {optimizer: {type: lamb}}`),
@@ -117,7 +117,7 @@ describe('a mistake in a config is one line that says', () => {
     assert.equal(problem('train: {}'), 'config.yaml: model: missing: add it (expected a group of keys)');
     assert.equal(
       problem('model: {classes: 3}'),
-      'config.yaml:1: model.type: missing: add it (expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet, sparse_rcnn, solov2 or decoupled_solo)',
+      'config.yaml:1: model.type: missing: add it (expected faster_rcnn, mask_rcnn, keypoint_rcnn, rpn, retinanet, solov2, decoupled_solo or sparse_rcnn)',
     );
     assert.equal(
       problem(`${minimal}data:\n  train: {images: a}\n`),

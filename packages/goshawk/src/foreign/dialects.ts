@@ -7,7 +7,7 @@ import { solov2 } from './solov2/dialect.js';
 import { sparseRcnn } from './sparse-rcnn/dialect.js';
 import { torchvision } from './torchvision/dialect.js';
 
-export type DialectName = 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'solov2' | 'torchvision';
+export type DialectName = 'solov2' | 'mmdetection' | 'maskrcnn_benchmark' | 'detectron' | 'sparse_rcnn' | 'torchvision';
 
 /** Asked in this order. torchvision is the last: its names are ours, so it takes every state that no other knows. */
 const dialects: Readonly<Record<DialectName, Dialect>> = {

@@ -60,7 +60,7 @@ async function* detectInBatches(
   const early = new Map<number, Outcome>();
   let place = 0;
   try {
-    const next = () => predictor.stages.measureAsync('decode', () => feed.next());
+    const next = () => predictor.stages.waiting('pictures', feed.next());
     for (let fed = await next(); fed !== undefined; fed = await next()) {
       const { batch, tensors } = fed;
       const pending = tensors && predictor.launch(tensors.images, batch.images);

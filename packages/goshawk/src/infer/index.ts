@@ -13,6 +13,6 @@ export * from './picture-detector.js';
 export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
-export * from './stage-times.js';
+export { type Stage, StageTimes } from './stage-times.js';
 export * from './video/index.js';
 export * from './weights-report.js';

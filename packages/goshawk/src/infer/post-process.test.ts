@@ -47,6 +47,34 @@ describe('postProcess', () => {
       ]);
     }));
 
+  test('enlarges whole masks to the picture, cut to the part of the network that it was, with the boxes around them', () =>
+    scope(() => {
+      // Cells of 10 network pixels; the last column and the last row lie in the padding.
+      const cells = Array.from({ length: 6 * 11 }, (_, at) => {
+        const [column, row] = [at % 11, Math.floor(at / 11)];
+        return column >= 2 && column < 5 && row >= 1 && row < 3 ? 1 : 0;
+      });
+      const empty = cells.map((_, at) => (at % 11 === 10 ? 1 : 0));
+      const probabilities = tensor([...cells, ...empty], { shape: [2, 6, 11] });
+      const own = {
+        ...found(
+          [
+            [0, 0, 0, 0],
+            [0, 0, 0, 0],
+          ],
+          [1, 2],
+        ),
+        wholeMasks: { probabilities, stride: 10 },
+      };
+      const detections = postProcess(own, half, options);
+      // What lies in the padding alone is no detection.
+      assert.equal(detections.length, 1);
+      assert.deepEqual(detections[0]!.bbox, [40, 20, 60, 40]);
+      const { segmentation } = detections[0]!;
+      assert.ok(segmentation?.kind === 'rle');
+      assert.deepEqual(segmentation.rle.size, [100, 200]);
+    }));
+
   test('scales each axis by its own ratio', () =>
     scope(() => {
       const image = { ...half, originalWidth: 300, originalHeight: 100 };

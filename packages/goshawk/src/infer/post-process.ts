@@ -94,6 +94,51 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
   });
 }
 
+/** Masks that no box bounds: the boxes are those around them. A detection of which no pixel is left is none. */
+function withWholeMasks(
+  { scores, labels, wholeMasks }: Pick<Detections, 'scores' | 'labels'> & Required<Pick<Detections, 'wholeMasks'>>,
+  image: ImageSizes,
+  options: PostProcessOptions,
+): Detection[] {
+  const { imageId, originalWidth, originalHeight } = image;
+  const { probabilities, stride } = wholeMasks;
+  const [, rows = 0, columns = 0] = probabilities.shape;
+  const cells = probabilities.toFloat32Array();
+  const ofAll = scores.toFloat32Array();
+  const grid = {
+    rows,
+    columns,
+    stride,
+    network: placeInNetwork(image),
+    image: { width: originalWidth, height: originalHeight },
+    threshold: (options.masks ?? DEFAULT_MASKS).threshold,
+  };
+  return labels.toNumbers().flatMap((label, index) => {
+    const rle = gridMaskToRle(cells.subarray(index * rows * columns, (index + 1) * rows * columns), grid);
+    if (rleArea(rle) === 0) return [];
+    return {
+      imageId,
+      categoryId: categoryIdOf(label, options),
+      score: ofAll[index]!,
+      bbox: rleToBbox(rle),
+      segmentation: { kind: 'rle' as const, rle },
+    };
+  });
+}
+
+/** Where the picture lies in the network's input. */
+function placeInNetwork({ frame, width, height, originalWidth, originalHeight, scaleX = 1, scaleY = 1 }: ImageSizes) {
+  if (!frame) return { left: 0, top: 0, width, height };
+  const { left, top } = frame;
+  return { left, top, width: Math.round(originalWidth * scaleX), height: Math.round(originalHeight * scaleY) };
+}
+
+function categoryIdOf(label: number, { categoryIds }: PostProcessOptions): number {
+  const id = categoryIds[label - 1];
+  if (id === undefined) throw new Error(`internal: class ${label} of ${categoryIds.length}`);
+  return id;
+}
+
 /** x in the image = x in the network * scaleX + left. */
 interface ToImage {
   readonly scaleX: number;
@@ -130,43 +175,6 @@ function cornersOf(
   const corners = boxes.toFloat32Array();
   if (!isMoved || !frame) return corners;
   return corners.map((value, i) => Math.min(Math.max(value, 0), i % 2 === 0 ? originalWidth : originalHeight));
-}
-
-/** Masks that no box bounds: the boxes are those around them. A detection of which no pixel is left is none. */
-function withWholeMasks(
-  { scores, labels, wholeMasks }: Pick<Detections, 'scores' | 'labels'> & Required<Pick<Detections, 'wholeMasks'>>,
-  { imageId, width, height, originalWidth, originalHeight }: ImageSizes,
-  options: PostProcessOptions,
-): Detection[] {
-  const { probabilities, stride } = wholeMasks;
-  const [, rows = 0, columns = 0] = probabilities.shape;
-  const cells = probabilities.toFloat32Array();
-  const ofAll = scores.toFloat32Array();
-  const grid = {
-    rows,
-    columns,
-    stride,
-    network: { width, height },
-    image: { width: originalWidth, height: originalHeight },
-    threshold: (options.masks ?? DEFAULT_MASKS).threshold,
-  };
-  return labels.toNumbers().flatMap((label, index) => {
-    const rle = gridMaskToRle(cells.subarray(index * rows * columns, (index + 1) * rows * columns), grid);
-    if (rleArea(rle) === 0) return [];
-    return {
-      imageId,
-      categoryId: categoryIdOf(label, options),
-      score: ofAll[index]!,
-      bbox: rleToBbox(rle),
-      segmentation: { kind: 'rle' as const, rle },
-    };
-  });
-}
-
-function categoryIdOf(label: number, { categoryIds }: PostProcessOptions): number {
-  const id = categoryIds[label - 1];
-  if (id === undefined) throw new Error(`internal: class ${label} of ${categoryIds.length}`);
-  return id;
 }
 
 /** COCO's lists x, y, v of [D, K, 4] keypoints, and their logits; v is 1 for all, as Detectron writes results. */

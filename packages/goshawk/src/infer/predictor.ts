@@ -96,7 +96,7 @@ export class Predictor {
   predict(images: readonly RgbImage[]): Detection[][] {
     if (this.#augmentation)
       return images.map((image, imageId) => this.predictAugmented(image).map((found) => ({ ...found, imageId })));
-    const prepared = this.stages.measure('prepare', () => prepareBatch(images, this.#options.preprocess));
+    const prepared = this.stages.during('pictures', () => prepareBatch(images, this.#options.preprocess));
     const described = prepared.images.map((size, index) => ({ ...size, imageId: index }));
     return this.predictBatch({ ...prepared, images: described });
   }
@@ -150,7 +150,7 @@ export class Predictor {
     return this.#explained(() =>
       scope(() => {
         const options = proposals ? { ...augmentation, proposals } : augmentation;
-        const found = this.stages.measure('network', () =>
+        const found = this.stages.during('network', () =>
           inPrecision(precision, device, () => detectAugmented(model, image, options)),
         );
         const sizes = { imageId: 0, width, height, originalWidth: width, originalHeight: height };
@@ -162,13 +162,13 @@ export class Predictor {
   #detect(batch: ImageBatch): Detections[] {
     const { model, precision, device } = this.#options;
     model.eval();
-    return this.stages.measure('network', () => [...inPrecision(precision, device, () => model.predict(batch))]);
+    return this.stages.during('network', () => [...inPrecision(precision, device, () => model.predict(batch))]);
   }
 
   #read(found: readonly Detections[], images: readonly ImageSizes[]): Detection[][] {
     const options = { categoryIds: this.#categoryIds, masks: this.#options.masks };
-    const onCpu = this.stages.measure('network', () => onHost(found));
-    return this.stages.measure('post', () => onCpu.map((own, index) => postProcess(own, images[index]!, options)));
+    const onCpu = this.stages.during('network', () => onHost(found));
+    return this.stages.during('post-processing', () => onCpu.map((own, index) => postProcess(own, images[index]!, options)));
   }
 
   #explained<T>(body: () => T): T {

@@ -37,7 +37,7 @@ export function prepareBatch(
   preprocess: Preprocess,
   memory?: Float32Array,
 ): PreparedBatch {
-  const { sizes, width, height } = batchLayout(images, preprocess);
+  const { sizes, width, height, images: described } = batchLayout(images, preprocess);
   const values = images.length * height * width * 3;
   const pixels = memory ? memory.subarray(0, values) : new Float32Array(values);
   images.forEach((image, index) => {
@@ -46,26 +46,25 @@ export function prepareBatch(
     prepareImage(image, preprocess, { into: placeInFrame(into, size.frame), size });
     fillPadding(into, size, height, padValuesOf(preprocess));
   });
-  return {
-    pixels,
-    height,
-    width,
-    images: images.map((image, index) => ({
-      width: seenSize(sizes[index]!).width,
-      height: seenSize(sizes[index]!).height,
-      originalWidth: image.width,
-      originalHeight: image.height,
-      scaleX: sizes[index]!.scaleX,
-      scaleY: sizes[index]!.scaleY,
-      ...(sizes[index]!.frame && { frame: sizes[index]!.frame }),
-    })),
-  };
+  return { pixels, height, width, images: described };
 }
 
-/** How the pixels of pictures lie in a batch: each one's size in the network, and that of all with their padding. */
+/** How pictures lie in a batch: each one's size in the network, and that of all with their padding. */
 export function batchLayout(images: readonly Pick<RgbImage, 'width' | 'height'>[], preprocess: Preprocess) {
   const sizes = images.map((image) =>
     networkSize(image.width, image.height, preprocess.resize.rule, preprocess.resize),
   );
-  return { sizes, ...paddedBatchSize(sizes.map(seenSize), preprocess.padMultiple) };
+  const described: PreparedBatch['images'] = images.map((image, index) => {
+    const size = sizes[index]!;
+    return {
+      width: seenSize(size).width,
+      height: seenSize(size).height,
+      originalWidth: image.width,
+      originalHeight: image.height,
+      scaleX: size.scaleX,
+      scaleY: size.scaleY,
+      ...(size.frame && { frame: size.frame }),
+    };
+  });
+  return { sizes, images: described, ...paddedBatchSize(sizes.map(seenSize), preprocess.padMultiple) };
 }

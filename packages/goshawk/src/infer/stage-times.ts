@@ -1,17 +1,39 @@
-// Where the time of a prediction goes, by stage.
+// How long the parts of a prediction take, picture by picture.
+import { performance } from 'node:perf_hooks';
 
-/**
- * From a picture's file to its drawn one: decoding, resizing, the network, its boxes and masks in image pixels, drawing, writing. Stages
- * of films run side by side, so that together they may take longer than the film did.
- */
-export const STAGES = ['decode', 'prepare', 'network', 'post', 'draw', 'encode'] as const;
+/** What a picture or a frame of a video goes through, in this order. */
+const STAGES = ['decoding', 'pictures', 'network', 'post-processing', 'drawing', 'encoding'] as const;
 export type Stage = (typeof STAGES)[number];
 
+/**
+ * pictures: decoding and preparing, or the waiting for what others decode ahead; network: the model with its suppression, and on a
+ * card the waiting for it; post-processing: masks and boxes in the picture's pixels. Videos have their decoding and encoding, that is the
+ * waiting for what does it, apart.
+ */
 export class StageTimes {
   readonly #milliseconds = new Map<Stage, number>();
 
+  /** Runs `body` as a part of a stage. */
+  during<T>(stage: Stage, body: () => T): T {
+    const begun = performance.now();
+    try {
+      return body();
+    } finally {
+      this.add(stage, performance.now() - begun);
+    }
+  }
+
+  async waiting<T>(stage: Stage, work: Promise<T>): Promise<T> {
+    const begun = performance.now();
+    try {
+      return await work;
+    } finally {
+      this.add(stage, performance.now() - begun);
+    }
+  }
+
   add(stage: Stage, milliseconds: number): void {
-    this.#milliseconds.set(stage, this.of(stage) + milliseconds);
+    this.#milliseconds.set(stage, (this.#milliseconds.get(stage) ?? 0) + milliseconds);
   }
 
   /** Milliseconds so far. */
@@ -19,27 +41,19 @@ export class StageTimes {
     return this.#milliseconds.get(stage) ?? 0;
   }
 
-  measure<T>(stage: Stage, work: () => T): T {
-    const started = performance.now();
-    try {
-      return work();
-    } finally {
-      this.add(stage, performance.now() - started);
-    }
-  }
-
-  async measureAsync<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.add(stage, performance.now() - started);
-    }
-  }
-
-  /** `decode 1.2, network 40.3 ms`: the mean of so many pictures, stages that took time. */
+  /** Such as `a picture takes 412 ms: pictures 3 ms, network 401 ms, post-processing 8 ms`. */
   describe(pictures: number): string {
-    const shown = STAGES.filter((stage) => this.#milliseconds.has(stage));
-    return `${shown.map((stage) => `${stage} ${(this.of(stage) / pictures).toFixed(1)}`).join(', ')} ms`;
+    const whole = [...this.#milliseconds.values()].reduce((sum, value) => sum + value, 0);
+    return `a picture takes ${formatMilliseconds(whole / pictures)} ms: ${this.describeEach(pictures)}`;
   }
+
+  /** Such as `pictures 3 ms, network 401 ms`: for stages that run side by side, whose sum says nothing. */
+  describeEach(pictures: number): string {
+    const known = STAGES.filter((stage) => this.#milliseconds.has(stage));
+    return known.map((stage) => `${stage} ${formatMilliseconds(this.of(stage) / pictures)} ms`).join(', ');
+  }
+}
+
+function formatMilliseconds(value: number): string {
+  return value < 10 ? value.toFixed(1) : value.toFixed(0);
 }

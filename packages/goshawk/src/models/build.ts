@@ -35,11 +35,11 @@ export function buildModel(
       return new Rcnn({ ...config, proposals: 'rpn', classes, draws, sizing });
     case 'retinanet':
       return new RetinaNet({ ...config, classes, sizing });
-    case 'sparse_rcnn':
-      return new SparseRcnn({ ...config, classes });
     case 'solov2':
       return new Solov2({ ...config, classes });
     case 'decoupled_solo':
       return new DecoupledSolo({ ...config, classes });
+    case 'sparse_rcnn':
+      return new SparseRcnn({ ...config, classes });
   }
 }

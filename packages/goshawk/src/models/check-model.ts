@@ -79,9 +79,9 @@ const GROUPS: readonly (readonly [beginning: string, groups: readonly string[]])
   ['roi_heads.box', ['boxHead', 'neck', 'backbone', 'rpn']],
   ['roi_heads.mask', ['maskHead', 'boxHead', 'neck', 'backbone']],
   ['roi_heads.keypoint', ['keypointHead', 'boxHead', 'neck', 'backbone']],
+  ['mask_features', ['maskFeatures', 'neck', 'backbone']],
   ['head', ['head', 'anchors', 'neck', 'backbone', 'proposals']],
   ['init_proposal', ['proposals', 'neck', 'backbone']],
-  ['mask_features', ['maskFeatures', 'neck', 'backbone']],
 ];
 
 /** Half of a key that decides takes at least this share away. */

@@ -32,10 +32,10 @@ export interface DetectorKind {
   /** COCO's measures that apply to what it gives; the first one's AP chooses the best weights. */
   readonly measuredBy: readonly IouType[];
   readonly learnsFrom: LearningNeeds;
-  /** Whether a file has to bring the boxes that it looks at. */
-  readonly readsProposals: boolean;
   /** Where boxes end: its own, those of stored proposals, and but for `learnsFrom.boxes` those of annotations. */
   readonly boxes: BoxConvention;
+  /** Whether a file has to bring the boxes that it looks at. */
+  readonly readsProposals: boolean;
   /** Absent: it gives no masks. */
   readonly masks?: MaskOutput;
   /** Of its second stage; none for a detector of one stage. */

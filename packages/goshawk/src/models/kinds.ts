@@ -17,10 +17,10 @@ export function detectorKind(config: ModelConfig): DetectorKind {
       return rpnKind(config);
     case 'retinanet':
       return retinanetKind(config);
-    case 'sparse_rcnn':
-      return sparseRcnnKind();
     case 'solov2':
     case 'decoupled_solo':
       return soloKind(config);
+    case 'sparse_rcnn':
+      return sparseRcnnKind();
   }
 }

@@ -127,7 +127,7 @@ export function runOnce(model: RunConfig['model'], seed: number): void {
   });
 }
 
-function noiseBatch(): ImageBatch {
+export function noiseBatch(): ImageBatch {
   const side = [PICTURE, PICTURE] as const;
   const pixels = ops.mul(randn([2, 3, ...side]), 0.2).to({ memoryFormat: 'channels_last' });
   const boxes = [...SQUARES, [0, 0, 20, 20], [40, 10, 90, 60]];

@@ -15,8 +15,7 @@ export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'> & {
  * @param iteration optimizer steps done before: 0 in the first
  */
 export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
-  const isWarmup = iteration < schedule.warmupIterations;
-  if (schedule.stepsWaitForWarmup && isWarmup) return warmupFactor(iteration, schedule);
+  if (schedule.stepsWaitForWarmup && iteration < schedule.warmupIterations) return warmupFactor(iteration, schedule);
   return warmupFactor(iteration, schedule) * decayFactor(iteration, schedule);
 }
 

@@ -19,7 +19,7 @@ const config = tinyConfig(['train.ema={decay: 0.9, rampUp: 2}']);
 const ema = config.train.ema!;
 
 /** Of the first convolution: every value the same, since the tests set it so. */
-const valueOf = (model: Detector): number =>
+const firstValueOf = (model: Detector): number =>
   [...model.namedParameters()].find(([name]) => name === 'backbone.body.conv1.weight')![1].toFloat32Array()[0]!;
 
 function setAll(model: Detector, value: number): void {
@@ -38,15 +38,15 @@ describe('the average of the weights', () => {
     scope(() => {
       const model = tinyDetector();
       const average = new WeightAverage(model, tinyDetector({ seed: 1 }), ema);
-      assert.equal(valueOf(average.model), valueOf(model));
-      let expected = valueOf(model);
+      assert.equal(firstValueOf(average.model), firstValueOf(model));
+      let expected = firstValueOf(model);
       for (const [step, value] of [3, -2, 7].entries()) {
         setAll(model, value);
         average.update(step + 1);
         const decay = 0.9 * (1 - Math.exp(-(step + 1) / 2));
         expected = decay * expected + (1 - decay) * value;
       }
-      assert.ok(Math.abs(valueOf(average.model) - expected) < 1e-6);
+      assert.ok(Math.abs(firstValueOf(average.model) - expected) < 1e-6);
       assert.ok(average.model.parameters().every(({ requiresGrad }) => !requiresGrad));
     }));
 
@@ -80,12 +80,12 @@ describe('the average of the weights', () => {
       const other = tinyDetector({ seed: 2 });
       const copy = new WeightAverage(other, tinyDetector({ seed: 3 }), ema);
       restoreCheckpoint(path, { model: other, average: copy.model }, buildOptimizer(other, config.train.optimizer));
-      assert.equal(valueOf(other), 2);
-      assert.equal(valueOf(copy.model), valueOf(average.model));
+      assert.equal(firstValueOf(other), 2);
+      assert.equal(firstValueOf(copy.model), firstValueOf(average.model));
 
       const predicting = tinyDetector({ seed: 4 });
       loadWeights(predicting, readWeights(path), path);
-      assert.equal(valueOf(predicting), valueOf(average.model));
+      assert.equal(firstValueOf(predicting), firstValueOf(average.model));
     }));
 
   test('is missed in a checkpoint without one', () =>

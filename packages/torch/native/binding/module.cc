@@ -49,5 +49,6 @@ NAPI_MODULE_INIT() {
   registerDevice(env, exports);
   registerRecording(env, exports);
   registerDeviceFacts(env, exports);
+  registerDistributed(env, exports);
   return exports;
 }

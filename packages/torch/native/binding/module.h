@@ -4,7 +4,7 @@
 
 namespace goshawk {
 
-constexpr size_t kMostArguments = 6;
+constexpr size_t kMostArguments = 8;
 
 // One call from JavaScript; arguments it did not give are undefined.
 struct Call {
@@ -38,5 +38,6 @@ void registerRuntime(napi_env env, napi_value exports);
 void registerDevice(napi_env env, napi_value exports);
 void registerRecording(napi_env env, napi_value exports);
 void registerDeviceFacts(napi_env env, napi_value exports);
+void registerDistributed(napi_env env, napi_value exports);
 
 }  // namespace goshawk

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "distributed/group-error.h"
+
 namespace goshawk {
 
 namespace {
@@ -399,10 +401,21 @@ std::string describe(napi_env env, Environment& environment, const napi_value* v
   return text;
 }
 
+// With the ranks as a property; its code tells it from the engine's.
+static void throwGroupError(napi_env env, const GroupError& error) {
+  napi_value thrown;
+  napi_create_error(env, stringToJs(env, "GOSHAWK_GROUP"), stringToJs(env, error.what()), &thrown);
+  napi_set_named_property(env, thrown, "ranks", intsToJs(env, error.ranks));
+  napi_throw(env, thrown);
+}
+
 napi_value throwAsJs(napi_env env, const std::string& where) {
   std::string message;
   try {
     throw;
+  } catch (const GroupError& error) {
+    throwGroupError(env, error);
+    return nullptr;
   } catch (const c10::Error& error) {
     message = error.what_without_backtrace();
   } catch (const std::bad_alloc&) {

@@ -76,6 +76,12 @@ FoundDriver find_driver() {
   symbols.find(driver.load_module, "cuModuleLoadData");
   symbols.find(driver.find_function, "cuModuleGetFunction");
   symbols.find(driver.launch, "cuLaunchKernel");
+  symbols.find(driver.stream_create, "cuStreamCreate");
+  symbols.find(driver.stream_wait, "cuStreamWaitEvent");
+  symbols.find(driver.event_create, "cuEventCreate");
+  symbols.find(driver.event_destroy, "cuEventDestroy_v2");
+  symbols.find(driver.event_record, "cuEventRecord");
+  symbols.find(driver.event_query, "cuEventQuery");
   symbols.find(driver.error_name, "cuGetErrorName");
   symbols.find(driver.error_text, "cuGetErrorString");
   if (!symbols.missing().empty()) {

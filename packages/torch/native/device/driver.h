@@ -13,6 +13,7 @@ struct CudaDriver {
   using Module = void*;
   using Function = void*;
   using Stream = void*;
+  using Event = void*;
 
   int (*init)(unsigned flags);
   int (*driver_version)(int* version);
@@ -30,6 +31,12 @@ struct CudaDriver {
   int (*launch)(
       Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
       unsigned block_z, unsigned shared_bytes, Stream stream, void** arguments, void** extra);
+  int (*stream_create)(Stream* stream, unsigned flags);
+  int (*stream_wait)(Stream stream, Event event, unsigned flags);
+  int (*event_create)(Event* event, unsigned flags);
+  int (*event_destroy)(Event event);
+  int (*event_record)(Event event, Stream stream);
+  int (*event_query)(Event event);
   int (*error_name)(int error, const char** name);
   int (*error_text)(int error, const char** text);
 };
@@ -38,6 +45,12 @@ struct CudaDriver {
 constexpr int kMultiprocessors = 16;
 constexpr int kComputeCapabilityMajor = 75;
 constexpr int kComputeCapabilityMinor = 76;
+
+/** Of event_query(): what comes before the event is not done. */
+constexpr int kNotReady = 600;
+/** Flags of streams that do not wait for the default one, and of events that take no time. */
+constexpr unsigned kNonBlockingStream = 1;
+constexpr unsigned kUntimedEvent = 2;
 
 struct CudaDriverState {
   /** "hidden" (by CUDA_VISIBLE_DEVICES), "absent", "failed", "no device" or "ready". */

@@ -145,6 +145,11 @@ void launch(const DeviceKernel& kernel, const LaunchShape& shape, c10::Device de
       kernel.name);
 }
 
+void* enter_current_stream(c10::DeviceIndex index) {
+  card(index).enter();
+  return current_stream(index);
+}
+
 void use_emulated_card(const char* library) {
   void* loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
   TORCH_CHECK(loaded != nullptr, dlerror());

@@ -35,6 +35,9 @@ namespace device {
 /** `arguments` point at values of exactly the kernel's parameter types. @throws c10::Error where the card refuses */
 void launch(const DeviceKernel& kernel, const LaunchShape& shape, c10::Device device, void** arguments);
 
+/** The stream that the engine's operators of this thread go to, with the card's context made current. */
+void* enter_current_stream(c10::DeviceIndex index);
+
 /** Where kernels run instead: a library of the same code compiled for the processor, by code/emulated-card.h. For tests. */
 void use_emulated_card(const char* library);
 

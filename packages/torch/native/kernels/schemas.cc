@@ -64,12 +64,16 @@ TORCH_LIBRARY(goshawk, m) {
       "scale_shift_gradient(Tensor gradient, Tensor? output, Tensor scale, bool of_residual) -> (Tensor, Tensor)");
 
   m.def("winograd_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+  m.def("depthwise_conv(Tensor input, Tensor weight, Tensor? bias, int[2] stride, int[2] padding) -> Tensor");
 
   // statistics: [2, C] float64, the mean and the sum of squared distances from it; sums: [2, C] float64, of the gradient and
   // of the gradient times the distance from the mean; count: values of a channel that they are of.
   m.def(
       "batch_norm(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
       "float momentum, float eps) -> Tensor");
+  m.def(
+      "sync_batch_norm(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
+      "float momentum, float eps, int group) -> Tensor");
   m.def("batch_norm_statistics(Tensor input) -> Tensor");
   m.def(
       "batch_norm_apply(Tensor input, Tensor weight, Tensor bias, Tensor statistics, float count, float eps) -> Tensor");

@@ -5,6 +5,8 @@
 // Y = A^T [(G g G^T) * (B^T d B)] A over tiles d of 6x6 inputs and Y of 4x4 outputs; the products in brackets become 36 matrix
 // products of [tiles, in] x [in, out]. The gradient of the input is the same convolution with the kernel turned round; that of
 // the weight is G^T [sum over tiles of (B^T d B)^T (A dY A^T)] G.
+#include "lanes.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -23,24 +25,11 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 constexpr int64_t kPoints = 36;
-constexpr int64_t kLanes = 16;
 /** Vectors of a panel's width and rows of a block: 24 sums, 3 operands and a factor fit into 32 registers. */
 constexpr int64_t kPanelVectors = 3;
 constexpr int64_t kRows = 8;
 /** Tiles a time; their transforms stay near the processor. */
 constexpr int64_t kTiles = 192;
-
-typedef float Vector __attribute__((vector_size(64)));
-typedef float UnalignedVector __attribute__((vector_size(64), aligned(4), may_alias));
-
-// Not memcpy: the compiler would go by way of the stack, in halves.
-inline Vector load(const float* from) {
-  return *reinterpret_cast<const UnalignedVector*>(from);
-}
-
-inline void store_vector(float* into, Vector value) {
-  *reinterpret_cast<UnalignedVector*>(into) = value;
-}
 
 int64_t rounded_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -132,7 +121,7 @@ void transform_tile(
         if (row >= 0 && row < grid.height && column >= 0 && column < grid.width) {
           const float* from = map + (row * grid.width + column) * channels + c;
           if (count == kLanes) {
-            pixel = load(from);
+            pixel = load_vector(from);
           } else {
             std::memcpy(&pixel, from, static_cast<size_t>(count) * sizeof(float));
           }
@@ -167,14 +156,14 @@ template <int64_t kVectors>
   for (int64_t row = 0; row < kRows; ++row) {
 #pragma GCC unroll 3
     for (int64_t v = 0; v < kVectors; ++v) {
-      sums[row][v] = add ? load(c + row * c_row + v * kLanes) : Vector{};
+      sums[row][v] = add ? load_vector(c + row * c_row + v * kLanes) : Vector{};
     }
   }
   for (int64_t k = 0; k < depth; ++k) {
     Vector right[kVectors];
 #pragma GCC unroll 3
     for (int64_t v = 0; v < kVectors; ++v) {
-      right[v] = load(b + k * b_step + v * kLanes);
+      right[v] = load_vector(b + k * b_step + v * kLanes);
     }
 #pragma GCC unroll 8
     for (int64_t row = 0; row < kRows; ++row) {
@@ -242,7 +231,7 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
         }
         Vector kernel[9], half[18], done[kPoints];
         for (int64_t k = 0; k < 9; ++k) {
-          kernel[k] = load(values[k]);
+          kernel[k] = load_vector(values[k]);
         }
         for (int64_t x = 0; x < 3; ++x) {
           kernel_transform(kernel + x, 3, half + x, 3);
@@ -316,7 +305,7 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at:
         for (int64_t c = 0; c < out; c += kLanes) {
           Vector values[kPoints], half[24], done[16];
           for (int64_t point = 0; point < kPoints; ++point) {
-            values[point] = load(m + (point * kTiles + tile) * columns + c);
+            values[point] = load_vector(m + (point * kTiles + tile) * columns + c);
           }
           for (int64_t x = 0; x < 6; ++x) {
             output_transform(values + x, 6, half + x, 6);
@@ -324,7 +313,7 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at:
           for (int64_t y = 0; y < 4; ++y) {
             output_transform(half + y * 6, 1, done + y * 4, 1);
           }
-          const Vector offset = load(offsets.data() + c);
+          const Vector offset = load_vector(offsets.data() + c);
           const auto bytes = static_cast<size_t>(std::min(kLanes, out - c)) * sizeof(float);
           for (int64_t y = 0; y < std::min<int64_t>(4, grid.height - top); ++y) {
             for (int64_t x = 0; x < std::min<int64_t>(4, grid.width - left); ++x) {
@@ -386,7 +375,7 @@ at::Tensor weight_gradient(const at::Tensor& input, const at::Tensor& gradient, 
       for (int64_t i = 0; i < in; ++i) {
         Vector all[kPoints], half[18], done[9];
         for (int64_t point = 0; point < kPoints; ++point) {
-          all[point] = load(u + (point * rows + i) * columns + first);
+          all[point] = load_vector(u + (point * rows + i) * columns + first);
         }
         for (int64_t x = 0; x < 6; ++x) {
           kernel_gradient(all + x, 6, half + x, 6);

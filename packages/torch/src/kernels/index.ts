@@ -1,4 +1,5 @@
 export * from './box-overlap.js';
+export { depthwiseConv } from './depthwise-conv.js';
 export * from './focal-loss.js';
 export * from './linear-assignment.js';
 export * from './masks.js';

@@ -91,6 +91,8 @@ function compilerFor(libtorch: Libtorch): Compiler {
       '-D_GLIBCXX_USE_CXX11_ABI=1',
     ],
     includes: [
+      // In place of headers that the engine's own include and no package of it brings.
+      `-I${join(nativeDir, 'distributed/gloo-names')}`,
       `-I${nativeDir}`,
       ...[nodeHeaders, ...libtorch.includeDirs].flatMap((dir) => (dir === '/usr/include' ? [] : ['-isystem', dir])),
     ],

@@ -1,5 +1,11 @@
 // Convolutions over [N, C, H, W] and their transposes.
 
+import {
+  depthwiseConv,
+  isOwnDepthwiseFaster,
+  NARROWEST_OWN_DEPTHWISE,
+  WIDEST_DEPTHWISE,
+} from '../kernels/depthwise-conv.js';
 import { isWinogradFaster, winogradConv3x3 } from '../kernels/winograd-conv.js';
 import { isGradEnabled } from '../tensor/autograd.js';
 import { empty } from '../tensor/create.js';
@@ -39,6 +45,8 @@ export class Conv2d extends Layer {
   readonly groups: number;
   /** 3x3 at stride 1 that keeps the resolution. */
   readonly #isPlain3x3: boolean;
+  /** A kernel for each channel, so wide that the engine's gradient is slow. */
+  readonly #isWideDepthwise: boolean;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: ConvOptions = {}) {
     super();
@@ -56,6 +64,9 @@ export class Conv2d extends Layer {
     this.groups = groups;
     this.#isPlain3x3 =
       groups === 1 && isAll(kernelSize, 3) && [stride, padding, dilation].every((pair) => isAll(pair, 1));
+    const isOwnWidth = width >= NARROWEST_OWN_DEPTHWISE && width <= WIDEST_DEPTHWISE;
+    this.#isWideDepthwise =
+      isOwnWidth && groups > 1 && groups === inChannels && groups === outChannels && isAll(dilation, 1);
     initialiseUniform(this.weight, this.bias);
   }
 
@@ -73,6 +84,10 @@ export class Conv2d extends Layer {
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     if (this.#isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
     const { stride, padding, dilation, groups } = this;
+    if (this.#isWideDepthwise && isOwnDepthwiseFaster(input, weight)) {
+      const geometry = { stride: bothOf(stride), padding: bothOf(padding) };
+      return withExactBias(input, bias, (offset) => depthwiseConv(input, weight, offset, geometry));
+    }
     return withExactBias(input, bias, (offset) =>
       callTensorOp('aten::conv2d', input, weight, offset, stride, padding, dilation, groups),
     );

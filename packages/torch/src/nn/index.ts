@@ -10,3 +10,4 @@ export { AffineChannel2d, BatchNorm2d, FrozenBatchNorm2d, GroupNorm, LayerNorm }
 export { Buffer, Parameter, type Placement, StateTensor } from './parameter.js';
 export * from './pooling.js';
 export * from './sequential.js';
+export * from './sync-batch-norm.js';

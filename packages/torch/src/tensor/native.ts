@@ -22,7 +22,40 @@ export interface NativeOperator {
   readonly results: string;
 }
 
-interface Native extends CudaLoader {
+/** Processes that compute together; groups, stores, buckets and works are numbers. */
+interface NativeGroups {
+  hostStore(host: string, port: number): number;
+  storePort(store: number): number;
+  closeStore(store: number): void;
+  openGroup(
+    rank: number,
+    size: number,
+    host: string,
+    port: number,
+    timeoutMs: number,
+    address: string,
+    device: number,
+  ): number;
+  closeGroup(group: number): void;
+  storeSet(group: number, key: string, value: Uint8Array): void;
+  storeGet(group: number, key: string, timeoutMs: number): Uint8Array;
+  storeAdd(group: number, key: string, amount: number): number;
+  storeWait(group: number, keys: readonly string[], timeoutMs: number): void;
+  broadcast(group: number, tensor: TensorId, root: number): void;
+  allReduce(group: number, tensor: TensorId, reduction: number, name: string): number;
+  waitForWork(work: number): void;
+  allGather(group: number, tensor: TensorId): TensorId;
+  barrier(group: number): void;
+  agree(group: number, text: string): void;
+  settle(group: number): void;
+  groupSpent(group: number): [milliseconds: number, bytes: number];
+  openBuckets(group: number, parameters: readonly TensorId[], bytes: number, name: string): number;
+  beginBuckets(buckets: number): void;
+  finishBuckets(buckets: number, factor: number): number[];
+  closeBuckets(buckets: number): void;
+}
+
+interface Native extends CudaLoader, NativeGroups {
   findOperator(name: string, overload: string): NativeOperator | undefined;
   operatorNames(): string[];
   callOperator(index: number, ...args: unknown[]): NativeValue;

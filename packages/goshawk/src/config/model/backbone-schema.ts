@@ -60,10 +60,10 @@ export const resnetSchema = z
       .default(1)
       .describe('Dilation of the last stage; above 1 it keeps the resolution of the one before.'),
     norm: z
-      .enum(['frozen_batch', 'fixed_statistics', 'batch', 'group', 'affine'])
+      .enum(['frozen_batch', 'fixed_statistics', 'batch', 'sync_batch', 'group', 'affine'])
       .default('frozen_batch')
       .describe(
-        'Normalisation: batch norm of which nothing learns, batch norm with fixed statistics whose factor and offset learn (SOLOv2), batch norm that learns, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
+        'Normalisation: batch norm of which nothing learns, batch norm with fixed statistics whose factor and offset learn (SOLOv2), batch norm that learns, batch norm that learns over the pictures of all processes, group norm of 32 groups, or a fixed factor and offset a channel (Detectron).',
       ),
     normEps: z
       .number()

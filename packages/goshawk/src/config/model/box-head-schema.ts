@@ -73,10 +73,10 @@ export const boxHeadSchema = z
       })
       .prefault({}),
     norm: z
-      .enum(['none', 'batch', 'group'])
+      .enum(['none', 'batch', 'sync_batch', 'group'])
       .default('none')
       .describe(
-        'Normalisation behind each convolution of kind convolutions; group also behind each layer of two_layer.',
+        'Normalisation behind each convolution of kind convolutions; group also behind each layer of two_layer. sync_batch: batch norm over the RoIs of all processes.',
       ),
     ...batchNormKeys,
     foregroundIou: fraction()

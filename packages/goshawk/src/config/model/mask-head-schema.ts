@@ -19,7 +19,10 @@ export const maskHeadSchema = z
       .optional()
       .describe('Channels of the upsampling layer, where they differ from the last.'),
     dilation: z.int().min(1).max(8).default(1).describe('Dilation of the convolutions.'),
-    norm: z.enum(['none', 'batch', 'group']).default('none').describe('Normalisation behind each convolution.'),
+    norm: z
+      .enum(['none', 'batch', 'sync_batch', 'group'])
+      .default('none')
+      .describe('Normalisation behind each convolution; sync_batch: batch norm over the RoIs of all processes.'),
     ...batchNormKeys,
     output: z
       .enum(['convolution', 'fully_connected'])

@@ -25,9 +25,11 @@ export const mobilenetSchema = z
         "The layers that a neck reads, finest first, by their numbers in torchvision's `features`. Absent: of strides 4, 8 and 16 the first block, of stride 32 the last convolution: 2, 4, 7, 18 in v2; 2, 4, 7, 16 in v3_large; 1, 2, 4, 12 in v3_small. torchvision's Faster R-CNN reads 13 and 16 of v3_large.",
       ),
     norm: z
-      .enum(['frozen_batch', 'batch', 'group'])
+      .enum(['frozen_batch', 'batch', 'sync_batch', 'group'])
       .default('frozen_batch')
-      .describe('Normalisation: batch norm with fixed statistics, batch norm that learns, or group norm.'),
+      .describe(
+        'Normalisation: batch norm with fixed statistics, that learns, that learns over the pictures of all processes, or group norm.',
+      ),
     normEps: epsilon()
       .default(1e-5)
       .describe("Added to the variance: torchvision's detectors have 1e-5, its MobileNetV3 classifiers 1e-3."),

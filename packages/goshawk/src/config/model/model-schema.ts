@@ -8,8 +8,8 @@ import { sparseRcnnSchema } from './sparse-rcnn-schema.js';
 export const modelSchema = z.discriminatedUnion('type', [
   ...rcnnSchemas,
   retinanetSchema,
-  sparseRcnnSchema,
   ...soloSchemas,
+  sparseRcnnSchema,
 ]);
 
 export type ModelConfig = z.output<typeof modelSchema>;

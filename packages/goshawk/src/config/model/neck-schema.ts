@@ -2,10 +2,14 @@
 import { z } from 'zod';
 import { channelCount, epsilon, layerCount } from '../bounds.js';
 import { type BackboneConfig, backboneLevelCount } from './backbone-schema.js';
+import { fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
 
 const channels = () => channelCount().default(256).describe('Channels of every level.');
 const neckNorm = () =>
-  z.enum(['none', 'group', 'batch']).default('none').describe('Normalisation behind each convolution.');
+  z
+    .enum(['none', 'group', 'batch', 'sync_batch'])
+    .default('none')
+    .describe('Normalisation behind each convolution; sync_batch: batch norm over the pictures of all processes.');
 
 const extraShape = {
   extraLevel: z
@@ -123,6 +127,25 @@ export const retinaNeckSchema = z.discriminatedUnion('type', [
 ]);
 
 export type RetinaNeckConfig = z.output<typeof retinaNeckSchema>;
+
+/** What a neck asks of the backbone and of its own channels; for the schema of a detector. */
+export function checkNeck(
+  { neck, backbone }: { readonly neck: NeckConfig; readonly backbone: BackboneConfig },
+  context: z.RefinementCtx,
+): void {
+  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+  if (neck.type === 'none') {
+    if (backbone.type === 'mobilenet' && neck.stage === 4)
+      issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
+    return;
+  }
+  if (backbone.type === 'spinenet')
+    issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
+  if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
+    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
+  if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
+    issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+}
 
 /** How many levels a neck adds beyond the backbone's. */
 export function extraLevelCount(neck: PyramidConfig): number {

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { classCount, MOST_ANCHORS, tooManyAnchors } from '../bounds.js';
 import { type BackboneConfig, backboneSchema } from './backbone-schema.js';
-import { boxHeadSchema, fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
+import { boxHeadSchema } from './box-head-schema.js';
 import { keypointHeadSchema } from './keypoint-head-schema.js';
 import { maskHeadSchema } from './mask-head-schema.js';
-import { levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
+import { checkNeck, levelCount, type NeckConfig, neckSchema } from './neck-schema.js';
 import { type AnchorsConfig, anchorsSchema, rpnSchema } from './rpn-schema.js';
 
 export const classesSchema = z
@@ -80,20 +80,6 @@ interface Anchored {
   readonly backbone: BackboneConfig;
 }
 
-/** What a neck asks of the backbone and of its own channels. */
-function checkNeck({ neck, backbone }: Anchored, context: z.RefinementCtx): void {
-  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (neck.type === 'none') {
-    if (backbone.type === 'mobilenet' && neck.stage === 4)
-      issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
-    return;
-  }
-  if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
-    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
-  if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
-    issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
-}
-
 /** One list of sizes a level, equally long: the RPN's one convolution gives every level as many anchors. */
 function checkAnchors(model: Anchored, context: z.RefinementCtx): void {
   const { sizes } = model.anchors;
@@ -114,10 +100,7 @@ function checkHeads(
   context: z.RefinementCtx,
 ): void {
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  const isSpineNet = model.backbone.type === 'spinenet';
-  if (isSpineNet && model.neck.type !== 'none')
-    issue(['neck', 'type'], `is ${model.neck.type}, but SpineNet is its own pyramid: set it to none`);
-  const isC4 = !isSpineNet && model.neck.type === 'none' && model.neck.stage === 4;
+  const isC4 = model.backbone.type !== 'spinenet' && model.neck.type === 'none' && model.neck.stage === 4;
   if ((model.boxHead.kind === 'stage5') !== isC4) {
     issue(
       ['boxHead', 'kind'],

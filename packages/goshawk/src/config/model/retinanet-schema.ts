@@ -41,9 +41,11 @@ const headSchema = z
     convolutions: layerCount().default(4).describe('3x3 convolutions in front of each of the two outputs.'),
     channels: channelCount().optional().describe("Outputs of each. Absent: as many as the features'."),
     norm: z
-      .enum(['none', 'group', 'batch_per_level'])
+      .enum(['none', 'group', 'batch_per_level', 'sync_batch_per_level'])
       .default('none')
-      .describe('Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms.'),
+      .describe(
+        'Normalisation behind each; batch_per_level shares the convolutions among the levels, not the norms; sync_batch_per_level too, over the pictures of all processes.',
+      ),
     normEps: epsilon().default(1e-5).describe('Added to the variance.'),
     normMomentum: z
       .number()

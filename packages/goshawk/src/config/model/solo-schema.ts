@@ -4,16 +4,13 @@ import { z } from 'zod';
 import { boxCount, channelCount, factor, fraction, layerCount } from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
 import { fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
+import { levelCount, neckSchema } from './neck-schema.js';
 import { classesSchema } from './rcnn-schema.js';
 
-/** Levels of a pyramid that have a grid each: strides 4 to 64, of SpineNet 8 to 128. */
-const LEVELS = 5;
+/** Of a pyramid; the neck's default gives five. */
+const MOST_LEVELS = 10;
 
 const groupNormChannels = () => channelCount().refine(fitsGroupNorm, GROUP_NORM_CHANNELS);
-
-const neckSchema = z.strictObject({
-  channels: channelCount().default(256).describe('Channels of every level.'),
-});
 
 /** Length of an object in network pixels. */
 const objectSize = () => z.number().min(0).max(100_000);
@@ -25,12 +22,14 @@ const headKeys = (defaults: { readonly channels: number; readonly convolutions: 
     .describe('3x3 convolutions with group norm in front of each output.'),
   grids: z
     .array(z.int().min(2).max(256))
-    .length(LEVELS)
+    .min(2)
+    .max(MOST_LEVELS)
     .default([40, 36, 24, 16, 12])
     .describe('Cells a side of the grid that each level is divided into, finest level first.'),
   scaleRanges: z
     .array(z.tuple([objectSize(), objectSize()]))
-    .length(LEVELS)
+    .min(2)
+    .max(MOST_LEVELS)
     .refine((ranges) => ranges.every(([low, high]) => low <= high), 'a range ends before it begins: exchange its ends')
     .default([
       [1, 96],
@@ -68,7 +67,7 @@ const headKeys = (defaults: { readonly channels: number; readonly convolutions: 
 const commonShape = {
   classes: classesSchema,
   backbone: backboneSchema.prefault({}),
-  neck: neckSchema.optional().describe('The pyramid on a ResNet. SpineNet is its own: without.'),
+  neck: neckSchema.prefault({}),
 };
 
 const maskFeaturesSchema = z
@@ -104,11 +103,18 @@ export type DecoupledSoloConfig = z.output<typeof decoupledSoloSchema>;
 export type SoloConfig = Solov2Config | DecoupledSoloConfig;
 
 function checkPyramid(
-  { backbone, neck }: Pick<SoloConfig, 'backbone' | 'neck'>,
-  context: z.RefinementCtx<Pick<SoloConfig, 'backbone' | 'neck'>>,
+  { backbone, neck, head }: Pick<SoloConfig, 'backbone' | 'neck' | 'head'>,
+  context: z.RefinementCtx<Pick<SoloConfig, 'backbone' | 'neck' | 'head'>>,
 ): void {
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (backbone.type === 'spinenet' && neck) issue(['neck'], 'is given, but SpineNet needs none: remove it');
-  if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
+  if (backbone.type === 'spinenet' && neck.type !== 'none')
+    issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
+  if (backbone.type === 'resnet' && neck.type !== 'none' && backbone.lastStageDilation > 1)
     issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+  if ((neck.type === 'fpn' || neck.type === 'panet') && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
+    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
+  const levels = levelCount(backbone, neck);
+  for (const key of ['grids', 'scaleRanges'] as const)
+    if (head[key].length !== levels)
+      issue(['head', key], `got ${head[key].length} for the ${levels} levels of the neck: give one a level`);
 }

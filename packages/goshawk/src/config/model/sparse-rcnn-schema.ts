@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { boxCount, channelCount, fraction, layerCount } from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
-import { neckSchema } from './neck-schema.js';
+import { checkNeck, neckSchema } from './neck-schema.js';
 import { classesSchema } from './rcnn-schema.js';
 
 /** A factor of a loss or a cost; 0 leaves it out. */
@@ -93,12 +93,6 @@ export const sparseRcnnSchema = z
     loss: lossSchema,
     matching: matchingSchema,
   })
-  .superRefine(({ backbone, neck }, context) => {
-    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    if (backbone.type === 'spinenet' && neck.type === 'fpn')
-      issue(['neck', 'type'], 'SpineNet is a pyramid of its own: set it to none');
-    if (backbone.type === 'resnet' && neck.type === 'fpn' && backbone.lastStageDilation > 1)
-      issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
-  });
+  .superRefine(checkNeck);
 
 export type SparseRcnnConfig = z.output<typeof sparseRcnnSchema>;

@@ -35,9 +35,11 @@ export const spinenetSchema = z.strictObject({
       "Another plan than SpineNet's: blocks number 2, 3, ...; 0 and 1 are bottlenecks of level 2 behind the stem.",
     ),
   norm: z
-    .enum(['batch', 'frozen_batch', 'group'])
+    .enum(['batch', 'sync_batch', 'frozen_batch', 'group'])
     .default('batch')
-    .describe('Normalisation: batch norm that learns, with fixed statistics, or group norm.'),
+    .describe(
+      'Normalisation: batch norm that learns, that learns over the pictures of all processes, with fixed statistics, or group norm.',
+    ),
   normEps: epsilon().default(1e-3).describe('Added to the variance.'),
   normMomentum: z
     .number()

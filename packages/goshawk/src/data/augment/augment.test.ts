@@ -14,8 +14,12 @@ import {
 import { type AugmentStepsConfig, parseConfig } from '../../config/index.js';
 import type { DatasetSample } from '../dataset.js';
 import type { AnnotatedPicture } from './annotated-picture.js';
+import { changeColors } from './change-colors.js';
+import { mixupOf, mosaicOf } from './combine-pictures.js';
 import { makePicture } from './make-picture.js';
+import { movePicture, resizePicture } from './move-picture.js';
 import { planSteps, type SizedPlan } from './plan-steps.js';
+import type { PlannedPicture } from './planned-picture.js';
 
 const stepsOf = (text: string): AugmentStepsConfig =>
   parseConfig(`{model: {type: mask_rcnn}, data: {augment: ${text}}}`, { file: 'test.yaml' }).data.augment;
@@ -257,6 +261,30 @@ describe('steps', () => {
     assert.deepEqual(plan(set, steps, 4), plan(set, steps, 4));
     assert.notDeepEqual(plan(set, steps, 4), plan(set, steps, 9));
   });
+});
+
+test('what is left undone where nothing is seen does not show', async () => {
+  const set = datasetOf(5, 'polygons');
+  const steps = stepsOf(
+    `[{type: hsv}, {type: blur}, {type: crop}, {type: resize, size: 120, pad: false}, {type: color}, {type: perspective}, {type: blur},
+      {type: mosaic, size: 120}, {type: hsv}, {type: affine, size: [90, 90], degrees: 20, minScale: 0.6, maxScale: 1.6}, {type: mixup},
+      {type: blur}, {type: flip}, {type: resize, size: 100}]`,
+  );
+  // The same, each step on the whole picture.
+  const whole = async (plan: PlannedPicture): Promise<AnnotatedPicture> => {
+    let picture: AnnotatedPicture = { image: set.samples[plan.image.id - 1]!.picture, objects: [] };
+    for (const step of plan.steps ?? []) {
+      if (step.kind === 'move') picture = movePicture(picture, step, conventions);
+      else if (step.kind === 'resize') picture = resizePicture(picture, step, conventions);
+      else if (step.kind === 'mosaic')
+        picture = mosaicOf([picture, ...(await Promise.all(step.others.map(whole)))], step, conventions);
+      else if (step.kind === 'mixup') picture = mixupOf(picture, await whole(step.other), step);
+      else picture = { ...picture, image: changeColors(picture.image, step) };
+    }
+    return picture;
+  };
+  for (let turn = 0; turn < 12; turn++)
+    assert.deepEqual((await make(set, steps, turn)).image, (await whole(plan(set, steps, turn).picture)).image);
 });
 
 describe('a mixup', () => {

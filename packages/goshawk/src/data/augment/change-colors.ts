@@ -1,6 +1,27 @@
 // The steps that leave objects where they are.
-import { addNoise, blurImage, changeColor, medianImage, type RgbImage, scaleHsv } from '@goshawk/core';
+import {
+  addNoise,
+  blurImage,
+  changeColor,
+  filledImage,
+  medianImage,
+  type PixelWindow,
+  pasteImage,
+  type RgbImage,
+  scaleHsv,
+} from '@goshawk/core';
 import type { PlannedColors } from './planned-picture.js';
+
+/** The step on a region of the picture, in the picture's own memory; what lies outside is left as it is. */
+export function changeColorsIn(image: RgbImage, step: PlannedColors, region: PixelWindow): RgbImage {
+  const { x, y, width, height } = region;
+  if (width === 0 || height === 0) return image;
+  if (width === image.width && height === image.height) return changeColors(image, step);
+  const part = filledImage(width, height, [0, 0, 0]);
+  pasteImage(part, image, -x, -y);
+  pasteImage(image, changeColors(part, step), x, y);
+  return image;
+}
 
 export function changeColors(image: RgbImage, step: PlannedColors): RgbImage {
   switch (step.kind) {

@@ -1,7 +1,7 @@
 // The steps that make one picture of several.
 import { blendImages, filledImage, pasteImage, type RgbImage, translation } from '@goshawk/core';
 import { type AnnotatedPicture, moveObjects, type PointConventions } from './annotated-picture.js';
-import type { PlannedMixup, PlannedMosaic } from './planned-picture.js';
+import { cornerOf, type PlannedMixup, type PlannedMosaic } from './planned-picture.js';
 
 /**
  * Four pictures about a point: each touches it with the corner that is turned to it, and is cut off at the border (Bochkovskiy
@@ -13,11 +13,10 @@ export function mosaicOf(
   mosaic: PlannedMosaic,
   conventions: PointConventions,
 ): AnnotatedPicture {
-  const { centreX, centreY, width, height, fill, kept } = mosaic;
+  const { width, height, fill, kept } = mosaic;
   const canvas = filledImage(width, height, fill);
   const objects = pictures.flatMap(({ image, objects: own }, place) => {
-    const x = place % 2 === 0 ? centreX - image.width : centreX;
-    const y = place < 2 ? centreY - image.height : centreY;
+    const { x, y } = cornerOf(mosaic, place, image);
     pasteImage(canvas, image, x, y);
     return moveObjects(own, translation(x, y), mosaic, conventions, kept);
   });

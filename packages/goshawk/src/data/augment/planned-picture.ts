@@ -72,3 +72,8 @@ export type PlannedColors =
   | { readonly kind: 'noise'; readonly sigma: number; readonly seed: number };
 
 export type PlannedStep = PlannedColors | PlannedMove | PlannedResize | PlannedMosaic | PlannedMixup;
+
+/** Where the upper left corner of one of a mosaic's pictures lies in it, pixels. @param place 0 to 3: upper left, upper right, ... */
+export function cornerOf({ centreX, centreY }: PlannedMosaic, place: number, size: Size): { x: number; y: number } {
+  return { x: place % 2 === 0 ? centreX - size.width : centreX, y: place < 2 ? centreY - size.height : centreY };
+}

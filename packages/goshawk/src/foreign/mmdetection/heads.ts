@@ -18,7 +18,7 @@ export function readInputChannels(head: Section, channels: number): void {
 export function normPart(norm: Norm | undefined): ConfigPart {
   if (norm === undefined) return { norm: 'none' };
   if (norm.kind === 'group') return { norm: 'group' };
-  return { norm: 'batch', normEps: norm.eps, normMomentum: norm.momentum };
+  return { norm: norm.kind, normEps: norm.eps, normMomentum: norm.momentum };
 }
 
 /** Offsets of boxes as they are: means of 0 and deviations of 1. */

@@ -3,7 +3,8 @@ import type { ConfigPart } from '../dialect.js';
 import type { Section } from '../shared/python-section.js';
 
 export interface Norm {
-  readonly kind: 'batch' | 'group';
+  /** sync_batch: over the pictures of all processes. */
+  readonly kind: 'batch' | 'sync_batch' | 'group';
   readonly eps: number;
   readonly momentum: number;
   /** Whether factors and offsets learn. */
@@ -14,16 +15,16 @@ export interface Norm {
 const STANDARD_EPS = 1e-5;
 const STANDARD_MOMENTUM = 0.1;
 
+const KINDS = { BN: 'batch', SyncBN: 'sync_batch', GN: 'group' } as const;
+
 /** `norm_cfg` of a module; undefined where it has none. */
 export function readNorm(module: Section): Norm | undefined {
   const norm = module.optionalSection('norm_cfg');
   if (norm === undefined) return undefined;
   const type = norm.choice('type', ['BN', 'SyncBN', 'GN']);
-  if (type === 'SyncBN')
-    norm.notice('SyncBN is batch norm over the pictures of one process: statistics are not shared among processes');
   if (type === 'GN') norm.fixed('num_groups', 32);
   const read: Norm = {
-    kind: type === 'GN' ? 'group' : 'batch',
+    kind: KINDS[type],
     eps: norm.number('eps', STANDARD_EPS),
     momentum: type === 'GN' ? STANDARD_MOMENTUM : norm.number('momentum', STANDARD_MOMENTUM),
     learns: norm.flag('requires_grad', true),
@@ -77,7 +78,7 @@ function readSpineNet(model: Section, backbone: Section): Features {
 
 function normName(norm: Norm | undefined): string {
   if (norm?.kind === 'group') return 'group';
-  return norm?.learns === false ? 'frozen_batch' : 'batch';
+  return norm?.learns === false ? 'frozen_batch' : (norm?.kind ?? 'batch');
 }
 
 function readResNet(
@@ -114,7 +115,7 @@ function readResNetNorm(backbone: Section): string {
   const norm = readNorm(backbone);
   const keepsStatistics = backbone.flag('norm_eval', true);
   if (norm?.kind === 'group') return 'group';
-  if (!keepsStatistics) return 'batch';
+  if (!keepsStatistics) return norm?.kind ?? 'batch';
   if (norm?.learns !== false)
     backbone.notice(
       "the backbone's batch norms are fixed as a whole: with norm_eval their factors would learn beside fixed statistics",
@@ -157,7 +158,7 @@ function readRcnnPyramid(neck: Section, norm: Norm | undefined, channels: number
   neck.fixed('start_level', 0);
   neck.fixed('add_extra_convs', false);
   neck.passOver('extra_convs_on_inputs', 'relu_before_extra_convs');
-  if (norm?.kind === 'batch')
+  if (norm !== undefined && norm.kind !== 'group')
     throw neck.wrong('norm_cfg', 'batch norm in a pyramid is not supported: take GN, or remove it');
   return { type: 'fpn', channels, extraLevel: 'pool', norm: norm === undefined ? 'none' : 'group' };
 }

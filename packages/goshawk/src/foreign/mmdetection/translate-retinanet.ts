@@ -15,9 +15,10 @@ export function translateRetinaNet(model: Section, training: Section, testing: S
   head.passOver('anchor_base_sizes');
   readUnitTargets(head);
   const norm = readNorm(head);
-  if (type === 'RetinaHead' && norm?.kind === 'batch')
+  const isBatch = norm !== undefined && norm.kind !== 'group';
+  if (type === 'RetinaHead' && isBatch)
     throw head.wrong('norm_cfg', 'batch norm shared by all levels is not supported: take RetinaSepBNHead');
-  if (type === 'RetinaSepBNHead' && norm?.kind !== 'batch')
+  if (type === 'RetinaSepBNHead' && !isBatch)
     throw head.wrong('norm_cfg', 'RetinaSepBNHead needs one of type BN or SyncBN: add it');
   const part = {
     type: 'retinanet',
@@ -33,7 +34,14 @@ export function translateRetinaNet(model: Section, training: Section, testing: S
     head: {
       convolutions: head.count('stacked_convs', 4),
       channels: head.count('feat_channels', 256),
-      norm: type === 'RetinaSepBNHead' ? 'batch_per_level' : norm === undefined ? 'none' : 'group',
+      norm:
+        type === 'RetinaSepBNHead'
+          ? norm?.kind === 'sync_batch'
+            ? 'sync_batch_per_level'
+            : 'batch_per_level'
+          : norm === undefined
+            ? 'none'
+            : 'group',
       ...(norm === undefined ? {} : { normEps: norm.eps, normMomentum: norm.momentum }),
       ...readLosses(head),
       ...readTraining(training),

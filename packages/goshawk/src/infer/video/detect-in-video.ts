@@ -9,7 +9,6 @@ import {
   type DrawOptions,
   type Preprocess,
   rleToBbox,
-  seenSize,
   type TrackedDetection,
 } from '@goshawk/core';
 import {
@@ -91,11 +90,18 @@ export class VideoWriteError extends Error {
 /** ByteTrack's: what scores less is not looked at. */
 const LOWEST_SCORE = 0.1;
 
+/** Stages that the predictor measures. */
+const OF_PREDICTOR = ['network', 'post-processing'] as const;
+
 /** @throws VideoWriteError; what `onFrames` or the engine throws. No ffmpeg is left then. */
 export async function detectInVideo(options: VideoDetectionOptions): Promise<VideoOutcome> {
   const { facts, predictor, signal } = options;
   const threads = new VideoThreads(options);
   const stages = new StageTimes();
+  const earlier = {
+    network: predictor.stages.of('network'),
+    'post-processing': predictor.stages.of('post-processing'),
+  };
   const tracker = trackerFor(options);
   // On a card the host reads what was found in one batch while the next is computed.
   const isAhead = predictor.device !== 'cpu' && !predictor.isAugmented;
@@ -106,7 +112,7 @@ export async function detectInVideo(options: VideoDetectionOptions): Promise<Vid
   let endMessage: (FromReader & { readonly kind: 'end' }) | undefined;
 
   const complete = ({ message, pending }: Launched): void => {
-    const found = stages.measure('post', () => pending.read());
+    const found = pending.read();
     const done = found.map((own, place): FrameDetections => {
       const index = frames + place;
       return { index, seconds: message.times[place]!, detections: keep(own, index, tracker, options) };
@@ -131,9 +137,9 @@ export async function detectInVideo(options: VideoDetectionOptions): Promise<Vid
           hasBegun = true;
         }
         last = message.times.at(-1)!;
-        stages.add('decode', message.decodeMs);
-        stages.add('prepare', message.prepareMs);
-        const now = { message, pending: stages.measure('network', () => launch(message, threads.slots, options)) };
+        stages.add('decoding', message.decodeMs);
+        stages.add('pictures', message.prepareMs);
+        const now = { message, pending: launch(message, threads.slots, options) };
         if (launched) complete(launched);
         launched = isAhead ? now : undefined;
         if (!isAhead) complete(now);
@@ -141,8 +147,9 @@ export async function detectInVideo(options: VideoDetectionOptions): Promise<Vid
     }
     if (launched) complete(launched);
     const drawn = await threads.finish();
-    stages.add('draw', drawn.drawMs);
-    stages.add('encode', drawn.encodeMs);
+    stages.add('drawing', drawn.drawMs);
+    stages.add('encoding', drawn.encodeMs);
+    for (const stage of OF_PREDICTOR) stages.add(stage, predictor.stages.of(stage) - earlier[stage]);
   } finally {
     await threads.close();
   }
@@ -175,18 +182,12 @@ function launch(
     const found = images.map((image) => predictor.predictAugmented(image));
     return { read: () => found };
   }
-  const { sizes, width, height } = batchLayout(images, preprocess);
+  const { images: described, width, height } = batchLayout(images, preprocess);
   return predictor.launchBatch({
     pixels: new Float32Array(prepared, 0, images.length * height * width * 3),
     width,
     height,
-    images: sizes.map((size, imageId) => ({
-      imageId,
-      ...size,
-      ...seenSize(size),
-      originalWidth: facts.width,
-      originalHeight: facts.height,
-    })),
+    images: described.map((sizes, imageId) => ({ ...sizes, imageId })),
   });
 }
 

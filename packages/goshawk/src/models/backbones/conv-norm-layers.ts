@@ -11,17 +11,18 @@ import {
   init,
   Layer,
   Sequential,
+  SyncBatchNorm2d,
   type Tensor,
 } from '@goshawk/torch';
 
 /** fixed_statistics: a batch norm that always runs by its stored statistics, and whose factor and offset learn. */
-export type NormKind = 'frozen_batch' | 'fixed_statistics' | 'batch' | 'group' | 'affine';
+export type NormKind = 'frozen_batch' | 'fixed_statistics' | 'batch' | 'sync_batch' | 'group' | 'affine';
 
 export interface NormOptions {
   readonly kind: NormKind;
   /** Added to the variance. Default 1e-5. */
   readonly eps?: number | undefined;
-  /** Share of the newest batch in the running statistics of kind batch. Default 0.1. */
+  /** Share of the newest batch in the running statistics of kinds batch and sync_batch. Default 0.1. */
   readonly momentum?: number | undefined;
 }
 
@@ -38,6 +39,8 @@ export function makeNorm({ kind, eps, momentum }: NormOptions, channels: number)
       return new FixedStatisticsNorm2d(channels, { eps });
     case 'batch':
       return new BatchNorm2d(channels, { eps, momentum });
+    case 'sync_batch':
+      return new SyncBatchNorm2d(channels, { eps, momentum });
     case 'group': {
       // SpineNet-49S has 41, 83 and 166 channels: as many groups as divide them.
       let groups = Math.min(MOST_GROUPS, channels);

@@ -1,5 +1,5 @@
 // The block of Res2Net (Gao et al., "Res2Net: A New Multi-scale Backbone Architecture", 2019), with its published names.
-import { AvgPool2d, type Conv2d, Layer, ops, type Tensor } from '@goshawk/torch';
+import { AvgPool2d, type Conv2d, isGradEnabled, Layer, ops, type Tensor } from '@goshawk/torch';
 import { convThenNorm, makeConv, makeNorm, makeShortcut, type Norm, type Shortcut } from './conv-norm-layers.js';
 import type { BottleneckOptions } from './residual-blocks.js';
 
@@ -22,6 +22,8 @@ export class Bottle2neck extends Layer {
   readonly bn3: Norm;
   readonly downsample?: Shortcut;
   readonly #width: number;
+  /** Of the 3x3 convolutions and the pool. */
+  readonly #innerStride: number;
   /** Of the last split; in the first block of a stage. */
   readonly #pool?: AvgPool2d;
 
@@ -30,6 +32,7 @@ export class Bottle2neck extends Layer {
     const { width, scale, outChannels, stride = 1, dilation = 1, groups = 1, strideIn1x1 = false, norm } = options;
     this.#width = width;
     const innerStride = strideIn1x1 ? 1 : stride;
+    this.#innerStride = innerStride;
     this.conv1 = makeConv(inChannels, width * scale, 1, { stride: strideIn1x1 ? stride : 1 });
     this.bn1 = makeNorm(norm, width * scale);
     const convolved = Array.from({ length: scale - 1 });
@@ -49,16 +52,48 @@ export class Bottle2neck extends Layer {
 
   override forward(input: Tensor): Tensor {
     const hidden = convThenNorm(input, this.conv1, this.bn1, { relu: true });
-    const split = (index: number): Tensor => ops.narrow(hidden, 1, index * this.#width, this.#width);
+    const mixed = this.#mayOverwrite(hidden) ? this.#mixInPlace(hidden) : this.#mix(hidden);
+    const residual = this.downsample ? this.downsample.forward(input) : input;
+    return convThenNorm(mixed, this.conv3, this.bn3, { residual, relu: true });
+  }
+
+  #mix(hidden: Tensor): Tensor {
+    // One operator, whose gradient is one concatenation; that of a slice alone is as large as all of them.
+    const splits = ops.split(hidden, this.#width, { dim: 1 });
     const parts: Tensor[] = [];
-    for (const [index, conv] of this.convs.entries()) {
-      const before = this.#pool ? undefined : parts.at(-1);
-      const own = before ? ops.add(before, split(index)) : split(index);
-      parts.push(convThenNorm(own, conv, this.bns[index]!, { relu: true }));
+    for (let index = 0; index < this.convs.length; index++)
+      parts.push(this.#convolve(index, splits[index]!, parts.at(-1)));
+    const last = splits[this.convs.length]!;
+    parts.push(this.#pool ? this.#pool.forward(last) : last);
+    return ops.cat(parts, { dim: 1 });
+  }
+
+  /** The same, each part written over its split: a concatenation takes longer than a narrow convolution. */
+  #mixInPlace(hidden: Tensor): Tensor {
+    const split = (index: number): Tensor => ops.narrow(hidden, 1, index * this.#width, this.#width);
+    let before: Tensor | undefined;
+    for (let index = 0; index < this.convs.length; index++) {
+      before = this.#convolve(index, split(index), before);
+      ops.copy_(split(index), before);
     }
     const last = split(this.convs.length);
-    parts.push(this.#pool ? this.#pool.forward(last) : last);
-    const residual = this.downsample ? this.downsample.forward(input) : input;
-    return convThenNorm(ops.cat(parts, { dim: 1 }), this.conv3, this.bn3, { residual, relu: true });
+    if (this.#pool) ops.copy_(last, this.#pool.forward(last));
+    return hidden;
   }
+
+  #convolve(index: number, split: Tensor, before: Tensor | undefined): Tensor {
+    const input = before && !this.#pool ? ops.add(before, split) : split;
+    return convThenNorm(input, this.convs[index]!, this.bns[index]!, { relu: true });
+  }
+
+  /** Whether nobody asks for the splits again, and the parts are of their size. */
+  #mayOverwrite(hidden: Tensor): boolean {
+    if (hidden.device !== 'cpu' || this.#innerStride !== 1) return false;
+    if (!isGradEnabled()) return true;
+    return !hidden.requiresGrad && ![...this.convs, ...this.bns].some(learns);
+  }
+}
+
+function learns(layer: Layer): boolean {
+  return layer.parameters().some(({ requiresGrad }) => requiresGrad);
 }

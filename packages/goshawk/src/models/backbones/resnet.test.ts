@@ -208,6 +208,32 @@ describe('ResNeXt', () => {
   }
 });
 
+describe('Res2Net', () => {
+  // Without gradients the parts are written over the splits.
+  for (const [what, options] of [
+    ['strides in its 3x3 convolutions', {}],
+    ['strides in its 1x1 convolutions', { strideIn1x1: true }],
+    ['dilated and grouped', { lastStageDilation: 2, groups: 2, widthPerGroup: 2 }],
+    ['with batch norms', { norm: 'batch' }],
+  ] as const)
+    test(`gives the same whether gradients are wanted or not: ${what}`, () =>
+      scope(() => {
+        manualSeed(5);
+        const model = tiny({ depth: 50, widthPerGroup: 3, scale: 4, ...options });
+        model.eval();
+        const input = randn([2, 3, 64, 48]).to({ memoryFormat: 'channels_last' });
+        const kept = input.toNumbers();
+        const wanted = model.forward(input);
+        assert.ok(wanted.at(-1)!.requiresGrad);
+        const plain = noGrad(() => model.forward(input));
+        for (const [level, features] of plain.entries()) assertClose(features, wanted[level]!);
+        // What is frozen is computed so in training too.
+        for (const parameter of model.parameters()) parameter.requiresGrad = false;
+        for (const [level, features] of model.forward(input).entries()) assertClose(features, wanted[level]!);
+        assert.deepEqual(input.toNumbers(), kept);
+      }));
+});
+
 describe('resNetStage', () => {
   const options: ResNetOptions = { depth: 50, width: 4, norm: 'affine', frozenStages: 0 };
 

@@ -1,10 +1,12 @@
 // RetinaNet's losses without reading how many anchors match: what retina-loss.ts computes of the anchors on objects is computed
 // of all, and weighed by 0 where there is none.
+
 import { matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcessesOnDevice } from '../across-processes.js';
 import { decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';
-import { REDUCTION_NONE } from '../losses.js';
+import { inAll, REDUCTION_NONE } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import type { Losses } from '../structures.js';
 import type { RetinaConventions } from './retina-conventions.js';
@@ -54,12 +56,12 @@ export function assignFixedAnchors(
   });
 }
 
-/** What each image's losses are divided by, [N] each; `counts` [N] are its positives. */
+/** What each image's losses are divided by, [N] each; `counts` [N] are the positives of this process's images. */
 function lossDivisors(
   counts: Tensor,
   normaliser: RetinaConventions['normaliser'],
 ): { readonly classes: Tensor; readonly boxes: Tensor } {
-  const images = counts.size(0);
+  const images = inAll(counts.size(0));
   const ofAll = (value: Tensor): Tensor => ops.expand(value, counts.shape);
   switch (normaliser) {
     case 'image': {
@@ -67,11 +69,11 @@ function lossDivisors(
       return { classes: divisors, boxes: divisors };
     }
     case 'batch': {
-      const divisors = ofAll(ops.sum(ops.clamp(counts, { min: 1 })));
+      const divisors = ofAll(acrossProcessesOnDevice(ops.sum(ops.clamp(counts, { min: 1 }))));
       return { classes: divisors, boxes: divisors };
     }
     case 'positives_and_images': {
-      const total = ops.sum(counts);
+      const total = acrossProcessesOnDevice(ops.sum(counts));
       return { classes: ofAll(ops.add(total, images)), boxes: ofAll(ops.clamp(total, { min: 1 })) };
     }
   }

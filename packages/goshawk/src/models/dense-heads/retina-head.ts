@@ -11,6 +11,7 @@ import {
   Module,
   ops,
   Sequential,
+  SyncBatchNorm2d,
   scope,
   type Tensor,
 } from '@goshawk/torch';
@@ -28,9 +29,9 @@ export interface RetinaHeadOptions {
   readonly classes: number;
   /**
    * Behind each convolution, which then has no bias. batch_per_level: the convolutions are shared by the levels, each level
-   * has batch norms of its own (RetinaSepBNHead of mmdetection, NAS-FPN's head).
+   * has batch norms of its own, sync_ over all processes (RetinaSepBNHead of mmdetection, NAS-FPN's head).
    */
-  readonly norm: 'none' | 'group' | 'batch_per_level';
+  readonly norm: 'none' | 'group' | 'batch_per_level' | 'sync_batch_per_level';
   readonly normEps: number;
   readonly normMomentum: number;
   /** Probability that an anchor has at the start for each class. */
@@ -65,10 +66,9 @@ class Tower extends Module {
       const layers: Layer[] = norm === 'group' ? [conv, new GroupNorm(NORM_GROUPS, channels, { eps })] : [conv];
       return new Sequential(...layers);
     });
-    const perLevel = norm === 'batch_per_level' ? levels : 0;
-    this.norm = Array.from({ length: perLevel }, () =>
-      this.conv.map(() => new BatchNorm2d(channels, { eps, momentum })),
-    );
+    const perLevel = norm === 'batch_per_level' || norm === 'sync_batch_per_level' ? levels : 0;
+    const Norm = norm === 'sync_batch_per_level' ? SyncBatchNorm2d : BatchNorm2d;
+    this.norm = Array.from({ length: perLevel }, () => this.conv.map(() => new Norm(channels, { eps, momentum })));
     this.#output = initialised(new Conv2d(channels, outputs, 3, { padding: 1 }));
     this.#outputName = outputName;
   }

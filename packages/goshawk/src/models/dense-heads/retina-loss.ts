@@ -1,5 +1,7 @@
 // What RetinaNet learns: the class of every anchor (focal loss) and the box of those on objects.
+
 import { matchAnchors, noGrad, ops, scope, type Tensor, tensor } from '@goshawk/torch';
+import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';
@@ -86,25 +88,27 @@ export function assignAnchors(anchors: Tensor, targets: readonly Targets[], opti
   });
 }
 
-/** What each image's losses are multiplied by; `counts` are its positives. */
+/** What each image's losses are multiplied by; `counts` are the positives of this process's images. */
 function lossWeights(
   counts: readonly number[],
   normaliser: RetinaConventions['normaliser'],
 ): { readonly classes: number[]; readonly boxes: number[] } {
-  const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   const atLeastOne = counts.map((count) => Math.max(1, count));
+  const own = [counts.length, sum(counts), sum(atLeastOne)] as const;
+  const [images, positives, positivesOrImages] = acrossProcesses(own);
   const evenly = (divisor: number): number[] => counts.map(() => 1 / divisor);
   switch (normaliser) {
     case 'image': {
-      const weights = atLeastOne.map((count) => 1 / (count * counts.length));
+      const weights = atLeastOne.map((count) => 1 / (count * images));
       return { classes: weights, boxes: weights };
     }
     case 'batch': {
-      const weights = evenly(total(atLeastOne));
+      const weights = evenly(positivesOrImages);
       return { classes: weights, boxes: weights };
     }
     case 'positives_and_images':
-      return { classes: evenly(total(counts) + counts.length), boxes: evenly(Math.max(1, total(counts))) };
+      return { classes: evenly(positives + images), boxes: evenly(Math.max(1, positives)) };
   }
 }
 

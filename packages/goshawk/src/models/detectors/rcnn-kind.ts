@@ -14,8 +14,8 @@ export function rcnnKind(config: RcnnConfig): DetectorKind {
       masks: maskHead ? (conventions.maskTargets.endsWith('polygons') ? 'polygons' : 'whole') : 'none',
       keypoints: hasKeypoints,
     },
-    readsProposals: config.proposals === 'stored',
     boxes: conventions.boxes,
+    readsProposals: config.proposals === 'stored',
     ...(maskHead && { masks: { threshold: maskHead.threshold, rule: conventions } }),
     roiHeads: ['box', ...(maskHead ? (['mask'] as const) : []), ...(hasKeypoints ? (['keypoint'] as const) : [])],
     // COCO's keypoints are those of persons.
@@ -30,8 +30,8 @@ export function rpnKind({ conventions }: RpnOnlyConfig): DetectorKind {
     gives: 'proposals',
     measuredBy: ['bbox'],
     learnsFrom: { masks: 'none', keypoints: false },
-    readsProposals: false,
     boxes: CONVENTIONS[conventions].boxes,
+    readsProposals: false,
     roiHeads: [],
     cocoClasses: 80,
     // Object or background, whatever the data tell apart.

@@ -224,9 +224,17 @@ for (const [name, text] of [
     ])
       test(`runs on ${backbone}`, () => runsOn(text, backbone));
 
+    test('runs under another neck', () =>
+      runsOn(
+        text.replace('neck: { channels: 32 }', 'neck: { type: bifpn, channels: 32, repeats: 1, norm: group }'),
+        '{ depth: 18, width: 8 }',
+      ));
+
+    test('runs on a MobileNet', () => runsOn(text, '{ type: mobilenet }'));
+
     test('runs on SpineNet', () =>
       runsOn(
-        text.replace('  neck: { channels: 32 }\n', ''),
+        text.replace('neck: { channels: 32 }', 'neck: { type: none }'),
         '{ type: spinenet, widthScale: 0.1, endpointChannels: 32, norm: frozen_batch }',
       ));
   });

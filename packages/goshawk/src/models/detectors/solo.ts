@@ -5,7 +5,7 @@ import { init, noGrad, ops, scope, sigmoidFocalLoss, type Tensor, tensor } from 
 import type { DecoupledSoloConfig, SoloConfig, Solov2Config } from '../../config/index.js';
 import { Detector } from '../detector.js';
 import { BackboneWithNeck, type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
-import { zeroLoss } from '../losses.js';
+import { inAll, partOf, zeroLoss } from '../losses.js';
 import { diceLosses } from '../mask-heads/dice-loss.js';
 import { type AssignedCell, assignCells, type GroundTruth } from '../mask-heads/grid-assignment.js';
 import { gridStrides, resized } from '../mask-heads/grid-features.js';
@@ -51,9 +51,6 @@ interface AssignmentRules {
   readonly objectsOfCell: 'all' | 'last';
 }
 
-/** Neck of SOLO's configs. */
-const DEFAULT_CHANNELS = 256;
-
 abstract class Solo extends Detector {
   readonly backbone: FeatureExtractor;
   readonly #options: SoloOptions;
@@ -64,19 +61,9 @@ abstract class Solo extends Detector {
     this.#options = options;
     this.#rules = rules;
     const { backbone, neck } = options;
-    this.backbone = makeFeatureExtractor(backbone, {
-      type: 'fpn',
-      channels: neck?.channels ?? DEFAULT_CHANNELS,
-      extraLevel: 'pool',
-      extraConvolutions: 1,
-      norm: 'none',
-      biases: true,
-      upsampling: 'nearest',
-      finestOnly: false,
-      zeroInitLateral: false,
-    });
+    this.backbone = makeFeatureExtractor(backbone, neck);
     // As mmdetection's FPN starts.
-    if (this.backbone instanceof BackboneWithNeck)
+    if (neck.type === 'fpn' && this.backbone instanceof BackboneWithNeck)
       for (const parameter of this.backbone.fpn.parameters()) if (parameter.rank > 1) init.xavierUniform(parameter);
   }
 
@@ -110,7 +97,7 @@ abstract class Solo extends Detector {
   /** The focal loss of the classes of all cells. */
   protected classLoss(logits: readonly Tensor[], { classes, positives }: Goals): Tensor {
     const { focalAlpha: alpha, focalGamma: gamma, classLossWeight } = this.#options.head;
-    const weight = classLossWeight / (positives + 1);
+    const weight = classLossWeight / (inAll(positives) + 1);
     const weights = tensor(new Float32Array(classes.size(0)).fill(weight), { device: classes.device });
     let start = 0;
     const losses = logits.map((map) => {
@@ -123,8 +110,10 @@ abstract class Solo extends Detector {
 
   /** Of the dice losses of every cell that learns a mask. @param connected what the loss is of where none does */
   protected maskLoss(losses: readonly Tensor[], connected: readonly Tensor[]): Tensor {
-    if (losses.length === 0) return ops.sum(ops.stack(connected.map(zeroLoss)));
-    return ops.mul(ops.mean(ops.cat(losses)), this.#options.head.maskLossWeight);
+    const count = losses.reduce((sum, own) => sum + own.length, 0);
+    const all = inAll(count);
+    if (count === 0) return ops.sum(ops.stack(connected.map(zeroLoss)));
+    return ops.mul(partOf(ops.mean(ops.cat(losses)), count, all), this.#options.head.maskLossWeight);
   }
 
   /** The detections of each image: `sources` makes their masks. */
@@ -173,7 +162,7 @@ export class Solov2 extends Solo {
     super(options, { leastArea: 1, objectsOfCell: 'all' });
     const { maskFeatures, head, classes } = options;
     const inChannels = this.backbone.channels;
-    this.maskFeatures = new MaskFeatures({ inChannels, ...maskFeatures });
+    this.maskFeatures = new MaskFeatures({ inChannels, levels: this.backbone.strides.length, ...maskFeatures });
     this.head = new KernelHead({ ...head, inChannels, classes, kernelSize: maskFeatures.outputs });
     this.#grids = head.grids;
   }

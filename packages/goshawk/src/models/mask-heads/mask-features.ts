@@ -6,25 +6,27 @@ import { NormedConv, resized, withCoordinates } from './grid-features.js';
 
 export interface MaskFeaturesOptions {
   readonly inChannels: number;
+  /** Of the pyramid; at most the four finest are read. */
+  readonly levels: number;
   /** Of the convolutions on each level. */
   readonly channels: number;
   /** Of the map. */
   readonly outputs: number;
 }
 
-/** Levels of the pyramid that are read. */
-const LEVELS = 4;
+const MOST_LEVELS = 4;
 
 export class MaskFeatures extends Module {
   /** By level, then one after another. */
   readonly levels: NormedConv[][];
   readonly output: NormedConv;
 
-  constructor({ inChannels, channels, outputs }: MaskFeaturesOptions) {
+  constructor({ inChannels, levels, channels, outputs }: MaskFeaturesOptions) {
     super();
-    this.levels = Array.from({ length: LEVELS }, (_, level) =>
+    const count = Math.min(levels, MOST_LEVELS);
+    this.levels = Array.from({ length: count }, (_, level) =>
       Array.from({ length: Math.max(1, level) }, (__, i) => {
-        const isPlaced = level === LEVELS - 1 && i === 0;
+        const isPlaced = level === count - 1 && i === 0;
         return new NormedConv(i > 0 ? channels : inChannels + (isPlaced ? 2 : 0), channels);
       }),
     );
@@ -34,7 +36,7 @@ export class MaskFeatures extends Module {
   /** Levels of features, finest first -> [N, outputs, H, W] at the finest level's resolution. */
   forward(features: Features): Tensor {
     return scope(() => {
-      const maps = features.slice(0, LEVELS);
+      const maps = features.slice(0, this.levels.length);
       const sum = this.levels
         .map((convs, level) => this.#enlarged(convs, maps, level))
         .reduce((total, map) => ops.add(total, map));
@@ -47,7 +49,7 @@ export class MaskFeatures extends Module {
     return scope(() => {
       const map = maps[level]!;
       // Where an object lies is seen best in the coarsest level.
-      let hidden = level === LEVELS - 1 ? withCoordinates(map) : map;
+      let hidden = level === maps.length - 1 ? withCoordinates(map) : map;
       for (const [i, conv] of convs.entries()) {
         hidden = conv.call(hidden);
         const finer = maps[level - 1 - i];

@@ -1,7 +1,7 @@
 // Convolutions of necks.
-import { BatchNorm2d, Conv2d, GroupNorm, init } from '@goshawk/torch';
+import { BatchNorm2d, Conv2d, GroupNorm, init, SyncBatchNorm2d } from '@goshawk/torch';
 
-export type NeckNorm = 'none' | 'group' | 'batch';
+export type NeckNorm = 'none' | 'group' | 'batch' | 'sync_batch';
 export type NeckLayer = Conv2d | GroupNorm | BatchNorm2d;
 
 // Detectron's and the group norm paper's number.
@@ -24,6 +24,8 @@ export function convBlock(
       return [conv, new GroupNorm(NORM_GROUPS, channels)];
     case 'batch':
       return [conv, new BatchNorm2d(channels)];
+    case 'sync_batch':
+      return [conv, new SyncBatchNorm2d(channels)];
   }
 }
 

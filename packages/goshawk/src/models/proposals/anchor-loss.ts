@@ -1,9 +1,10 @@
 // What a region proposal network learns (Faster R-CNN, Ren et al. 2015, section 3.1.2): which of the anchors drawn hold an
 // object, and how these lead to it.
 import { noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
-import { binaryCrossEntropyMean, crossEntropyMean, smoothL1Sum, zeroLoss } from '../losses.js';
+import { binaryCrossEntropyMean, crossEntropyMean, shareOfAll, smoothL1Sum, zeroLoss } from '../losses.js';
 import { type Draws, randomDraws } from '../sampling.js';
 import type { HeightWidth, Losses, Targets } from '../structures.js';
 import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
@@ -56,50 +57,47 @@ export function anchorLosses(
     const flatOffsets = ops.reshape(ops.cat([...offsets], { dim: 1 }), [-1, 4]);
     const objectness = ops.index_select(flatLogits, 0, sample.all).to('float32');
     const regression = ops.index_select(flatOffsets, 0, sample.positive).to('float32');
+    const [drawn, images] = acrossProcesses([sample.all.size(0), targets.length] as const);
     // Of a single level Detectron too divides by what was drawn.
-    const capacity =
-      conventions.anchorLoss === 'capacity' && anchors.length > 1
-        ? options.batchSizePerImage * targets.length
-        : undefined;
+    const usesCapacity = conventions.anchorLoss === 'capacity' && anchors.length > 1;
     return {
       loss_objectness:
         perAnchor === 1
-          ? sigmoidLoss(objectness, sample, capacity)
-          : softmaxLoss(objectness, sample, anchors, capacity),
+          ? binaryCrossEntropyMean(
+              ops.squeeze(objectness, 1),
+              sample.labels,
+              usesCapacity ? options.batchSizePerImage * images : drawn,
+            )
+          : softmaxLoss(objectness, sample, usesCapacity ? anchors : undefined, drawn),
       loss_rpn_box_reg: sample.goals
-        ? boxLoss(regression, sample.goals, sample, targets.length, conventions)
+        ? boxLoss(regression, sample.goals, sample, { drawn, images }, conventions)
         : zeroLoss(flatOffsets),
     };
   });
 }
 
-function sigmoidLoss(objectness: Tensor, { labels, all }: AnchorSample, capacity: number | undefined): Tensor {
-  const mean = binaryCrossEntropyMean(ops.squeeze(objectness, 1), labels);
-  // The engine's mean is not the capacity's: it is scaled by what was drawn over what could be.
-  return capacity === undefined ? mean : ops.mul(mean, all.size(0) / capacity);
-}
-
 /**
  * Cross entropy. Detectron's over several levels (modeling/FPN.py, fpn_rpn_losses) is not divided by a capacity: it is the sum of
  * the levels' means, each over what was drawn of the level.
+ * @param levels whose means are meant; absent: one mean over all that was drawn
  */
 function softmaxLoss(
   logits: Tensor,
   { labels, all }: AnchorSample,
-  anchors: readonly Tensor[],
-  capacity: number | undefined,
+  levels: readonly Tensor[] | undefined,
+  drawn: number,
 ): Tensor {
   const classes = labels.to('int64');
-  if (capacity === undefined || logits.length === 0) return crossEntropyMean(logits, classes);
+  if (levels === undefined) return crossEntropyMean(logits, classes, drawn);
   const each = ops.cross_entropy_loss(logits, classes, { reduction: 0 });
-  const total = anchors.reduce((sum, level) => sum + level.size(0), 0);
+  const total = levels.reduce((sum, level) => sum + level.size(0), 0);
   const places = ops.remainder(all, total);
   let start = 0;
-  const means = anchors.map((level) => {
+  const means = levels.map((level) => {
     const end = start + level.size(0);
     const isOwn = ops.logical_and(ops.ge(places, start), ops.lt(places, end)).to('float32');
     start = end;
-    return ops.div(ops.sum(ops.mul(each, isOwn)), ops.clamp(ops.sum(isOwn), { min: 1 }));
+    return shareOfAll(ops.sum(ops.mul(each, isOwn)), ops.sum(isOwn));
   });
   return means.reduce((sum, mean) => ops.add(sum, mean));
 }
@@ -107,12 +105,12 @@ function softmaxLoss(
 function boxLoss(
   regression: Tensor,
   goals: Tensor,
-  { all, shares }: AnchorSample,
-  images: number,
+  { shares }: AnchorSample,
+  { drawn, images }: { readonly drawn: number; readonly images: number },
   conventions: Conventions,
 ): Tensor {
   if (conventions.anchorLoss === 'sampled')
-    return ops.div(smoothL1Sum(regression, goals, SMOOTH_L1_BETA), Math.max(1, all.size(0)));
+    return ops.div(smoothL1Sum(regression, goals, SMOOTH_L1_BETA), Math.max(1, drawn));
   // Each image's sum over its own number of drawn anchors, then the mean over the images.
   const perCoordinate = ops.smooth_l1_loss(regression, goals, { reduction: 0, beta: SMOOTH_L1_BETA });
   return ops.div(ops.sum(ops.mul(perCoordinate, ops.unsqueeze(shares, 1))), images);

@@ -1,9 +1,10 @@
 // The losses of anchor-loss.ts from samples of fixed size: no number of anchors is read.
 import { arange, type MatchBatchOptions, matchBatch, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { acrossProcessesOnDevice } from '../across-processes.js';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { countOf, drawFixedPositives, drawFixedSample, type FixedSample, roomFor } from '../fixed-sampling.js';
-import { REDUCTION_NONE, REDUCTION_SUM, share } from '../losses.js';
+import { inAll, REDUCTION_NONE, REDUCTION_SUM, share, shareOfAll } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import { BACKGROUND, IGNORED, type PriorityDraws, randomDraws } from '../sampling.js';
 import type { Losses } from '../structures.js';
@@ -47,19 +48,19 @@ export function fixedAnchorLosses(
   const sample = noGrad(() => scope(() => sampleAnchors(predicted.anchors, sizes, objects, options, conventions)));
   return scope(() => {
     const { logits, offsets, counts } = predicted;
-    const images = logits.size(0);
+    const images = inAll(logits.size(0));
     const chosen = rowsAt(logits, sample.all).to('float32');
     const regression = rowsAt(offsets, sample.positive).to('float32');
     // Of a single level Detectron too divides by what was drawn.
     const capacity =
       conventions.anchorLoss === 'capacity' && counts.length > 1 ? options.batchSizePerImage * images : undefined;
-    const drawn = ops.sum(sample.drawn);
+    const drawn = acrossProcessesOnDevice(ops.sum(sample.drawn));
     return {
       loss_objectness:
         logits.size(2) === 1
           ? share(sigmoidSum(chosen, sample), capacity ?? drawn)
           : softmaxLoss(chosen, sample, counts, capacity === undefined ? drawn : undefined),
-      loss_rpn_box_reg: boxLoss(regression, sample, drawn, conventions),
+      loss_rpn_box_reg: boxLoss(regression, sample, { drawn, images }, conventions),
     };
   });
 }
@@ -84,17 +85,22 @@ function softmaxLoss(
   const means = counts.map((count) => {
     const isOwn = ops.logical_and(ops.ge(sample.all, start), ops.lt(sample.all, start + count)).to('float32');
     start += count;
-    return share(ops.sum(ops.mul(weighted, isOwn)), ops.sum(ops.mul(sample.drawn, isOwn)));
+    return shareOfAll(ops.sum(ops.mul(weighted, isOwn)), ops.sum(ops.mul(sample.drawn, isOwn)));
   });
   return means.reduce((sum, mean) => ops.add(sum, mean));
 }
 
-function boxLoss(regression: Tensor, sample: FixedAnchorSample, drawn: Tensor, conventions: Conventions): Tensor {
+function boxLoss(
+  regression: Tensor,
+  sample: FixedAnchorSample,
+  { drawn, images }: { readonly drawn: Tensor; readonly images: number },
+  conventions: Conventions,
+): Tensor {
   const each = ops.smooth_l1_loss(regression, sample.goals, { reduction: REDUCTION_NONE, beta: SMOOTH_L1_BETA });
   const weighted = ops.mul(each, ops.unsqueeze(sample.isPositive, 2));
   if (conventions.anchorLoss === 'sampled') return share(ops.sum(weighted), drawn);
   // Each image's sum over its own number of drawn anchors, then the mean over the images.
-  return ops.div(ops.sum(share(ops.sum(weighted, [1, 2]), ops.sum(sample.drawn, [1]))), regression.size(0));
+  return ops.div(ops.sum(share(ops.sum(weighted, [1, 2]), ops.sum(sample.drawn, [1]))), images);
 }
 
 function sampleAnchors(

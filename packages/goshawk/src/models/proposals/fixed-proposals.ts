@@ -3,12 +3,13 @@
 import { nmsFirst, ops, scope, type Tensor } from '@goshawk/torch';
 import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
+import { inAll } from '../losses.js';
 import { type Frames, rowsAt, zeroUnless } from '../padded.js';
 import type { HeightWidth } from '../structures.js';
 import { ANCHOR_WEIGHTS } from './anchor-loss.js';
 import type { JoinedPredictions } from './fixed-anchor-loss.js';
 import { objectnessOf } from './objectness.js';
-import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
+import { bestOfBatch, collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface SelectionContext {
   readonly frames: Frames;
@@ -44,7 +45,8 @@ export function selectFixedProposals(predicted: JoinedPredictions, context: Sele
     );
     const total = scores.size(1);
     const perLevel = options.levelPostNmsTopN?.[mode];
-    const limit = mode === 'train' ? collectedLimit(options, images) : undefined;
+    const isCollected = mode === 'train' && options.collectImages;
+    const limit = isCollected ? collectedLimit(options, inAll(images)) : undefined;
     const { kept, valid } = nmsFirst(inside, ranked, levels, options.nmsThreshold, {
       // What is thinned out once more is taken whole, as far as it can be needed.
       count: Math.min(total, perLevel !== undefined ? total : (limit ?? options.postNmsTopN[mode])),
@@ -62,7 +64,7 @@ export function selectFixedProposals(predicted: JoinedPredictions, context: Sele
           });
     const found = zeroUnless(ofLevels.valid, rowsAt(inside, ofLevels.kept));
     const own = rowsAt(scores, ofLevels.kept);
-    const isFound = limit === undefined ? ofLevels.valid : bestOfBatch(own, ofLevels.valid, limit);
+    const isFound = limit === undefined ? ofLevels.valid : bestOfImages(own, ofLevels.valid, limit);
     return { boxes: found, scores: own, valid: isFound };
   });
 }
@@ -115,13 +117,9 @@ function isLargeEnough(boxes: Tensor, border: Tensor, { frames, options, convent
 }
 
 /** [N, P] bool: which of an image's proposals are among the `limit` best of the batch. */
-function bestOfBatch(scores: Tensor, valid: Tensor, limit: number): Tensor {
+function bestOfImages(scores: Tensor, valid: Tensor, limit: number): Tensor {
   const flat = ops.view(ops.where(valid, scores, -Infinity), [-1]);
-  if (flat.length <= limit) return valid;
-  const [, best] = ops.topk(flat, limit, { dim: 0 });
-  const isBest = ops.new_zeros(flat, [flat.length]);
-  ops.index_fill_(isBest, 0, best, 1);
-  return ops.logical_and(valid, ops.view(ops.gt(isBest, 0), valid.shape));
+  return ops.logical_and(valid, ops.view(bestOfBatch(flat, limit), valid.shape));
 }
 
 interface Kept {

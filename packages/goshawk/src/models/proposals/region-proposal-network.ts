@@ -3,6 +3,7 @@ import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/to
 import { AnchorGenerator } from '../anchors.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
+import { inAll } from '../losses.js';
 import { type FramedBatch, framesOf, type PaddedBoxes, type PaddedObjects } from '../padded.js';
 import { indicesWhere } from '../sampling.js';
 import type { Features, HeightWidth, ImageBatch, Losses, Targets } from '../structures.js';
@@ -11,7 +12,7 @@ import { fixedAnchorLosses } from './fixed-anchor-loss.js';
 import { selectFixedProposals } from './fixed-proposals.js';
 import { objectnessOf } from './objectness.js';
 import { RpnHead } from './rpn-head.js';
-import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
+import { bestOfBatch, collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
@@ -180,17 +181,15 @@ export class RegionProposalNetwork extends Module {
     return ops.logical_and(atLeast(boxes, minSize * scale, 'inclusive'), centred);
   }
 
-  /** The best of the whole batch, each back at its image. */
+  /** The best of the whole batch, that of all processes, each back at its image. */
   #collect(found: readonly ScoredBoxes[]): ScoredBoxes[] {
-    const limit = collectedLimit(this.#options, found.length);
+    const limit = collectedLimit(this.#options, inAll(found.length));
     const scores = ops.cat(found.map((own) => own.scores));
-    if (limit === undefined || scores.size(0) <= limit) return [...found];
-    const [, best] = ops.topk(scores, limit, { dim: 0 });
-    const kept = ops.new_zeros(scores, [scores.size(0)]);
-    ops.index_fill_(kept, 0, best, 1);
+    if (limit === undefined) return [...found];
+    const kept = bestOfBatch(scores, limit);
     let start = 0;
     return found.map(({ boxes, scores: own }) => {
-      const mine = indicesWhere(ops.eq(ops.narrow(kept, 0, start, own.size(0)), 1));
+      const mine = indicesWhere(ops.narrow(kept, 0, start, own.size(0)));
       start += own.size(0);
       return { boxes: ops.index_select(boxes, 0, mine), scores: ops.index_select(own, 0, mine) };
     });

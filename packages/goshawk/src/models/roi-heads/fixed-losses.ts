@@ -1,6 +1,7 @@
 // The losses of the second stage over rows of which some count: box-loss.ts, mask-loss.ts and keypoint-loss.ts of samples of
 // fixed size. A row that does not count has no influence on a value or a gradient.
 import { ops, type Tensor } from '@goshawk/torch';
+import { acrossProcessesOnDevice } from '../across-processes.js';
 import { REDUCTION_NONE, REDUCTION_SUM, share } from '../losses.js';
 import type { Losses } from '../structures.js';
 import type { BoxPrediction } from './box-head.js';
@@ -15,7 +16,7 @@ export function fixedBoxLosses({ logits, offsets }: BoxPrediction, sample: Fixed
   const { positives, valid } = sample;
   const [images = 0, rows = 0] = valid.shape;
   const most = positives.valid.size(1);
-  const counted = ops.sum(valid);
+  const counted = acrossProcessesOnDevice(ops.sum(valid));
   const classes = ops.view(ops.where(valid, sample.labels, NO_CLASS), [-1]);
   const crossEntropy = ops.cross_entropy_loss(logits.to('float32'), classes, {
     reduction: REDUCTION_SUM,
@@ -40,7 +41,7 @@ export function fixedMaskLoss(logits: Tensor, goals: Tensor, valid: Tensor): Ten
     weight: ops.view(valid.to('float32'), [-1, 1, 1]),
     reduction: REDUCTION_SUM,
   });
-  return share(sum, ops.mul(ops.clamp(ops.sum(valid), { min: 1 }), height * width));
+  return share(sum, ops.mul(ops.clamp(acrossProcessesOnDevice(ops.sum(valid)), { min: 1 }), height * width));
 }
 
 /** As keypointLoss, of [N * R, K, H, H] logits. @param valid [N, R] bool */

@@ -7,6 +7,7 @@ import {
   init,
   ops,
   Sequential,
+  SyncBatchNorm2d,
   type Tensor,
 } from '@goshawk/torch';
 import type { ResNetOptions } from '../backbones/resnet.js';
@@ -17,6 +18,9 @@ export function initialised<Conv extends Conv2d | ConvTranspose2d>(conv: Conv): 
   if (conv.bias) init.constant(conv.bias, 0);
   return conv;
 }
+
+/** Behind a convolution. sync_batch: batch norm over the RoIs of all processes. */
+type HeadNorm = 'none' | 'batch' | 'sync_batch' | 'group';
 
 // The group norm paper's (Wu and He 2018), as everywhere in Detectron.
 export const NORM_GROUPS = 32;
@@ -32,7 +36,7 @@ export function convBlock(
     dilation = 1,
     kernelSize = 3,
   }: {
-    norm?: 'none' | 'batch' | 'group';
+    norm?: HeadNorm;
     normEps?: number;
     normMomentum?: number;
     dilation?: number;
@@ -46,6 +50,8 @@ export function convBlock(
       return new ConvRelu(conv);
     case 'batch':
       return new ConvRelu(conv, new BatchNorm2d(channels, { eps, momentum }));
+    case 'sync_batch':
+      return new ConvRelu(conv, new SyncBatchNorm2d(channels, { eps, momentum }));
     case 'group':
       return new ConvRelu(conv, new GroupNorm(NORM_GROUPS, channels));
   }

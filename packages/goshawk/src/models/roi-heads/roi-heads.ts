@@ -4,6 +4,7 @@ import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../co
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
 import type { FixedDetections } from '../fixed-detections.js';
+import { inAll } from '../losses.js';
 import {
   type FramedBatch,
   type Frames,
@@ -214,7 +215,7 @@ export class RoiHeads extends Module {
   #predictFixedBoxes(features: Features, { rois, valid, positives }: FixedRoiSample) {
     const boxHead = this.boxHead;
     const pooled = this.#pool(features, rois, this.#options.box);
-    const isReal = this.#boxHeadNorm() === 'batch' ? valid : undefined;
+    const isReal = isBatchNorm(this.#boxHeadNorm()) ? valid : undefined;
     if (!(boxHead instanceof Stage5BoxHead && this.#options.mask?.kind === 'stage5_shared'))
       return { prediction: this.boxPredictor.forward(ofRealRows(pooled, isReal, (own) => boxHead.forward(own))) };
     const stage = ofRealRows(pooled, isReal, (own) => boxHead.features(own));
@@ -256,7 +257,7 @@ export class RoiHeads extends Module {
     const logits = this.keypointPredictor!.forward(this.keypointHead!.call(this.#pool(features, rois, keypoint!)));
     const perRow = (values: Tensor): Tensor => ops.flatten(values, { start_dim: 0, end_dim: 1 });
     const goals = noGrad(() => keypointCells(perRow(keypoints), perRow(boxes), logits.size(2)));
-    const capacity = keypoint!.normalize === 'batch' ? valid.size(0) * keypointRoiLimit(box) * count : undefined;
+    const capacity = keypoint!.normalize === 'batch' ? inAll(valid.size(0)) * keypointRoiLimit(box) * count : undefined;
     return weighted(fixedKeypointLoss(logits, goals, valid, capacity), keypoint!.lossWeight);
   }
 
@@ -321,7 +322,8 @@ export class RoiHeads extends Module {
         logits.size(2),
       ),
     );
-    const capacity = keypoint!.normalize === 'batch' ? proposals.length * keypointRoiLimit(box) * count : undefined;
+    const capacity =
+      keypoint!.normalize === 'batch' ? inAll(proposals.length) * keypointRoiLimit(box) * count : undefined;
     return weighted(keypointLoss(logits, goals, capacity), keypoint!.lossWeight);
   }
 
@@ -361,7 +363,7 @@ export class RoiHeads extends Module {
   /** Whether fillers would leave their mark in a batch norm's statistics. */
   #learnsStatistics(): boolean {
     const { mask, backbone } = this.#options;
-    return (mask!.kind === 'convolutions' ? mask!.norm : backbone?.norm) === 'batch';
+    return isBatchNorm(mask!.kind === 'convolutions' ? mask!.norm : backbone?.norm);
   }
 
   #boxHeadNorm(): string | undefined {
@@ -411,6 +413,11 @@ function positiveRows(shared: Tensor, samples: readonly RoiSample[]): Tensor {
     return own;
   });
   return ops.cat(parts);
+}
+
+/** Whether rows have a part in one another's norm. */
+function isBatchNorm(norm: string | undefined): boolean {
+  return norm === 'batch' || norm === 'sync_batch';
 }
 
 function weighted(loss: Tensor, weight: number): Tensor {

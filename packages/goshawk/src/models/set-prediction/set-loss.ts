@@ -2,6 +2,7 @@
 // object learn its class and box, the others that there is none.
 import { ops, sigmoidFocalLoss, type Tensor } from '@goshawk/torch';
 import type { SparseRcnnConfig } from '../../config/index.js';
+import { inAll } from '../losses.js';
 import { padObjects, rowsAt, zeroUnless } from '../padded.js';
 import type { Losses, Targets } from '../structures.js';
 import type { StagePredictions } from './dynamic-head.js';
@@ -11,7 +12,7 @@ import { overlapLoss } from './overlap-measures.js';
 export type SetLossOptions = Pick<SparseRcnnConfig, 'loss' | 'matching'>;
 
 /**
- * Sums over the stages and the pictures, divided by the number of objects in the batch, at least 1.
+ * Sums over the stages and the pictures, divided by the number of objects in the batches of all processes, at least 1.
  * @param sizes [N, 1, 4]: width, height, width, height of each picture, network pixels
  */
 export function setLosses(
@@ -33,10 +34,7 @@ export function setLosses(
   const labels = perStage(padded.labels);
   const ownSizes = perStage(sizes).to(dtype);
   const counts = targets.map((target) => target.boxes.size(0));
-  const divisor = Math.max(
-    1,
-    counts.reduce((sum, count) => sum + count, 0),
-  );
+  const divisor = Math.max(1, inAll(counts.reduce((sum, count) => sum + count, 0)));
   const proposalOf = matchProposals(
     { logits: logits.detach(), boxes: boxes.detach(), labels, objects, sizes: ownSizes },
     Array.from({ length: stages }, () => counts).flat(),

@@ -1,0 +1,110 @@
+// One training, whole or in parts: small models, a batch of a few pictures, some steps.
+import { manualSeed, ops, type ProcessGroup, SGD, scope, setProcessGroup, setThreads } from '@goshawk/torch';
+import { parseConfig } from '../config/index.js';
+import { buildModel } from '../models/build.js';
+import type { Detector } from '../models/detector.js';
+import { totalLoss } from '../models/detectors/rcnn.js';
+import { withFrames } from '../models/padded.js';
+import { evenDraws } from '../models/sampling.js';
+import type { Sizing } from '../models/sizing.js';
+import type { ImageBatch, Losses } from '../models/structures.js';
+import { AcrossRanks } from '../train/across-ranks.js';
+import { batchOf } from './rcnn-kinds.js';
+import { SQUARE_KEYPOINTS, SQUARES, type Square, squareTargets } from './tiny-targets.js';
+
+/** Objects of the pictures: different numbers, so that halves are not alike, and none in one. */
+export const PICTURES: readonly (readonly Square[])[] = [SQUARES, SQUARES.slice(1), [], [...SQUARES, [36, 4, 60, 18]]];
+
+export interface Training {
+  /** The config's part `model`, in YAML. */
+  readonly model: string;
+  readonly sizing: Sizing;
+  /** Steps that every process takes alone with all pictures, the same everywhere. Default 0. */
+  readonly before?: number;
+  readonly steps: number;
+  /** Of the steps after those before. */
+  readonly learningRate: number;
+}
+
+export interface Trained {
+  /** Of each of the steps, by name. */
+  readonly losses: readonly Readonly<Record<string, number>>[];
+  /** Of the first step. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+  /** After the last step: parameters and buffers. */
+  readonly state: ReadonlyMap<string, Float32Array>;
+}
+
+const RATE_BEFORE = 0.003;
+const MOMENTUM = 0.9;
+
+/** Trains on all pictures, or, in a group, on this process's share of them, which are the next ones after those of the rank before. */
+export function trainOn(training: Training, group?: ProcessGroup): Trained {
+  const { sizing, before = 0, steps, learningRate } = training;
+  setThreads(1);
+  const { model: config } = parseConfig(training.model, { file: 'test' });
+  // Another in each process, where they do not begin alone: rank 0's is the one that counts.
+  manualSeed(7 + (before === 0 ? (group?.rank ?? 0) : 0));
+  const options = { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: evenDraws, sizing };
+  const model = buildModel(config, options).to({ memoryFormat: 'channels_last' }) as Detector;
+  const optimizer = new SGD(
+    [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
+    { lr: before === 0 ? learningRate : RATE_BEFORE, momentum: MOMENTUM },
+  );
+  model.train();
+  setProcessGroup(undefined);
+  for (let step = 0; step < before; step++)
+    scope(() => {
+      totalLoss(lossOf(model, 0, PICTURES.length)).backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+    });
+  optimizer.setLearningRate(learningRate);
+  setProcessGroup(group);
+  const ranks = group && new AcrossRanks(group, model);
+  const share = PICTURES.length / (group?.size ?? 1);
+  const from = share * (group?.rank ?? 0);
+  const losses: Record<string, number>[] = [];
+  let gradients: ReadonlyMap<string, Float32Array> = new Map();
+  for (let step = 0; step < steps; step++)
+    scope(() => {
+      const own = lossOf(model, from, share);
+      ranks?.begin();
+      totalLoss(own).backward();
+      ranks?.reduceGradients();
+      const values = ops.stack(Object.values(own).map((loss) => loss.detach()));
+      ranks?.reduceLosses(Object.keys(own), values);
+      const read = values.toFloat32Array();
+      losses.push(Object.fromEntries(Object.keys(own).map((name, i) => [name, read[i]!])));
+      if (step === 0) gradients = gradientsOf(model);
+      optimizer.step();
+      optimizer.zeroGrad();
+    });
+  ranks?.close();
+  const state = [...model.namedParameters(), ...model.namedBuffers()];
+  return { losses, gradients, state: new Map(state.map(([name, value]) => [name, value.toFloat32Array()])) };
+}
+
+function lossOf(model: Detector, from: number, count: number): Losses {
+  const batch = withFrames(partOf(batchOf(PICTURES), from, count));
+  return model.loss(
+    batch,
+    PICTURES.slice(from, from + count).map((squares) => squareTargets(squares)),
+  );
+}
+
+function gradientsOf(model: Detector): Map<string, Float32Array> {
+  const learning = [...model.namedParameters()].filter(([, { grad }]) => grad !== undefined);
+  return new Map(learning.map(([name, { grad }]) => [name, grad!.toFloat32Array()]));
+}
+
+function partOf(batch: ImageBatch, from: number, count: number): ImageBatch {
+  const part = <Item>(items: readonly Item[]): Item[] => items.slice(from, from + count);
+  return {
+    pixels: ops.narrow(batch.pixels, 0, from, count).contiguous({ memory_format: 'channels_last' }),
+    sizes: part(batch.sizes),
+    originals: part(batch.originals),
+    scales: part(batch.scales),
+    ...(batch.proposals ? { proposals: part(batch.proposals) } : {}),
+  };
+}

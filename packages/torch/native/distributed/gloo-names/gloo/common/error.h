@@ -1,0 +1,2 @@
+// In place of Gloo's header of this name: see ../../README.md.
+#pragma once

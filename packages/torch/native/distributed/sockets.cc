@@ -1,0 +1,181 @@
+#include "sockets.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+namespace goshawk {
+
+namespace {
+
+constexpr int kWaitingConnections = 1024;
+constexpr std::chrono::milliseconds kBetweenTries{100};
+// One try, where packets vanish: a machine that is switched on later has to be found then.
+constexpr std::chrono::milliseconds kOneTry{5000};
+
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+Addresses resolve(const std::string& host, uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error != 0) throw ConnectionError("the name " + host + " leads to no address: " + gai_strerror(error));
+  return {found, freeaddrinfo};
+}
+
+void setOption(const Socket& socket, int level, int option) {
+  const int on = 1;
+  setsockopt(socket.get(), level, option, &on, sizeof on);
+}
+
+void setBlocking(const Socket& socket, bool blocking) {
+  const int flags = fcntl(socket.get(), F_GETFL, 0);
+  fcntl(socket.get(), F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+// Whether the descriptor is ready for these events before the deadline.
+bool isReady(const Socket& socket, short events, Deadline deadline) {
+  for (;;) {
+    pollfd entry{socket.get(), events, 0};
+    const int count = poll(&entry, 1, untilDeadline(deadline));
+    if (count > 0) return true;
+    if (count == 0) return false;
+    if (errno != EINTR) throw ConnectionError(std::strerror(errno));
+  }
+}
+
+// 0, or the error of this try.
+int tryAddress(const addrinfo& address, Deadline deadline, Socket& into) {
+  Socket socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol));
+  if (socket.get() < 0) return errno;
+  setBlocking(socket, false);
+  if (connect(socket.get(), address.ai_addr, address.ai_addrlen) != 0) {
+    if (errno != EINPROGRESS) return errno;
+    if (!isReady(socket, POLLOUT, std::min(deadline, Clock::now() + kOneTry))) return ETIMEDOUT;
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error != 0) return error;
+  }
+  setOption(socket, IPPROTO_TCP, TCP_NODELAY);
+  setOption(socket, SOL_SOCKET, SO_KEEPALIVE);
+  into = std::move(socket);
+  return 0;
+}
+
+}  // namespace
+
+Socket::~Socket() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+int untilDeadline(Deadline deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+}
+
+Socket listenOn(const std::string& host, uint16_t port) {
+  const Addresses addresses = resolve(host, port, AI_PASSIVE);
+  const addrinfo& address = *addresses;
+  Socket socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+  if (socket.get() < 0) throw ConnectionError(std::strerror(errno));
+  setOption(socket, SOL_SOCKET, SO_REUSEADDR);
+  if (bind(socket.get(), address.ai_addr, address.ai_addrlen) != 0 || listen(socket.get(), kWaitingConnections) != 0)
+    throw ConnectionError("cannot listen on " + place(host, port) + ": " + std::strerror(errno));
+  return socket;
+}
+
+Socket connectTo(const std::string& host, uint16_t port, Deadline deadline) {
+  std::string problem;
+  do {
+    try {
+      const Addresses addresses = resolve(host, port, 0);
+      for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
+        Socket socket;
+        const int error = tryAddress(*address, deadline, socket);
+        if (error == 0) return socket;
+        problem = std::strerror(error);
+      }
+    } catch (const ConnectionError& error) {
+      problem = error.what();
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  } while (Clock::now() < deadline);
+  throw ConnectionError("no connection to " + place(host, port) + ": " + problem);
+}
+
+std::string place(const std::string& host, uint16_t port) {
+  const bool isSixth = host.find(':') != std::string::npos;
+  return (isSixth ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+uint16_t portOf(const Socket& socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  return ntohs(
+      address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                                    : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+std::string ownAddress(const Socket& socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  char host[NI_MAXHOST] = "";
+  getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  return host;
+}
+
+void sendAll(const Socket& socket, const Bytes& bytes, Deadline deadline) {
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t count = ::send(socket.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count >= 0) {
+      sent += static_cast<size_t>(count);
+    } else if (errno == EAGAIN) {
+      if (!isReady(socket, POLLOUT, deadline)) throw ConnectionError("no answer");
+    } else if (errno != EINTR) {
+      throw ConnectionError(std::strerror(errno));
+    }
+  }
+}
+
+Bytes receiveAll(const Socket& socket, size_t length, Deadline deadline) {
+  Bytes bytes(length);
+  size_t received = 0;
+  while (received < length) {
+    const ssize_t count = ::recv(socket.get(), bytes.data() + received, length - received, 0);
+    if (count > 0) {
+      received += static_cast<size_t>(count);
+    } else if (count == 0) {
+      throw ConnectionError("the connection was closed");
+    } else if (errno == EAGAIN) {
+      if (!isReady(socket, POLLIN, deadline)) throw ConnectionError("no answer");
+    } else if (errno != EINTR) {
+      throw ConnectionError(std::strerror(errno));
+    }
+  }
+  return bytes;
+}
+
+}  // namespace goshawk
