@@ -55,7 +55,11 @@ async function evaluate(name: string, categories: { id: number; name: string }[]
 test('classes are matched by name: exchanged ids give the same figures, under the ids of the data', async () => {
   const own = await evaluate('own', named([2, 'red'], [5, 'blue']));
   assert.ok(own.found.length > 4);
-  assert.deepEqual(said, []);
+  // What each stage of a picture took is no complaint.
+  assert.deepEqual(
+    said.filter((line) => !line.startsWith('a picture takes')),
+    [],
+  );
   // The data set's rectangles are those of its first and second category, so its names go with the ids here.
   const exchanged = await evaluate('exchanged', named([5, 'red'], [2, 'blue']));
   assert.match(
