@@ -24,7 +24,7 @@ export interface ComparedCase {
   readonly required: number;
 }
 
-export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn';
+export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn' | 'sparse_rcnn';
 
 /** glibc's allocator told to keep memory, which without it goes back to the system and comes again as page faults. */
 const keptMemory = {

@@ -1,6 +1,6 @@
 // Our side of compare-detector.ts: answers the same commands as peers/detector.py.
 import { createInterface } from 'node:readline';
-import { engineInfo, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
+import { type Adam, AdamW, engineInfo, manualSeed, SGD, scope, setThreads, tensor } from '@goshawk/torch';
 import {
   buildModel,
   type Detector,
@@ -36,7 +36,7 @@ type State = { readonly scenes: readonly Scene[] } & (
       readonly mode: 'train';
       readonly config: RunConfig;
       readonly model: Detector;
-      readonly optimizer: SGD;
+      readonly optimizer: SGD | Adam;
       readonly precision: Setup['precision'];
     }
 );
@@ -44,6 +44,8 @@ type State = { readonly scenes: readonly Scene[] } & (
 const modelParts: Readonly<Record<ComparedModel, string>> = {
   mask_rcnn: 'type: mask_rcnn',
   retinanet: 'type: retinanet',
+  sparse_rcnn:
+    'type: sparse_rcnn, backbone: { frozenStages: 0 }, neck: { type: fpn, extraLevel: none, biases: false, upsampling: bilinear }',
   res2net_mask_rcnn: 'type: mask_rcnn, backbone: { widthPerGroup: 26, scale: 4, strideIn1x1: true }',
 };
 
@@ -65,7 +67,10 @@ runtime: { threads: ${threads} }`,
   const model = buildModel(config.model, { classes: 90 }).to({ memoryFormat: 'channels_last' });
   loadWeights(model, readWeights(weights), weights);
   const learning = [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
-  const optimizer = new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
+  const optimizer =
+    compared === 'sparse_rcnn'
+      ? new AdamW(learning, { lr: 1e-6, weightDecay: 1e-4 })
+      : new SGD(learning, { lr: 1e-5, momentum: 0.9, weightDecay: 1e-4 });
   return { mode, config, model, optimizer, precision, scenes };
 }
 

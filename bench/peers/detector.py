@@ -1,7 +1,7 @@
 """torchvision's side of bench/compare-detector.ts.
 
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
-  {"do": "setup", "model": "mask_rcnn" | "retinanet" | "res2net_mask_rcnn", "threads": 2, "size": [h, w], "images": n,
+  {"do": "setup", "model": "mask_rcnn" | "retinanet" | "res2net_mask_rcnn" | "sparse_rcnn", "threads": 2, "size": [h, w], "images": n,
    "mode": "train" | "predict", "precision": "fp32" | "bf16", "channels_last": whether the model and its input lie so,
    "weights": file to write the fresh weights to}
   {"do": "run"}      one training step or one prediction
@@ -16,6 +16,7 @@ import time
 import torch
 import torchvision
 from res2net import res2net50
+from sparse_rcnn import SparseRcnn
 from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.resnet import resnet50
@@ -30,6 +31,8 @@ LOGIT_DEVIATION = 0.45
 
 
 def build(model, size):
+    if model == "sparse_rcnn":
+        return SparseRcnn(100)
     # The usual fine-tuning set-up: frozen batch norms, the stem and the first stage frozen too.
     if model == "res2net_mask_rcnn":
         body = res2net50(FrozenBatchNorm2d)
@@ -54,6 +57,9 @@ def spread_scores(model, image):
 def lay_out_by_pixel(model):
     """channels_last, the weights and what comes into the backbone."""
     model.to(memory_format=torch.channels_last)
+    if isinstance(model, SparseRcnn):
+        model.channels_last = True
+        return
     model.backbone.register_forward_pre_hook(
         lambda _, inputs: (inputs[0].contiguous(memory_format=torch.channels_last),)
     )
@@ -96,7 +102,10 @@ def main():
             if command.get("channels_last"):
                 lay_out_by_pixel(state["model"])
             trained = [p for p in state["model"].parameters() if p.requires_grad]
-            state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
+            if command["model"] == "sparse_rcnn":
+                state["optimizer"] = torch.optim.AdamW(trained, lr=1e-6, weight_decay=1e-4)
+            else:
+                state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
             answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}
         elif command["do"] == "run":
             objects = 0

@@ -61,15 +61,18 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   ),
 );
 
-/** Pixels in which two masks differ and that are further than `reach` from a border of either. */
+/**
+ * Pixels in which two masks differ and that are further than `reach` from a border of either. The masks are cut out of larger ones,
+ * whose borders may lie just outside of the cut: the pixels along it are left to the test of whole rectangles.
+ */
 function farDifferences(a: Uint8Array, b: Uint8Array, { width, height }: ImageSize, reach: number): number {
   let far = 0;
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
       if (a[y * width + x] === b[y * width + x]) continue;
-      let isNear = false;
-      for (let v = Math.max(0, y - reach); v <= Math.min(height - 1, y + reach) && !isNear; v++)
-        for (let u = Math.max(0, x - reach); u <= Math.min(width - 1, x + reach); u++) {
+      let isNear = x < reach || y < reach || x >= width - reach || y >= height - reach;
+      for (let v = y - reach; v <= y + reach && !isNear; v++)
+        for (let u = x - reach; u <= x + reach; u++) {
           const at = v * width + u;
           if (a[at] !== a[y * width + x] || b[at] !== b[y * width + x]) isNear = true;
         }

@@ -36,6 +36,11 @@ function checkLetterbox(
       ['preprocess', 'resize', 'rule'],
       `letterbox does not go with model.conventions ${model.conventions}: take another`,
     );
+  if (model.type === 'solov2' || model.type === 'decoupled_solo')
+    issue(
+      ['preprocess', 'resize', 'rule'],
+      'letterbox does not go with SOLO, whose masks are of whole pictures: take another',
+    );
   if (data.aspectCropping !== undefined)
     issue(['data', 'aspectCropping'], 'preprocess.resize.rule letterbox shows all of a picture: remove one of them');
   for (const [part, { enabled }] of Object.entries(inference.augment))

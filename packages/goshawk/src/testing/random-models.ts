@@ -93,7 +93,7 @@ function isGroup({ properties, oneOf }: SchemaNode): boolean {
 export function randomModel(type: string, draw: Random): RunConfig['model'] {
   const kind = schemaTree().properties!.model!.oneOf!.find((option) => option.properties?.type?.const === type)!;
   for (;;) {
-    const model = drawn(kind, draw) as { backbone?: Record<string, unknown>; classes?: unknown };
+    const model = drawn(kind, draw) as Drawn;
     // The larger ones differ by repetition alone.
     if (model.backbone?.type === 'resnet') model.backbone.depth = pick([18, 50], draw);
     if (model.backbone?.type === 'spinenet')
@@ -104,6 +104,7 @@ export function randomModel(type: string, draw: Random): RunConfig['model'] {
         endpointChannels: pick([8, 32], draw),
       });
     if (model.backbone?.type === 'mobilenet') model.backbone.widthFactor = pick([0.1, 0.25], draw);
+    if (type === 'solov2' || type === 'decoupled_solo') fitSolo(model, draw);
     model.classes = 2;
     try {
       return parseConfig(JSON.stringify({ model }), { file: 'random.yaml' }).model;
@@ -111,6 +112,22 @@ export function randomModel(type: string, draw: Random): RunConfig['model'] {
       if (!(error instanceof InputError)) throw error;
     }
   }
+}
+
+interface Drawn {
+  backbone?: Record<string, unknown>;
+  head?: Record<string, unknown>;
+  maskFeatures?: unknown;
+  classes?: unknown;
+}
+
+/** What hardly ever fits when each number is drawn by itself: channels of group norms, a grid and a range of sizes for each level. */
+function fitSolo(model: Drawn, draw: Random): void {
+  const levels = pick([2, 4, 5, 6], draw);
+  const ranges = Array.from({ length: levels }, (_, level) => [16 * level, pick([32, 64], draw) * (level + 1)]);
+  const grids = Array.from({ length: levels }, () => pick([2, 3, 8, 16], draw));
+  Object.assign(model.head!, { channels: 32, convolutions: pick([1, 2, 7], draw), grids, scaleRanges: ranges });
+  if (model.maskFeatures) model.maskFeatures = { channels: 32, outputs: 32 };
 }
 
 /** Builds the model, takes the losses and gradients of one picture with two objects and of one without, and predicts. */

@@ -19,9 +19,13 @@ export interface Training {
   /** The config's part `model`, in YAML. */
   readonly model: string;
   readonly sizing: Sizing;
+  /** Of the network. Default float32. */
+  readonly dtype?: 'float32' | 'float64';
   /** Steps that every process takes alone with all pictures, the same everywhere. Default 0. */
   readonly before?: number;
   readonly steps: number;
+  /** Of the pictures in the batch. Default: as they are listed. */
+  readonly order?: readonly number[];
   /** Of the steps after those before. */
   readonly learningRate: number;
 }
@@ -40,13 +44,14 @@ const MOMENTUM = 0.9;
 
 /** Trains on all pictures, or, in a group, on this process's share of them, which are the next ones after those of the rank before. */
 export function trainOn(training: Training, group?: ProcessGroup): Trained {
-  const { sizing, before = 0, steps, learningRate } = training;
+  const { sizing, dtype = 'float32', before = 0, steps, learningRate, order = PICTURES.keys() } = training;
+  const places = [...order];
   setThreads(1);
   const { model: config } = parseConfig(training.model, { file: 'test' });
   // Another in each process, where they do not begin alone: rank 0's is the one that counts.
   manualSeed(7 + (before === 0 ? (group?.rank ?? 0) : 0));
   const options = { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: evenDraws, sizing };
-  const model = buildModel(config, options).to({ memoryFormat: 'channels_last' }) as Detector;
+  const model = buildModel(config, options).to({ memoryFormat: 'channels_last', dtype }) as Detector;
   const optimizer = new SGD(
     [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
     { lr: before === 0 ? learningRate : RATE_BEFORE, momentum: MOMENTUM },
@@ -55,7 +60,7 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   setProcessGroup(undefined);
   for (let step = 0; step < before; step++)
     scope(() => {
-      totalLoss(lossOf(model, 0, PICTURES.length)).backward();
+      totalLoss(lossOf(model, [...PICTURES.keys()], dtype)).backward();
       optimizer.step();
       optimizer.zeroGrad();
     });
@@ -68,7 +73,7 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   let gradients: ReadonlyMap<string, Float32Array> = new Map();
   for (let step = 0; step < steps; step++)
     scope(() => {
-      const own = lossOf(model, from, share);
+      const own = lossOf(model, places.slice(from, from + share), dtype);
       ranks?.begin();
       totalLoss(own).backward();
       ranks?.reduceGradients();
@@ -85,11 +90,11 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   return { losses, gradients, state: new Map(state.map(([name, value]) => [name, value.toFloat32Array()])) };
 }
 
-function lossOf(model: Detector, from: number, count: number): Losses {
-  const batch = withFrames(partOf(batchOf(PICTURES), from, count));
+function lossOf(model: Detector, places: readonly number[], dtype: 'float32' | 'float64'): Losses {
+  const batch = withFrames(partOf(batchOf(PICTURES), places));
   return model.loss(
-    batch,
-    PICTURES.slice(from, from + count).map((squares) => squareTargets(squares)),
+    { ...batch, pixels: batch.pixels.to(dtype) },
+    places.map((place) => squareTargets(PICTURES[place]!)),
   );
 }
 
@@ -98,10 +103,11 @@ function gradientsOf(model: Detector): Map<string, Float32Array> {
   return new Map(learning.map(([name, { grad }]) => [name, grad!.toFloat32Array()]));
 }
 
-function partOf(batch: ImageBatch, from: number, count: number): ImageBatch {
-  const part = <Item>(items: readonly Item[]): Item[] => items.slice(from, from + count);
+function partOf(batch: ImageBatch, places: readonly number[]): ImageBatch {
+  const part = <Item>(items: readonly Item[]): Item[] => places.map((place) => items[place]!);
+  const pixels = ops.cat(places.map((place) => ops.narrow(batch.pixels, 0, place, 1)));
   return {
-    pixels: ops.narrow(batch.pixels, 0, from, count).contiguous({ memory_format: 'channels_last' }),
+    pixels: pixels.contiguous({ memory_format: 'channels_last' }),
     sizes: part(batch.sizes),
     originals: part(batch.originals),
     scales: part(batch.scales),

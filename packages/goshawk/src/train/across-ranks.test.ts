@@ -44,19 +44,26 @@ const MASK_RCNN = (norm: string): string => `model:
 
 // Rounding grows from step to step where ranks of proposals and signs of small numbers hang on it: one process that is given its
 // pictures in another order moves away from itself, in untrained small models by 1e-2 within 20 steps. A model that has learned a
-// little, at a small rate, does not, and what stays is the difference between one process and two.
+// little, at a small rate, does not, and what stays is the difference between one process and two. Small groups of group norm, of
+// which some have no variance, need more digits still.
 describe(`${STEPS} steps of two processes are those of one`, { timeout: 600_000 }, () => {
-  const norms = ['frozen_batch', 'group', 'sync_batch'];
+  const DTYPES = { frozen_batch: 'float32', group: 'float64', sync_batch: 'float32' } as const;
   for (const [what, config, rates] of [
-    ['Mask R-CNN', MASK_RCNN, { before: 40, learningRate: 1e-4 }],
+    ['Mask R-CNN', MASK_RCNN, { before: 60, learningRate: 1e-4 }],
     ['RetinaNet', RETINANET, { learningRate: 1e-3 }],
   ] as const)
     test(`${what} with frozen, group and synchronised batch norms`, async () => {
-      const trainings = norms.map(
-        (norm): Training => ({ model: config(norm), sizing: 'exact', steps: STEPS, ...rates }),
+      const trainings = Object.entries(DTYPES).map(
+        ([norm, dtype]): Training => ({
+          model: config(norm),
+          sizing: 'exact',
+          dtype: what === 'RetinaNet' ? 'float32' : dtype,
+          steps: STEPS,
+          ...rates,
+        }),
       );
       const { whole, halves } = await inBoth(trainings);
-      for (const [i, norm] of norms.entries())
+      for (const [i, norm] of Object.keys(DTYPES).entries())
         for (const [rank, own] of halves.entries())
           assertSame(own[i]!, whole[i]!, { losses: 1e-5, tensors: 1e-5 }, `${norm}, rank ${rank}`);
     });
@@ -72,7 +79,14 @@ describe('a step of two processes has the losses and gradients of one', { timeou
       RULES.flatMap((rules, j) =>
         (i % RULES.length === j ? (['exact', 'fixed'] as const) : (['exact'] as const)).map((sizing) => ({
           what: `${what} by ${rules}'s rules, ${sizing}`,
-          training: { model: ofModel(kind, rules), sizing, steps: 1, learningRate: 0.01 },
+          training: {
+            model: ofModel(kind, rules),
+            sizing,
+            // Of a group without variance, as there are some, float32's rounding is magnified 300 times a layer.
+            dtype: what.includes('with group norms') ? ('float64' as const) : ('float32' as const),
+            steps: 1,
+            learningRate: 0.01,
+          },
         })),
       ),
     );
@@ -106,7 +120,7 @@ function assertSame(got: Trained, expected: Trained, tolerance: Tolerance, what:
     assertNear(got.state.get(name)!, values, tolerance.tensors, `${what}: ${name}`);
   // It learned something: what is compared is not what it began with.
   const total = (losses: Readonly<Record<string, number>>): number => Object.values(losses).reduce((a, b) => a + b);
-  assert.ok(total(expected.losses.at(-1)!) < 0.995 * total(expected.losses[0]!), what);
+  assert.ok(total(expected.losses.at(-1)!) < 0.999 * total(expected.losses[0]!), what);
 }
 
 function assertLosses(got: Trained, expected: Trained, tolerance: number, what: string): void {

@@ -1,5 +1,5 @@
 // The state of PyTorch's SGD as its state_dict() has it: torch/optim/optimizer.py.
-import { asTensor, type LazyTensor, type PickleValue } from '@goshawk/torch';
+import { asTensor, type LazyTensor, type PickleValue } from '@goshawk/torch/checkpoint';
 
 export interface TorchSgdState {
   /** Of each parameter, group after group; undefined where it has none yet. */

@@ -1,9 +1,10 @@
+// Names of tensors in the states of the authors of SOLO against those of models here.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseConfig } from '../../config/index.js';
-import { buildModel } from '../../models/index.js';
-import { withShapesAlone } from '../../models/shapes-alone.js';
-import { recogniseState } from '../weights.js';
+import { parseConfig } from '../config/index.js';
+import { recogniseState } from '../foreign/weights.js';
+import { buildModel } from '../models/index.js';
+import { withShapesAlone } from '../models/shapes-alone.js';
 
 /** Our names of a model. */
 function namesOf(text: string): string[] {
