@@ -63,6 +63,8 @@ async function main(): Promise<void> {
     const output = `round-${round}`;
     const end = await killOneRank(training(output, TWO), output, random.integer(2));
     const from = newestCheckpoint(output);
+    // A rank may be killed before anything was written.
+    mkdirSync(join(folder, output), { recursive: true });
     cpSync(join(folder, output), join(folder, `${output}-one`), { recursive: true });
     runGoshawk(training(output, ['--resume', ...TWO]));
     runGoshawk(training(`${output}-one`, ['--resume']));
