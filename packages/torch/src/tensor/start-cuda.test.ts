@@ -29,6 +29,12 @@ int cuGetErrorName(int, const char** name) { *name = "CUDA_ERROR_SYSTEM_NOT_READ
 int cuDevicePrimaryCtxRetain(void**, int) { return 201; }
 int cuCtxGetCurrent(void**) { return 201; }
 int cuCtxSetCurrent(void*) { return 201; }
+int cuStreamCreate(void**, unsigned) { return 201; }
+int cuStreamWaitEvent(void*, void*, unsigned) { return 201; }
+int cuEventCreate(void**, unsigned) { return 201; }
+int cuEventDestroy_v2(void*) { return 201; }
+int cuEventRecord(void*, void*) { return 201; }
+int cuEventQuery(void*) { return 201; }
 int cuModuleLoadData(void**, const void*) { return 201; }
 int cuModuleGetFunction(void**, void*, const char*) { return 201; }
 int cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**) { return 201; }
