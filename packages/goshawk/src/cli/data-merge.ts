@@ -1,8 +1,9 @@
 // goshawk data merge: several data sets as one COCO file.
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { relative, resolve, sep } from 'node:path';
 import { type Dataset, formatCoco, InputError, mergeDatasets } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { commonFolder } from '../files/common-folder.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 
@@ -54,11 +55,4 @@ function below(dataset: Dataset, folder: string): Dataset {
     ...dataset,
     images: dataset.images.map((image) => ({ ...image, fileName: `${prefix}/${image.fileName}` })),
   };
-}
-
-function commonFolder(folders: readonly string[]): string {
-  let common = folders[0]!;
-  const holds = (folder: string) => folder === common || folder.startsWith(join(common, sep));
-  while (!folders.every(holds)) common = dirname(common);
-  return common;
 }

@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, s
 import { dirname, extname, relative, resolve, sep } from 'node:path';
 import { InputError, type YoloClasses, type YoloFile } from '@goshawk/core';
 import { imageSize } from 'image-size';
+import { commonFolder, isBelow } from '../files/common-folder.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
 import { readYoloList } from './yolo-list.js';
@@ -61,7 +62,8 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
       'file-not-found',
       `${places.join(', ')}: none of ${pictures.length} pictures has labels (expected ${expectedLabels(pictures[0]!)}): put them there`,
     );
-  const images = options.images === undefined ? commonFolder(pictures) : resolve(options.images);
+  const images =
+    options.images === undefined ? commonFolder(pictures.map((picture) => dirname(picture))) : resolve(options.images);
   const outside = pictures.find((picture) => !isBelow(images, picture));
   if (outside !== undefined)
     throw new InputError(
@@ -126,16 +128,6 @@ function expectedLabels(picture: string): string {
 
 function withEnding(picture: string): string {
   return `${picture.slice(0, picture.length - extname(picture).length)}.txt`;
-}
-
-function commonFolder(paths: readonly string[]): string {
-  let common = dirname(paths[0]!);
-  for (const path of paths) while (!isBelow(common, path)) common = dirname(common);
-  return common;
-}
-
-function isBelow(folder: string, path: string): boolean {
-  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 // Enough for the size in the header of nearly every picture; large EXIF blocks stand before it in some.
