@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setUpEngine } from '@goshawk/torch/native-build';
 import { messageOf, type Row } from './child-lines.js';
+import { checkExchanges } from './exchange-rows.js';
 import { checkKernels } from './kernel-rows.js';
 import { checkParity } from './parity-rows.js';
 import { programPath, runProgram } from './programs.js';
@@ -67,6 +68,7 @@ async function checkAll(): Promise<void> {
     part('facts', describeMachine),
     part('kernels', () => checkKernels({ device, env, limit, atOnce: Math.min(4, atOnce) })),
     part('parity', () => checkParity(device, env, limit)),
+    ...(onCard ? [part('exchanges', () => checkExchanges(device, env, limit))] : []),
     part('training', () =>
       checkTraining({
         device,

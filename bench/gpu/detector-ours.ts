@@ -161,6 +161,7 @@ async function answerTraining({ images, precision }: Prepare): Promise<Command |
   let left = 0;
   let count = 0;
   let begun = 0;
+  let dataSeconds = 0;
   const ask = (): void => {
     for (;;) {
       next = nextCommand();
@@ -168,6 +169,7 @@ async function answerTraining({ images, precision }: Prepare): Promise<Command |
       if (next?.do === 'run') {
         left = next.count;
         count = next.count;
+        dataSeconds = 0;
         begun = performance.now();
       } else {
         ending.abort();
@@ -183,7 +185,7 @@ async function answerTraining({ images, precision }: Prepare): Promise<Command |
     init: setup!.weights,
     signal: ending.signal,
     observer: {
-      onStep: ({ totalLoss: loss }) => {
+      onStep: ({ totalLoss: loss, dataSeconds: waited }) => {
         if (!isReady) {
           // The first step pays for what is made once.
           isReady = true;
@@ -191,9 +193,10 @@ async function answerTraining({ images, precision }: Prepare): Promise<Command |
           ask();
           return;
         }
+        dataSeconds += waited;
         if (--left > 0) return;
         wait();
-        say({ seconds: (performance.now() - begun) / 1000 / count, objects: 0, loss });
+        say({ seconds: (performance.now() - begun) / 1000 / count, data: dataSeconds / count, objects: 0, loss });
         ask();
       },
     },

@@ -56,11 +56,19 @@ function compareCase(one: KernelCase, index: number): Comparison {
   );
   let worst = 0;
   for (const [name, value] of wanted.values) {
-    const comparison = compareTensors(got.values.get(name)!, value, isFloating(value) ? one.tolerance : undefined);
+    const comparison = compareTensors(
+      got.values.get(name)!,
+      value,
+      isFloating(value) ? toleranceOf(one, value) : undefined,
+    );
     if (comparison.problem !== undefined) return { ...comparison, problem: `${name} ${comparison.problem}` };
     worst = Math.max(worst, comparison.worst);
   }
   return { worst };
+}
+
+function toleranceOf({ tolerance }: KernelCase, { dtype }: Tensor): number | undefined {
+  return typeof tolerance === 'object' ? tolerance[dtype] : tolerance;
 }
 
 function isFloating({ dtype }: Tensor): boolean {

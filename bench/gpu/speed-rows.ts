@@ -31,6 +31,8 @@ export interface SpeedFigures extends SpeedCase {
   readonly plain: number | null;
   readonly tuned: number | null;
   readonly memory: { readonly ours: number | null; readonly plain: number | null; readonly tuned: number | null };
+  /** Of ours, what it waited for its data. */
+  readonly data: number | null;
   readonly problems: readonly string[];
 }
 
@@ -77,6 +79,8 @@ type Side = (typeof SIDES)[number];
 type Answer<T> = T | { readonly error: string };
 interface Timed {
   readonly seconds: number;
+  /** Of them, those of waiting for data. */
+  readonly data?: number;
   readonly objects: number;
   readonly loss: number | null;
 }
@@ -216,6 +220,7 @@ async function compareCase(
     if (!('error' in used)) memory[side] = used.reserved ?? used.taken;
   }
   const times: Record<Side, number[]> = { ours: [], plain: [], tuned: [] };
+  const waits: number[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const side of SIDES) {
       if (!working.has(side)) continue;
@@ -225,6 +230,7 @@ async function compareCase(
         working.delete(side);
       } else {
         times[side].push(answer.seconds * 1000);
+        if (answer.data !== undefined) waits.push(answer.data * 1000);
         if (answer.loss !== null && !Number.isFinite(answer.loss)) problems.push(`${side}: the loss is ${answer.loss}`);
       }
     }
@@ -236,6 +242,7 @@ async function compareCase(
     ours: middle('ours'),
     plain: middle('plain'),
     tuned: middle('tuned'),
+    data: waits.length > 0 ? median(waits) : null,
     memory,
     problems: [...new Set(problems)],
   };
@@ -250,7 +257,7 @@ async function firstError(steps: readonly (() => Promise<Answer<object>>)[]): Pr
 }
 
 /** Rows for what is asked of a case: its time and its memory. */
-function judge(name: string, { mode, ours, plain, tuned, memory, problems }: SpeedFigures): Row[] {
+function judge(name: string, { mode, ours, data, plain, tuned, memory, problems }: SpeedFigures): Row[] {
   const own = problems.filter((problem) => problem.startsWith('ours'));
   if (ours === null || plain === null)
     return [{ name, state: 'failed', detail: problems.join('; ') || 'not measured' }];
@@ -261,7 +268,7 @@ function judge(name: string, { mode, ours, plain, tuned, memory, problems }: Spe
     {
       name,
       state,
-      detail: `${ours.toFixed(1)} ms, ${ratio.toFixed(2)} of torchvision's ${plain.toFixed(1)} ms (at most ${GOALS[mode]})${ofTuned}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`,
+      detail: `${ours.toFixed(1)} ms, ${ratio.toFixed(2)} of torchvision's ${plain.toFixed(1)} ms (at most ${GOALS[mode]})${ofTuned}${data === null ? '' : `; ${data.toFixed(1)} ms of ours waiting for data`}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`,
     },
   ];
   if (memory.ours !== null && memory.plain !== null) {
@@ -272,9 +279,9 @@ function judge(name: string, { mode, ours, plain, tuned, memory, problems }: Spe
   return rows;
 }
 
-function describe({ ours, plain, tuned, problems }: SpeedFigures): string {
+function describe({ ours, data, plain, tuned, problems }: SpeedFigures): string {
   const shown = (value: number | null): string => (value === null ? '-' : `${value.toFixed(1)} ms`);
-  return `ours ${shown(ours)}, torchvision ${shown(plain)}, tuned ${shown(tuned)}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`;
+  return `ours ${shown(ours)}${data === null ? '' : ` (waiting for data ${shown(data)})`}, torchvision ${shown(plain)}, tuned ${shown(tuned)}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`;
 }
 
 function given<T extends object>(answer: Answer<T>): T {

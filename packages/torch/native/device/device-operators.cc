@@ -56,8 +56,9 @@ void emulate_card(const char* library) {
   std::unique_ptr<torch::Library> definitions(
       new torch::Library(torch::Library::DEF, "goshawk_emulated", {}, __FILE__, __LINE__));
   for (const char* name : kOnCard) {
-    const auto& schema =
-        c10::Dispatcher::singleton().findSchemaOrThrow((std::string("goshawk::") + name).c_str(), "").schema();
+    const c10::OperatorHandle handle =
+        c10::Dispatcher::singleton().findSchemaOrThrow((std::string("goshawk::") + name).c_str(), "");
+    const auto& schema = handle.schema();
     definitions->def(schema.cloneWithName(std::string("goshawk_emulated::") + name, ""));
   }
   std::unique_ptr<torch::Library> implementations(

@@ -22,11 +22,12 @@ void check(const at::Tensor& input, int64_t groups, const at::Tensor& weight, co
       input.sizes(), ", ", weight.sizes(), " and ", bias.sizes());
 }
 
-/** libtorch 1.13 wants the parameters in the input's dtype. */
+/** libtorch 1.13 wants the parameters in the input's dtype; on a card channels do not stay side by side by themselves. */
 at::Tensor group_norm_by_engine(
     const at::Tensor& input, int64_t groups, const at::Tensor& weight, const at::Tensor& bias, double eps) {
-  return at::group_norm(
+  const at::Tensor output = at::group_norm(
       input, groups, weight.to(input.scalar_type()), bias.to(input.scalar_type()), eps, /*cudnn_enabled=*/true);
+  return laid_out_as(output, input);
 }
 
 at::Tensor group_norm(
