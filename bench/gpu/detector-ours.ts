@@ -223,9 +223,15 @@ async function answerPredictions({ images, precision }: Prepare): Promise<Comman
       wait();
       const begun = performance.now();
       let objects = 0;
+      const stages = ['network', 'post-processing'] as const;
+      const before = stages.map((stage) => predictor.stages.of(stage));
       for (let i = 0; i < command.count; i++) objects = predictor.predictBatch(batch)[0]?.length ?? 0;
       wait();
-      say({ seconds: (performance.now() - begun) / 1000 / command.count, objects, loss: null });
+      const seconds = (performance.now() - begun) / 1000 / command.count;
+      const spent = stages.map(
+        (stage, i) => `${stage} ${((predictor.stages.of(stage) - before[i]!) / command.count).toFixed(1)} ms`,
+      );
+      say({ seconds, stages: spent.join(', '), objects, loss: null });
     } else return command;
   }
 }
@@ -307,8 +313,9 @@ function sceneTargets(annotations: string, images: number) {
 function kernelSeconds(name: string, quick: boolean): object {
   return scope(() => {
     const work = kernelWork(name, device, quick);
-    const count = quick ? 3 : 20;
-    for (let warm = 0; warm < 3; warm++) scope(work);
+    // What takes microseconds is called as often as a training would until it is compiled.
+    const count = quick ? 3 : name === 'small operator' ? 5000 : 20;
+    for (let warm = 0; warm < Math.max(3, count / 5); warm++) scope(work);
     wait();
     const begun = performance.now();
     for (let i = 0; i < count; i++) scope(work);

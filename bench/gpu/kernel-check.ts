@@ -82,7 +82,7 @@ interface Outcome {
 }
 
 function outcome(
-  { compute, differentiate = [] }: KernelCase,
+  { compute, differentiate = [], anyGradientLayout }: KernelCase,
   inputs: readonly Tensor[],
   slopes: Tensor | undefined,
 ): Outcome {
@@ -103,6 +103,10 @@ function outcome(
     { gradients: [shaped ? incoming.to({ memoryFormat: 'channels_last' }) : incoming], allowUnused: true },
   );
   for (const [place, gradient] of gradients.entries())
-    if (gradient) values.set(`gradient of input ${differentiate[place]! + 1}`, gradient);
+    if (gradient)
+      values.set(
+        `gradient of input ${differentiate[place]! + 1}`,
+        anyGradientLayout ? gradient.contiguous() : gradient,
+      );
   return { values, slopes: incoming };
 }

@@ -31,8 +31,10 @@ export interface SpeedFigures extends SpeedCase {
   readonly plain: number | null;
   readonly tuned: number | null;
   readonly memory: { readonly ours: number | null; readonly plain: number | null; readonly tuned: number | null };
-  /** Of ours, what it waited for its data. */
+  /** Of ours, what a step waited for its data. */
   readonly data: number | null;
+  /** What a prediction of ours spends in its stages. */
+  readonly stages?: string;
   readonly problems: readonly string[];
 }
 
@@ -81,6 +83,7 @@ interface Timed {
   readonly seconds: number;
   /** Of them, those of waiting for data. */
   readonly data?: number;
+  readonly stages?: string;
   readonly objects: number;
   readonly loss: number | null;
 }
@@ -141,22 +144,25 @@ export async function checkSpeed(check: SpeedCheck): Promise<SpeedReport> {
       torchvision: plain.torchvision!,
       ...(plain.card && { card: plain.card }),
     };
-    let slowest = 0;
+    /** Seconds of the last case of a mode and batch: another precision takes about as long. */
+    const lasted = new Map<string, number>();
     for (const full of CASES) {
       const one = quick ? { ...full, images: Math.min(3, full.images) } : full;
       const name = `${one.mode === 'train' ? 'step' : 'prediction'}, ${one.images} images, ${one.precision}`;
-      if (check.left() < slowest * 1.2) {
+      const kind = `${one.mode} ${one.images}`;
+      const expected = lasted.get(kind) ?? 0;
+      if (check.left() < expected * 1.2) {
         rows.push({
           name,
           state: 'skipped',
-          detail: `${check.left().toFixed(0)} s are left, such a case takes ${slowest.toFixed(0)} s`,
+          detail: `${check.left().toFixed(0)} s are left, such a case takes ${expected.toFixed(0)} s`,
         });
         continue;
       }
       for (const side of SIDES) if (!processes.has(side)) await begin(side).catch(() => undefined);
       const begun = performance.now();
       const figures = await compareCase(one, size, ask, quick);
-      slowest = Math.max(slowest, (performance.now() - begun) / 1000);
+      lasted.set(kind, (performance.now() - begun) / 1000);
       cases.push(figures);
       rows.push(...judge(name, figures));
       process.stderr.write(
@@ -221,6 +227,7 @@ async function compareCase(
   }
   const times: Record<Side, number[]> = { ours: [], plain: [], tuned: [] };
   const waits: number[] = [];
+  let stages: string | undefined;
   for (let round = 0; round < rounds; round++) {
     for (const side of SIDES) {
       if (!working.has(side)) continue;
@@ -231,6 +238,7 @@ async function compareCase(
       } else {
         times[side].push(answer.seconds * 1000);
         if (answer.data !== undefined) waits.push(answer.data * 1000);
+        stages = answer.stages ?? stages;
         if (answer.loss !== null && !Number.isFinite(answer.loss)) problems.push(`${side}: the loss is ${answer.loss}`);
       }
     }
@@ -243,6 +251,7 @@ async function compareCase(
     plain: middle('plain'),
     tuned: middle('tuned'),
     data: waits.length > 0 ? median(waits) : null,
+    ...(stages !== undefined && { stages }),
     memory,
     problems: [...new Set(problems)],
   };
@@ -257,7 +266,7 @@ async function firstError(steps: readonly (() => Promise<Answer<object>>)[]): Pr
 }
 
 /** Rows for what is asked of a case: its time and its memory. */
-function judge(name: string, { mode, ours, data, plain, tuned, memory, problems }: SpeedFigures): Row[] {
+function judge(name: string, { mode, ours, data, stages, plain, tuned, memory, problems }: SpeedFigures): Row[] {
   const own = problems.filter((problem) => problem.startsWith('ours'));
   if (ours === null || plain === null)
     return [{ name, state: 'failed', detail: problems.join('; ') || 'not measured' }];
@@ -268,7 +277,7 @@ function judge(name: string, { mode, ours, data, plain, tuned, memory, problems 
     {
       name,
       state,
-      detail: `${ours.toFixed(1)} ms, ${ratio.toFixed(2)} of torchvision's ${plain.toFixed(1)} ms (at most ${GOALS[mode]})${ofTuned}${data === null ? '' : `; ${data.toFixed(1)} ms of ours waiting for data`}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`,
+      detail: `${ours.toFixed(1)} ms, ${ratio.toFixed(2)} of torchvision's ${plain.toFixed(1)} ms (at most ${GOALS[mode]})${ofTuned}${data === null ? '' : `; ${data.toFixed(1)} ms of ours waiting for data`}${stages === undefined ? '' : `; ours: ${stages}`}${problems.length > 0 ? `; ${problems.join('; ')}` : ''}`,
     },
   ];
   if (memory.ours !== null && memory.plain !== null) {

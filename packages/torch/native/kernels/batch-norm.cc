@@ -88,11 +88,13 @@ void update_running(
   running_var.unsafeGetTensorImpl()->bump_version();
 }
 
+/** cuDNN rounds what it adds for the parameters' gradients to a short input's type where channels do not lie side by side. */
 at::Tensor batch_norm_by_engine(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& running_mean,
     const at::Tensor& running_var, double momentum, double eps) {
+  const bool is_exact = input.scalar_type() == weight.scalar_type() || is_channels_last(input);
   return at::batch_norm(
-      input, weight, bias, running_mean, running_var, true, momentum, eps, /*cudnn_enabled=*/true);
+      input, weight, bias, running_mean, running_var, true, momentum, eps, /*cudnn_enabled=*/is_exact);
 }
 
 std::tuple<at::Tensor, at::Tensor> forward_pass(
