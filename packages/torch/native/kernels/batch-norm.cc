@@ -88,13 +88,16 @@ void update_running(
   running_var.unsafeGetTensorImpl()->bump_version();
 }
 
-/** cuDNN rounds what it adds for the parameters' gradients to a short input's type where channels do not lie side by side. */
+/** On a card the engine's sums of short types are those of float32 where channels lie side by side, and lose three digits elsewhere. */
 at::Tensor batch_norm_by_engine(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& running_mean,
     const at::Tensor& running_var, double momentum, double eps) {
-  const bool is_exact = input.scalar_type() == weight.scalar_type() || is_channels_last(input);
-  return at::batch_norm(
-      input, weight, bias, running_mean, running_var, true, momentum, eps, /*cudnn_enabled=*/is_exact);
+  const bool is_short = input.scalar_type() == at::kBFloat16 || input.scalar_type() == at::kHalf;
+  const at::Tensor values =
+      is_short && input.dim() == 4 && input.is_cuda() ? input.contiguous(at::MemoryFormat::ChannelsLast) : input;
+  const at::Tensor output = at::batch_norm(
+      values, weight, bias, running_mean, running_var, true, momentum, eps, /*cudnn_enabled=*/true);
+  return laid_out_as(output, input);
 }
 
 std::tuple<at::Tensor, at::Tensor> forward_pass(
