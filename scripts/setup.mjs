@@ -42,7 +42,8 @@ async function installPackages() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
   if (!installedMatches(JSON.parse(lock.toString('utf8')))) {
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    await run('installing npm packages', npm, ['ci', '--no-audit', '--no-fund'], {
+    // No package needs its own script; onnxruntime-node's would download what only its graphics cards need.
+    await run('installing npm packages', npm, ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
       shell: process.platform === 'win32',
     });
   }
