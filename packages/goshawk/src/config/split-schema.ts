@@ -15,7 +15,7 @@ const setKeys = {
     .min(1)
     .optional()
     .describe(
-      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, the folder of YOLO's pictures, a module's own folder.",
+      "Folder that its file names start from; absent: JPEGImages of VOC or the folder with its files' pictures, leftImg8bit of Cityscapes, the folder of YOLO's pictures, a module's own folder.",
     ),
   format: z
     .enum(['coco', 'voc', 'yolo', 'cityscapes'])
