@@ -25,6 +25,9 @@ export const LARGEST_ITERATION = 10_000_000;
 
 export const iterations = (least: 0 | 1 = 1) => z.int().min(least).max(LARGEST_ITERATION);
 
+/** A time; a year has 525,600. */
+export const minutes = () => z.number().positive().max(1_000_000);
+
 /** A factor of a loss or a rate. */
 export const factor = () => z.number().positive().max(1000);
 

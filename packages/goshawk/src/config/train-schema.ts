@@ -1,6 +1,6 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
-import { epsilon, factor, iterations, nameText } from './bounds.js';
+import { epsilon, factor, iterations, minutes, nameText } from './bounds.js';
 
 /** Factor of a weight that is taken away; published trainings have up to 0.1. */
 const decay = () => z.number().min(0).max(100);
@@ -121,6 +121,11 @@ export const trainSchema = z
       .max(100_000)
       .optional()
       .describe('Instead of iterations: how often every picture is shown; absent: iterations counts.'),
+    minutes: minutes()
+      .optional()
+      .describe(
+        'Instead of iterations: how long the training may take, last evaluation included; the schedule is stretched or shrunk to what steps are measured to take. Beside epochs: whichever ends first. Absent: as long as the steps take.',
+      ),
     batchSize: z
       .int()
       .min(1)

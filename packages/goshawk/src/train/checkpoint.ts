@@ -26,6 +26,7 @@ import {
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
 import { type RandomSource, randomSourcesOf } from './random-sources.js';
+import type { BudgetState } from './time-budget.js';
 
 /** Where a training stands, beside the tensors. */
 export interface Progress {
@@ -37,6 +38,8 @@ export interface Progress {
   readonly best?: number;
   /** How far the loss is scaled, where train.precision is fp16. */
   readonly scaler?: GradScalerState;
+  /** Where train.minutes is set. */
+  readonly budget?: BudgetState;
 }
 
 /** What came of the evaluation that a checkpoint was written before: it is not made again on resuming. */

@@ -5,8 +5,12 @@ import type { IterationSchedule } from './lr-schedule.js';
 export interface EffectiveSchedule {
   /** After the warm-up and before the steps. */
   readonly learningRate: number;
-  /** Optimizer steps of the whole training. */
+  /** Optimizer steps of the whole training; with `minutes` those that the schedule is written for. */
   readonly iterations: number;
+  /** What the training has instead of iterations: the schedule is stretched or shrunk to it. */
+  readonly minutes?: number;
+  /** Even so no more steps than this; may be infinite. */
+  readonly mostIterations: number;
   /** Iterations from one evaluation to the next; 0: at the end only. */
   readonly evaluateEvery: number;
   /** From one checkpoint to the next. */
@@ -51,7 +55,9 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
     ...changed('warm-up', [schedule.warmupIterations], [warmupIterations]),
   ];
   const inEpochs = [
-    ...(train.epochs === undefined ? [] : [`the training is ${iterations}`]),
+    ...(train.epochs === undefined
+      ? []
+      : [`the training is ${train.minutes === undefined ? '' : 'at most '}${iterations}`]),
     ...(stepUnit === 'epoch' && steps.length > 0 ? [`steps come at ${steps.join(', ')}`] : []),
   ];
   const sentences = [
@@ -59,7 +65,7 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
       ? [`for ${imagesPerStep} images a step${madeOf(train, processes)} instead of ${reference}: ${changes.join('; ')}`]
       : []),
     ...(inEpochs.length > 0 ? [`an epoch is ${perEpoch} iterations: ${inEpochs.join(', ')}`] : []),
-    ...(warmupIterations > iterations
+    ...(train.minutes === undefined && warmupIterations > iterations
       ? [
           `the warm-up of ${warmupIterations} iterations outlasts the training of ${iterations}, so the learning rate stays low: set train.schedule.warmupIterations lower`,
         ]
@@ -68,6 +74,8 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
   return {
     learningRate,
     iterations,
+    ...(train.minutes !== undefined && { minutes: train.minutes }),
+    mostIterations: train.minutes === undefined || train.epochs !== undefined ? iterations : Number.POSITIVE_INFINITY,
     evaluateEvery: train.evaluateEvery * interval,
     checkpointEvery: train.checkpointEvery * interval,
     schedule: { ...schedule, steps, warmupIterations, length: iterations },

@@ -19,6 +19,20 @@ export function learningRateFactor(iteration: number, schedule: IterationSchedul
   return warmupFactor(iteration, schedule) * decayFactor(iteration, schedule);
 }
 
+/**
+ * The same of a schedule that is stretched or shrunk, where its place is a share of its length. The warm-up ends after its own
+ * iterations at the latest.
+ */
+export function learningRateFactorAt(
+  { share, iteration }: { readonly share: number; readonly iteration: number },
+  schedule: IterationSchedule,
+): number {
+  const place = share * schedule.length;
+  const warmup = warmupFactor(Math.max(place, iteration), schedule);
+  const isWarm = Math.max(place, iteration) >= schedule.warmupIterations;
+  return schedule.stepsWaitForWarmup && !isWarm ? warmup : warmup * decayFactor(place, schedule);
+}
+
 function decayFactor(iteration: number, schedule: IterationSchedule): number {
   if (schedule.decay === 'cosine') {
     const { finalFactor, length } = schedule;

@@ -13,6 +13,9 @@ import type { StepRecord, TrainObserver, TrainStart } from './train-options.js';
 /** Steps whose speed is averaged. */
 const SPEED_WINDOW = 50;
 
+/** Steps after which it is said how many fit into a time. */
+const MEASURED_STEPS = 10;
+
 /** Of a data set's warnings, so many are shown. */
 const SHOWN_WARNINGS = 5;
 
@@ -26,6 +29,7 @@ export class RunLog implements TrainObserver {
   #events: TensorBoardWriter | undefined;
   #start: TrainStart | undefined;
   #recent: StepRecord[] = [];
+  #toldLength = false;
 
   /** @param output the run's folder; undefined writes nothing down */
   constructor(output: string | undefined, line: ProgressLine = createProgressLine()) {
@@ -60,7 +64,7 @@ export class RunLog implements TrainObserver {
 
   onStep(step: StepRecord): void {
     const { train } = this.#start!.config;
-    const { iterations } = this.#start!.schedule;
+    const { iterations } = step;
     this.#recent = [...this.#recent.slice(1 - SPEED_WINDOW), step];
     const seconds = sum(this.#recent, (record) => record.seconds);
     const imagesPerSecond = sum(this.#recent, (record) => record.images) / seconds;
@@ -76,6 +80,7 @@ export class RunLog implements TrainObserver {
       `${step.iteration}/${iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
         `${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${exchanges}${formatBytes(memory)}  ${formatDuration(remaining)} left`,
     );
+    if (this.#recent.length === MEASURED_STEPS) this.#noteLength(step, seconds / MEASURED_STEPS);
     if (step.iteration % train.logEvery !== 0 && step.iteration !== iterations) return;
     const record = {
       loss: step.totalLoss,
@@ -89,6 +94,17 @@ export class RunLog implements TrainObserver {
     };
     this.#metrics?.write({ iteration: step.iteration, ...record });
     this.#events?.scalars(step.iteration, prefixed('train', record));
+  }
+
+  /** What a time comes to, once. */
+  #noteLength({ iterations, images }: StepRecord, secondsPerStep: number): void {
+    const { schedule, trainImages } = this.#start!;
+    if (schedule.minutes === undefined || this.#toldLength) return;
+    this.#toldLength = true;
+    const epochs = ((iterations * images) / trainImages).toPrecision(2);
+    this.#line.note(
+      `${schedule.minutes} minutes are about ${iterations} iterations (${Number(epochs)} epochs) of ${secondsPerStep.toFixed(2)} s, evaluations included`,
+    );
   }
 
   onEvaluationProgress(done: number, total: number, seconds: number): void {

@@ -72,6 +72,8 @@ export interface TrainStart {
 export interface StepRecord {
   /** Optimizer steps done, this one included. */
   readonly iteration: number;
+  /** Steps of the whole training; where it has minutes instead, as many as fit by the steps so far. */
+  readonly iterations: number;
   readonly losses: Readonly<Record<string, number>>;
   readonly totalLoss: number;
   readonly learningRate: number;

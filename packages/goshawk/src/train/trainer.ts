@@ -37,6 +37,7 @@ import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
+import { TimeBudget } from './time-budget.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
@@ -77,6 +78,7 @@ function isWriting({ save = true, group }: TrainOptions): boolean {
 }
 
 async function trainInto(options: TrainOptions): Promise<TrainResult> {
+  const started = performance.now();
   const { config, output, observer, signal, group } = options;
   const save = isWriting(options);
   const processes = group?.size ?? 1;
@@ -102,7 +104,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
-  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
+  const schedule =
+    options.iterations === undefined
+      ? planned
+      : { ...planned, iterations: options.iterations, mostIterations: options.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
   const build = (): Detector =>
@@ -139,12 +144,29 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
+  const valImages = valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+  const budget =
+    schedule.minutes === undefined
+      ? undefined
+      : new TimeBudget({
+          minutes: schedule.minutes,
+          started,
+          state: progress?.budget,
+          evaluated: valImages,
+          evaluateEvery: schedule.evaluateEvery,
+          // The last checkpoint, the final weights and the best ones.
+          bytes: save ? 2 * checkpointBytes(model, config.train) : 0,
+        });
+  const isLast = budget
+    ? budget.share >= 1 || iteration === schedule.mostIterations
+    : iteration === schedule.iterations;
   const ownEvaluated = readEvaluated(checkpoints, iteration);
   const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
     valSets.length > 0 &&
     evaluated === undefined &&
-    isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
+    iteration > 0 &&
+    (isLast || isEvaluationDue(iteration, schedule.evaluateEvery));
   const validation = isFilled(valSets)
     ? new Validation({
         config,
@@ -164,7 +186,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
+    valImages,
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -198,6 +220,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       pictures: trainSet.samples.length,
       checkpoints,
       schedule,
+      budget,
       iteration,
       evaluationDue,
     });

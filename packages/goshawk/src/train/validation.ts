@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Category, InputError } from '@goshawk/core';
 import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
+import { detectEach } from '../infer/detect-each.js';
 import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
@@ -25,6 +26,9 @@ export interface ValidationParts {
   /** The processes that share the pictures; rank 0 has the figures and writes. */
   readonly group?: ProcessGroup;
 }
+
+/** Enough for the first one's costs to count little. */
+const TRIED_PICTURES = 6;
 
 export class Validation {
   /** Best figure so far. */
@@ -66,6 +70,27 @@ export class Validation {
     } finally {
       model.train();
     }
+  }
+
+  /** Seconds that an evaluation will take, by a few of its pictures; undefined where that fails, which the evaluation is left to tell. */
+  async estimateSeconds(): Promise<number | undefined> {
+    const { config, model, categories, sets, group } = this.#parts;
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    const [{ dataset }] = sets;
+    const few = { ...dataset, samples: dataset.samples.slice(0, TRIED_PICTURES) };
+    const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+    const { batchSize } = config.inference;
+    const options = { dataset: few, preprocess: config.preprocess, batchSize, workers: 0, onUnusable: () => {} };
+    const started = performance.now();
+    let pictures = 0;
+    try {
+      for await (const _found of detectEach(predictor, options)) pictures++;
+    } catch {
+      return undefined;
+    } finally {
+      model.train();
+    }
+    return (((performance.now() - started) / 1000) * total) / pictures / (group?.size ?? 1);
   }
 
   /** Of all sets; the figures of those behind the first are in groups of their own. undefined where another process has them. */
