@@ -47,7 +47,11 @@ export async function runDataSplit(file: string, options: DataSplitCommandOption
 
 async function twinsOf(file: string, images: string, dataset: Dataset): Promise<Twins['together']> {
   const line = createProgressLine();
-  const { together, issues } = await findTwins(dataset, { annotations: file, images }, countPictures(line, 'looking at'));
+  const { together, issues } = await findTwins(
+    dataset,
+    { annotations: file, images },
+    countPictures(line, 'looking at'),
+  );
   line.done();
   for (const { message } of issues) console.error(`warning: ${message}`);
   return together;

@@ -134,7 +134,16 @@ function xmlFolderOf(path: string): string | undefined {
   return counted.sort((a, b) => b.count - a.count)[0]?.folder;
 }
 
-const pictureEndings: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
+const pictureEndings: ReadonlySet<string> = new Set([
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.webp',
+  '.gif',
+  '.tif',
+  '.tiff',
+  '.avif',
+]);
 
 /** The devkit's folder; else, beside or among the XML files, the one that has most of their pictures. */
 function pictureFolderOf(path: string, xmlFolder: string): string | undefined {

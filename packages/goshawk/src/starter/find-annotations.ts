@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat, annotationSets } from '../data/index.js';
 import { foldersIn } from '../data/voc-folder.js';
+import { isListText } from '../data/yolo-list.js';
 import { readHead } from '../files/read-head.js';
 
 export interface FoundAnnotations {
@@ -33,14 +34,21 @@ const DEEPEST = 3;
  * @throws InputError where nothing is found, or too much to choose from
  */
 export function findAnnotations(path: string, images?: string): FoundAnnotations {
-  if (!existsSync(path))
-    throw new InputError('file-not-found', `${path}: no such file or folder: check the path`);
+  if (!existsSync(path)) throw new InputError('file-not-found', `${path}: no such file or folder: check the path`);
   const found = statSync(path).isDirectory() ? inFolder(path, images, DEEPEST) : ofFile(path, images);
   if (found !== undefined) return found;
   throw new InputError(
     'annotation-invalid',
     `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
   );
+}
+
+/** Whether a path is of annotations, and not of a config. */
+export function isAnnotations(path: string): boolean {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return false;
+  if (status.isDirectory() || /\.(xml|m?js|txt)$/i.test(path)) return true;
+  return /\.json$/i.test(path) ? isCoco(path) : /\.ya?ml$/i.test(path) && isListText(readHead(path, 65_536).head);
 }
 
 function ofFile(path: string, images: string | undefined): FoundAnnotations {
@@ -178,7 +186,12 @@ function withoutPart(name: string): string {
 }
 
 function nameOf(format: string): string {
-  const names: Readonly<Record<string, string>> = { coco: 'COCO', voc: 'PASCAL VOC', yolo: 'YOLO', cityscapes: 'Cityscapes' };
+  const names: Readonly<Record<string, string>> = {
+    coco: 'COCO',
+    voc: 'PASCAL VOC',
+    yolo: 'YOLO',
+    cityscapes: 'Cityscapes',
+  };
   return names[format] ?? format;
 }
 

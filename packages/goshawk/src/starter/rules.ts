@@ -26,7 +26,7 @@ export type Start =
   /** A backbone that has learned to tell pictures apart, such as ImageNet's. */
   | { readonly kind: 'backbone' }
   /** A detector that has learned other classes. */
-  | { readonly kind: 'detector'; readonly model: ModelKind };
+  | { readonly kind: 'detector'; readonly model: ModelKind; readonly norms: 'learn' | 'frozen' };
 
 /** A choice, and why, in one line each. */
 export interface Chosen<Value> {
@@ -40,7 +40,8 @@ export function chooseModel(facts: DataFacts, { model }: Wishes, start: Start): 
   if (facts.keypoints >= 0.5)
     return { value: 'keypoint_rcnn', why: `${percent(facts.keypoints)} of the objects have keypoints` };
   if (facts.masks >= 0.95) return { value: 'mask_rcnn', why: `${percent(facts.masks)} of the objects have an outline` };
-  const masks = facts.masks > 0 ? `only ${percent(facts.masks)} of the objects have an outline` : 'objects have boxes alone';
+  const masks =
+    facts.masks > 0 ? `only ${percent(facts.masks)} of the objects have an outline` : 'objects have boxes alone';
   return { value: 'faster_rcnn', why: `${masks}, and two stages learn from fewer pictures than one` };
 }
 
@@ -92,19 +93,27 @@ export function choosePictureSize({ side, longSide }: DataFacts, size: NetworkSi
   const value = pictureSizes.find((candidate) => candidate >= bounded)!;
   const shown = Math.round(side.low * value);
   const original = Math.round(longSide.median);
-  return { value, why: `the smallest tenth of the objects has ${shown} pixels a side then (the photos have ${original})` };
+  return {
+    value,
+    why: `the smallest tenth of the objects has ${shown} pixels a side then (the photos have ${original})`,
+  };
 }
 
 /** Pictures shown in all below which a smaller size pays more than the detail that it loses. */
-const FEWEST_SHOWN = 6000;
+const FEWEST_SHOWN = { random: 6000, backbone: 1200, detector: 600 } as const;
 
 /**
  * Another size where what was measured shows too few pictures in the time; time goes with the number of pixels.
- * @param seconds a picture takes at `size`
+ * @param time.seconds of a picture at `size`
+ * @param time.available seconds
  */
-export function fitPictureSize(size: number, seconds: number, available: number): Chosen<number> {
+export function fitPictureSize(
+  size: number,
+  { kind }: Start,
+  { seconds, available }: { readonly seconds: number; readonly available: number },
+): Chosen<number> {
   const shown = (at: number): number => available / (seconds * (at / size) ** 2);
-  const smaller = [...pictureSizes].reverse().find((at) => at <= size && shown(at) >= FEWEST_SHOWN);
+  const smaller = [...pictureSizes].reverse().find((at) => at <= size && shown(at) >= FEWEST_SHOWN[kind]);
   const value = Math.min(size, smaller ?? Math.min(size, pictureSizes[0]));
   return {
     value,
@@ -163,6 +172,11 @@ export function chooseOptimization(start: Start, size: NetworkSize, machine: Mac
       why: 'random weights learn fastest with AdamW; batch norm wants eight pictures a step',
     };
   }
+  if (start.kind === 'detector' && start.norms === 'learn')
+    return {
+      value: { batchSize: 8, type: 'adamw', lr: 3e-4, weightDecay: 0.05, clipGradNorm: 10 },
+      why: 'a third of the rate of random weights; batch norm wants eight pictures a step',
+    };
   const batchSize = machine.device === 'cuda' ? 8 : 2;
   return {
     value: { batchSize, type: 'sgd', lr: 0.00125 * batchSize, weightDecay: 1e-4 },
