@@ -33,6 +33,11 @@ export async function configForData(data: string, options: TrainDataOptions): Pr
     );
   if (options.resume)
     throw new InputError('usage', `${output}: has no ${CONFIG} of an earlier training to resume: leave out --resume`);
+  if (options.save === false)
+    throw new InputError(
+      'usage',
+      `--no-save: training from data writes a config and parts of the data: write them with goshawk init ${data}, then train with that`,
+    );
   const checkpoints = join(output, 'checkpoints');
   if (existsSync(checkpoints) && readdirSync(checkpoints).length > 0)
     throw new InputError(

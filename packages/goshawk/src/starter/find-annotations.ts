@@ -1,6 +1,6 @@
 // From a folder of photos to the annotations in it: which format, where the pictures are, which part is for training.
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat, annotationSets } from '../data/index.js';
 import { foldersIn } from '../data/voc-folder.js';
@@ -54,7 +54,9 @@ export function isAnnotations(path: string): boolean {
 function ofFile(path: string, images: string | undefined): FoundAnnotations {
   const format = annotationFormat({ annotations: path });
   if (format !== 'coco') return ofSets(path, images);
-  return ofCocoFiles(sibling(path), dirname(path), images)!;
+  const folder = dirname(path);
+  const isPart = /annot|label|json|coco/i.test(basename(resolve(folder)));
+  return ofCocoFiles(sibling(path), isPart ? join(folder, '..') : folder, images)!;
 }
 
 /** A file for training, and those of the same name but for the part, such as instances_val2017.json. */
@@ -149,7 +151,7 @@ function ofCocoFiles(files: readonly string[], root: string, images: string | un
   for (const file of [...files].sort((a, b) => rank(a) - rank(b))) {
     const part = partOf(basename(file));
     if (part === undefined) unnamed.push(file);
-    else if (!parts.has(part)) parts.set(part, cocoSource(file, [dirname(file), root, dirname(dirname(file))], images));
+    else if (!parts.has(part)) parts.set(part, cocoSource(file, [dirname(file), root], images));
   }
   const words = `${nameOf('coco')} file`;
   if (parts.has('train')) return found(parts, parts.has('val') || parts.has('test') ? `${words}s, one a part` : words);
@@ -159,9 +161,9 @@ function ofCocoFiles(files: readonly string[], root: string, images: string | un
   if (all.length > 1)
     throw new InputError(
       'usage',
-      `${root}: has several annotation files (${all.map((file) => basename(file)).join(', ')}): name the one to train with`,
+      `${root}: has several annotation files (${all.map((file) => relative(root, file)).join(', ')}): name the one to train with`,
     );
-  return { train: cocoSource(first, [dirname(first), root, dirname(dirname(first))], images), words };
+  return { train: cocoSource(first, [dirname(first), root], images), words };
 }
 
 /** Validation is what is called so; a test set stands in for it, and a third part stays for the end. */

@@ -99,11 +99,14 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     ...(known.isBackbone && init !== undefined && { backboneWeights: init }),
     ...(known.model && { knownModel: known.model, knownPreprocess: known.preprocess }),
   };
-  const measure = (precision: 'fp32' | 'bf16') =>
-    measureSteps(starterText({ ...choices, precision: { value: precision, why: '' } }, ''), sets);
+  const measure = (precision: 'fp32' | 'bf16', enough?: number) =>
+    measureSteps(starterText({ ...choices, precision: { value: precision, why: '' } }, ''), {
+      ...(sets && { sets }),
+      ...(enough !== undefined && { enough }),
+    });
 
   const exact = await measure('fp32');
-  const short = await measure('bf16');
+  const short = await measure('bf16', 2 * exact.seconds);
   const isShort = short.seconds < FASTER * exact.seconds;
   const shown = `${short.seconds.toPrecision(2)} s a step instead of ${exact.seconds.toPrecision(2)}`;
   const precision: StarterChoices['precision'] = {
@@ -131,12 +134,11 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     evaluation: 1 + EVALUATION_SHARE * perPicture * pictures.val,
     available: left,
   });
-  const rounded = Math.max(0.1, Math.floor(left / 6) / 10);
   const minutes = {
-    value: rounded,
+    value: options.isTimed ? Math.max(0.1, Math.floor(left / 6) / 10) : wishes.minutes,
     why: options.isTimed ? `of ${wishes.minutes}, less what looking at the data and measuring took` : 'as asked for',
   };
-  tell('length', length, `${rounded} minutes, about ${length.value.iterations} steps`);
+  tell('length', length, `${minutes.value} minutes, about ${length.value.iterations} steps`);
   choices = { ...choices, precision, pictureSize, optimization, length, minutes };
   const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
   const text = starterText(choices, heading);

@@ -13,21 +13,38 @@ export interface MeasuredSteps {
   readonly pictures: number;
 }
 
-/** @param text of a config; `sets` are `--set` options */
-export async function measureSteps(text: string, sets: readonly string[] = []): Promise<MeasuredSteps> {
+/**
+ * @param text of a config
+ * @param options.sets `--set` options
+ * @param options.enough seconds of a step that end the measuring: it is known to be slower than that then
+ */
+export async function measureSteps(
+  text: string,
+  {
+    sets = [],
+    enough = Number.POSITIVE_INFINITY,
+  }: { readonly sets?: readonly string[]; readonly enough?: number } = {},
+): Promise<MeasuredSteps> {
   const { data, ...rest } = parseConfig(text, { file: 'the config', sets });
   const { val: _, ...others } = data;
   const { minutes: __, ...schedule } = rest.train;
   const config: RunConfig = { ...rest, data: others, train: schedule };
   const seconds: number[] = [];
+  const stop = new AbortController();
   await train({
     config,
     output: '',
     save: false,
     iterations: WARMING + MEASURED,
-    observer: { onStep: (step) => void seconds.push(step.seconds) },
+    signal: stop.signal,
+    observer: {
+      onStep(step) {
+        seconds.push(step.seconds);
+        if (seconds.length > 1 && step.seconds > enough) stop.abort();
+      },
+    },
   });
-  const sorted = seconds.slice(WARMING).sort((a, b) => a - b);
+  const sorted = seconds.slice(Math.min(WARMING, seconds.length - 1)).sort((a, b) => a - b);
   return {
     seconds: sorted[Math.floor(sorted.length / 2)]!,
     pictures: config.train.batchSize * config.train.accumulate,

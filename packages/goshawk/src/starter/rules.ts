@@ -234,14 +234,15 @@ export function chooseLength(
   };
 }
 
-/** Names that say which side an object is of, or that are a letter or digit: mirrored pictures would teach them wrongly. */
-const SIDED = /(^|[^a-z])(left|right|[a-z0-9]|text|letter|digit|plate)([^a-z]|$)/i;
+const SIDED = /(^|[^a-z])(left|right)([^a-z]|$)/i;
 
+/** Names that say which side an object is of, and classes that are letters or digits, are wrong in a mirrored picture. */
 export function chooseFlip({ classes }: DataFacts): Chosen<number> {
-  const sided = classes.find((name) => SIDED.test(name));
+  const areSigns = classes.length > 1 && classes.every((name) => /^[a-z0-9]$/i.test(name));
+  const sided = areSigns ? classes[0] : classes.find((name) => SIDED.test(name));
   return sided === undefined
     ? { value: 0.5, why: 'half of the pictures are mirrored' }
-    : { value: 0, why: `pictures are not mirrored: ${sided} would be wrong` };
+    : { value: 0, why: `pictures are not mirrored: ${sided} would be wrong then` };
 }
 
 /** Share of the pictures that is kept for validation. */
