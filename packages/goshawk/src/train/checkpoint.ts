@@ -36,6 +36,9 @@ export interface Progress {
   readonly loader: SamplerState;
   /** Best value so far of the figure that chooses best.safetensors; that of {@link Evaluated} where the checkpoint has one. */
   readonly best?: number;
+  /** Steps done at that evaluation, and evaluations since; absent in checkpoints from before they were counted. */
+  readonly bestIteration?: number;
+  readonly sinceBest?: number;
   /** How far the loss is scaled, where train.precision is fp16. */
   readonly scaler?: GradScalerState;
   /** Where train.minutes is set. */
@@ -43,7 +46,7 @@ export interface Progress {
 }
 
 /** What came of the evaluation that a checkpoint was written before: it is not made again on resuming. */
-export interface Evaluated {
+export interface Evaluated extends Pick<Progress, 'bestIteration' | 'sinceBest'> {
   /** As in {@link Progress}, the evaluation included. */
   readonly best: number;
 }
@@ -68,8 +71,8 @@ export function writeEvaluated(folder: string, iteration: number, evaluated: Eva
 /** undefined where the evaluation after a checkpoint was never finished. */
 export function readEvaluated(folder: string, iteration: number): Evaluated | undefined {
   try {
-    const { best } = JSON.parse(readFileSync(evaluatedPath(folder, iteration), 'utf8')) as Partial<Evaluated>;
-    return typeof best === 'number' ? { best } : undefined;
+    const evaluated = JSON.parse(readFileSync(evaluatedPath(folder, iteration), 'utf8')) as Partial<Evaluated>;
+    return typeof evaluated.best === 'number' ? { ...evaluated, best: evaluated.best } : undefined;
   } catch {
     return undefined;
   }

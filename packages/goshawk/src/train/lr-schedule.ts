@@ -1,8 +1,10 @@
 // The learning rate as a function of the iteration alone, so that resuming needs no scheduler state.
 import type { ScheduleConfig } from '../config/index.js';
 
-/** A schedule whose steps are iterations. */
-export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'> & {
+/** A schedule whose lengths are all iterations. */
+export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit' | 'steps' | 'warmupIterations'> & {
+  readonly steps: readonly number[];
+  readonly warmupIterations: number;
   /** Iterations that a cosine spans. */
   readonly length: number;
 };

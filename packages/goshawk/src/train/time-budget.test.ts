@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
-import { trainQuietly } from '../testing/train-quietly.js';
 import { listCheckpoints } from './checkpoint.js';
 import { type IterationSchedule, learningRateFactorAt } from './lr-schedule.js';
 import { type BudgetState, TimeBudget } from './time-budget.js';
-import type { StepRecord } from './train-options.js';
+import { type StepRecord, train } from './trainer.js';
 
 interface Simulation {
   readonly minutes: number;
@@ -104,7 +103,7 @@ test('a training of so many minutes lowers its rate within them, and goes on wit
   t.after(() => rmSync(folder, { recursive: true }));
   const data = await writeTinyDataset(folder);
   const sets = [
-    ...['train.minutes=0.06', 'train.batchSize=2', 'train.schedule.decay=cosine', 'train.schedule.warmupIterations=4'],
+    ...['train.minutes=0.1', 'train.batchSize=2', 'train.schedule.decay=cosine', 'train.schedule.warmupIterations=2'],
     ...['train.optimizer.lr=0.01', 'train.checkpointEvery=1000'],
   ];
   const config = tinyConfig([...sets, ...data.sets]);
@@ -114,16 +113,16 @@ test('a training of so many minutes lowers its rate within them, and goes on wit
   const observer = { onStep: (step: StepRecord) => void steps.push(step) };
   const halfway = (step: StepRecord) => {
     observer.onStep(step);
-    if (step.iteration === 5) stop.abort();
+    if (step.iteration === 2) stop.abort();
   };
-  await trainQuietly({ config, output, signal: stop.signal, observer: { onStep: halfway } });
-  assert.equal(steps.length, 5);
-  const rest = await trainQuietly({ config, output, resume: true, observer });
+  await train({ config, output, signal: stop.signal, observer: { onStep: halfway } });
+  assert.equal(steps.length, 2);
+  const rest = await train({ config, output, resume: true, observer });
   const last = steps.at(-1)!;
   assert.deepEqual([rest.iteration, last.iterations], [last.iteration, last.iteration]);
   assert.deepEqual(listCheckpoints(join(output, 'checkpoints')).at(-1), last.iteration);
   assert.ok(rest.figures !== undefined && rest.weights !== undefined);
   assert.ok(last.learningRate < 0.002, `the last rate is ${last.learningRate}`);
-  const rates = steps.slice(5).map(({ learningRate }) => learningRate);
+  const rates = steps.slice(2).map(({ learningRate }) => learningRate);
   assert.ok(rates.every((rate, place) => place === 0 || rate <= rates[place - 1]!));
 });

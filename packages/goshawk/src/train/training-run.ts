@@ -21,7 +21,14 @@ import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
 import type { AcrossRanks } from './across-ranks.js';
-import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
+import {
+  checkpointPath,
+  type Evaluated,
+  pruneCheckpoints,
+  writeCheckpoint,
+  writeEvaluated,
+  writeWeights,
+} from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
 import { learningRateFactor, learningRateFactorAt } from './lr-schedule.js';
 import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
@@ -30,7 +37,7 @@ import { sumsOver } from './share-progress.js';
 import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
 import type { TimeBudget } from './time-budget.js';
-import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
+import type { BestFigure, StepRecord, TrainEnd, TrainOptions, TrainResult } from './train-options.js';
 import {
   NonFiniteLossError,
   type PassLosses,
@@ -92,6 +99,10 @@ export class TrainingRun {
   #agreedStop = false;
   /** Of the last step of this start. */
   #learningRate: number | undefined;
+  /** Milliseconds of the clock at the last checkpoint. */
+  #savedAt = performance.now();
+  /** Whether the evaluations brought nothing better for too long. */
+  #isPatienceOver = false;
   /** Whether an evaluation was left out for want of time. */
   #hasPutOff = false;
 
@@ -110,10 +121,12 @@ export class TrainingRun {
     const { options, model, ranks, categories, schedule, validation, evaluationDue } = this.#parts;
     const { observer, group } = options;
     const { checkpointEvery } = schedule;
+    const started = performance.now();
     let measures: DetectorMeasures | undefined;
     let weights: string | undefined;
     model.train();
     try {
+      this.#heedPatience();
       let isStopped = this.#isStopped();
       if (this.#isDone()) weights = this.#writeFinal();
       if (evaluationDue && !isStopped) {
@@ -128,7 +141,8 @@ export class TrainingRun {
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
         isStopped = group ? this.#agreedStop : this.#isStopped();
-        if (this.#isDone() || isStopped || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
+        if (this.#isDone() || isStopped || this.#iteration % checkpointEvery === 0 || this.#isSaveLate())
+          this.#writeCheckpoint();
         if (this.#isDone()) weights = this.#writeFinal();
         measures = undefined;
         if (this.#isEvaluationDue() && !isStopped) {
@@ -137,6 +151,11 @@ export class TrainingRun {
         }
       }
       if (isStopped) this.#writeCheckpoint();
+      // By what an evaluation came to, behind its checkpoint.
+      if (this.#isDone() && weights === undefined) {
+        this.#writeCheckpoint();
+        weights = this.#writeFinal();
+      }
     } catch (error) {
       throw this.#saves ? this.#ended(error) : this.#explained(error);
     } finally {
@@ -145,12 +164,40 @@ export class TrainingRun {
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
-    return { model: this.#result(), categories, iteration: this.#iteration, weights, figures, evaluations, problems };
+    const end = this.#end((performance.now() - started) / 1000);
+    observer?.onEnd?.(end);
+    return {
+      ...{ model: this.#result(), categories, iteration: this.#iteration, end },
+      ...{ weights, figures, evaluations, problems },
+    };
   }
 
   #isDone(): boolean {
     const { schedule, budget } = this.#parts;
-    return this.#iteration >= schedule.mostIterations || (budget !== undefined && budget.share >= 1);
+    const isTimeUp = budget !== undefined && budget.share >= 1;
+    return this.#iteration >= schedule.mostIterations || isTimeUp || this.#isPatienceOver;
+  }
+
+  #end(seconds: number): TrainEnd {
+    const { schedule, validation } = this.#parts;
+    const done = this.#iteration >= schedule.mostIterations ? 'iterations' : 'minutes';
+    const reason = this.#isPatienceOver ? 'patience' : this.#isDone() ? done : 'signal';
+    return { reason, iteration: this.#iteration, seconds, ...(validation?.best && { best: validation.best }) };
+  }
+
+  /** Only the process that writes goes by its clock. */
+  #isSaveLate(): boolean {
+    const { checkpointMinutes } = this.#parts.options.config.train;
+    return checkpointMinutes !== undefined && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
+  }
+
+  /** Asks rank 0, which alone knows the figures. */
+  #heedPatience(): void {
+    const { options, validation } = this.#parts;
+    const { patience } = options.config.train;
+    if (patience === undefined || validation === undefined) return;
+    const [since] = fromRankZero(options.group, [validation.best?.since ?? 0]);
+    this.#isPatienceOver = since! >= patience;
   }
 
   /** What the training is for: the average of the weights, where one is kept. */
@@ -193,6 +240,7 @@ export class TrainingRun {
     const measures = await validation?.evaluate(this.#iteration);
     this.#parts.budget?.evaluated((performance.now() - started) / 1000);
     applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
+    this.#heedPatience();
     if (measures === undefined) return undefined;
     this.#evaluated = this.#iteration;
     if (this.#saved === this.#iteration) this.#noteEvaluation();
@@ -214,8 +262,8 @@ export class TrainingRun {
   /** Beside the checkpoint, so that it is not made again; the checkpoint itself was written before. */
   #noteEvaluation(): void {
     const { validation, checkpoints } = this.#parts;
-    if (this.#saves && validation?.best !== undefined)
-      writeEvaluated(checkpoints, this.#iteration, { best: validation.best });
+    const best = bestNoted(validation?.best);
+    if (this.#saves && best !== undefined) writeEvaluated(checkpoints, this.#iteration, best);
   }
 
   #writeCheckpoint(): void {
@@ -224,7 +272,7 @@ export class TrainingRun {
     const progress = {
       iteration: this.#iteration,
       loader: this.#standing.loader,
-      best: validation?.best,
+      ...bestNoted(validation?.best),
       scaler: scaler?.stateDict(),
       ...(budget && { budget: budget.state }),
     };
@@ -241,6 +289,7 @@ export class TrainingRun {
     });
     budget?.wrote((performance.now() - started) / 1000);
     this.#saved = this.#iteration;
+    this.#savedAt = performance.now();
     if (this.#evaluated === this.#iteration) this.#noteEvaluation();
     pruneCheckpoints(checkpoints, options.config.train.keepCheckpoints);
     options.observer?.onCheckpoint?.(checkpointPath(checkpoints, this.#iteration), this.#iteration);
@@ -455,6 +504,10 @@ function meansOf(passes: readonly Readonly<Record<string, number>>[]): Record<st
   for (const losses of passes)
     for (const [name, value] of Object.entries(losses)) means[name] = (means[name] ?? 0) + value / passes.length;
   return means;
+}
+
+function bestNoted(best: BestFigure | undefined): Evaluated | undefined {
+  return best && { best: best.value, bestIteration: best.iteration, sinceBest: best.since };
 }
 
 /** Whether one that is not the last is to be made. */

@@ -8,7 +8,7 @@ import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { writeWeights } from './checkpoint.js';
-import type { TrainObserver } from './train-options.js';
+import type { BestFigure, TrainObserver } from './train-options.js';
 import type { EvaluationSet } from './training-data.js';
 
 export interface ValidationParts {
@@ -31,8 +31,8 @@ export interface ValidationParts {
 const TRIED_PICTURES = 6;
 
 export class Validation {
-  /** Best figure so far. */
-  best: number | undefined;
+  /** So far; undefined before the first evaluation, and in all processes but the first. */
+  best: BestFigure | undefined;
   /** One line each, for the end of the training. */
   readonly problems: string[] = [];
   readonly #parts: ValidationParts;
@@ -54,8 +54,10 @@ export class Validation {
       if (measures === undefined) return undefined;
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
-      if (this.best === undefined || measures.choosing > this.best) {
-        this.best = measures.choosing;
+      if (this.best !== undefined && measures.choosing <= this.best.value) {
+        this.best = { ...this.best, since: this.best.since + 1 };
+      } else {
+        this.best = { value: measures.choosing, iteration, since: 0 };
         if (output !== undefined) writeWeights(join(output, 'best.safetensors'), model, { config, categories });
       }
       return measures;
