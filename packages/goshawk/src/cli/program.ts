@@ -58,7 +58,10 @@ export function buildProgram(): Command {
       '--output <folder>',
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config or data)',
     )
-    .option('--init <file>', 'weights to start from, of any supported format')
+    .option(
+      '--init <file>',
+      'weights to start from, of any supported format, or the name of published ones (weights list)',
+    )
     .option(
       '--resume',
       'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
@@ -100,7 +103,10 @@ export function buildProgram(): Command {
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
     .argument('<config>', 'config file')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .requiredOption(
+      '--weights <file>',
+      'weights, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
     .option('--output <folder>', 'write metrics.json and detections.json there')
@@ -127,7 +133,10 @@ export function buildProgram(): Command {
   )
     .argument('<config>', 'config file')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .requiredOption(
+      '--weights <file>',
+      'weights, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
@@ -415,8 +424,32 @@ const imageSetOption = [
 ] as const;
 const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
 
+const cacheOption = [
+  '--cache <folder>',
+  'where the files are (default: GOSHAWK_WEIGHTS, else goshawk/weights below XDG_CACHE_HOME or ~/.cache)',
+] as const;
+
 function addWeightsCommands(program: Command): void {
-  const weights = group(program, 'weights', 'look at and convert checkpoints');
+  const weights = group(program, 'weights', 'look at and convert checkpoints, and fetch published ones');
+
+  command(weights, 'list', 'list the published weights that are known by name', 'goshawk weights list')
+    .option(...cacheOption)
+    .option('--json', 'print one JSON list')
+    .action(async (options) => (await import('./weights-list.js')).runWeightsList(options));
+
+  command(
+    weights,
+    'get',
+    'fetch published weights; what was broken off goes on, and nothing gets its name unchecked',
+    'goshawk weights get maskrcnn_resnet50_fpn_coco',
+  )
+    .argument('<name>', 'a name of weights list, or the address of a file called NAME-<digits of its SHA-256>.pth')
+    .option(...cacheOption)
+    .option(
+      '--mirror <url>',
+      "base address that has the files under their names (default: GOSHAWK_WEIGHTS_MIRROR, else torchvision's own)",
+    )
+    .action(async (name, options) => (await import('./weights-get.js')).runWeightsGet(name, options));
 
   command(weights, 'show', 'list the tensors of a checkpoint', 'goshawk weights show model.pth')
     .argument('<file>', 'safetensors, PyTorch .pth or .pkl')

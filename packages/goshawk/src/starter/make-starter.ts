@@ -96,7 +96,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     minutes: { value: wishes.minutes, why: '' },
     workers: machine.device === 'cuda' ? 4 : 1,
     device: machine.device,
-    ...(known.isBackbone && init !== undefined && { backboneWeights: init }),
+    ...(known.backbone && { knownBackbone: known.backbone }),
     ...(known.model && { knownModel: known.model, knownPreprocess: known.preprocess }),
   };
   const measure = (precision: 'fp32' | 'bf16', enough?: number) =>

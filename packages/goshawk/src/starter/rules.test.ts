@@ -183,7 +183,7 @@ test('every combination of choices is a valid config that keeps its reasons as c
             minutes: { value: 10, why: 'asked for' },
             workers: 1,
             device: 'cpu',
-            ...(start.kind === 'backbone' && { backboneWeights: 'resnet50.pth' }),
+            ...(start.kind === 'backbone' && { knownBackbone: { depth: 50, weights: 'resnet50.pth' } }),
           },
           'Made in a test.',
         );

@@ -44,8 +44,8 @@ export interface StarterChoices {
   readonly minutes: Chosen<number>;
   readonly workers: number;
   readonly device: 'cpu' | 'cuda';
-  /** Weights of a backbone. */
-  readonly backboneWeights?: string;
+  /** What weights at the start say of the backbone, their file included. */
+  readonly knownBackbone?: object;
   /** The model of the weights at the start, which is taken as it is. */
   readonly knownModel?: object;
   /** What its pictures have to be like. */
@@ -119,18 +119,13 @@ export function starterValue(choices: StarterChoices, reasons: Reasons = new Map
 }
 
 function modelValue(choices: StarterChoices, because: (path: string, choice: { readonly why: string }) => void): Tree {
-  const { model, size, freezing, knownModel, pictureSize, facts, backboneWeights } = choices;
+  const { model, size, freezing, knownModel, pictureSize, facts, knownBackbone } = choices;
   because('model', model);
   if (knownModel !== undefined) return { ...knownModel, classes: 'from-data' };
   because('model.backbone', size);
   because('model.backbone', freezing);
   const { depth, width, pyramid, hidden } = widths[size.value];
-  const backbone = {
-    depth: backboneWeights === undefined ? depth : 50,
-    width: backboneWeights === undefined ? width : 64,
-    ...freezing.value,
-    ...(backboneWeights !== undefined && { weights: backboneWeights }),
-  };
+  const backbone = { ...(knownBackbone ?? { depth, width }), ...freezing.value };
   const anchors = chooseAnchors(facts, pictureSize.value);
   because('model.anchors', anchors);
   const { proposals, sampled, detections } = chooseBoxCounts(facts);
