@@ -132,6 +132,8 @@ function xmlFolderOf(path: string): string | undefined {
   if (xmlCount(path) > 0) return path;
   const hasVoc = (folder: string): boolean => xmlCount(folder) > 0 && isVocXml(folder);
   const inside = foldersIn(path);
+  // Several data sets side by side are not one.
+  if (inside.some((folder) => existsSync(join(folder, 'Annotations')))) return undefined;
   const named = inside.filter((folder) => ANNOTATIONS.test(basename(folder)));
   for (const folders of [inside, named, named.flatMap(foldersIn)]) {
     const found = folders.filter(hasVoc);
