@@ -229,10 +229,10 @@ function addDataCommands(program: Command): void {
   command(
     data,
     'check',
-    'say what training and evaluation do with annotations of COCO, PASCAL VOC or Cityscapes',
+    'say what training and evaluation do with annotations of any format',
     'goshawk data check train.json val.json --images photos/ --for config.yaml',
   )
-    .argument('<annotations...>', 'COCO files, PASCAL VOC folders or Cityscapes folders')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .option(
       '--images <folder>',
       'also decode every picture: size, damage, the same bytes twice; one for all files, or once for each',
@@ -316,7 +316,7 @@ function addDataCommands(program: Command): void {
     'put several data sets into one COCO file; categories are one where their names are',
     'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
   )
-    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .requiredOption('--output <file>', 'the .json file to write')
     .option(
       '--images <folder>',
@@ -360,16 +360,19 @@ function addDataCommands(program: Command): void {
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
+    .argument('<annotations>', "COCO file, folder of PASCAL VOC, YOLO, labelme or Cityscapes, CVAT's annotations.xml")
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, CVAT, Cityscapes: train, val or test',
 ] as const;
-const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
+const classesOption = [
+  '--classes <names>',
+  'PASCAL VOC and labelme: class names in order, separated by commas',
+] as const;
 
 const cacheOption = [
   '--cache <folder>',
