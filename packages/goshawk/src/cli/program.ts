@@ -51,7 +51,10 @@ export function buildProgram(): Command {
       '--output <folder>',
       'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
     )
-    .option('--init <file>', 'weights to start from, of any supported format')
+    .option(
+      '--init <file>',
+      'weights to start from, of any supported format, or the name of published ones (weights list)',
+    )
     .option(
       '--resume',
       'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
@@ -73,7 +76,10 @@ export function buildProgram(): Command {
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
     .argument('<config>', 'config file')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .requiredOption(
+      '--weights <file>',
+      'weights, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
     .option('--output <folder>', 'write metrics.json and detections.json there')
@@ -100,7 +106,10 @@ export function buildProgram(): Command {
   )
     .argument('<config>', 'config file')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .requiredOption(
+      '--weights <file>',
+      'weights, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
     .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
@@ -220,10 +229,10 @@ function addDataCommands(program: Command): void {
   command(
     data,
     'check',
-    'say what training and evaluation do with annotations of COCO, PASCAL VOC or Cityscapes',
+    'say what training and evaluation do with annotations of any format',
     'goshawk data check train.json val.json --images photos/ --for config.yaml',
   )
-    .argument('<annotations...>', 'COCO files, PASCAL VOC folders or Cityscapes folders')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .option(
       '--images <folder>',
       'also decode every picture: size, damage, the same bytes twice; one for all files, or once for each',
@@ -307,7 +316,7 @@ function addDataCommands(program: Command): void {
     'put several data sets into one COCO file; categories are one where their names are',
     'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
   )
-    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .requiredOption('--output <file>', 'the .json file to write')
     .option(
       '--images <folder>',
@@ -351,19 +360,46 @@ function addDataCommands(program: Command): void {
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
+    .argument('<annotations>', "COCO file, folder of PASCAL VOC, YOLO, labelme or Cityscapes, CVAT's annotations.xml")
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, CVAT, Cityscapes: train, val or test',
 ] as const;
-const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
+const classesOption = [
+  '--classes <names>',
+  'PASCAL VOC and labelme: class names in order, separated by commas',
+] as const;
+
+const cacheOption = [
+  '--cache <folder>',
+  'where the files are (default: GOSHAWK_WEIGHTS, else goshawk/weights below XDG_CACHE_HOME or ~/.cache)',
+] as const;
 
 function addWeightsCommands(program: Command): void {
-  const weights = group(program, 'weights', 'look at and convert checkpoints');
+  const weights = group(program, 'weights', 'look at and convert checkpoints, and fetch published ones');
+
+  command(weights, 'list', 'list the published weights that are known by name', 'goshawk weights list')
+    .option(...cacheOption)
+    .option('--json', 'print one JSON list')
+    .action(async (options) => (await import('./weights-list.js')).runWeightsList(options));
+
+  command(
+    weights,
+    'get',
+    'fetch published weights; what was broken off goes on, and nothing gets its name unchecked',
+    'goshawk weights get maskrcnn_resnet50_fpn_coco',
+  )
+    .argument('<name>', 'a name of weights list, or the address of a file called NAME-<digits of its SHA-256>.pth')
+    .option(...cacheOption)
+    .option(
+      '--mirror <url>',
+      "base address that has the files under their names (default: GOSHAWK_WEIGHTS_MIRROR, else torchvision's own)",
+    )
+    .action(async (name, options) => (await import('./weights-get.js')).runWeightsGet(name, options));
 
   command(weights, 'show', 'list the tensors of a checkpoint', 'goshawk weights show model.pth')
     .argument('<file>', 'safetensors, PyTorch .pth or .pkl')

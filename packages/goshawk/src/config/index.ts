@@ -48,7 +48,7 @@ export {
 } from './model/index.js';
 export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
 export { type RunConfig, runConfigSchema } from './run-config.js';
-export type { DataSetConfig, DataSplitConfig } from './split-schema.js';
+export { type AnnotationFormat, annotationFormats, type DataSetConfig, type DataSplitConfig } from './split-schema.js';
 export { type NamedSet, setsOfSplit } from './split-sets.js';
 export type {
   EmaConfig,

@@ -12,6 +12,7 @@ import {
   keypointFlip,
   oneSidedProblem,
 } from '@goshawk/core';
+import type { AnnotationFormat } from '../config/index.js';
 import { parseCocoFile } from './coco-file.js';
 import { type PictureFile, pictureLocator } from './picture-files.js';
 import type { StoredProposals } from './proposals-file.js';
@@ -70,7 +71,7 @@ export interface DatasetCounts {
 export interface DetectionDataset {
   /** The annotation file or folder. */
   readonly fileName: string;
-  readonly format: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format: AnnotationFormat;
   /** In order of their ids; class c (1..C) is `categories[c - 1]`. */
   readonly categories: readonly Category[];
   /** Category id to class 1..C. */
@@ -117,7 +118,7 @@ export interface DatasetFiles {
   /** Folder that file names start from. */
   readonly images: string;
   /** Default coco. */
-  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format?: AnnotationFormat;
   /** What reading passed over. */
   readonly issues?: readonly DataIssue[];
 }
