@@ -14,6 +14,7 @@ import {
 import type { Graph, Value } from './onnx/graph.js';
 import type { AxisPair, RecordedCall, SeenCall } from './recorded-call.js';
 import { translate } from './translate-operators.js';
+import { WrittenParts } from './written-parts.js';
 
 /** What a part of the network is shown: tensors of two sizes, in all but the axes that stay open the same. */
 export type Examples = readonly [small: readonly Tensor[], large: readonly Tensor[]];
@@ -35,7 +36,7 @@ export function recordNetwork(
       const [small, large] = examples();
       const first = new Trace();
       first.run(small, body);
-      const second = new Trace(first.calls, { graph, inputs, names });
+      const second = new Trace(first, { graph, inputs, names });
       return second.run(large, body);
     }),
   );
@@ -49,7 +50,7 @@ interface Recording {
 
 class Trace {
   readonly calls: SeenCall[] = [];
-  readonly #other: readonly SeenCall[] | undefined;
+  readonly #other: Trace | undefined;
   readonly #recording: Recording | undefined;
   /** What depends on the inputs; in the first run their nodes do not matter. */
   readonly #values = new Map<Tensor, Value | undefined>();
@@ -57,7 +58,12 @@ class Trace {
   /** Values with their axes, for lengths that are another value's. */
   readonly #known: { readonly value: Value; readonly axes: readonly AxisPair[] }[] = [];
 
-  constructor(other?: readonly SeenCall[], recording?: Recording) {
+  readonly #parts = new WrittenParts();
+  /** Of the inputs. */
+  #shapes: readonly (readonly number[])[] = [];
+
+  /** @param other the first run, for the second */
+  constructor(other?: Trace, recording?: Recording) {
     this.#other = other;
     this.#recording = recording;
   }
@@ -66,8 +72,11 @@ class Trace {
     // The engine's own convolution by whatever kernel is one node.
     allowWinograd(false);
     try {
+      this.#shapes = inputs.map((tensor) => tensor.shape);
       inputs.forEach((tensor, i) => {
-        this.#values.set(tensor, this.#recording?.inputs[i]);
+        const value = this.#recording?.inputs[i];
+        this.#values.set(tensor, value);
+        if (value) this.#known.push({ value, axes: pairs([tensor.shape], [this.#other!.#shapes[i]!])[0]! });
       });
       const outputs = interceptOperators(
         (name, args, proceed) => this.#see(name, args, proceed),
@@ -82,7 +91,7 @@ class Trace {
   #see(name: string, args: readonly OpArgument[], proceed: (args: readonly OpArgument[]) => OpResult): OpResult {
     const tensors = args.flat().filter((arg) => arg instanceof Tensor);
     // What depends on weights alone is a constant.
-    if (!tensors.some((tensor) => this.#values.has(tensor))) return proceed(args);
+    if (!tensors.some((tensor) => this.#values.has(tensor)) && !COUNTING.test(name)) return proceed(args);
     const inputShapes = tensors.map((tensor) => [...tensor.shape]);
     const result = proceed(args);
     const results = (Array.isArray(result) ? result : [result]).filter((each) => each instanceof Tensor);
@@ -90,12 +99,30 @@ class Trace {
     const number = this.calls.push(call) - 1;
     if (!this.#recording) {
       for (const each of results) this.#values.set(each, undefined);
-    } else this.#record(call, this.#other![number], tensors, results);
-    // Operators that write give what they wrote over another handle.
-    if (isInPlace(name) && args[0] instanceof Tensor && results[0]) {
-      this.#values.set(args[0], this.#values.get(results[0]));
-    }
+    } else this.#record(call, this.#other!.calls[number], tensors, results);
+    this.#follow(name, args, results);
     return result;
+  }
+
+  /** Keeps track of tensors that share memory. */
+  #follow(name: string, args: readonly OpArgument[], results: readonly Tensor[]): void {
+    const [first, second] = args;
+    const [result] = results;
+    if (!(first instanceof Tensor) || !result) return;
+    const isSource = this.#recording !== undefined;
+    if (name === 'aten::narrow') {
+      const [axis, start, length] = args.slice(1).map(Number) as [number, number, number];
+      const stretch = { of: first, axis: axis < 0 ? axis + first.rank : axis, start, length };
+      const current = isSource ? this.#parts.read(this.#recording!.graph, stretch) : undefined;
+      if (current) this.#values.set(result, current);
+      this.#parts.see(result, stretch);
+    } else if (name === 'aten::copy_' && second instanceof Tensor && this.#parts.isView(first)) {
+      if (isSource) this.#parts.write(first, this.#valueOf(second), (whole) => this.#valueOf(whole));
+    } else if (isInPlace(name)) {
+      if (this.#parts.isView(first)) throw new Error(`internal: ${name} over a part of a tensor cannot be exported`);
+      // Operators that write give what they wrote over another handle.
+      this.#values.set(first, this.#values.get(result));
+    }
   }
 
   #record(call: SeenCall, other: SeenCall | undefined, tensors: readonly Tensor[], results: readonly Tensor[]): void {
@@ -104,11 +131,17 @@ class Trace {
         `internal: ${call.name}: a network that calls other operators for other sizes cannot be exported`,
       );
     const { graph } = this.#recording!;
+    const axes = pairs(call.inputShapes, other.inputShapes);
+    // A constant of another shape would be one that the size made.
+    const isFixed = (tensor: Tensor, i: number): boolean =>
+      this.#values.has(tensor) || axes[i]!.every(([small, large]) => small === large);
+    if (!tensors.every(isFixed))
+      throw new Error(`internal: ${call.name}: a tensor that the size makes cannot be exported`);
     const recorded: RecordedCall = {
       ...call,
       otherArgs: other.args,
       inputs: tensors.map((tensor) => this.#valueOf(tensor)),
-      axes: pairs(call.inputShapes, other.inputShapes),
+      axes,
       resultAxes: pairs(call.shapes, other.shapes),
       lengthOf: (pair) => this.#lengthOf(pair),
       areaOf: (sides) => this.#areaOf(sides),
@@ -121,9 +154,11 @@ class Trace {
   }
 
   #valueOf(tensor: Tensor): Value {
+    const { graph, names } = this.#recording!;
+    const written = this.#parts.settle(graph, tensor);
+    if (written) this.#values.set(tensor, written);
     const known = this.#values.get(tensor) ?? this.#constants.get(tensor);
     if (known) return known;
-    const { graph, names } = this.#recording!;
     const plain = ops.reshape(tensor, [...tensor.shape]);
     const data =
       plain.dtype === 'int64'
@@ -152,6 +187,9 @@ class Trace {
     return found && this.#recording!.graph.slice(this.#recording!.graph.shape(found.value), 0, 2, 4);
   }
 }
+
+/** What makes a tensor of nothing but its length. */
+const COUNTING = /^aten::arange/;
 
 /** `relu_`, `add_.Tensor`: aten's names of what writes over its first argument. */
 function isInPlace(name: string): boolean {

@@ -14,8 +14,29 @@ export function translate(graph: Graph, call: RecordedCall): readonly Value[] {
       'config-invalid',
       `model: a part of it, ${call.name}, cannot be exported yet: export a model without it`,
     );
+  if (!SIZED.has(call.name) && !sameNumbers(call)) throw unknownForm(call);
   const made = translation(graph, call);
   return Array.isArray(made) ? made : [made as Value];
+}
+
+/** Those that are told sizes: what comes out says all, or each number that is open is looked for. */
+const SIZED = new Set([
+  'aten::view',
+  'aten::reshape',
+  'aten::flatten.using_ints',
+  'aten::upsample_nearest2d',
+  'aten::upsample_bilinear2d',
+  'aten::arange.start',
+]);
+
+function sameNumbers({ args, otherArgs }: RecordedCall): boolean {
+  const plain = (values: readonly OpArgument[]): string =>
+    JSON.stringify(values.map((value) => (typeof value === 'number' || isNumbers(value) ? value : null)));
+  return plain(args) === plain(otherArgs);
+}
+
+function isNumbers(value: OpArgument): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'number');
 }
 
 const same: Translation = (_, { inputs }) => inputs[0]!;
@@ -66,6 +87,15 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   'aten::detach': same,
   'aten::clone': same,
   'goshawk::with_bias_gradient': same,
+  'aten::copy_': (_, { inputs }) => inputs[1]!,
+  'aten::arange.start': (graph, call) => {
+    const [start, end] = call.args.map(Number) as [number, number];
+    const dtype = call.args[2] === 'int64' ? 'int64' : 'float32';
+    const [pair] = call.resultAxes[0]!;
+    const length = pair![0] === pair![1] ? graph.integers([pair![0]]) : call.lengthOf(pair!);
+    if (length === undefined || start !== 0 || end !== pair![1]) throw unknownForm(call);
+    return graph.cast(graph.range(length), dtype);
+  },
   'aten::zeros_like': (graph, { inputs }) =>
     graph.full(graph.shape(inputs[0]!), 0, inputs[0]!.dtype === 'int64' ? 'int64' : 'float32'),
   'aten::to.dtype_layout': toType,
