@@ -6,6 +6,8 @@ export * from './pixel-window.js';
 export * from './planar-map.js';
 export * from './polygon-in-window.js';
 export * from './polygon-under-map.js';
+export * from './network-place.js';
+export * from './prepare-batch.js';
 export * from './prepare-image.js';
 export * from './resize-opencv.js';
 export * from './resize-pil.js';

@@ -1,3 +1,4 @@
+export { type BoxMaskOptions, boxMaskToRle } from './box-mask-to-rle.js';
 export { type GridMaskOptions, gridMaskToRle } from './grid-mask-to-rle.js';
 export * from './mask-contours.js';
 export { maskIou } from './mask-iou.js';
