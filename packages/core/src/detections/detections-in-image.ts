@@ -35,19 +35,14 @@ export interface NamedImage extends NetworkPlace {
 }
 
 /** @param categoryIds by label - 1 */
-export function detectionsInImage(
-  found: FoundObjects,
-  image: NamedImage,
-  categoryIds: readonly number[],
-): Detection[] {
+export function detectionsInImage(found: FoundObjects, image: NamedImage, categoryIds: readonly number[]): Detection[] {
   const { imageId } = image;
   const isMoved = found.pixels === 'network';
   const boxes = isMoved ? boxesInImage(found.boxes, image) : found.boxes;
   const corners = isMoved ? cutToImage(boxes, image) : boxes;
   const masks = found.masksIn?.(boxes);
   const keypoints =
-    found.keypoints &&
-    keypointsOf(found.keypoints, found.labels.length, isMoved ? imageFromNetwork(image) : UNMOVED);
+    found.keypoints && keypointsOf(found.keypoints, found.labels.length, isMoved ? imageFromNetwork(image) : UNMOVED);
   return found.labels.map((label, index) => {
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = corners.subarray(index * 4, index * 4 + 4);
     return {

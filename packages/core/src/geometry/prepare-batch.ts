@@ -1,6 +1,13 @@
 // Decoded pictures as one padded batch, as the loader's workers make it for training.
 import type { RgbImage } from './image.js';
-import { type Preprocess, fillPadding, padValuesOf, paddedBatchSize, placeInFrame, prepareImage } from './prepare-image.js';
+import {
+  fillPadding,
+  type Preprocess,
+  paddedBatchSize,
+  padValuesOf,
+  placeInFrame,
+  prepareImage,
+} from './prepare-image.js';
 import { networkSize, type PictureFrame, seenSize } from './size-rules.js';
 
 export interface PreparedBatch {

@@ -1,8 +1,10 @@
 // A detector as the bytes of an ONNX file.
 import { type Category, InputError } from '@goshawk/core';
+import { DESCRIPTION_KEY } from '@goshawk/runtime';
 import type { Tensor } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { type Detector, Rcnn, RetinaNet } from '../models/index.js';
+import { describeExport } from './describe-export.js';
 import { emitRcnn } from './emit-rcnn.js';
 import { emitRetinanet } from './emit-retinanet.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
@@ -15,13 +17,18 @@ export interface ExportOptions {
   readonly categories: readonly Category[];
   /** How large weights are stored; all is computed in float32. Default float32. */
   readonly weights?: WeightStorage;
+  /** Of the file of weights, hexadecimal. */
+  readonly sha256?: string;
 }
 
 /**
  * @param model in evaluation mode on the CPU
  * @throws InputError where a part of it cannot be exported, naming it
  */
-export function exportDetector(model: Detector, { config, categories, weights }: ExportOptions): Uint8Array {
+export function exportDetector(
+  model: Detector,
+  { config, categories, weights = 'float32', sha256 }: ExportOptions,
+): Uint8Array {
   const graph = new Graph(weights);
   const scene = openScene(graph, config.preprocess.padMultiple, namesOf(model));
   const found = emitDetector(scene, model, config.model, categories.length);
@@ -31,7 +38,9 @@ export function exportDetector(model: Detector, { config, categories, weights }:
   graph.output('pictures', found.images, ['detections']);
   if (found.masks) graph.output('masks', found.masks, ['detections', 'mask rows', 'mask columns']);
   if (found.heatmaps) graph.output('heatmaps', found.heatmaps, ['detections', 'keypoints', 'rows', 'columns']);
-  return encodeModel(graph.finish({ producer: 'goshawk', producerVersion: '0.1.0', metadata: {} }));
+  const description = describeExport(model, found, { config, categories, weights, sha256 });
+  const metadata = { [DESCRIPTION_KEY]: JSON.stringify(description) };
+  return encodeModel(graph.finish({ producer: 'goshawk', metadata }));
 }
 
 function namesOf(model: Detector): ReadonlyMap<Tensor, string> {

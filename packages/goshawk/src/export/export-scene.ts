@@ -81,8 +81,10 @@ export interface FlatDetections {
   readonly classes: Value;
   /** [D] int64 number of the image in the batch. */
   readonly images: Value;
-  /** [D, M, M] float32 probabilities. */
+  /** [D, M, M] float32 probabilities, in a detection's box, or with `maskStride` over the whole input. */
   readonly masks?: Value;
+  /** Network pixels a cell. */
+  readonly maskStride?: number;
   /** [D, K, H, H] float32 logits. */
   readonly heatmaps?: Value;
 }

@@ -41,7 +41,10 @@ export class WrittenParts {
   write(view: Tensor, source: Value, valueOf: (whole: Tensor) => Value): void {
     const { of: base, axis, start, length } = this.#stretches.get(view)!;
     const total = base.shape[axis]!;
-    const before = this.#wholes.get(base) ?? { axis, parts: [{ value: valueOf(base), offset: 0, length: total, total }] };
+    const before = this.#wholes.get(base) ?? {
+      axis,
+      parts: [{ value: valueOf(base), offset: 0, length: total, total }],
+    };
     if (before.axis !== axis) throw new Error('internal: a tensor written along two axes cannot be exported');
     const parts = [
       ...cut(before.parts, 0, start),

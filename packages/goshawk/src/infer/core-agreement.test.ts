@@ -16,7 +16,13 @@ describe("core's own post-processing and the engine's", () => {
         const cells = Float32Array.from({ length: side * side }, () => random.uniform());
         const [x, y] = [random.uniform() * 90 - 20, random.uniform() * 70 - 20];
         const box = Float32Array.of(x, y, x + random.uniform() * 80, y + random.uniform() * 60);
-        const options = { width: 83, height: 61, threshold: 0.5, strict: round % 3 === 0, padding: round % 5 === 0 ? 0 : 1 } as const;
+        const options = {
+          width: 83,
+          height: 61,
+          threshold: 0.5,
+          strict: round % 3 === 0,
+          padding: round % 5 === 0 ? 0 : 1,
+        } as const;
         const [wanted] = masksToRle(tensor(cells, { shape: [1, side, side] }), tensor(box, { shape: [1, 4] }), options);
         assert.deepEqual(boxMaskToRle(cells, box, options).counts, wanted);
       }

@@ -214,7 +214,7 @@ export class Graph {
     return this.node('Clip', [value, low, high]);
   }
 
-  finish(about: Pick<OnnxModel, 'producer' | 'producerVersion' | 'metadata'>): OnnxModel {
+  finish(about: Pick<OnnxModel, 'producer' | 'metadata'>): OnnxModel {
     return {
       ...about,
       opset: OPSET,

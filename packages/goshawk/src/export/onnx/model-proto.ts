@@ -39,7 +39,6 @@ export interface OnnxPort {
 export interface OnnxModel {
   readonly opset: number;
   readonly producer: string;
-  readonly producerVersion: string;
   readonly inputs: readonly OnnxPort[];
   readonly outputs: readonly OnnxPort[];
   readonly nodes: readonly OnnxNode[];
@@ -57,7 +56,6 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   const file = new MessageWriter()
     .integer(1, IR_VERSION)
     .string(2, model.producer)
-    .string(3, model.producerVersion)
     .message(7, graphOf(model))
     .message(8, new MessageWriter().string(1, '').integer(2, model.opset));
   for (const [key, value] of Object.entries(model.metadata))
