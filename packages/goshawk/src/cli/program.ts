@@ -161,6 +161,25 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'export',
+    'write a detector as an ONNX file, for @goshawk/runtime and every other ONNX Runtime',
+    'goshawk export runs/first/best.safetensors --output model.onnx --verify photos/',
+  )
+    .argument('<weights>', 'weights, of any supported format')
+    .option('--config <file>', 'config file, for weights that do not bring their own')
+    .addOption(setOption())
+    .option('--output <file>', 'ONNX file to write', 'model.onnx')
+    .addOption(
+      new Option('--precision <kind>', 'how weights are stored; fp16 halves the file, all is computed in fp32')
+        .choices(['fp32', 'fp16'])
+        .default('fp32'),
+    )
+    .option('--verify <path...>', 'pictures, and folders of them: compare what both find there; needs onnxruntime-node')
+    .option('--json', 'print one JSON object')
+    .action(async (weights, options) => (await import('./export.js')).runExport(weights, options));
+
+  command(
+    program,
     'launch',
     'run train, eval or predict in processes of several machines; to be started on each of them',
     [
