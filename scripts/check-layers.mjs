@@ -21,6 +21,8 @@ const allowed = {
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',
+      '@napi-rs/canvas',
+      'chart.js',
       'image-size',
       'pdfkit',
       'sharp',

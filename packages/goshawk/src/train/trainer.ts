@@ -35,6 +35,7 @@ import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
+import { RunReport } from './run-report.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import type { TrainOptions, TrainResult } from './train-options.js';
@@ -46,7 +47,7 @@ import { WeightAverage } from './weight-average.js';
 export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
 // What is written under these names is written late.
-const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
+const FILES = ['config.yaml', 'metrics.jsonl', 'metrics.json', 'report.html', 'best.safetensors', 'final.safetensors'];
 
 /**
  * Trains a model, or goes on training it.
@@ -151,7 +152,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         model: average?.model ?? model,
         categories,
         sets: valSets,
-        output: save ? output : undefined,
+        ...(save && { output, report: new RunReport({ config, trainSet, output }) }),
         observer,
         signal,
         group,

@@ -3,10 +3,17 @@ import { join } from 'node:path';
 import type { Category, InputError } from '@goshawk/core';
 import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
-import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
+import {
+  type DetectorEvaluation,
+  type DetectorMeasures,
+  evaluateAmongRanks,
+  evaluateDetector,
+} from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
+import { bestThresholds } from '../report/index.js';
 import { writeWeights } from './checkpoint.js';
+import type { RunReport } from './run-report.js';
 import type { TrainObserver } from './train-options.js';
 import type { EvaluationSet } from './training-data.js';
 
@@ -19,6 +26,8 @@ export interface ValidationParts {
   readonly sets: readonly [EvaluationSet, ...EvaluationSet[]];
   /** Folder for best.safetensors. Absent: nothing is written. */
   readonly output?: string;
+  /** What is written of the first set after each evaluation. Absent: nothing. */
+  readonly report?: RunReport;
   readonly observer?: TrainObserver;
   /** Ends an evaluation that is being made. */
   readonly signal?: AbortSignal;
@@ -44,16 +53,22 @@ export class Validation {
    * @throws DistributedError
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
-    const { config, model, categories, output, observer } = this.#parts;
+    const { config, model, categories, sets, output, observer, report } = this.#parts;
     try {
-      const measures = await this.#measure();
-      if (measures === undefined) return undefined;
+      const measured = await this.#measure();
+      if (measured === undefined) return undefined;
+      const { first, ...measures } = measured;
+      const errors = report?.errorsOf(sets[0].dataset, first);
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best === undefined || measures.choosing > this.best) {
         this.best = measures.choosing;
-        if (output !== undefined) writeWeights(join(output, 'best.safetensors'), model, { config, categories });
+        if (output !== undefined) {
+          const thresholds = errors && bestThresholds(errors.curves);
+          writeWeights(join(output, 'best.safetensors'), model, { config, categories, thresholds });
+        }
       }
+      await report?.write(sets[0], { iteration, evaluation: first, errors });
       return measures;
     } catch (error) {
       const { signal } = this.#parts;
@@ -69,14 +84,16 @@ export class Validation {
   }
 
   /** Of all sets; the figures of those behind the first are in groups of their own. undefined where another process has them. */
-  async #measure(): Promise<(DetectorMeasures & { readonly seconds: number }) | undefined> {
+  async #measure(): Promise<
+    (DetectorMeasures & { readonly seconds: number; readonly first: DetectorEvaluation }) | undefined
+  > {
     const { config, model, categories, sets, observer, signal, group } = this.#parts;
     const started = performance.now();
     const elapsed = () => (performance.now() - started) / 1000;
     const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
     const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
     let before = 0;
-    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures | undefined> => {
+    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorEvaluation | undefined> => {
       const options = {
         dataset,
         model: config.model,
@@ -91,12 +108,10 @@ export class Validation {
         ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
         : await evaluateDetector(predictor, { ...options, signal });
       before += dataset.samples.length;
-      if (evaluation === undefined) return undefined;
-      const { detections: _, ...measures } = evaluation;
-      return measures;
+      return evaluation;
     };
     const first = await measureSet(sets[0]);
-    if (sets.length === 1) return first && { ...first, seconds: elapsed() };
+    if (sets.length === 1) return first && { ...withoutDetections(first), first, seconds: elapsed() };
     const figures = { ...first?.figures };
     const tables = [`${sets[0].name}:`, first?.table];
     for (const set of sets.slice(1)) {
@@ -105,7 +120,7 @@ export class Validation {
       for (const [group, stats] of Object.entries(measures.figures)) figures[`${group} of ${set.name}`] = stats;
       tables.push(`${set.name}:`, measures.table);
     }
-    return first && { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
+    return first && { ...withoutDetections(first), first, figures, table: tables.join('\n'), seconds: elapsed() };
   }
 
   /** A picture is met in every evaluation. */
@@ -123,4 +138,8 @@ export class Validation {
     this.problems.push(problem);
     this.#parts.observer?.onWarning?.(problem);
   }
+}
+
+function withoutDetections({ detections: _, ...measures }: DetectorEvaluation): DetectorMeasures {
+  return measures;
 }
