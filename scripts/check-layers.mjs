@@ -30,7 +30,7 @@ const allowed = {
       'yaml',
       'commander',
     ],
-    tests: ['fast-check'],
+    tests: ['fast-check', 'puppeteer-core'],
   },
 };
 const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;

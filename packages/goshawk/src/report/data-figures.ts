@@ -1,8 +1,8 @@
 // What a data set is like: how many objects of what, how large, of what shape, where, and whether anchors fit them.
-import { type Annotation, type Dataset, networkSize } from '@goshawk/core';
+import { type Annotation, boxXywh, type Dataset, networkSize } from '@goshawk/core';
 import type { ModelConfig, PreprocessConfig } from '../config/index.js';
 import { modelAnchors } from '../models/anchor-shapes.js';
-import { binOf, boxAspect, boxSize, POSITION_CELLS, positionCell } from './page/box-measures.js';
+import { binOf, boxAspect, boxSize, keptPixels, POSITION_CELLS, positionCell } from './page/box-measures.js';
 import type { AnchorsData, DataSetData, HistogramData } from './page/report-data.js';
 
 export interface DataFiguresOptions {
@@ -23,7 +23,9 @@ const EDGES: Readonly<Record<HistogramData['measure'], readonly number[]>> = {
 
 /** Crowds are counted apart, and are no objects. */
 export function dataFigures({ name, dataset, isShown, model, preprocess }: DataFiguresOptions): DataSetData {
-  const objects = dataset.annotations.filter(({ isCrowd }) => !isCrowd);
+  const objects = dataset.annotations
+    .filter(({ isCrowd }) => !isCrowd)
+    .map((object) => ({ ...object, bbox: keptBox(object.bbox) }));
   const categories = [...dataset.categories].sort((a, b) => a.id - b.id);
   const place = new Map(categories.map(({ id }, index) => [id, index]));
   const perClass = new Array<number>(categories.length).fill(0);
@@ -55,6 +57,10 @@ export function dataFigures({ name, dataset, isShown, model, preprocess }: DataF
     positions: positions(dataset, objects),
     ...(anchors && { anchors }),
   };
+}
+
+function keptBox([x, y, width, height]: Annotation['bbox']): Annotation['bbox'] {
+  return boxXywh(keptPixels(x), keptPixels(y), keptPixels(width), keptPixels(height));
 }
 
 function histogram(measure: HistogramData['measure'], values: readonly number[]): HistogramData {

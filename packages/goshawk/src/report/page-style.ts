@@ -1,11 +1,11 @@
 // How a report's page looks: light and dark, from a phone's width up.
 const light = `
   color-scheme: light;
-  --ground: #ffffff; --raised: #f4f6f8; --ink: #16202a; --soft: #52606d; --line: #d5dce3;
+  --ground: #ffffff; --raised: #f4f6f8; --ink: #16202a; --soft: #52606d; --line: #d5dce3; --grid: #e6ebf0;
   --link: #0b5cad; --right: 0 128 96; --wrong: 200 72 0; --focus: #0b5cad;`;
 const dark = `
   color-scheme: dark;
-  --ground: #12171c; --raised: #1c242c; --ink: #e8eef4; --soft: #a9b6c2; --line: #35414c;
+  --ground: #12171c; --raised: #1c242c; --ink: #e8eef4; --soft: #a9b6c2; --line: #35414c; --grid: #252f38;
   --link: #7cc0ff; --right: 60 190 140; --wrong: 255 140 60; --focus: #7cc0ff;`;
 
 export const pageStyle = `

@@ -1,5 +1,6 @@
 // Which objects and detections a report keeps of each picture, and how lists name them.
 import { type Annotation, type BoxXywh, boxXywh, type Dataset, type Detection, type ImageRecord } from '@goshawk/core';
+import { keptPixels } from './page/box-measures.js';
 import type { DetectionData, ObjectData, Pair, PictureData } from './page/report-data.js';
 
 /** What an analysis counts: an object, a detection, or both together. */
@@ -93,6 +94,5 @@ export class ReportPictures {
 const NO_BOX = boxXywh(0, 0, 0, 0);
 
 function rounded([x, y, width, height]: BoxXywh) {
-  const of = (value: number): number => Math.round(value * 10) / 10;
-  return [of(x), of(y), of(width), of(height)] as const;
+  return [keptPixels(x), keptPixels(y), keptPixels(width), keptPixels(height)] as const;
 }

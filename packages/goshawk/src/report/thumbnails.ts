@@ -10,7 +10,12 @@ import { writeFileAtomic } from '../files/atomic-file.js';
 export const PICTURES_FOLDER = 'report-pictures';
 
 /** The most pictures of their own that a report has, and bytes of all of them together. */
-export const PICTURE_LIMITS = { pictures: 2500, bytes: 22e6 } as const;
+export interface PictureLimits {
+  readonly pictures: number;
+  readonly bytes: number;
+}
+
+export const PICTURE_LIMITS: PictureLimits = { pictures: 2500, bytes: 20e6 };
 
 /** Longest side of a picture, by how many there are: all of them together stay within the bytes. */
 function sideOf(pictures: number): number {
@@ -22,13 +27,15 @@ function sideOf(pictures: number): number {
 /** Writes pictures once, whatever number of evaluations asks for them. */
 export class Thumbnails {
   readonly #output: string;
+  readonly #limits: PictureLimits;
   readonly #files = new Map<number, string>();
   #bytes = 0;
   #isBegun = false;
 
   /** @param output folder of the report */
-  constructor(output: string) {
+  constructor(output: string, limits: PictureLimits = PICTURE_LIMITS) {
     this.#output = output;
+    this.#limits = limits;
   }
 
   /** Makes the folder, once: what an earlier report left there may be of other data. */
@@ -44,9 +51,10 @@ export class Thumbnails {
   async add(samples: readonly DatasetSample[], exifOrientation: 'apply' | 'ignore'): Promise<void> {
     this.begin();
     const folder = join(this.#output, PICTURES_FOLDER);
-    const side = sideOf(Math.min(samples.length, PICTURE_LIMITS.pictures));
+    const { pictures, bytes } = this.#limits;
+    const side = sideOf(Math.min(samples.length, pictures));
     for (const sample of samples) {
-      if (this.#files.size >= PICTURE_LIMITS.pictures || this.#bytes >= PICTURE_LIMITS.bytes) return;
+      if (this.#files.size >= pictures || this.#bytes >= bytes) return;
       const { id } = sample.image;
       if (this.#files.has(id)) continue;
       const jpeg = await thumbnail(sample, exifOrientation, side);

@@ -13,7 +13,7 @@ export function trainingHistory(records: readonly HistoryRecord[]): TrainingHist
   const series = (isAsked: (name: string) => boolean): Series[] =>
     names.filter(isAsked).map((name) => ({ name, points: thinned(pointsOf(records, name)) }));
   const losses = series((name) => name === 'loss' || name.startsWith('loss_'));
-  const measures = series((name) => /\/(AP|AP50|AR@1000)( of .*)?$/.test(name)).map(({ name, points }) => ({
+  const measures = series((name) => /\/(AP|AP50|AR@1000)$/.test(name)).map(({ name, points }) => ({
     name,
     // -1 stands for nothing to find.
     points: points.filter(([, value]) => value >= 0),

@@ -13,7 +13,7 @@ import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
 import { bestThresholds } from '../report/index.js';
 import { writeWeights } from './checkpoint.js';
-import type { RunReport } from './run-report.js';
+import type { Evaluated, RunReport } from './run-report.js';
 import type { TrainObserver } from './train-options.js';
 import type { EvaluationSet } from './training-data.js';
 
@@ -68,18 +68,27 @@ export class Validation {
           writeWeights(join(output, 'best.safetensors'), model, { config, categories, thresholds });
         }
       }
-      await report?.write(sets[0], { iteration, evaluation: first, errors });
+      await this.#report({ iteration, evaluation: first, errors });
       return measures;
     } catch (error) {
       const { signal } = this.#parts;
       if (signal?.aborted && error === signal.reason) return undefined;
       const between = distributedErrorOf(error);
       if (between !== undefined) throw between;
-      const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
-      this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
+      this.#tell(`iteration ${iteration}: the evaluation failed (${reasonOf(error)})`);
       return undefined;
     } finally {
       model.train();
+    }
+  }
+
+  /** One that cannot be written takes nothing from the evaluation. */
+  async #report(evaluated: Evaluated): Promise<void> {
+    const { sets, report } = this.#parts;
+    try {
+      await report?.write(sets[0], evaluated);
+    } catch (error) {
+      this.#tell(`iteration ${evaluated.iteration}: the report could not be written (${reasonOf(error)})`);
     }
   }
 
@@ -142,4 +151,8 @@ export class Validation {
 
 function withoutDetections({ detections: _, ...measures }: DetectorEvaluation): DetectorMeasures {
   return measures;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
 }

@@ -1,5 +1,10 @@
 // What the data pages count boxes by; the page asks the same to lead from a bar to its pictures.
 
+/** A tenth of a pixel is enough to look at; what is counted is what is shown. */
+export function keptPixels(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
 /** Side of a square of the same area, pixels. */
 export function boxSize(width: number, height: number): number {
   return Math.sqrt(width * height);

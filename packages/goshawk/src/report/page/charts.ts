@@ -6,22 +6,35 @@ import type { Point } from './report-data.js';
 /** The library lies in the page before this script. */
 declare const Chart: typeof ChartOf;
 
-// Told apart with any of the common colour blindnesses (Okabe and Ito, 2008, the yellow darkened for white ground).
-const LINES = [
+// Told apart with any of the common colour blindnesses (Okabe and Ito, 2008), darker on white ground and lighter on dark.
+const ON_LIGHT = [
   '#0072b2',
   '#d55e00',
   '#009e73',
-  '#cc79a7',
-  '#56b4e9',
-  '#b89500',
-  '#e69f00',
-  '#8a8a8a',
+  '#b4508c',
+  '#3d9bd4',
+  '#a88400',
+  '#d48c00',
+  '#6b6b6b',
   '#7543b4',
-  '#c2405a',
+  '#b02a45',
+];
+const ON_DARK = [
+  '#4fb3f0',
+  '#ff8a3d',
+  '#2fd0a0',
+  '#e79bc4',
+  '#9ad6f7',
+  '#e8cf4a',
+  '#ffc04d',
+  '#bdbdbd',
+  '#b692f0',
+  '#ff7d94',
 ];
 
-export function lineColor(index: number): string {
-  return LINES[index % LINES.length]!;
+function lineColor(index: number): string {
+  const lines = getComputedStyle(document.documentElement).colorScheme === 'dark' ? ON_DARK : ON_LIGHT;
+  return lines[index % lines.length]!;
 }
 
 export interface ChartLine {
@@ -35,7 +48,7 @@ export interface LineChartOptions {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel?: string;
-  readonly x?: { readonly min: number; readonly max: number };
+  readonly x?: { readonly min: number; readonly max?: number };
   readonly y?: { readonly min: number; readonly max: number };
   readonly isLogarithmic?: boolean;
   readonly hasDots?: boolean;
@@ -163,7 +176,7 @@ function common(lines: number) {
 }
 
 function scale(isPlain = false) {
-  const color = variable('--line');
+  const color = variable('--grid');
   return { ticks: { color: ink() }, grid: { color, display: !isPlain }, border: { color } };
 }
 

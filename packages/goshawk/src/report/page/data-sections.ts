@@ -13,6 +13,7 @@ export function curvesSection({ losses, measures, learningRate }: TrainingHistor
       lineChart(measures, {
         title: 'Average precision by evaluation',
         xLabel: 'iteration',
+        x: { min: 0 },
         y: { min: 0, max: 1 },
         hasDots: true,
       }),

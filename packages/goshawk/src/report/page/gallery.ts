@@ -79,7 +79,7 @@ export function gallery(report: ReportData): { readonly node: Node; show(key: st
       note.textContent =
         total === 0
           ? 'There is none.'
-          : `${total.toLocaleString('en')}${kept}. What is there at the left, what was found at the right.`;
+          : `${total.toLocaleString('en')}${kept}. What is there at the left (green), what was found at the right (orange); what the entry is about is pink.`;
       slider.value = String(list.score ?? report.errors?.thresholds.overall.best?.score ?? 0.5);
       shown = 0;
       refresh();
