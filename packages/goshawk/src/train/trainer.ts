@@ -38,6 +38,7 @@ import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { RunLog } from './run-log.js';
+import { RunReport } from './run-report.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import { TimeBudget } from './time-budget.js';
@@ -50,7 +51,7 @@ import { WeightAverage } from './weight-average.js';
 export type { StepRecord, TrainEnd, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
 // What is written under these names is written late.
-const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
+const FILES = ['config.yaml', 'metrics.jsonl', 'metrics.json', 'report.html', 'best.safetensors', 'final.safetensors'];
 
 /**
  * Trains a model, or goes on training it, and writes what `goshawk train` writes into `output`.
@@ -215,7 +216,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         model: average?.model ?? model,
         categories,
         sets: valSets,
-        output: save ? output : undefined,
+        ...(save && { output, report: new RunReport({ config, trainSet, output }) }),
         observer,
         signal,
         group,
