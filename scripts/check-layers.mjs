@@ -28,7 +28,7 @@ const allowed = {
       'yaml',
       'commander',
     ],
-    tests: ['fast-check'],
+    tests: ['fast-check', 'typescript'],
   },
 };
 const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;
