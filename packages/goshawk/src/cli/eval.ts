@@ -1,5 +1,5 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
@@ -19,6 +19,7 @@ import {
   proposalsOf,
 } from '../infer/index.js';
 import { requireSplit, type SplitName } from '../infer/split-options.js';
+import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
@@ -64,14 +65,13 @@ export async function runEval(configFile: string, given: EvalCommandOptions): Pr
   requireAlone(rank, '--processes', options.processes);
   const range = pictureRange(options.range);
   const split = splitName(options.split ?? 'val');
+  const weights = findWeights(options.weights, '--weights');
   const jobs = jobsOf(config, split).map(({ name, config: own }) => ({
     name,
-    job: { config: own, weights: options.weights, split, ...(range && { range }) },
+    job: { config: own, weights, split, ...(range && { range }) },
   }));
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
-  if (!existsSync(options.weights))
-    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   if (options.saveProposals !== undefined) {
     requireProposals(config.model, options.saveProposals);
     if (jobs.length > 1)

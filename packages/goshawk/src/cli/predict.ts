@@ -27,6 +27,7 @@ import {
   readDescription,
   type StageTimes,
 } from '../infer/index.js';
+import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
@@ -83,8 +84,7 @@ export async function runPredict(
       'config-invalid',
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
     );
-  if (!existsSync(options.weights))
-    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
+  const weights = findWeights(options.weights, '--weights');
   const limits = {
     maxFrames: options.maxFrames === undefined ? undefined : wholeNumber('--max-frames', options.maxFrames, 1, 1e12),
     maxSeconds: options.seconds === undefined ? undefined : numberOption('--seconds', options.seconds, 0, 1e-3, 1e9),
@@ -106,8 +106,8 @@ export async function runPredict(
     const ranks = group && { group, onOwn: () => rank.link?.tick() };
     const opened = openDetector({
       config,
-      weights: options.weights,
-      categories: readDescription(options.weights)?.categories,
+      weights,
+      categories: readDescription(weights)?.categories,
     });
     const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
     const onUnusable = (error: InputError): void => void unusable.push(error);

@@ -1,8 +1,7 @@
 // goshawk train: trains a model from a config.
-import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { InputError } from '@goshawk/core';
 import { RunFailure } from '../files/run-failure.js';
+import { findWeights } from '../infer/weights-cache.js';
 import { createProgressLine } from '../terminal/progress-line.js';
 import { type TrainObserver, train } from '../train/index.js';
 import type { OwnRank } from './in-ranks.js';
@@ -34,8 +33,9 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     options.iterations === undefined
       ? undefined
       : wholeNumber('--iterations', options.iterations, 1, Number.MAX_SAFE_INTEGER);
-  if (options.init && isWriter && !existsSync(options.init))
-    throw new InputError('file-not-found', `${options.init}: no such file: check the path`);
+  // The other processes get their weights from the first.
+  const isRead = isWriter || options.resume === true;
+  const init = options.init === undefined || !isRead ? options.init : findWeights(options.init, '--init');
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   // A second one ends the process at once, by the system's rule; of several processes the supervisor counts.
@@ -45,7 +45,7 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     const result = await train({
       config,
       output,
-      init: options.init,
+      init,
       resume: options.resume,
       iterations,
       save,

@@ -55,7 +55,7 @@ export {
   validationProblem,
 } from './read-config.js';
 export { type RunConfig, type RunConfigInput, runConfigSchema } from './run-config.js';
-export type { DataSetConfig, DataSplitConfig } from './split-schema.js';
+export { type AnnotationFormat, annotationFormats, type DataSetConfig, type DataSplitConfig } from './split-schema.js';
 export { type NamedSet, setsOfSplit } from './split-sets.js';
 export type {
   EmaConfig,

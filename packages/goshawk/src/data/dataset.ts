@@ -13,6 +13,7 @@ import {
   oneSidedProblem,
   type RgbImage,
 } from '@goshawk/core';
+import type { AnnotationFormat } from '../config/index.js';
 import { parseCocoFile } from './coco-file.js';
 import { type PictureFile, pictureLocator } from './picture-files.js';
 import type { StoredProposals } from './proposals-file.js';
@@ -71,7 +72,7 @@ export interface DatasetCounts {
 export interface DetectionDataset {
   /** The annotation file or folder. */
   readonly fileName: string;
-  readonly format: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format: AnnotationFormat;
   /** In order of their ids; class c (1..C) is `categories[c - 1]`. */
   readonly categories: readonly Category[];
   /** Category id to class 1..C. */
@@ -120,7 +121,7 @@ export interface DatasetFiles {
   /** Folder that file names start from; undefined: pictures are not looked for. */
   readonly images: string | undefined;
   /** Default coco. */
-  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format?: AnnotationFormat;
   /** What reading passed over. */
   readonly issues?: readonly DataIssue[];
 }

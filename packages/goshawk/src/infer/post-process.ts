@@ -1,6 +1,6 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
-import { boxXywh, type Detection, gridMaskToRle, type PictureFrame, type Rle, rleArea, rleToBbox } from '@goshawk/core';
-import { masksToRle, ops, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
+import { boxXywh, type Detection, gridMaskTaps, type PictureFrame, type Rle, rleArea, rleToBbox } from '@goshawk/core';
+import { gridMasksToRle, masksToRle, ops, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
 import { CONVENTIONS, type Detections, type MaskOutput } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
@@ -103,18 +103,21 @@ function withWholeMasks(
   const { imageId, originalWidth, originalHeight } = image;
   const { probabilities, stride } = wholeMasks;
   const [, rows = 0, columns = 0] = probabilities.shape;
-  const cells = probabilities.toFloat32Array();
   const ofAll = scores.toFloat32Array();
-  const grid = {
+  const size = [originalHeight, originalWidth] as const;
+  const place = {
     rows,
     columns,
     stride,
     network: placeInNetwork(image),
     image: { width: originalWidth, height: originalHeight },
-    threshold: (options.masks ?? DEFAULT_MASKS).threshold,
   };
+  const masks = gridMasksToRle(probabilities, {
+    ...gridMaskTaps(place),
+    threshold: (options.masks ?? DEFAULT_MASKS).threshold,
+  });
   return labels.toNumbers().flatMap((label, index) => {
-    const rle = gridMaskToRle(cells.subarray(index * rows * columns, (index + 1) * rows * columns), grid);
+    const rle: Rle = { size, counts: masks[index]! };
     if (rleArea(rle) === 0) return [];
     return {
       imageId,

@@ -21,6 +21,7 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
+import { findWeights, isWeightsName } from '../infer/weights-cache.js';
 import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
 import type { ProgressLine } from '../terminal/progress-line.js';
 import { AcrossRanks } from './across-ranks.js';
@@ -358,17 +359,21 @@ function foreignCheckpoint({ output, init, resume }: TrainOptions): string | und
   return lastCheckpointOf(output) ?? (init !== undefined && hasTraining(init) ? init : undefined);
 }
 
+/** @throws InputError where there is neither such a file nor, in the cache, such a published one */
+function backboneWeights(weights: string): string {
+  if (existsSync(weights) || isWeightsName(weights)) return findWeights(weights, 'model.backbone.weights');
+  throw new InputError(
+    'file-not-found',
+    `model.backbone.weights: ${weights}: no such file: put pretrained weights there, start from others with --init, or from random ones with --set model.backbone.weights=null`,
+  );
+}
+
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
 function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
   // A whole model brings its backbone: a config's pretrained file, which need not be at hand then, adds nothing.
-  const ofBackbone = weights !== undefined && (init === undefined || existsSync(weights)) ? [weights] : [];
-  if (ofBackbone[0] !== undefined && !existsSync(ofBackbone[0])) {
-    throw new InputError(
-      'file-not-found',
-      `model.backbone.weights: ${weights}: no such file: put pretrained weights there, start from others with --init, or from random ones with --set model.backbone.weights=null`,
-    );
-  }
+  const isUsed = weights !== undefined && (init === undefined || existsSync(weights));
+  const ofBackbone = isUsed ? [backboneWeights(weights)] : [];
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
   return files.map((path) => ({
     ...loadWeights(model, readWeights(path), path, { partial: true }),
