@@ -24,11 +24,13 @@ import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
+import { weightsOf } from './weights-argument.js';
 
 const MOST_PROCESSES = 256;
 
 export interface EvalCommandOptions {
-  readonly weights: string;
+  /** Default: the config's place has them. */
+  readonly weights?: string;
   readonly set?: readonly string[];
   readonly output?: string;
   readonly split?: string;
@@ -49,7 +51,8 @@ interface Ranks {
   readonly group: ProcessGroup;
 }
 
-export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
+export async function runEval(configFile: string, given: EvalCommandOptions): Promise<void> {
+  const options = { ...given, weights: weightsOf('eval', configFile, given) };
   const { rank } = options;
   const isWriter = rank === undefined || rank.place.rank === 0;
   const opened = openCommandConfig(configFile, options.set, { quiet: !isWriter });

@@ -40,9 +40,11 @@ import { type NamedVideo, predictVideos } from './predict-videos.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { type ScoreThreshold, scoreThresholdRule } from './score-threshold.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
+import { weightsOf } from './weights-argument.js';
 
 export interface PredictCommandOptions {
-  readonly weights: string;
+  /** Default: the config's place has them. */
+  readonly weights?: string;
   readonly set?: readonly string[];
   readonly output?: string;
   readonly scoreThreshold?: string;
@@ -67,8 +69,9 @@ export interface PredictCommandOptions {
 export async function runPredict(
   configFile: string,
   paths: readonly string[],
-  options: PredictCommandOptions,
+  given: PredictCommandOptions,
 ): Promise<void> {
+  const options = { ...given, weights: weightsOf('predict', configFile, given) };
   const { rank } = options;
   const isWriter = rank === undefined || rank.place.rank === 0;
   const opening = openCommandConfig(configFile, options.set, { quiet: !isWriter });

@@ -102,10 +102,10 @@ export function buildProgram(): Command {
     'measure a model on a data set of its config',
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
-    .argument('<config>', 'config file')
-    .requiredOption(
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
@@ -129,13 +129,13 @@ export function buildProgram(): Command {
     program,
     'predict',
     'find objects in pictures and videos',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
+    'goshawk predict runs/first/best.safetensors --output found photos/ more.jpg clip.mp4',
   )
-    .argument('<config>', 'config file')
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption(
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
@@ -279,6 +279,9 @@ function refuseStarterOptions(path: string, options: Readonly<Record<string, unk
 
 /** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
 async function checkConfig(file: string, { set }: { readonly set?: readonly string[] }): Promise<void> {
+  const { isWeightsFile } = await import('./weights-argument.js');
+  // Reading it needs the engine.
+  if (isWeightsFile(file)) return;
   (await import('../foreign/open-config.js')).openConfig(file, set);
 }
 
