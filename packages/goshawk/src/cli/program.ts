@@ -1,7 +1,9 @@
 // The tree of commands with their options and examples. What a command does is in its own file, which is loaded when
 // the command runs: help needs none of them, and work on annotation files needs no engine.
 import { readFileSync } from 'node:fs';
+import { InputError } from '@goshawk/core';
 import { Command, type CommanderError, Option } from 'commander';
+import { modelKinds, networkSizes } from '../starter/rules.js';
 import { addEvaluationOptions } from './evaluation-options.js';
 
 export function buildProgram(): Command {
@@ -39,17 +41,22 @@ export function buildProgram(): Command {
     .option('--output <folder>', 'where everything goes; an earlier demo there is replaced (default: demo-output)')
     .action(async (options) => (await import('./demo.js')).runDemo(options));
 
-  command(
-    program,
-    'train',
-    'train a model',
-    'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
+  starterOptions(
+    command(
+      program,
+      'train',
+      'train a model: from a config, or from a folder of annotated photos, for which it makes one',
+      [
+        'goshawk train photos --output runs/photos',
+        'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
+      ].join('\n  '),
+    ),
   )
-    .argument('<config>', 'config file')
+    .argument('<config or data>', 'config file; or a folder of photos with annotations, or an annotation file')
     .addOption(setOption())
     .option(
       '--output <folder>',
-      'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
+      'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config or data)',
     )
     .option(
       '--init <file>',
@@ -63,11 +70,31 @@ export function buildProgram(): Command {
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .addOption(devicesOption())
     .addOption(timeoutOption())
-    .action(async (config, options) => {
+    .action(async (path, options) => {
+      const { isAnnotations } = await import('../starter/find-annotations.js');
+      const isData = isAnnotations(path);
+      if (!isData) refuseStarterOptions(path, options);
+      const made = isData ? await (await import('./train-data.js')).configForData(path, options) : undefined;
+      const config = made?.config ?? path;
       await checkConfig(config, options);
       const { inRanks } = await import('./in-ranks.js');
-      await inRanks(options, 'training', async (own) => (await import('./train.js')).runTrain(config, own));
+      await inRanks({ ...options, ...made?.options }, 'training', async (own) =>
+        (await import('./train.js')).runTrain(config, own),
+      );
     });
+
+  starterOptions(
+    command(
+      program,
+      'init',
+      'write a config for a folder of annotated photos: looks at them and at the machine, and says why',
+      'goshawk init photos --output photos.yaml --minutes 60',
+    ),
+  )
+    .argument('<data>', 'folder of photos with annotations, or an annotation file')
+    .option('--output <file>', 'the config to write (default: the name of the data and .yaml)')
+    .option('--init <file>', 'weights that the training is to start from')
+    .action(async (data, options) => (await import('./init.js')).runInit(data, options));
 
   command(
     program,
@@ -131,6 +158,25 @@ export function buildProgram(): Command {
         (await import('./predict.js')).runPredict(config, paths, own),
       );
     });
+
+  command(
+    program,
+    'export',
+    'write a detector as an ONNX file, for @goshawk/runtime and every other ONNX Runtime',
+    'goshawk export runs/first/best.safetensors --output model.onnx --verify photos/',
+  )
+    .argument('<weights>', 'weights, of any supported format')
+    .option('--config <file>', 'config file, for weights that do not bring their own')
+    .addOption(setOption())
+    .option('--output <file>', 'ONNX file to write', 'model.onnx')
+    .addOption(
+      new Option('--precision <kind>', 'how weights are stored; fp16 halves the file, all is computed in fp32')
+        .choices(['fp32', 'fp16'])
+        .default('fp32'),
+    )
+    .option('--verify <path...>', 'pictures, and folders of them: compare what both find there; needs onnxruntime-node')
+    .option('--json', 'print one JSON object')
+    .action(async (weights, options) => (await import('./export.js')).runExport(weights, options));
 
   command(
     program,
@@ -216,6 +262,16 @@ export function buildProgram(): Command {
   addDataCommands(program);
   addWeightsCommands(program);
   return program;
+}
+
+/** They choose a config, and one is given. */
+function refuseStarterOptions(path: string, options: Readonly<Record<string, unknown>>): void {
+  const given = ['images', 'model', 'size', 'minutes'].find((name) => options[name] !== undefined);
+  if (given !== undefined)
+    throw new InputError(
+      'usage',
+      `--${given}: is for a folder of photos or an annotation file, and ${path} is a config: change it there, or by --set`,
+    );
 }
 
 /** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
@@ -355,6 +411,22 @@ function addDataCommands(program: Command): void {
     .option('--copy-pictures', 'voc and yolo: also put copies of the pictures there')
     .option('--images <folder>', "folder that the file names start from (default: the format's own)")
     .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
+}
+
+/** What a first config is made by. */
+function starterOptions(parent: Command): Command {
+  return parent
+    .option(
+      '--images <folder>',
+      'of data: the folder that file names start from (default: found beside the annotations)',
+    )
+    .addOption(
+      new Option('--model <type>', 'of data: the model (default: by what the annotations hold)').choices(modelKinds),
+    )
+    .addOption(
+      new Option('--size <size>', 'of data: the network (default: by the time and the machine)').choices(networkSizes),
+    )
+    .option('--minutes <count>', 'of data: how long the training may take (default: 10)');
 }
 
 /** A command on annotations of any format. */

@@ -19,7 +19,7 @@ const setKeys = {
     .min(1)
     .optional()
     .describe(
-      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, the folder of YOLO's and labelme's pictures, CVAT's images, a module's own folder.",
+      "Folder that its file names start from; absent: JPEGImages of VOC or the folder with its files' pictures, leftImg8bit of Cityscapes, the folder of YOLO's and labelme's pictures, CVAT's images, a module's own folder.",
     ),
   format: z.enum(annotationFormats).optional().describe('What annotations is; absent: told by what is there.'),
   set: nameText()

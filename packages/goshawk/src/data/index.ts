@@ -21,4 +21,5 @@ export * from './proposals-file.js';
 export * from './samplers.js';
 export { hasMask, type LeftOutCode } from './select-objects.js';
 export * from './select-proposals.js';
+export * from './twin-pictures.js';
 export * from './video/index.js';

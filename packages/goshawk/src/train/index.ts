@@ -1,7 +1,6 @@
 export { RunFailure } from '../files/run-failure.js';
 export * from './checkpoint.js';
 export { type RandomSource, randomSourcesOf } from './random-sources.js';
-export * from './run-log.js';
 export * from './trainer.js';
 export { openSplit } from './training-data.js';
 export * from './training-step.js';

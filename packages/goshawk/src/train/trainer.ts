@@ -23,6 +23,7 @@ import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { findWeights, isWeightsName } from '../infer/weights-cache.js';
 import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
+import type { ProgressLine } from '../terminal/progress-line.js';
 import { AcrossRanks } from './across-ranks.js';
 import {
   checkpointBytes,
@@ -36,21 +37,23 @@ import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
+import { RunLog } from './run-log.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
-import type { TrainOptions, TrainResult } from './train-options.js';
+import { TimeBudget } from './time-budget.js';
+import type { TrainObserver, TrainOptions, TrainResult } from './train-options.js';
 import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
 
-export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
+export type { StepRecord, TrainEnd, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
 
 // What is written under these names is written late.
 const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
 
 /**
- * Trains a model, or goes on training it.
+ * Trains a model, or goes on training it, and writes what `goshawk train` writes into `output`.
  * @throws InputError for wrong data, a checkpoint that does not fit, and, without `resume`, an `output` that holds the
  *   checkpoints of another run; for an `output` that cannot be written, or in which another process is training; RunFailure
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
@@ -60,16 +63,55 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = isWriting(options) ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  const isFirst = group === undefined || group.rank === 0;
+  const log = isFirst ? new RunLog(isWriting(options) ? output : undefined, options.line ?? SILENT) : undefined;
   setProcessGroup(group);
   try {
-    return await trainInto(options);
+    return await trainInto(log ? { ...options, observer: bothOf(log, options.observer) } : options);
   } catch (error) {
     // A model that does not fit, before its first step.
     throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
     setProcessGroup(undefined);
+    log?.close();
     claim?.release();
   }
+}
+
+const SILENT: ProgressLine = { update: () => {}, note: () => {}, done: () => {} };
+
+/** What is written down is written first. */
+function bothOf(log: RunLog, own: TrainObserver = {}): TrainObserver {
+  return {
+    onStart(start) {
+      log.onStart(start);
+      own.onStart?.(start);
+    },
+    onStep(step, model) {
+      log.onStep(step);
+      own.onStep?.(step, model);
+    },
+    onEvaluationProgress(...progress) {
+      log.onEvaluationProgress(...progress);
+      own.onEvaluationProgress?.(...progress);
+    },
+    onEvaluation(...evaluation) {
+      log.onEvaluation(...evaluation);
+      own.onEvaluation?.(...evaluation);
+    },
+    onWarning(message) {
+      log.onWarning(message);
+      own.onWarning?.(message);
+    },
+    onCheckpoint(...checkpoint) {
+      log.onCheckpoint(...checkpoint);
+      own.onCheckpoint?.(...checkpoint);
+    },
+    onEnd(end) {
+      log.onEnd(end);
+      own.onEnd?.(end);
+    },
+  };
 }
 
 /** Whether this process writes what is written. */
@@ -78,6 +120,7 @@ function isWriting({ save = true, group }: TrainOptions): boolean {
 }
 
 async function trainInto(options: TrainOptions): Promise<TrainResult> {
+  const started = performance.now();
   const { config, output, observer, signal, group } = options;
   const save = isWriting(options);
   const processes = group?.size ?? 1;
@@ -103,7 +146,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
-  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
+  const schedule =
+    options.iterations === undefined
+      ? planned
+      : { ...planned, iterations: options.iterations, mostIterations: options.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
   const build = (): Detector =>
@@ -140,12 +186,29 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
+  const valImages = valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+  const budget =
+    schedule.minutes === undefined
+      ? undefined
+      : new TimeBudget({
+          minutes: schedule.minutes,
+          started,
+          state: progress?.budget,
+          evaluated: valImages,
+          evaluateEvery: schedule.evaluateEvery,
+          // The last checkpoint, the final weights and the best ones.
+          bytes: save ? 2 * checkpointBytes(model, config.train) : 0,
+        });
+  const isLast = budget
+    ? budget.share >= 1 || iteration === schedule.mostIterations
+    : iteration === schedule.iterations;
   const ownEvaluated = readEvaluated(checkpoints, iteration);
   const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
     valSets.length > 0 &&
     evaluated === undefined &&
-    isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
+    iteration > 0 &&
+    (isLast || isEvaluationDue(iteration, schedule.evaluateEvery));
   const validation = isFilled(valSets)
     ? new Validation({
         config,
@@ -158,14 +221,19 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         group,
       })
     : undefined;
-  if (validation) validation.best = evaluated?.best ?? progress?.best;
+  const noted = evaluated ?? progress;
+  const best =
+    noted?.best === undefined
+      ? undefined
+      : { value: noted.best, iteration: noted.bestIteration, since: noted.sinceBest ?? 0 };
+  if (validation) validation.best = best;
   const parameters = model.parameters();
   const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
   observer?.onStart?.({
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
+    valImages,
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -174,6 +242,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     warnings,
     iteration,
     evaluationDue,
+    ...(best && { best }),
     initialised,
   });
   const loader = createLoader({
@@ -199,6 +268,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       pictures: trainSet.samples.length,
       checkpoints,
       schedule,
+      budget,
       iteration,
       evaluationDue,
     });
