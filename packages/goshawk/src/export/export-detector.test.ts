@@ -45,6 +45,15 @@ model:
   maskHead: { channels: [16] }
 `;
 
+const SPARSE = `
+model:
+  type: sparse_rcnn
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  proposals: 12
+  head: { stages: 2, attentionHeads: 4, dynamicChannels: 8, feedforwardSize: 24, prior: 0.1 }
+`;
+
 /** Pictures of three sizes in one batch. */
 const THREE = [
   [100, 150],
@@ -65,6 +74,28 @@ const CASES = [
     factor: 3,
     sets: [`model.conventions=${conventions}`],
   })),
+  { name: 'Keypoint R-CNN', text: RCNN, factor: 3, sets: ['model.type=keypoint_rcnn', 'model.maskHead=null'] },
+  {
+    name: 'Mask R-CNN on the fourth stage',
+    text: RCNN,
+    factor: 3,
+    sets: [
+      'model.conventions=detectron',
+      'model.backbone.depth=50',
+      'model.neck={"type":"none","stage":4}',
+      'model.anchors.sizes=[[12,24,48]]',
+      'model.boxHead.kind=stage5',
+      'model.boxHead.poolSize=14',
+      'model.maskHead.kind=stage5_shared',
+    ],
+  },
+  {
+    name: 'Mask R-CNN on a Res2Net',
+    text: RCNN,
+    factor: 3,
+    sets: ['model.backbone.depth=50', 'model.backbone.scale=4', 'model.backbone.widthPerGroup=4', 'model.backbone.stem=deep'],
+  },
+  { name: 'Sparse R-CNN', text: SPARSE, factor: 3, sets: [] },
 ];
 
 describe('exportDetector', { skip: ort ? false : SKIPPED }, () => {

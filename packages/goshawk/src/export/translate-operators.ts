@@ -203,6 +203,7 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   'aten::view': reshaped,
   'aten::reshape': reshaped,
   'aten::flatten.using_ints': reshaped,
+  'aten::unflatten.int': reshaped,
   'aten::permute': (graph, { inputs, args }) => graph.transpose(inputs[0]!, args[1] as readonly number[]),
   'aten::transpose.int': (graph, { inputs, args, axes }) => {
     const order = axes[0]!.map((_, axis) => axis);
