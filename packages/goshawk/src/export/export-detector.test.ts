@@ -78,7 +78,7 @@ const CASES = [
   {
     name: 'Mask R-CNN on the fourth stage',
     text: RCNN,
-    factor: 3,
+    factor: 0.1,
     sets: [
       'model.conventions=detectron',
       'model.backbone.depth=50',
@@ -92,7 +92,7 @@ const CASES = [
   {
     name: 'Mask R-CNN on a Res2Net',
     text: RCNN,
-    factor: 3,
+    factor: 0.3,
     sets: ['model.backbone.depth=50', 'model.backbone.scale=4', 'model.backbone.widthPerGroup=4', 'model.backbone.stem=deep'],
   },
   { name: 'Sparse R-CNN', text: SPARSE, factor: 3, sets: [] },
