@@ -25,7 +25,10 @@ describe('readOnnxMetadata', () => {
 describe('readModelDescription', () => {
   test('refuses ONNX files of others, and forms of another version, by name', () => {
     const refused = (bytes: Uint8Array, message: RegExp) =>
-      assert.throws(() => readModelDescription(bytes, 'yolo.onnx'), (error) => error instanceof InputError && message.test(error.message));
+      assert.throws(
+        () => readModelDescription(bytes, 'yolo.onnx'),
+        (error) => error instanceof InputError && message.test(error.message),
+      );
     refused(fileWith('names', 'cat'), /^yolo\.onnx: is no ONNX file that goshawk exported/);
     refused(fileWith('goshawk', '{"format":9}'), /^yolo\.onnx: describes itself in form 9 \(expected 1\)/);
     refused(fileWith('goshawk', '{"form'), /^yolo\.onnx: describes itself in form undefined/);

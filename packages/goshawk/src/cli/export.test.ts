@@ -28,7 +28,9 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     folder = mkdtempSync(join(tmpdir(), 'goshawk-export-'));
     weights = writeTinyModel(folder).weights;
     for (const [i, { data, width, height }] of pictures.entries())
-      await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(join(folder, `${i}.png`));
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(join(folder, `${i}.png`));
   });
   after(() => rmSync(folder, { recursive: true }));
 
@@ -91,7 +93,10 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     const at = bytes.indexOf(text);
     bytes.write(`"score":${String(score).replace(/[1-8]/, (digit) => String(Number(digit) + 1))}`, at);
     await assert.rejects(createDetector(ort!, bytes, { name: 'other.onnx' }), (error) => {
-      return error instanceof InputError && /^other\.onnx: this runtime does not find 1 of the \d+ objects/.test(error.message);
+      return (
+        error instanceof InputError &&
+        /^other\.onnx: this runtime does not find 1 of the \d+ objects/.test(error.message)
+      );
     });
   });
 });

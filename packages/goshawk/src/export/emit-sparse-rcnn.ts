@@ -12,7 +12,12 @@ import { recordNetwork } from './record-network.js';
 // The original's RoIAlign has its half-pixel shift, its levels are Detectron2's, which are torchvision's.
 const ROIS = { ...CONVENTIONS.torchvision, roiEnd: 'half_pixel' } as const;
 
-export function emitSparseRcnn(scene: Scene, model: SparseRcnn, config: SparseRcnnConfig, classes: number): FlatDetections {
+export function emitSparseRcnn(
+  scene: Scene,
+  model: SparseRcnn,
+  config: SparseRcnnConfig,
+  classes: number,
+): FlatDetections {
   const { graph, pixels, frames, names } = scene;
   const { backbone, head } = model;
   const { roiLevels, channels } = backbone;
@@ -31,7 +36,10 @@ export function emitSparseRcnn(scene: Scene, model: SparseRcnn, config: SparseRc
     graph.concat([images, graph.integers([count, channels])], 0),
   );
   // The image of each of the N * P boxes.
-  const rows = graph.expand(graph.unsqueeze(graph.range(images), 1), graph.concat([images, graph.integers([count])], 0));
+  const rows = graph.expand(
+    graph.unsqueeze(graph.range(images), 1),
+    graph.concat([images, graph.integers([count])], 0),
+  );
   const imageOf = graph.reshape(rows, [-1]);
   let logits: Value | undefined;
   for (const stage of head.stages) {

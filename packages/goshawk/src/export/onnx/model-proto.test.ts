@@ -42,7 +42,10 @@ describe('toHalves', () => {
       [2 ** -25, 0x0000],
       [2 - 2 ** -12, 0x4000],
     ] as const;
-    assert.deepEqual([...toHalves(Float32Array.from(cases, ([value]) => value))], cases.map(([, bits]) => bits));
+    assert.deepEqual(
+      [...toHalves(Float32Array.from(cases, ([value]) => value))],
+      cases.map(([, bits]) => bits),
+    );
   });
 });
 
@@ -68,7 +71,10 @@ describe('encodeModel', () => {
       .join('')
       .replaceAll(' ', '');
     const length = (graph.length / 2).toString(16).padStart(2, '0');
-    assert.equal(hex(encodeModel(ADDITION)), `0808120167 3a${length}${graph}42040a0010117206 0a016b120176`.replaceAll(' ', ''));
+    assert.equal(
+      hex(encodeModel(ADDITION)),
+      `0808120167 3a${length}${graph}42040a0010117206 0a016b120176`.replaceAll(' ', ''),
+    );
   });
 
   test('is loaded and run by ONNX Runtime', { skip: ort ? false : SKIPPED }, async () => {
