@@ -102,14 +102,14 @@ export function buildProgram(): Command {
     'measure a model on a data set of its config',
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
-    .argument('<config>', 'config file')
-    .requiredOption(
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
-    .option('--output <folder>', 'write metrics.json and detections.json there')
+    .option('--output <folder>', 'write metrics.json, detections.json and report.html there')
     .option('--json', 'print the figures as one JSON object')
     .option('--save-proposals <file>', 'for models of type rpn: keep the proposals, for data.*.proposals of others')
     .option(
@@ -129,17 +129,20 @@ export function buildProgram(): Command {
     program,
     'predict',
     'find objects in pictures and videos',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
+    'goshawk predict runs/first/best.safetensors --output found photos/ more.jpg clip.mp4',
   )
-    .argument('<config>', 'config file')
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption(
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
-    .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
+    .option(
+      '--score-threshold <score>',
+      'keep detections of at least this score (default: 0.5); best, or a metrics.json: of the best score of each class',
+    )
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
@@ -158,6 +161,25 @@ export function buildProgram(): Command {
         (await import('./predict.js')).runPredict(config, paths, own),
       );
     });
+
+  command(
+    program,
+    'export',
+    'write a detector as an ONNX file, for @goshawk/runtime and every other ONNX Runtime',
+    'goshawk export runs/first/best.safetensors --output model.onnx --verify photos/',
+  )
+    .argument('<weights>', 'weights, of any supported format')
+    .option('--config <file>', 'config file, for weights that do not bring their own')
+    .addOption(setOption())
+    .option('--output <file>', 'ONNX file to write', 'model.onnx')
+    .addOption(
+      new Option('--precision <kind>', 'how weights are stored; fp16 halves the file, all is computed in fp32')
+        .choices(['fp32', 'fp16'])
+        .default('fp32'),
+    )
+    .option('--verify <path...>', 'pictures, and folders of them: compare what both find there; needs onnxruntime-node')
+    .option('--json', 'print one JSON object')
+    .action(async (weights, options) => (await import('./export.js')).runExport(weights, options));
 
   command(
     program,
@@ -257,6 +279,9 @@ function refuseStarterOptions(path: string, options: Readonly<Record<string, unk
 
 /** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
 async function checkConfig(file: string, { set }: { readonly set?: readonly string[] }): Promise<void> {
+  const { isWeightsFile } = await import('./weights-argument.js');
+  // Reading it needs the engine.
+  if (isWeightsFile(file)) return;
   (await import('../foreign/open-config.js')).openConfig(file, set);
 }
 
@@ -266,10 +291,10 @@ function addDataCommands(program: Command): void {
   command(
     data,
     'check',
-    'say what training and evaluation do with annotations of COCO, PASCAL VOC or Cityscapes',
+    'say what training and evaluation do with annotations of any format',
     'goshawk data check train.json val.json --images photos/ --for config.yaml',
   )
-    .argument('<annotations...>', 'COCO files, PASCAL VOC folders or Cityscapes folders')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .option(
       '--images <folder>',
       'also decode every picture: size, damage, the same bytes twice; one for all files, or once for each',
@@ -353,7 +378,7 @@ function addDataCommands(program: Command): void {
     'put several data sets into one COCO file; categories are one where their names are',
     'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
   )
-    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .requiredOption('--output <file>', 'the .json file to write')
     .option(
       '--images <folder>',
@@ -413,16 +438,19 @@ function starterOptions(parent: Command): Command {
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
+    .argument('<annotations>', "COCO file, folder of PASCAL VOC, YOLO, labelme or Cityscapes, CVAT's annotations.xml")
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, CVAT, Cityscapes: train, val or test',
 ] as const;
-const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
+const classesOption = [
+  '--classes <names>',
+  'PASCAL VOC and labelme: class names in order, separated by commas',
+] as const;
 
 const cacheOption = [
   '--cache <folder>',
