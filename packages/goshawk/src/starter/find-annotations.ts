@@ -79,7 +79,12 @@ function inFolder(path: string, images: string | undefined, depth: number): Foun
   if (known !== undefined) return ofSets(path, images);
   // Its own files, or those of the one folder in it that has some: several are several data sets.
   const own = cocoFilesIn(path);
-  const inside = own.length > 0 ? [] : foldersIn(path).map(cocoFilesIn).filter((files) => files.length > 0);
+  const inside =
+    own.length > 0
+      ? []
+      : foldersIn(path)
+          .map(cocoFilesIn)
+          .filter((files) => files.length > 0);
   const files = inside.length === 1 ? inside[0]! : own;
   const coco = files.length > 0 ? ofCocoFiles(files, path, images) : undefined;
   if (coco) return coco;
