@@ -119,7 +119,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
   };
   tell('precision', precision);
   let perPicture = (isShort ? short.seconds : exact.seconds) / exact.pictures;
-  const fitted = fitPictureSize(wanted.value, facts, start, { seconds: perPicture, available: available() });
+  const fitted = fitPictureSize(wanted.value, choices.facts, start, { seconds: perPicture, available: available() });
   perPicture *= (fitted.value / wanted.value) ** 2;
   const pictureSize = tell('pictures', {
     value: fitted.value,

@@ -95,6 +95,7 @@ describe('pictures', () => {
     assert.equal(fit(10), 160);
     assert.equal(fit(0.02), 384);
     assert.equal(fit(0.02, { ...photos, longSide: { low: 200, median: 300, high: 400 } }), 256);
+    assert.equal(fit(0.25, { ...photos, pictures: 15 }), 256, 'passes over few photos are many');
     assert.equal(fitPictureSize(512, photos, frozen, { seconds: 0.001, available: 600 }).value, 512);
   });
 

@@ -104,6 +104,9 @@ const FEWEST_SHOWN = { random: 3000, backbone: 1200, detector: 600 } as const;
 /** So many that they may be larger than they have to: up to this factor, and no larger than the photos. */
 const MANY_SHOWN = 9000;
 const LARGER = 1.5;
+/** Of few photos fewer are shown: so many passes do as well as those counts. */
+const FEWEST_PASSES = 40;
+const MANY_PASSES = 120;
 
 /**
  * Another size where what was measured shows too few pictures in the time, or more than enough; time goes with the number of pixels.
@@ -112,21 +115,23 @@ const LARGER = 1.5;
  */
 export function fitPictureSize(
   size: number,
-  { longSide }: DataFacts,
+  { longSide, pictures }: DataFacts,
   { kind }: Start,
   { seconds, available }: { readonly seconds: number; readonly available: number },
 ): Chosen<number> {
   const shown = (at: number): number => available / (seconds * (at / size) ** 2);
   const round = (at: number): number => Math.round(shown(at));
+  const fewest = Math.min(FEWEST_SHOWN[kind], FEWEST_PASSES * pictures);
+  const many = Math.min(MANY_SHOWN, MANY_PASSES * pictures);
   const most = Math.min(size * LARGER, longSide.median);
-  const larger = pictureSizes.findLast((at) => at > size && at <= most && shown(at) >= MANY_SHOWN);
+  const larger = pictureSizes.findLast((at) => at > size && at <= most && shown(at) >= many);
   if (kind === 'random' && larger !== undefined)
     return {
       value: larger,
       why: `${round(larger)} can be shown in the time, so larger than the ${size} that would do`,
     };
-  if (shown(size) >= FEWEST_SHOWN[kind]) return { value: size, why: `${round(size)} can be shown in the time` };
-  const smaller = pictureSizes.findLast((at) => at < size && shown(at) >= FEWEST_SHOWN[kind]);
+  if (shown(size) >= fewest) return { value: size, why: `${round(size)} can be shown in the time` };
+  const smaller = pictureSizes.findLast((at) => at < size && shown(at) >= fewest);
   const value = smaller ?? Math.min(size, pictureSizes[0]);
   return { value, why: `at ${size} only ${round(size)} could be shown in the time, now ${round(value)}` };
 }
