@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { drawDetections } from '@goshawk/core';
-import { decodeImageFile, findImages, openDetector, readDescription } from 'goshawk';
+import { decodeImageFile, findImages, labelText, openDetector, readDescription } from 'goshawk';
 import sharp from 'sharp';
 
 const [weights, pictures, output = 'found'] = process.argv.slice(2);
@@ -31,7 +31,7 @@ async function predictFolder(weights: string, pictures: string, output: string):
       const place = `${width.toFixed(0)} x ${height.toFixed(0)} at ${x.toFixed(0)}, ${y.toFixed(0)}`;
       console.log(`${file.fileName}: ${nameOf.get(categoryId)} ${score.toFixed(2)}, ${place}`);
     }
-    const drawn = drawDetections(image, sure, { categories });
+    const drawn = drawDetections(image, sure, { categories, text: labelText });
     const target = path.join(output, `${file.fileName}.png`);
     mkdirSync(path.dirname(target), { recursive: true });
     await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } }).toFile(target);
