@@ -1,5 +1,5 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
@@ -12,6 +12,7 @@ import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { detectAmongRanks, detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
 import { requireSplit, type SplitName } from '../infer/split-options.js';
+import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
 import { detectorErrors, metricsOf, REPORT_FILE, type ReportInput, Thumbnails, writeReport } from '../report/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
@@ -23,11 +24,13 @@ import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
+import { weightsOf } from './weights-argument.js';
 
 const MOST_PROCESSES = 256;
 
 export interface EvalCommandOptions {
-  readonly weights: string;
+  /** Default: the config's place has them. */
+  readonly weights?: string;
   readonly set?: readonly string[];
   readonly output?: string;
   readonly split?: string;
@@ -48,7 +51,8 @@ interface Ranks {
   readonly group: ProcessGroup;
 }
 
-export async function runEval(configFile: string, options: EvalCommandOptions): Promise<void> {
+export async function runEval(configFile: string, given: EvalCommandOptions): Promise<void> {
+  const options = { ...given, weights: weightsOf('eval', configFile, given) };
   const { rank } = options;
   const isWriter = rank === undefined || rank.place.rank === 0;
   const opened = openCommandConfig(configFile, options.set, { quiet: !isWriter });
@@ -56,14 +60,13 @@ export async function runEval(configFile: string, options: EvalCommandOptions): 
   requireAlone(rank, '--processes', options.processes);
   const range = pictureRange(options.range);
   const split = splitName(options.split ?? 'val');
+  const weights = findWeights(options.weights, '--weights');
   const jobs = jobsOf(config, split).map(({ name, config: own }) => ({
     name,
-    job: { config: own, weights: options.weights, split, ...(range && { range }) },
+    job: { config: own, weights, split, ...(range && { range }) },
   }));
   const processes =
     options.processes === undefined ? undefined : wholeNumber('--processes', options.processes, 1, MOST_PROCESSES);
-  if (!existsSync(options.weights))
-    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
   if (options.saveProposals !== undefined) {
     requireProposals(config.model, options.saveProposals);
     if (jobs.length > 1)

@@ -28,6 +28,7 @@ import {
   readDescription,
   type StageTimes,
 } from '../infer/index.js';
+import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { ContactSheet } from './contact-sheet.js';
@@ -40,9 +41,11 @@ import { type NamedVideo, predictVideos } from './predict-videos.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { type ScoreThreshold, scoreThresholdRule } from './score-threshold.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
+import { weightsOf } from './weights-argument.js';
 
 export interface PredictCommandOptions {
-  readonly weights: string;
+  /** Default: the config's place has them. */
+  readonly weights?: string;
   readonly set?: readonly string[];
   readonly output?: string;
   readonly scoreThreshold?: string;
@@ -67,8 +70,9 @@ export interface PredictCommandOptions {
 export async function runPredict(
   configFile: string,
   paths: readonly string[],
-  options: PredictCommandOptions,
+  given: PredictCommandOptions,
 ): Promise<void> {
+  const options = { ...given, weights: weightsOf('predict', configFile, given) };
   const { rank } = options;
   const isWriter = rank === undefined || rank.place.rank === 0;
   const opening = openCommandConfig(configFile, options.set, { quiet: !isWriter });
@@ -81,9 +85,8 @@ export async function runPredict(
       'config-invalid',
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
     );
-  if (!existsSync(options.weights))
-    throw new InputError('file-not-found', `${options.weights}: no such file: check the path`);
-  const thresholdRule = scoreThresholdRule(options.scoreThreshold, options.weights);
+  const weights = findWeights(options.weights, '--weights');
+  const thresholdRule = scoreThresholdRule(options.scoreThreshold, weights);
   const limits = {
     maxFrames: options.maxFrames === undefined ? undefined : wholeNumber('--max-frames', options.maxFrames, 1, 1e12),
     maxSeconds: options.seconds === undefined ? undefined : numberOption('--seconds', options.seconds, 0, 1e-3, 1e9),
@@ -105,8 +108,8 @@ export async function runPredict(
     const ranks = group && { group, onOwn: () => rank.link?.tick() };
     const opened = openDetector({
       config,
-      weights: options.weights,
-      categories: readDescription(options.weights)?.categories,
+      weights,
+      categories: readDescription(weights)?.categories,
     });
     const scoreThreshold = thresholdRule(opened.categories);
     const unreadable = unreadableNotice(opened.categories.map(({ name }) => name));

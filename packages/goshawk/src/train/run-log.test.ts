@@ -38,6 +38,7 @@ function start(iteration: number): TrainStart {
 
 const step = (iteration: number): StepRecord => ({
   iteration,
+  iterations: 10,
   losses: { loss_box: iteration, loss_mask: 1 },
   totalLoss: iteration + 1,
   learningRate: 0.1 * iteration,

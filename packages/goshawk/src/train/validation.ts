@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Category, InputError } from '@goshawk/core';
 import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
+import { detectEach } from '../infer/detect-each.js';
 import {
   type DetectorEvaluation,
   type DetectorMeasures,
@@ -14,7 +15,7 @@ import type { Detector } from '../models/index.js';
 import { bestThresholds } from '../report/index.js';
 import { writeWeights } from './checkpoint.js';
 import type { Evaluated, RunReport } from './run-report.js';
-import type { TrainObserver } from './train-options.js';
+import type { BestFigure, TrainObserver } from './train-options.js';
 import type { EvaluationSet } from './training-data.js';
 
 export interface ValidationParts {
@@ -35,9 +36,12 @@ export interface ValidationParts {
   readonly group?: ProcessGroup;
 }
 
+/** Enough for the first one's costs to count little. */
+const TRIED_PICTURES = 6;
+
 export class Validation {
-  /** Best figure so far. */
-  best: number | undefined;
+  /** So far; undefined before the first evaluation, and in all processes but the first. */
+  best: BestFigure | undefined;
   /** One line each, for the end of the training. */
   readonly problems: string[] = [];
   readonly #parts: ValidationParts;
@@ -61,8 +65,10 @@ export class Validation {
       const errors = report?.errorsOf(sets[0].dataset, first);
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
-      if (this.best === undefined || measures.choosing > this.best) {
-        this.best = measures.choosing;
+      if (this.best !== undefined && measures.choosing <= this.best.value) {
+        this.best = { ...this.best, since: this.best.since + 1 };
+      } else {
+        this.best = { value: measures.choosing, iteration, since: 0 };
         if (output !== undefined) {
           const thresholds = errors && bestThresholds(errors.curves);
           writeWeights(join(output, 'best.safetensors'), model, { config, categories, thresholds });
@@ -80,6 +86,27 @@ export class Validation {
     } finally {
       model.train();
     }
+  }
+
+  /** Seconds that an evaluation will take, by a few of its pictures; undefined where that fails, which the evaluation is left to tell. */
+  async estimateSeconds(): Promise<number | undefined> {
+    const { config, model, categories, sets, group } = this.#parts;
+    const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
+    const [{ dataset }] = sets;
+    const few = { ...dataset, samples: dataset.samples.slice(0, TRIED_PICTURES) };
+    const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+    const { batchSize } = config.inference;
+    const options = { dataset: few, preprocess: config.preprocess, batchSize, workers: 0, onUnusable: () => {} };
+    const started = performance.now();
+    let pictures = 0;
+    try {
+      for await (const _found of detectEach(predictor, options)) pictures++;
+    } catch {
+      return undefined;
+    } finally {
+      model.train();
+    }
+    return (((performance.now() - started) / 1000) * total) / pictures / (group?.size ?? 1);
   }
 
   /** One that cannot be written takes nothing from the evaluation. */
