@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { InputError, type IouType } from '@goshawk/core';
-import { loadConfig, RunLog, train } from 'goshawk';
+import { createProgressLine, loadConfig, train } from 'goshawk';
 import { runGoshawk } from './tiny-training.js';
 
 interface Lesson {
@@ -130,9 +130,7 @@ async function trained(
   const file = fileURLToPath(new URL(`../../configs/${lesson.config}`, import.meta.url));
   const { config } = loadConfig(file, [...dataOf(lesson, folder), ...sets]);
   const output = join(folder, run);
-  const log = new RunLog(output);
-  const { evaluations } = await train({ config, output, observer: log });
-  log.close();
+  const { evaluations } = await train({ config, output, line: createProgressLine() });
   const figures = evaluations?.get(lesson.measure)?.stats;
   const minutes = (performance.now() - started) / 60_000;
   return { reached: figures?.AP50 ?? 0, ap: figures?.AP ?? 0, minutes };

@@ -5,4 +5,5 @@ export { growingName, openResultsFile, type ResultsFile, type ResultsFileOptions
 export { type OpenConfig, openConfig } from './foreign/open-config.js';
 export * from './infer/index.js';
 export * from './models/index.js';
+export { createProgressLine, type ProgressLine, type ProgressLineOptions } from './terminal/progress-line.js';
 export * from './train/index.js';

@@ -6,6 +6,7 @@ import {
   type Detection,
   decodeHeatmaps,
   detectionsInImage,
+  gridMasksOf,
   InputError,
   maskDetectionsInImage,
   type NamedImage,
@@ -149,9 +150,9 @@ class SessionDetector implements OnnxDetector {
     const labels = found.map(({ label }) => label);
     if (masks?.extent.kind === 'input') {
       const [rows = 0, columns = 0] = found[0]?.mask?.sides ?? [];
-      const grid = { rows, columns, stride: masks.extent.stride, threshold: masks.threshold };
-      const probabilities = joined(found.map(({ mask }) => mask!.cells));
-      return maskDetectionsInImage({ scores, labels, probabilities, ...grid }, image, this.#categoryIds);
+      const masksIn = gridMasksOf(joined(found.map(({ mask }) => mask!.cells)), masks.threshold);
+      const grid = { rows, columns, stride: masks.extent.stride };
+      return maskDetectionsInImage({ scores, labels, ...grid, masksIn }, image, this.#categoryIds);
     }
     const boxes = Float32Array.from(found.flatMap(({ box }) => box));
     return detectionsInImage(

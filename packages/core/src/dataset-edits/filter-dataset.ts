@@ -1,6 +1,6 @@
 // A part of a data set by what its objects are.
 import { InputError } from '../errors/index.js';
-import type { Dataset } from '../formats/dataset.js';
+import type { Dataset, ImageRecord } from '../formats/dataset.js';
 
 export interface FilterOptions {
   /** Names of the only categories that stay. */
@@ -33,6 +33,12 @@ export function filterDataset(dataset: Dataset, options: FilterOptions): Dataset
       ids.has(categoryId) && Math.min(bbox[2], bbox[3]) >= minSide && !(dropCrowds && isCrowd),
   );
   const used = new Set(annotations.map(({ imageId }) => imageId));
-  const images = dropEmpty ? dataset.images.filter(({ id }) => used.has(id)) : dataset.images;
+  const inCategories = (image: ImageRecord): ImageRecord => {
+    const { lookedFor } = image;
+    if (lookedFor === undefined) return image;
+    const own = (list: readonly number[]): number[] => list.filter((id) => ids.has(id));
+    return { ...image, lookedFor: { absent: own(lookedFor.absent), notAll: own(lookedFor.notAll) } };
+  };
+  const images = dataset.images.filter(({ id }) => !dropEmpty || used.has(id)).map(inCategories);
   return { ...dataset, images, annotations, categories };
 }

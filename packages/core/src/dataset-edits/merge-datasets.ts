@@ -45,13 +45,17 @@ export function mergeDatasets(parts: readonly MergePart[]): MergedDataset {
     const before = images.size;
     for (const image of dataset.images) {
       const known = images.get(image.fileName);
-      if (known === undefined) images.set(image.fileName, { ...image, id: images.size + 1 });
+      const own = renumbered(image, categoryOf);
+      if (known === undefined) images.set(image.fileName, { ...own, id: images.size + 1 });
       else if (known.width !== image.width || known.height !== image.height)
         throw new InputError(
           'annotation-invalid',
           `${name}: ${image.fileName} is ${image.width} x ${image.height}, but ${known.width} x ${known.height} in the files before: correct the wrong one`,
         );
-      else if (known.id <= before) sharedImages++;
+      else {
+        if (known.id <= before) sharedImages++;
+        images.set(image.fileName, { ...known, ...bothLookedFor(known, own) });
+      }
       imageOf.set(image.id, images.get(image.fileName)!.id);
     }
     const own: string[] = [];
@@ -70,5 +74,25 @@ export function mergeDatasets(parts: readonly MergePart[]): MergedDataset {
     dataset: { images: [...images.values()], annotations, categories: [...categories.values()] },
     sharedImages,
     sameObjects,
+  };
+}
+
+/** LVIS' lists in the numbers of the merged set. */
+function renumbered(image: ImageRecord, categoryOf: ReadonlyMap<number, number>): ImageRecord {
+  const { lookedFor } = image;
+  if (lookedFor === undefined) return image;
+  const all = (ids: readonly number[]): number[] => ids.flatMap((id) => categoryOf.get(id) ?? []);
+  return { ...image, lookedFor: { absent: all(lookedFor.absent), notAll: all(lookedFor.notAll) } };
+}
+
+/** Of a picture of two parts; one that says nothing was looked at for all of its own categories. */
+function bothLookedFor(a: ImageRecord, b: ImageRecord): Pick<ImageRecord, 'lookedFor'> {
+  if (a.lookedFor === undefined && b.lookedFor === undefined) return {};
+  const lists = [a.lookedFor, b.lookedFor].filter((lookedFor) => lookedFor !== undefined);
+  return {
+    lookedFor: {
+      absent: [...new Set(lists.flatMap(({ absent }) => absent))],
+      notAll: [...new Set(lists.flatMap(({ notAll }) => notAll))],
+    },
   };
 }

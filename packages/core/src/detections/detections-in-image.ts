@@ -11,7 +11,7 @@ import {
   type ToImage,
   UNMOVED,
 } from '../geometry/network-place.js';
-import { gridMaskToRle } from '../masks/grid-mask-to-rle.js';
+import { type GridMaskPlace, gridMaskToRle } from '../masks/grid-mask-to-rle.js';
 import { type Rle, rleArea } from '../masks/rle.js';
 import { rleToBbox } from '../masks/rle-to-bbox.js';
 
@@ -61,29 +61,37 @@ export interface FoundMasks {
   readonly scores: ArrayLike<number>;
   /** 1..C. */
   readonly labels: readonly number[];
-  /** [D * rows * columns] probability of the object in each cell. */
-  readonly probabilities: Float32Array;
   readonly rows: number;
   readonly columns: number;
   /** Network pixels a side of a cell. */
   readonly stride: number;
-  readonly threshold: number;
+  /** Their masks in the image. */
+  readonly masksIn: (place: GridMaskPlace) => readonly Rle[];
+}
+
+/** @param probabilities [D * rows * columns] of the object in each cell; a pixel with more than `threshold` belongs to it */
+export function gridMasksOf(probabilities: Float32Array, threshold: number): FoundMasks['masksIn'] {
+  return (place) => {
+    const area = place.rows * place.columns;
+    return Array.from({ length: probabilities.length / area }, (_, i) =>
+      gridMaskToRle(probabilities.subarray(i * area, (i + 1) * area), { ...place, threshold }),
+    );
+  };
 }
 
 /** Masks that no box bounds: the boxes are those around them. A detection of which no pixel is left is none. */
 export function maskDetectionsInImage(
-  { scores, labels, probabilities, ...grid }: FoundMasks,
+  { scores, labels, rows, columns, stride, masksIn }: FoundMasks,
   image: NamedImage,
   categoryIds: readonly number[],
 ): Detection[] {
-  const area = grid.rows * grid.columns;
-  const options = {
-    ...grid,
+  const masks = masksIn({
+    ...{ rows, columns, stride },
     network: placeInNetwork(image),
     image: { width: image.originalWidth, height: image.originalHeight },
-  };
+  });
   return labels.flatMap((label, index) => {
-    const rle = gridMaskToRle(probabilities.subarray(index * area, (index + 1) * area), options);
+    const rle = masks[index]!;
     if (rleArea(rle) === 0) return [];
     return {
       imageId: image.imageId,

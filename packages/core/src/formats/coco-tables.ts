@@ -5,7 +5,7 @@ import { flipPairsOf } from '../keypoints/flip-keypoints.js';
 import { isFiniteNumber, readId } from './coco-fields.js';
 import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
-import type { Category, ImageRecord } from './dataset.js';
+import type { Category, ImageRecord, LookedFor } from './dataset.js';
 import { imagePathProblem } from './image-path.js';
 import { asObject, type JsonObject } from './read-json.js';
 
@@ -24,7 +24,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
     if (object === undefined || id === undefined) continue;
     const path = `categories[${i}]`;
     const entity = `category id ${id}`;
-    const { name, supercategory } = object;
+    const { name, supercategory, frequency } = object;
     checkName(name, names, `${path}.name`, issues, entity);
     if (typeof name === 'string' && !names.has(name)) names.set(name, id);
     const keypoints = readKeypointNames(object.keypoints, `${path}.keypoints`, issues, entity);
@@ -39,6 +39,7 @@ export function readCategories(list: readonly unknown[], issues: DataIssueList):
       ...(skeleton === undefined ? {} : { skeleton }),
       ...(sigmas === undefined ? {} : { sigmas }),
       ...(flipPairs === undefined ? {} : { flipPairs }),
+      ...(frequency === 'r' || frequency === 'c' || frequency === 'f' ? { frequency } : {}),
     });
   }
   return ids;
@@ -54,11 +55,18 @@ export function readImages(list: readonly unknown[], requireFiles: boolean, issu
     if (object === undefined || id === undefined) continue;
     const path = `images[${i}]`;
     const entity = `image id ${id}`;
-    const fileName = readFileName(object.file_name, requireFiles, `${path}.file_name`, issues, entity);
+    const fileName = readFileName(
+      object.file_name ?? nameInUrl(object.coco_url),
+      requireFiles,
+      `${path}.file_name`,
+      issues,
+      entity,
+    );
     const width = readSide(object.width, requireFiles, `${path}.width`, issues, entity);
     const height = readSide(object.height, requireFiles, `${path}.height`, issues, entity);
     // An entry with an error stays, so that its annotations do not look like strays.
-    ids.entries.set(id, { id, fileName, width, height });
+    const lookedFor = readLookedFor(object, path, issues, entity);
+    ids.entries.set(id, { id, fileName, width, height, ...(lookedFor === undefined ? {} : { lookedFor }) });
     if (fileName === '') continue;
     const other = names.get(fileName);
     if (other === undefined) names.set(fileName, id);
@@ -71,6 +79,33 @@ export function readImages(list: readonly unknown[], requireFiles: boolean, issu
       );
   }
   return ids;
+}
+
+/** LVIS names its pictures by their addresses alone: folder and file below COCO's own, `val2017/000000397133.jpg`. */
+function nameInUrl(url: unknown): string | undefined {
+  return typeof url === 'string' ? /^https?:\/\/[^/]+\/(?:.*\/)?([^/?#]+\/[^/?#]+)$/.exec(url)?.[1] : undefined;
+}
+
+/** LVIS' lists of categories; undefined where there are none, and after an error. */
+function readLookedFor(
+  { neg_category_ids: absent, not_exhaustive_category_ids: notAll }: JsonObject,
+  path: string,
+  issues: DataIssueList,
+  entity: string,
+): LookedFor | undefined {
+  if (absent === undefined && notAll === undefined) return undefined;
+  const idsOf = (value: unknown, key: string): readonly number[] => {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value) && value.every(Number.isSafeInteger)) return value as readonly number[];
+    issues.error(
+      'wrong-value',
+      `${path}.${key}`,
+      `is ${describeValue(value)} (expected a list of category ids): correct or drop it`,
+      entity,
+    );
+    return [];
+  };
+  return { absent: idsOf(absent, 'neg_category_ids'), notAll: idsOf(notAll, 'not_exhaustive_category_ids') };
 }
 
 function checkName(

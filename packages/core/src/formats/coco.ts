@@ -134,6 +134,14 @@ function readRoot(
     issues.error('missing-field', 'images', 'is empty (expected at least one picture): add the pictures');
   const images = readImages(imageList, options.requireFiles ?? options.purpose !== 'evaluation', issues);
   const categories = readCategories(categoryList, issues);
+  const partly = [...images.entries.values()].filter(({ lookedFor }) => lookedFor !== undefined).length;
+  if (partly > 0)
+    issues.byRule(
+      'partly-annotated',
+      options.purpose ?? 'training',
+      'images',
+      `are annotated for some of the categories each (LVIS; ${partly} of ${imageList.length}): found objects of the others count as wrong, so figures lie below LVIS' own; for those give detections.json to its own program`,
+    );
   const reader = new AnnotationReader({ images, categories }, options, issues);
   walk(annotationList, (entry) => reader.read(entry));
   const { annotations } = reader;

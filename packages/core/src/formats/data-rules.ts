@@ -59,6 +59,12 @@ export const dataRules = {
     severity: 'error',
     does: 'refused; other ids, or another order, of the same names are matched by name, and that is said',
   }),
+  'partly-annotated': unlike(
+    'file',
+    'LVIS: each picture is annotated for some categories alone',
+    { severity: 'silent', does: 'what is not annotated is background' },
+    { severity: 'warning', does: "counted as COCO does: figures lie below LVIS' own" },
+  ),
   more: alike('file', 'more warnings than are kept one by one', { severity: 'warning', does: 'counted' }),
   'unsafe-path': alike('picture', '`file_name` that is absolute, a web address, or leads out of the folder', refused),
   'link-outside': alike('picture', 'a link that leads out of the image folder', {
@@ -119,6 +125,10 @@ export const dataRules = {
     does: 'refused before it begins',
   }),
   'duplicate-annotation': alike('object', 'image, category and box of another object', bothKept),
+  'no-object': alike('object', "labelme's and CVAT's points and lines, and masks without a pixel", {
+    severity: 'warning',
+    does: 'left out',
+  }),
   'bad-keypoints': alike('keypoint', 'not x, y, v for each point that the category names', refused),
   'keypoints-missing': unlike('keypoint', 'no category names keypoints, in a model of keypoints', refused, {
     severity: 'error',

@@ -14,6 +14,8 @@ export interface Category {
   readonly skeleton?: readonly (readonly [number, number])[];
   /** Pairs of 0-based keypoint numbers that change places in a mirrored picture. Absent: told by the names. */
   readonly flipPairs?: readonly (readonly [number, number])[];
+  /** LVIS: in how many pictures of its training set: rare (1 to 10), common (11 to 100), frequent. */
+  readonly frequency?: 'r' | 'c' | 'f';
 }
 
 export interface ImageRecord {
@@ -23,6 +25,16 @@ export interface ImageRecord {
   /** Pixels, as shown (after EXIF orientation). */
   readonly width: number;
   readonly height: number;
+  /** LVIS: which categories were looked for. Absent: all. */
+  readonly lookedFor?: LookedFor;
+}
+
+/** LVIS annotates a picture for some of its categories (arXiv 1908.03195, section 2.2). Of the others nothing is known. */
+export interface LookedFor {
+  /** Ids of categories that were looked for and are not there. Those that have objects were looked for too. */
+  readonly absent: readonly number[];
+  /** Ids of categories of which not every object is annotated. */
+  readonly notAll: readonly number[];
 }
 
 /** Polygons (several parts of one object) or run lengths of the full image. */

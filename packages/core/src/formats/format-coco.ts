@@ -100,12 +100,19 @@ function resultEntry(detection: Detection, fileName: string | undefined, names: 
 }
 
 function imageEntry(image: ImageRecord): object {
-  return { id: image.id, file_name: image.fileName, width: image.width, height: image.height };
+  const { id, fileName, width, height, lookedFor } = image;
+  return {
+    id,
+    file_name: fileName,
+    width,
+    height,
+    ...(lookedFor && { neg_category_ids: lookedFor.absent, not_exhaustive_category_ids: lookedFor.notAll }),
+  };
 }
 
 function categoryEntry(category: Category): object {
-  const { id, name, supercategory, keypoints, skeleton, sigmas, flipPairs } = category;
-  return { id, name, supercategory, keypoints, skeleton, sigmas, flip_pairs: flipPairs };
+  const { id, name, supercategory, keypoints, skeleton, sigmas, flipPairs, frequency } = category;
+  return { id, name, supercategory, keypoints, skeleton, sigmas, flip_pairs: flipPairs, frequency };
 }
 
 function annotationEntry(annotation: Annotation): object {

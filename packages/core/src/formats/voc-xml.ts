@@ -4,14 +4,23 @@ import { DOMParser, type Element, ParseError } from '@xmldom/xmldom';
 import type { DataIssueList } from './data-issue.js';
 import { decodeText } from './read-json.js';
 
-// Annotation files have a few kilobytes; beyond this it is another file.
-const byteLimit = 8 * 2 ** 20;
-
-/** The root element, which must be `rootName`; undefined with an error in `issues`. */
-export function readXml(input: string | Uint8Array, rootName: string, issues: DataIssueList): Element | undefined {
-  if (input.length > byteLimit) {
+/**
+ * The root element, which must be `rootName`; undefined with an error in `issues`.
+ * @param mebibytes what such a file has at most; VOC's have a few kilobytes, and beyond 8 it is another file
+ */
+export function readXml(
+  input: string | Uint8Array,
+  rootName: string,
+  issues: DataIssueList,
+  mebibytes = 8,
+): Element | undefined {
+  if (input.length > mebibytes * 2 ** 20) {
     const size = (input.length / 2 ** 20).toFixed(0);
-    issues.error('xml-syntax', '', `has ${size} MiB (expected an annotation file of at most 8): check the file`);
+    issues.error(
+      'xml-syntax',
+      '',
+      `has ${size} MiB (expected an annotation file of at most ${mebibytes}): check the file`,
+    );
     return undefined;
   }
   const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input, 'xml-syntax', issues);

@@ -1,7 +1,8 @@
 // The mask of an image from a coarse map of the network's input, as SOLO makes it, without the full-size map of probabilities.
 import type { Rle } from './rle.js';
 
-export interface GridMaskOptions {
+/** Where the pixels of a mask read the map that it is made of. */
+export interface GridMaskPlace {
   readonly rows: number;
   readonly columns: number;
   /** Network pixels a side of a cell. */
@@ -10,6 +11,9 @@ export interface GridMaskOptions {
   readonly network: { readonly left: number; readonly top: number; readonly width: number; readonly height: number };
   /** Of the picture itself, pixels. */
   readonly image: { readonly width: number; readonly height: number };
+}
+
+export interface GridMaskOptions extends GridMaskPlace {
   /** A pixel with more than this belongs to the mask. */
   readonly threshold: number;
 }
@@ -20,9 +24,8 @@ export interface GridMaskOptions {
  * @param cells probabilities, rows first
  */
 export function gridMaskToRle(cells: ArrayLike<number>, options: GridMaskOptions): Rle {
-  const { rows, columns, stride, network, image, threshold } = options;
-  const across = axisTaps(columns, stride, { start: network.left, length: network.width }, image.width);
-  const down = axisTaps(rows, stride, { start: network.top, length: network.height }, image.height);
+  const { rows, image, threshold } = options;
+  const { across, down } = gridMaskTaps(options);
   const line = new Float64Array(rows);
   const above = extentAbove(cells, options);
   const groups = groupsReading(down.first, above);
@@ -114,7 +117,18 @@ function blendColumns(
     into[row] = w0 * cells[cell]! + w1 * cells[cell + second]! + w2 * cells[cell + third]!;
 }
 
-interface Taps {
+/** Along both axes what of the map's cells the picture's pixels are made of: the same for all masks of a picture. */
+export function gridMaskTaps({ rows, columns, stride, network, image }: GridMaskPlace): {
+  readonly across: AxisTaps;
+  readonly down: AxisTaps;
+} {
+  return {
+    across: axisTaps(columns, stride, { start: network.left, length: network.width }, image.width),
+    down: axisTaps(rows, stride, { start: network.top, length: network.height }, image.height),
+  };
+}
+
+export interface AxisTaps {
   /** The first cell that each pixel reads. */
   readonly first: Int32Array;
   /** Three weights a pixel, of that cell and the next two. */
@@ -127,7 +141,7 @@ function axisTaps(
   stride: number,
   between: { readonly start: number; readonly length: number },
   length: number,
-): Taps {
+): AxisTaps {
   const first = new Int32Array(length);
   const weights = new Float64Array(3 * length);
   for (let pixel = 0; pixel < length; pixel++) {

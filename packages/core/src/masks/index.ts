@@ -1,5 +1,11 @@
 export { type BoxMaskOptions, boxMaskToRle } from './box-mask-to-rle.js';
-export { type GridMaskOptions, gridMaskToRle } from './grid-mask-to-rle.js';
+export {
+  type AxisTaps,
+  type GridMaskOptions,
+  type GridMaskPlace,
+  gridMaskTaps,
+  gridMaskToRle,
+} from './grid-mask-to-rle.js';
 export * from './mask-contours.js';
 export { maskIou } from './mask-iou.js';
 export { boxToRle, polygonsToRle, polygonToRle } from './polygon-to-rle.js';

@@ -1,13 +1,13 @@
 // goshawk data split: one data set in parts, a COCO file each.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatCoco, InputError, type SplitPart, splitDataset } from '@goshawk/core';
+import { type Dataset, formatCoco, InputError, type SplitPart, splitDataset } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
-import { checkPictures, groupTwins, openDataset } from '../data/index.js';
+import { findTwins, type Twins } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
+import { countPictures, createProgressLine } from '../terminal/progress-line.js';
 import { formatTable } from '../terminal/text-table.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 import { wholeNumber } from './parse-option.js';
@@ -17,9 +17,6 @@ export interface DataSplitCommandOptions extends AnnotationCommandOptions {
   readonly parts: string;
   readonly seed: string;
 }
-
-/** Bits of 64 in which the hashes of twins differ at most, as in `data check --near-duplicates`. */
-const TWIN_BITS = 4;
 
 export async function runDataSplit(file: string, options: DataSplitCommandOptions): Promise<void> {
   const parts = parseParts(options.parts);
@@ -48,21 +45,16 @@ export async function runDataSplit(file: string, options: DataSplitCommandOption
   console.log(`${options.output}: ${split.map(({ name }) => `${name}.json`).join(', ')}${from}`);
 }
 
-async function twinsOf(file: string, images: string, dataset: Parameters<typeof openDataset>[0]): Promise<number[][]> {
-  const opened = openDataset(dataset, { annotations: file, images }, { purpose: 'evaluation' });
+async function twinsOf(file: string, images: string, dataset: Dataset): Promise<Twins['together']> {
   const line = createProgressLine();
-  const started = performance.now();
-  const { marks, issues } = await checkPictures(opened, {
-    looks: true,
-    onProgress: (done, total) => {
-      const rate = done / ((performance.now() - started) / 1000);
-      const left = formatDuration((total - done) / rate);
-      line.update(`looking at ${done}/${total}  ${rate.toFixed(1)} images/s  ${left} left`);
-    },
-  });
+  const { together, issues } = await findTwins(
+    dataset,
+    { annotations: file, images },
+    countPictures(line, 'looking at'),
+  );
   line.done();
   for (const { message } of issues) console.error(`warning: ${message}`);
-  return groupTwins(marks, TWIN_BITS);
+  return together;
 }
 
 /** `train=0.8,val=0.2` */

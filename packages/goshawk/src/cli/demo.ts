@@ -10,7 +10,7 @@ import { LOCK_NAME } from '../files/run-lock.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type DetectorEvaluation, evaluateDetector, openDetector } from '../infer/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { RunLog, train } from '../train/index.js';
+import { train } from '../train/index.js';
 import { openSplit } from '../train/training-data.js';
 import { drawComparisons } from './draw-comparisons.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
@@ -120,15 +120,10 @@ async function makeScenes(output: string): Promise<void> {
 
 /** Returns the file of weights. The figures come later, from the file, as for any other model. */
 async function trainWithoutMeasuring(config: RunConfig, output: string): Promise<string> {
-  const log = new RunLog(output);
-  try {
-    const { val: _, ...data } = config.data;
-    const { weights } = await train({ config: { ...config, data }, output, observer: log });
-    if (weights === undefined) throw new Error('internal: the training ended without weights');
-    return weights;
-  } finally {
-    log.close();
-  }
+  const { val: _, ...data } = config.data;
+  const { weights } = await train({ config: { ...config, data }, output, line: createProgressLine() });
+  if (weights === undefined) throw new Error('internal: the training ended without weights');
+  return weights;
 }
 
 async function measure(config: RunConfig, weights: string, dataset: DetectionDataset): Promise<DetectorEvaluation> {

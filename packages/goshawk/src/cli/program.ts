@@ -1,7 +1,9 @@
 // The tree of commands with their options and examples. What a command does is in its own file, which is loaded when
 // the command runs: help needs none of them, and work on annotation files needs no engine.
 import { readFileSync } from 'node:fs';
+import { InputError } from '@goshawk/core';
 import { Command, type CommanderError, Option } from 'commander';
+import { modelKinds, networkSizes } from '../starter/rules.js';
 import { addEvaluationOptions } from './evaluation-options.js';
 
 export function buildProgram(): Command {
@@ -39,19 +41,27 @@ export function buildProgram(): Command {
     .option('--output <folder>', 'where everything goes; an earlier demo there is replaced (default: demo-output)')
     .action(async (options) => (await import('./demo.js')).runDemo(options));
 
-  command(
-    program,
-    'train',
-    'train a model',
-    'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
+  starterOptions(
+    command(
+      program,
+      'train',
+      'train a model: from a config, or from a folder of annotated photos, for which it makes one',
+      [
+        'goshawk train photos --output runs/photos',
+        'goshawk train configs/torchvision/mask_rcnn_r50_fpn.yaml --output runs/first --set train.batchSize=4',
+      ].join('\n  '),
+    ),
   )
-    .argument('<config>', 'config file')
+    .argument('<config or data>', 'config file; or a folder of photos with annotations, or an annotation file')
     .addOption(setOption())
     .option(
       '--output <folder>',
-      'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config)',
+      'folder of the run: checkpoints, metrics, weights (default: runs/ and the name of the config or data)',
     )
-    .option('--init <file>', 'weights to start from, of any supported format')
+    .option(
+      '--init <file>',
+      'weights to start from, of any supported format, or the name of published ones (weights list)',
+    )
     .option(
       '--resume',
       'continue from the newest checkpoint in the output folder, or from --init where maskrcnn-benchmark wrote it',
@@ -60,11 +70,31 @@ export function buildProgram(): Command {
     .option('--no-save', 'write nothing at all: no checkpoints, metrics or weights, to try something out')
     .addOption(devicesOption())
     .addOption(timeoutOption())
-    .action(async (config, options) => {
+    .action(async (path, options) => {
+      const { isAnnotations } = await import('../starter/find-annotations.js');
+      const isData = isAnnotations(path);
+      if (!isData) refuseStarterOptions(path, options);
+      const made = isData ? await (await import('./train-data.js')).configForData(path, options) : undefined;
+      const config = made?.config ?? path;
       await checkConfig(config, options);
       const { inRanks } = await import('./in-ranks.js');
-      await inRanks(options, 'training', async (own) => (await import('./train.js')).runTrain(config, own));
+      await inRanks({ ...options, ...made?.options }, 'training', async (own) =>
+        (await import('./train.js')).runTrain(config, own),
+      );
     });
+
+  starterOptions(
+    command(
+      program,
+      'init',
+      'write a config for a folder of annotated photos: looks at them and at the machine, and says why',
+      'goshawk init photos --output photos.yaml --minutes 60',
+    ),
+  )
+    .argument('<data>', 'folder of photos with annotations, or an annotation file')
+    .option('--output <file>', 'the config to write (default: the name of the data and .yaml)')
+    .option('--init <file>', 'weights that the training is to start from')
+    .action(async (data, options) => (await import('./init.js')).runInit(data, options));
 
   command(
     program,
@@ -72,11 +102,14 @@ export function buildProgram(): Command {
     'measure a model on a data set of its config',
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
-    .argument('<config>', 'config file')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
+    .option(
+      '--weights <file>',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
-    .option('--output <folder>', 'write metrics.json and detections.json there')
+    .option('--output <folder>', 'write metrics.json, detections.json and report.html there')
     .option('--json', 'print the figures as one JSON object')
     .option('--save-proposals <file>', 'for models of type rpn: keep the proposals, for data.*.proposals of others')
     .option(
@@ -96,14 +129,20 @@ export function buildProgram(): Command {
     program,
     'predict',
     'find objects in pictures and videos',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
+    'goshawk predict runs/first/best.safetensors --output found photos/ more.jpg clip.mp4',
   )
-    .argument('<config>', 'config file')
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption('--weights <file>', 'weights, of any supported format')
+    .option(
+      '--weights <file>',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
+    )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
-    .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
+    .option(
+      '--score-threshold <score>',
+      'keep detections of at least this score (default: 0.5); best, or a metrics.json: of the best score of each class',
+    )
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
@@ -228,8 +267,21 @@ export function buildProgram(): Command {
   return program;
 }
 
+/** They choose a config, and one is given. */
+function refuseStarterOptions(path: string, options: Readonly<Record<string, unknown>>): void {
+  const given = ['images', 'model', 'size', 'minutes'].find((name) => options[name] !== undefined);
+  if (given !== undefined)
+    throw new InputError(
+      'usage',
+      `--${given}: is for a folder of photos or an annotation file, and ${path} is a config: change it there, or by --set`,
+    );
+}
+
 /** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
 async function checkConfig(file: string, { set }: { readonly set?: readonly string[] }): Promise<void> {
+  const { isWeightsFile } = await import('./weights-argument.js');
+  // Reading it needs the engine.
+  if (isWeightsFile(file)) return;
   (await import('../foreign/open-config.js')).openConfig(file, set);
 }
 
@@ -239,10 +291,10 @@ function addDataCommands(program: Command): void {
   command(
     data,
     'check',
-    'say what training and evaluation do with annotations of COCO, PASCAL VOC or Cityscapes',
+    'say what training and evaluation do with annotations of any format',
     'goshawk data check train.json val.json --images photos/ --for config.yaml',
   )
-    .argument('<annotations...>', 'COCO files, PASCAL VOC folders or Cityscapes folders')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .option(
       '--images <folder>',
       'also decode every picture: size, damage, the same bytes twice; one for all files, or once for each',
@@ -326,7 +378,7 @@ function addDataCommands(program: Command): void {
     'put several data sets into one COCO file; categories are one where their names are',
     'goshawk data merge a.json b.json --images a/ --images b/ --output all.json',
   )
-    .argument('<annotations...>', 'COCO files, folders of PASCAL VOC or YOLO')
+    .argument('<annotations...>', 'COCO files, folders of any other format')
     .requiredOption('--output <file>', 'the .json file to write')
     .option(
       '--images <folder>',
@@ -367,22 +419,65 @@ function addDataCommands(program: Command): void {
     .action(async (source, options) => (await import('./data-convert.js')).runDataConvert(source, options));
 }
 
+/** What a first config is made by. */
+function starterOptions(parent: Command): Command {
+  return parent
+    .option(
+      '--images <folder>',
+      'of data: the folder that file names start from (default: found beside the annotations)',
+    )
+    .addOption(
+      new Option('--model <type>', 'of data: the model (default: by what the annotations hold)').choices(modelKinds),
+    )
+    .addOption(
+      new Option('--size <size>', 'of data: the network (default: by the time and the machine)').choices(networkSizes),
+    )
+    .option('--minutes <count>', 'of data: how long the training may take (default: 10)');
+}
+
 /** A command on annotations of any format. */
 function annotated(parent: Command, name: string, description: string, example: string): Command {
   return command(parent, name, description, example)
-    .argument('<annotations>', 'COCO file, folder of PASCAL VOC, YOLO or Cityscapes')
+    .argument('<annotations>', "COCO file, folder of PASCAL VOC, YOLO, labelme or Cityscapes, CVAT's annotations.xml")
     .option(...imageSetOption)
     .option(...classesOption);
 }
 
 const imageSetOption = [
   '--image-set <name>',
-  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, Cityscapes: train, val or test',
+  'PASCAL VOC: a list in ImageSets/Main (default: all files); YOLO, CVAT, Cityscapes: train, val or test',
 ] as const;
-const classesOption = ['--classes <names>', 'PASCAL VOC: class names in order, separated by commas'] as const;
+const classesOption = [
+  '--classes <names>',
+  'PASCAL VOC and labelme: class names in order, separated by commas',
+] as const;
+
+const cacheOption = [
+  '--cache <folder>',
+  'where the files are (default: GOSHAWK_WEIGHTS, else goshawk/weights below XDG_CACHE_HOME or ~/.cache)',
+] as const;
 
 function addWeightsCommands(program: Command): void {
-  const weights = group(program, 'weights', 'look at and convert checkpoints');
+  const weights = group(program, 'weights', 'look at and convert checkpoints, and fetch published ones');
+
+  command(weights, 'list', 'list the published weights that are known by name', 'goshawk weights list')
+    .option(...cacheOption)
+    .option('--json', 'print one JSON list')
+    .action(async (options) => (await import('./weights-list.js')).runWeightsList(options));
+
+  command(
+    weights,
+    'get',
+    'fetch published weights; what was broken off goes on, and nothing gets its name unchecked',
+    'goshawk weights get maskrcnn_resnet50_fpn_coco',
+  )
+    .argument('<name>', 'a name of weights list, or the address of a file called NAME-<digits of its SHA-256>.pth')
+    .option(...cacheOption)
+    .option(
+      '--mirror <url>',
+      "base address that has the files under their names (default: GOSHAWK_WEIGHTS_MIRROR, else torchvision's own)",
+    )
+    .action(async (name, options) => (await import('./weights-get.js')).runWeightsGet(name, options));
 
   command(weights, 'show', 'list the tensors of a checkpoint', 'goshawk weights show model.pth')
     .argument('<file>', 'safetensors, PyTorch .pth or .pkl')

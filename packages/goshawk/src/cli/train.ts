@@ -1,9 +1,9 @@
 // goshawk train: trains a model from a config.
-import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { InputError } from '@goshawk/core';
 import { RunFailure } from '../files/run-failure.js';
-import { RunLog, type TrainObserver, train } from '../train/index.js';
+import { findWeights } from '../infer/weights-cache.js';
+import { createProgressLine } from '../terminal/progress-line.js';
+import { type TrainObserver, train } from '../train/index.js';
 import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
@@ -33,28 +33,28 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     options.iterations === undefined
       ? undefined
       : wholeNumber('--iterations', options.iterations, 1, Number.MAX_SAFE_INTEGER);
-  if (options.init && isWriter && !existsSync(options.init))
-    throw new InputError('file-not-found', `${options.init}: no such file: check the path`);
+  // The other processes get their weights from the first.
+  const isRead = isWriter || options.resume === true;
+  const init = options.init === undefined || !isRead ? options.init : findWeights(options.init, '--init');
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   // A second one ends the process at once, by the system's rule; of several processes the supervisor counts.
   for (const signal of SIGNALS) rank?.link ? process.on(signal, onSignal) : process.once(signal, onSignal);
-  const log = isWriter ? new RunLog(save ? output : undefined) : undefined;
   try {
     const group = rank && openRankGroup(rank, config);
     const result = await train({
       config,
       output,
-      init: options.init,
+      init,
       resume: options.resume,
       iterations,
       save,
       signal: stop.signal,
-      observer: observerOf(log, rank),
+      line: createProgressLine(),
+      ...(rank && { observer: observerOf(rank) }),
       ...(group && { group }),
     });
     group?.close();
-    log?.close();
     if (!isWriter) return;
     // What is wrong with an evaluation shows once more at the end: the lines on the way are far up by now.
     const { problems } = result;
@@ -66,37 +66,21 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
       throw new RunFailure(
         `${problems.length === 1 ? 'an evaluation was not right' : `${problems.length} things were wrong with evaluations`}, named above: the training itself is done and saved`,
       );
-  } catch (error) {
-    log?.close();
-    throw error;
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
 
-/** What is told to the log, where this process has one, and to the supervisor, where there is one. */
-function observerOf(log: RunLog | undefined, rank: OwnRank | undefined): TrainObserver | undefined {
-  if (rank === undefined) return log;
-  const { link, place } = rank;
-  const tell = (message: string): void => {
-    if (link) link.note(`warning: ${message}`);
-    else console.error(`rank ${place.rank}: warning: ${message}`);
-  };
+/** What is told to the supervisor, where there is one, and by the processes that keep no log. */
+function observerOf({ link, place }: OwnRank): TrainObserver {
   return {
-    onStart: (start) => log?.onStart(start),
-    onStep(step) {
-      link?.setIteration(step.iteration);
-      log?.onStep(step);
+    onStep: (step) => link?.setIteration(step.iteration),
+    onEvaluationProgress: () => link?.tick(),
+    onWarning(message) {
+      if (place.rank === 0) return;
+      if (link) link.note(`warning: ${message}`);
+      else console.error(`rank ${place.rank}: warning: ${message}`);
     },
-    onEvaluationProgress(done, total, seconds) {
-      link?.tick();
-      log?.onEvaluationProgress(done, total, seconds);
-    },
-    onEvaluation: (iteration, measures, seconds) => log?.onEvaluation(iteration, measures, seconds),
-    onWarning: (message) => (log ? log.onWarning(message) : tell(message)),
-    onCheckpoint(path, iteration) {
-      link?.saved(`iteration ${iteration} is saved`);
-      log?.onCheckpoint(path, iteration);
-    },
+    onCheckpoint: (_path, iteration) => link?.saved(`iteration ${iteration} is saved`),
   };
 }

@@ -25,6 +25,24 @@ export const LARGEST_ITERATION = 10_000_000;
 
 export const iterations = (least: 0 | 1 = 1) => z.int().min(least).max(LARGEST_ITERATION);
 
+/** A length in passes over the pictures of data.train, such as `3 epochs` or `0.5 epochs`. */
+export type Epochs = `${number} epoch` | `${number} epochs`;
+
+/** Up to 99,999 of them, with three digits behind the point. */
+export const EPOCHS = /^(\d{1,5}(?:\.\d{1,3})?) epochs?$/;
+
+/** Optimizer steps, or passes over the pictures. */
+export const iterationsOrEpochs = (least: 0 | 1 = 1): z.ZodType<number | Epochs, number | Epochs> =>
+  z.union([iterations(least), z.string().regex(EPOCHS) as unknown as z.ZodType<Epochs, Epochs>]);
+
+/** undefined where a length is in iterations. */
+export function epochsIn(length: number | Epochs): number | undefined {
+  return typeof length === 'number' ? undefined : Number(EPOCHS.exec(length)![1]);
+}
+
+/** A time; a year has 525,600. */
+export const minutes = () => z.number().positive().max(1_000_000);
+
 /** A factor of a loss or a rate. */
 export const factor = () => z.number().positive().max(1000);
 

@@ -79,6 +79,14 @@ describe('a mistake in a config is one line that says', () => {
       'config.yaml:2: train.optimizer.lr: got Infinity: expected a number above 0 and at most 1000',
     );
     assert.equal(
+      problem(`${minimal}train: {evaluateEvery: 3 rounds}`),
+      "config.yaml:2: train.evaluateEvery: got '3 rounds': expected a whole number from 0 to 10000000 or epochs as in '3 epochs'",
+    );
+    assert.equal(
+      problem(`${minimal}train: {schedule: {steps: soon}}`),
+      "config.yaml:2: train.schedule.steps: got 'soon': expected a list of up to 1000 whole numbers or epochs as in '3 epochs'",
+    );
+    assert.equal(
       problem('model: {type: mask_rcnn, backbone: {depth: 20}}'),
       'config.yaml:1: model.backbone.depth: got 20: expected 18, 34, 50, 101 or 152',
     );
@@ -134,6 +142,10 @@ describe('a mistake in a config is one line that says', () => {
       problem(`${minimal}train: {schedule: {steps: [200, 100]}}`),
       'config.yaml:2: train.schedule.steps: must rise: sort the steps',
     );
+    assert.equal(
+      problem(`${minimal}train: {schedule: {steps: [9, 3 epochs, 2 epochs]}}`),
+      'config.yaml:2: train.schedule.steps: must rise: sort the steps',
+    );
     const jitter = 'jitter: {size: [64, 64]';
     assert.equal(
       problem(`${minimal}data: {${jitter}, minScale: 3}}`),
@@ -166,7 +178,7 @@ describe('a mistake in a config is one line that says', () => {
   test('how many more there are', () => {
     assert.equal(
       problem(`${minimal}train: {batchSize: 0, iterations: 0, seed: -1}`),
-      'config.yaml:2: train.iterations: got 0: expected a whole number from 1 to 10000000 (and 2 more problems)',
+      "config.yaml:2: train.iterations: got 0: expected a whole number from 1 to 10000000 or epochs as in '3 epochs' (and 2 more problems)",
     );
   });
 

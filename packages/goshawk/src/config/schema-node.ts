@@ -1,6 +1,7 @@
 // The schema as a tree that can be asked: which keys are known at a path, and what was expected there.
 // Error messages and the reference page are made from it.
 import { z } from 'zod';
+import { EPOCHS } from './bounds.js';
 import { runConfigSchema } from './run-config.js';
 
 /** The part of JSON Schema that zod writes for our schema. */
@@ -83,6 +84,7 @@ export function describeNode(node: SchemaNode): string {
     case 'boolean':
       return 'true or false';
     case 'string':
+      if (node.pattern === EPOCHS.source) return "epochs as in '3 epochs'";
       return node.pattern === undefined ? 'text' : 'cpu, cuda or cuda:N';
     case 'array':
       return describeList(node);
@@ -135,6 +137,8 @@ function describeList(node: SchemaNode): string {
   const { items } = node;
   if (items?.properties !== undefined || items?.oneOf !== undefined) return `a list of ${least}groups of keys`;
   if (items?.type === 'array') return `a list of ${least}lists of numbers`;
+  if (items?.anyOf?.some(({ pattern }) => pattern === EPOCHS.source))
+    return `a list of ${least}whole numbers or epochs as in '3 epochs'`;
   const kinds: Readonly<Record<string, string>> = { integer: 'whole numbers', string: 'texts' };
   return `a list of ${least}${kinds[items?.type ?? ''] ?? 'numbers'}`;
 }

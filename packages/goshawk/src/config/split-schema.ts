@@ -2,6 +2,10 @@
 import { z } from 'zod';
 import { boxCount, filePath, nameText } from './bounds.js';
 
+/** Formats of annotations that are read. */
+export const annotationFormats = ['coco', 'voc', 'yolo', 'labelme', 'cvat', 'cityscapes'] as const;
+export type AnnotationFormat = (typeof annotationFormats)[number];
+
 const setKeys = {
   name: nameText()
     .optional()
@@ -9,22 +13,19 @@ const setKeys = {
   annotations: filePath()
     .min(1)
     .describe(
-      "COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/), YOLO's data.yaml or a folder with it, or a module (.js, .mjs) that exports a data set of your own, which is run.",
+      "COCO annotation file, folder of PASCAL VOC (with Annotations/) or of Cityscapes (with gtFine/), YOLO's data.yaml or a folder with it, folder of labelme's JSON files, CVAT's annotations.xml or the folder with it, or a module (.js, .mjs) that exports a data set of your own, which is run.",
     ),
   images: filePath()
     .min(1)
     .optional()
     .describe(
-      "Folder that its file names start from; absent: JPEGImages of VOC, leftImg8bit of Cityscapes, the folder of YOLO's pictures, a module's own folder.",
+      "Folder that its file names start from; absent: JPEGImages of VOC or the folder with its files' pictures, leftImg8bit of Cityscapes, the folder of YOLO's and labelme's pictures, CVAT's images, a module's own folder.",
     ),
-  format: z
-    .enum(['coco', 'voc', 'yolo', 'cityscapes'])
-    .optional()
-    .describe('What annotations is; absent: told by what is there.'),
+  format: z.enum(annotationFormats).optional().describe('What annotations is; absent: told by what is there.'),
   set: nameText()
     .optional()
     .describe(
-      'VOC: the list in ImageSets/Main, such as train; YOLO: train, val or test; Cityscapes: the folder of gtFine. COCO has none.',
+      'VOC: the list in ImageSets/Main, such as train; YOLO: train, val or test; CVAT: a subset of a project, such as train or val; Cityscapes: the folder of gtFine. COCO and labelme have none.',
     ),
   classes: z
     .array(nameText())
@@ -32,7 +33,7 @@ const setKeys = {
     .max(100_000)
     .optional()
     .describe(
-      "VOC, and YOLO without data.yaml or classes.txt: class names in order; absent with VOC: data.train's, which are VOC's 20 or the names in its folder, sorted.",
+      "VOC, labelme, and YOLO without data.yaml or classes.txt: class names in order; absent with VOC and labelme: data.train's, which are VOC's 20 or the names in its folder, sorted.",
     ),
   proposals: z
     .union([filePath().min(1), z.array(filePath().min(1)).min(1).max(64)])

@@ -1,6 +1,6 @@
 // How a model is trained, and on what it runs.
 import { z } from 'zod';
-import { epsilon, factor, iterations, nameText } from './bounds.js';
+import { type Epochs, epsilon, factor, iterationsOrEpochs, minutes, nameText } from './bounds.js';
 
 /** Factor of a weight that is taken away; published trainings have up to 0.1. */
 const decay = () => z.number().min(0).max(100);
@@ -60,9 +60,20 @@ const adamwSchema = z.strictObject({
   ...parameterKinds,
 });
 
+/** Iterations and epochs are compared where the number of pictures is known. */
+function rise(steps: readonly (number | Epochs)[]): boolean {
+  return steps.every((step, index) => {
+    const before = steps[index - 1];
+    if (before === undefined || typeof before !== typeof step) return true;
+    return Number.parseFloat(String(step)) > Number.parseFloat(String(before));
+  });
+}
+
 const scheduleSchema = z
   .strictObject({
-    warmupIterations: iterations(0).default(1000).describe('The learning rate rises over this many iterations.'),
+    warmupIterations: iterationsOrEpochs(0)
+      .default(1000)
+      .describe('The learning rate rises over this many iterations.'),
     warmupFactor: z.number().positive().max(1).default(1e-3).describe('Share of the learning rate at iteration 0.'),
     warmup: z
       .enum(['linear', 'constant', 'exponential'])
@@ -78,15 +89,15 @@ const scheduleSchema = z
       ),
     finalFactor: z.number().min(0).max(1).default(0).describe('Share of the learning rate at which the cosine ends.'),
     steps: z
-      .array(iterations())
+      .array(iterationsOrEpochs())
       .max(1000)
       .default([])
-      .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'must rise: sort the steps')
+      .refine(rise, 'must rise: sort the steps')
       .describe('Iterations (or epochs, see stepUnit) after which the learning rate is multiplied by gamma.'),
     stepUnit: z
       .enum(['iteration', 'epoch'])
       .default('iteration')
-      .describe('What steps are counted in; an epoch is as many iterations as show every picture once.'),
+      .describe('What steps without a unit are counted in; an epoch is as many iterations as show every picture once.'),
     stepsWaitForWarmup: z
       .boolean()
       .optional()
@@ -114,13 +125,18 @@ const scheduleSchema = z
 
 export const trainSchema = z
   .strictObject({
-    iterations: iterations().default(10000).describe('Number of optimizer steps.'),
+    iterations: iterationsOrEpochs().default(10000).describe('Number of optimizer steps.'),
     epochs: z
       .int()
       .min(1)
       .max(100_000)
       .optional()
       .describe('Instead of iterations: how often every picture is shown; absent: iterations counts.'),
+    minutes: minutes()
+      .optional()
+      .describe(
+        'Instead of iterations: how long the training may take, last evaluation included; the schedule is stretched or shrunk to what steps are measured to take. Beside epochs: whichever ends first. Absent: as long as the steps take.',
+      ),
     batchSize: z
       .int()
       .min(1)
@@ -196,15 +212,26 @@ export const trainSchema = z
     intervalUnit: z
       .enum(['iteration', 'epoch'])
       .default('iteration')
-      .describe('What evaluateEvery and checkpointEvery are counted in.'),
-    evaluateEvery: iterations(0)
+      .describe('What evaluateEvery and checkpointEvery are counted in where they have no unit.'),
+    evaluateEvery: iterationsOrEpochs(0)
       .default(0)
       .describe('Evaluate on data.val every so many iterations (or epochs, see intervalUnit); 0: at the end only.'),
-    checkpointEvery: iterations()
+    patience: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe(
+        'End the training after so many evaluations in a row without a better figure than the best one (AP, or AR@1000 of proposals); best.safetensors has its weights. Absent: never.',
+      ),
+    checkpointEvery: iterationsOrEpochs()
       .default(1000)
       .describe('Write a checkpoint every so many iterations (or epochs, see intervalUnit), and at the end.'),
+    checkpointMinutes: minutes()
+      .optional()
+      .describe('Write one too where the last is so many minutes old; absent: checkpointEvery alone counts.'),
     keepCheckpoints: z.int().min(1).max(1_000_000).default(2).describe('How many of the newest checkpoints are kept.'),
-    logEvery: iterations().default(20).describe('Write and show the metrics every so many iterations.'),
+    logEvery: iterationsOrEpochs().default(20).describe('Write and show the metrics every so many iterations.'),
   })
   .prefault({});
 

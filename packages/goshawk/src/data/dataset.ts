@@ -11,7 +11,9 @@ import {
   InputError,
   keypointFlip,
   oneSidedProblem,
+  type RgbImage,
 } from '@goshawk/core';
+import type { AnnotationFormat } from '../config/index.js';
 import { parseCocoFile } from './coco-file.js';
 import { type PictureFile, pictureLocator } from './picture-files.js';
 import type { StoredProposals } from './proposals-file.js';
@@ -46,7 +48,7 @@ export type FlipPair = readonly [number | string, number | string];
 /** A picture and the objects in it that a model learns from. */
 export interface DatasetSample {
   readonly image: ImageRecord;
-  /** Where the picture is. */
+  /** Where the picture is; where the data set has a `load`, what it is asked for. */
   readonly path: string;
   readonly annotations: readonly Annotation[];
 }
@@ -70,7 +72,7 @@ export interface DatasetCounts {
 export interface DetectionDataset {
   /** The annotation file or folder. */
   readonly fileName: string;
-  readonly format: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format: AnnotationFormat;
   /** In order of their ids; class c (1..C) is `categories[c - 1]`. */
   readonly categories: readonly Category[];
   /** Category id to class 1..C. */
@@ -89,6 +91,8 @@ export interface DetectionDataset {
   /** By image id, where the model takes stored proposals; boxes in the model's convention. */
   readonly proposals?: ReadonlyMap<number, StoredProposals>;
   readonly exifOrientation: 'apply' | 'ignore';
+  /** Gives the bytes of a picture file, or pixels, where pictures are not files. */
+  readonly load?: (path: string) => Promise<Uint8Array | RgbImage>;
   readonly counts: DatasetCounts;
   /** The file's problems that were passed over, and what was left out. */
   readonly issues: readonly DataIssue[];
@@ -114,10 +118,10 @@ export function openCocoDataset(
 export interface DatasetFiles {
   /** The annotation file or folder, for messages. */
   readonly annotations: string;
-  /** Folder that file names start from. */
-  readonly images: string;
+  /** Folder that file names start from; undefined: pictures are not looked for. */
+  readonly images: string | undefined;
   /** Default coco. */
-  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes';
+  readonly format?: AnnotationFormat;
   /** What reading passed over. */
   readonly issues?: readonly DataIssue[];
 }
@@ -146,14 +150,9 @@ export interface ExaminedDataset {
 
 /**
  * What {@link openDataset} opens, and every problem instead of the first.
- * @param files.images undefined: pictures are not looked for
  * @throws InputError where the folder of the pictures cannot be opened
  */
-export function examineDataset(
-  dataset: Dataset,
-  files: Omit<DatasetFiles, 'images'> & { readonly images: string | undefined },
-  options: DatasetOptions = {},
-): ExaminedDataset {
+export function examineDataset(dataset: Dataset, files: DatasetFiles, options: DatasetOptions = {}): ExaminedDataset {
   const { skipEmpty = false, purpose = 'training', exifOrientation = 'apply' } = options;
   const issues = new DataIssueList(files.annotations);
   issues.append({ issues: files.issues ?? [] });

@@ -7,8 +7,9 @@ import {
   annotationFormat,
   annotationSets,
   checkAnnotations,
+  classNamesOf,
+  namesClasses,
   readAnnotations,
-  vocClassesOf,
 } from './annotation-files.js';
 import { type DatasetOptions, type DetectionDataset, examineDataset, firstImages, openDataset } from './dataset.js';
 
@@ -24,7 +25,7 @@ export interface SplitOptions extends DatasetOptions {
 /**
  * Opens the annotations and pictures of a split.
  *
- * VOC files name classes and do not number them. The numbers are those of `classes` in the split, else of `classes` in
+ * VOC's and labelme's files name classes and do not number them. The numbers are those of `classes` in the split, else of `classes` in
  * `train`, else of the names in the files of `train`'s folder (VOC's 20 where all are among them, otherwise sorted): so
  * every split of a config has one list, and a name that the list lacks is an error that tells the file.
  * @throws InputError naming the split, file and field
@@ -69,16 +70,16 @@ function sourceOf(
   { name, train, isWhole = false }: SplitOptions,
 ): AnnotationSource & { format: AnnotationFormat } {
   const format = annotationFormat(split);
-  if (format !== 'voc' && format !== 'yolo' && split.classes !== undefined) {
+  if (!namesClasses(format) && format !== 'yolo' && split.classes !== undefined) {
     throw new InputError(
       'config-invalid',
-      `${name}.classes: is for PASCAL VOC, whose files do not number their classes, and YOLO, whose do not name them (${split.annotations} is ${format}): remove it`,
+      `${name}.classes: is for PASCAL VOC and labelme, whose files do not number their classes, and YOLO, whose do not name them (${split.annotations} is ${format}): remove it`,
     );
   }
-  if (format === 'coco' && split.set !== undefined) {
+  if ((format === 'coco' || format === 'labelme') && split.set !== undefined) {
     throw new InputError(
       'config-invalid',
-      `${name}.set: is for folders of PASCAL VOC, YOLO and Cityscapes (${split.annotations} is COCO): remove it and name the file of the set`,
+      `${name}.set: is for folders of PASCAL VOC, YOLO and Cityscapes and for projects of CVAT (${split.annotations} is ${format === 'coco' ? 'COCO' : 'labelme'}): remove it and name the ${format === 'coco' ? 'file' : 'folder'} of the set`,
     );
   }
   if (format !== 'coco' && split.set === undefined) {
@@ -90,12 +91,16 @@ function sourceOf(
       );
     }
   }
-  const classes = format === 'voc' ? classesFor(split, train) : split.classes;
+  const classes = namesClasses(format) ? classesFor(split, format, train) : split.classes;
   return { ...split, format, ...(classes === undefined ? {} : { classes }) };
 }
 
-function classesFor(split: AnnotationSource, train: AnnotationSource | undefined): readonly string[] {
+function classesFor(
+  split: AnnotationSource,
+  format: AnnotationFormat,
+  train: AnnotationSource | undefined,
+): readonly string[] {
   if (split.classes !== undefined) return split.classes;
-  const source = train !== undefined && annotationFormat(train) === 'voc' ? train : split;
-  return vocClassesOf(source);
+  const source = train !== undefined && annotationFormat(train) === format ? train : split;
+  return classNamesOf(source);
 }

@@ -1,7 +1,8 @@
 // A folder as the PASCAL VOC devkit lays it out: Annotations/ID.xml, JPEGImages/ID.jpg and ImageSets/Main/SET.txt, whose
-// lines begin with an ID. Also a folder of XML files alone, or one file.
-import { existsSync, readdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
+// lines begin with an ID. Also as people lay out their own: XML files in a folder of any name beside one of pictures, or among
+// the pictures; a folder of XML files alone, or one file.
+import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
 import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
 import { readSmallBytes, readSmallText } from '../files/read-small-text.js';
@@ -19,9 +20,8 @@ export interface VocFolder {
  */
 export function openVocFolder(path: string, set?: string): VocFolder {
   if (/\.xml$/i.test(path)) return { files: vocFiles([path], undefined), images: undefined };
-  const inside = join(path, 'Annotations');
-  const folder = existsSync(inside) ? inside : path;
-  const images = folder === inside ? join(path, 'JPEGImages') : undefined;
+  const folder = xmlFolderOf(path) ?? path;
+  const images = pictureFolderOf(path, folder);
   const ids = set === undefined ? undefined : readImageSet(path, set);
   const names = ids?.map(({ id }) => `${id}.xml`) ?? listXml(folder);
   if (names.length === 0) {
@@ -117,7 +117,81 @@ function listFolder(folder: string): string[] | undefined {
   }
 }
 
-/** Whether a folder is laid out as the devkit's. */
+/** Whether a folder has annotations of PASCAL VOC, as the devkit lays them out or otherwise. */
 export function isVocFolder(path: string): boolean {
-  return existsSync(join(path, 'Annotations')) || (listFolder(path) ?? []).some((name) => /\.xml$/i.test(name));
+  return xmlFolderOf(path) !== undefined;
+}
+
+/** The devkit's folder; else the given one; else the one below it, at most two levels down, with the most XML files of VOC. */
+function xmlFolderOf(path: string): string | undefined {
+  const devkit = join(path, 'Annotations');
+  if (existsSync(devkit)) return devkit;
+  if (xmlCount(path) > 0) return path;
+  const below = foldersIn(path).flatMap((folder) => [folder, ...foldersIn(folder)]);
+  const counted = below
+    .map((folder) => ({ folder, count: xmlCount(folder) }))
+    .filter(({ folder, count }) => count > 0 && isVocXml(folder));
+  return counted.sort((a, b) => b.count - a.count)[0]?.folder;
+}
+
+const pictureEndings: ReadonlySet<string> = new Set([
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.webp',
+  '.gif',
+  '.tif',
+  '.tiff',
+  '.avif',
+]);
+
+/** The devkit's folder; else, beside or among the XML files, the one that has most of their pictures. */
+function pictureFolderOf(path: string, xmlFolder: string): string | undefined {
+  const devkit = join(path, 'JPEGImages');
+  if (basename(xmlFolder) === 'Annotations' && existsSync(devkit)) return devkit;
+  const wanted = new Set((listFolder(xmlFolder) ?? []).filter(isXml).map(stem));
+  const places = new Set([xmlFolder, path, ...foldersIn(path), dirname(xmlFolder), ...foldersIn(dirname(xmlFolder))]);
+  let best: { folder: string; count: number } | undefined;
+  for (const folder of places) {
+    const pictures = (listFolder(folder) ?? []).filter((name) => pictureEndings.has(extname(name).toLowerCase()));
+    const count = pictures.filter((name) => wanted.has(stem(name))).length;
+    if (count > (best?.count ?? 0)) best = { folder, count };
+  }
+  // Where the devkit has none yet, messages name the place where it belongs.
+  return best?.folder ?? (basename(xmlFolder) === 'Annotations' ? devkit : undefined);
+}
+
+function xmlCount(folder: string): number {
+  return (listFolder(folder) ?? []).filter(isXml).length;
+}
+
+/** Whether the first XML file of a folder is of one picture: other programs write XML too. */
+function isVocXml(folder: string): boolean {
+  const first = listXml(folder)[0]!;
+  return /<annotation[\s>]/.test(readSmallText(join(folder, first)).slice(0, 4096));
+}
+
+function isXml(name: string): boolean {
+  return /\.xml$/i.test(name);
+}
+
+function stem(name: string): string {
+  return name.slice(0, name.length - extname(name).length);
+}
+
+/** Those that a person sees, sorted; links to folders too. */
+export function foldersIn(path: string): string[] {
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(path, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+  const isFolder = (entry: Dirent): boolean =>
+    entry.isDirectory() ||
+    (entry.isSymbolicLink() && statSync(join(path, entry.name), { throwIfNoEntry: false })?.isDirectory() === true);
+  return entries
+    .filter((entry) => !entry.name.startsWith('.') && isFolder(entry))
+    .map(({ name }) => join(path, name))
+    .sort();
 }

@@ -1,12 +1,13 @@
 // A data set as YOLO lays it out: a data.yaml, pictures in folders called images and a text of labels for each picture, in
 // folders called labels beside them or in the picture's own folder.
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, extname, relative, resolve, sep } from 'node:path';
 import { InputError, type YoloClasses, type YoloFile } from '@goshawk/core';
-import { imageSize } from 'image-size';
 import { commonFolder, isBelow } from '../files/common-folder.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
+import { isPictureName } from './picture-names.js';
+import { shownSize } from './shown-size.js';
 import { readYoloList } from './yolo-list.js';
 
 /** The files of one set; reading them is left to the iteration. */
@@ -89,14 +90,12 @@ function* readAll(
   }
 }
 
-const pictureEndings = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
-
 /** Of a folder and those in it, or of a text with a path a line. */
 function picturesOf(place: string): string[] {
   try {
     if (statSync(place).isDirectory())
       return readdirSync(place, { recursive: true, encoding: 'utf8' })
-        .filter((name) => pictureEndings.has(extname(name).toLowerCase()))
+        .filter(isPictureName)
         .sort()
         .map((name) => resolve(place, name));
   } catch (error) {
@@ -128,38 +127,4 @@ function expectedLabels(picture: string): string {
 
 function withEnding(picture: string): string {
   return `${picture.slice(0, picture.length - extname(picture).length)}.txt`;
-}
-
-// Enough for the size in the header of nearly every picture; large EXIF blocks stand before it in some.
-const headBytes = 1 << 18;
-
-/** Pixels as shown: fractions in label files are of the turned picture, as ultralytics reads them. */
-function shownSize(picture: string): { width: number; height: number } {
-  try {
-    let size: ReturnType<typeof imageSize>;
-    try {
-      size = imageSize(headOf(picture));
-    } catch {
-      size = imageSize(readFileSync(picture));
-    }
-    const isTurned = (size.orientation ?? 1) >= 5;
-    return isTurned ? { width: size.height, height: size.width } : { width: size.width, height: size.height };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) throw fileError(error, picture);
-    throw new InputError(
-      'image-invalid',
-      `${picture}: is no picture whose size can be read, which its labels are fractions of: replace or remove it`,
-      { cause: error },
-    );
-  }
-}
-
-function headOf(path: string): Uint8Array {
-  const file = openSync(path, 'r');
-  try {
-    const head = new Uint8Array(headBytes);
-    return head.subarray(0, readSync(file, head, 0, head.length, 0));
-  } finally {
-    closeSync(file);
-  }
 }

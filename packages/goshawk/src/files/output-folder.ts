@@ -59,15 +59,18 @@ export function claimOutput(folder: string, { work, files = [] }: ClaimOptions):
   return { folder, release };
 }
 
-/** @throws InputError where the disk of a folder has not so many bytes left */
-export function requireRoom(folder: string, bytes: number): void {
+/**
+ * @param purpose what the bytes are for, in words
+ * @throws InputError where the disk of a folder has not so many bytes left
+ */
+export function requireRoom(folder: string, bytes: number, purpose = 'for one checkpoint'): void {
   const { bavail, bsize } = statfsSync(folder);
   // Some file systems do not say.
   if (bsize === 0 || bavail * bsize >= bytes) return;
   const megabytes = (count: number): string => `${(count / 1e6).toFixed(1)} MB`;
   throw new InputError(
     'file-unreadable',
-    `${folder}: the disk has ${megabytes(bavail * bsize)} left (expected at least ${megabytes(bytes)}, for one checkpoint): make room or choose another place`,
+    `${folder}: the disk has ${megabytes(bavail * bsize)} left (expected at least ${megabytes(bytes)}, ${purpose}): make room or choose another place`,
   );
 }
 

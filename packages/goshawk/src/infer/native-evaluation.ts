@@ -19,6 +19,8 @@ export function evaluateAsChallenge(
   switch (format) {
     case 'coco':
     case 'yolo':
+    case 'labelme':
+    case 'cvat':
       return undefined;
     case 'voc': {
       if (detections.some(({ bbox }) => bbox === undefined)) return undefined;

@@ -1,6 +1,14 @@
 // From the network's pixels to the image's: detections as they are evaluated, written and drawn.
-import { type Detection, detectionsInImage, maskDetectionsInImage, type NetworkPlace, type Rle } from '@goshawk/core';
-import { masksToRle, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
+import {
+  type Detection,
+  detectionsInImage,
+  type GridMaskPlace,
+  gridMaskTaps,
+  maskDetectionsInImage,
+  type NetworkPlace,
+  type Rle,
+} from '@goshawk/core';
+import { gridMasksToRle, masksToRle, scope, type Tensor, tensor, toHostTogether } from '@goshawk/torch';
 import { CONVENTIONS, type Detections, type MaskOutput } from '../models/index.js';
 
 /** An image's two sizes, in pixels. */
@@ -55,8 +63,10 @@ export function postProcess(found: Detections, image: ImageSizes, options: PostP
   if (found.wholeMasks) {
     const { probabilities, stride } = found.wholeMasks;
     const [, rows = 0, columns = 0] = probabilities.shape;
-    const grid = { probabilities: probabilities.toFloat32Array(), rows, columns, stride, threshold };
-    return maskDetectionsInImage({ scores, labels, ...grid }, image, categoryIds);
+    const size = [image.originalHeight, image.originalWidth] as const;
+    const masksIn = (place: GridMaskPlace): Rle[] =>
+      gridMasksToRle(probabilities, { ...gridMaskTaps(place), threshold }).map((counts) => ({ size, counts }));
+    return maskDetectionsInImage({ scores, labels, rows, columns, stride, masksIn }, image, categoryIds);
   }
   return scope(() => {
     const { masks, keypoints } = found;

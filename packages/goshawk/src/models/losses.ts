@@ -26,6 +26,11 @@ export function crossEntropyMean(logits: Tensor, classes: Tensor, count = inAll(
   return partOf(ops.cross_entropy_loss(logits, classes), classes.length, count);
 }
 
+/** Half types as float32, in which losses are computed at least. */
+export function atLeastSingle(values: Tensor): Tensor {
+  return values.dtype === 'float64' ? values : values.to('float32');
+}
+
 /** A number over all processes. */
 export function inAll(count: number): number {
   return acrossProcesses([count])[0]!;

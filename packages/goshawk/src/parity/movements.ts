@@ -10,7 +10,7 @@ export function movements(model: Detector, start: ReadonlyMap<string, TensorData
       learning.map(([name, parameter]) => {
         const { data } = start.get(name)!;
         const before = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
-        const now = parameter.contiguous().toFloat32Array();
+        const now = parameter.contiguous().toNumbers();
         return [name, Math.sqrt(now.reduce((sum, value, i) => sum + (value - before[i]!) ** 2, 0))];
       }),
     );

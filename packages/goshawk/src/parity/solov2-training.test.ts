@@ -10,7 +10,11 @@ import { fileURLToPath } from 'node:url';
 import { type TensorData, writePth } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { solov2State } from '../foreign/solov2/state-names.js';
+import { loadWeights } from '../infer/detector-file.js';
+import { buildModel } from '../models/index.js';
 import { train } from '../train/index.js';
+import { openSplit } from '../train/training-data.js';
+import { float64Steps } from './float64-steps.js';
 import { movements } from './movements.js';
 import { assertAllClose } from './parity-case.js';
 import { torchvisionWeights } from './torchvision-weights.js';
@@ -26,6 +30,12 @@ interface TrainingFacts {
     /** Of all gradients, before they are clipped. */
     readonly norm: number;
     /** How far each of the parameters is from its start after the step: Euclidean. */
+    readonly moved: readonly number[];
+  }[];
+  /** The same steps in float64. */
+  readonly float64: readonly {
+    readonly losses: readonly [number, number];
+    readonly norm: number;
     readonly moved: readonly number[];
   }[];
 }
@@ -80,6 +90,9 @@ function startOf({ state }: TrainingFacts): Map<string, TensorData> {
   return weights;
 }
 
+/** Weights of the focal loss are float32's: they have seven digits. */
+const LIMIT = 2e-7;
+
 describe('twelve steps of SOLOv2-Light', () => {
   const facts = JSON.parse(readFileSync(`${fixtures}solov2_training/training.json`, 'utf8')) as TrainingFacts;
   const seen: {
@@ -126,6 +139,7 @@ describe('twelve steps of SOLOv2-Light', () => {
     }
   });
 
+  // Winograd's roundings, 1e-6 of the largest value, tip activations over zero; in float64 below there are none.
   test('have the same norm of their gradients, which is above the largest that is allowed', () => {
     for (const [step, { norm }] of facts.steps.entries())
       assertAllClose(`step ${step + 1}`, [seen[step]!.gradientNorm!], [norm], { relative: 1e-3 });
@@ -147,4 +161,28 @@ describe('twelve steps of SOLOv2-Light', () => {
     }
     assert.ok(![...seen[0]!.moved.keys()].some((name) => /body\.(conv1|bn1|layer1)/.test(name)));
   });
+});
+
+test('eight steps of SOLOv2-Light in float64 are those of PyTorch to seven digits', async () => {
+  const facts = JSON.parse(readFileSync(`${fixtures}solov2_training/training.json`, 'utf8')) as TrainingFacts;
+  const config = parseConfig(CONFIG, { file: 'training' });
+  const weights = startOf(facts);
+  const start = solov2State(weights);
+  const { categories } = openSplit(config, 'train', { purpose: 'training' });
+  const model = buildModel(config.model, { classes: categories.length });
+  loadWeights(model, weights, 'start');
+  model.to({ dtype: 'float64' }).train();
+  const steps = float64Steps(config, model);
+  for (const [index, { losses, norm, moved }] of facts.float64.slice(0, 8).entries()) {
+    const { value } = await steps.next();
+    const own = value!;
+    const name = `step ${index + 1}`;
+    assertAllClose(name, [own.losses.loss_mask!, own.losses.loss_classification!], losses, { relative: LIMIT });
+    assertAllClose(`${name}, norm`, [own.gradientNorm], [norm], { relative: LIMIT });
+    const wanted = solov2State(new Map(facts.parameters.map((parameter, i) => [parameter, moved[i]!])));
+    const distances = movements(model, start);
+    for (const [parameter, distance] of wanted)
+      assertAllClose(`${name}, ${parameter}`, [distances.get(parameter)!], [distance], { relative: LIMIT });
+  }
+  await steps.return(undefined);
 });

@@ -4,17 +4,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ops, scope, setThreads, type Tensor } from '@goshawk/torch';
-import { createLoader } from '../data/index.js';
+import { scope, setThreads } from '@goshawk/torch';
 import { loadWeights } from '../infer/detector-file.js';
-import { imageBatchOf, targetsOf } from '../infer/network-batch.js';
-import { trainingBatches } from '../infer/split-options.js';
-import { buildModel, type Detector, totalLoss } from '../models/index.js';
-import { effectiveSchedule } from '../train/effective-schedule.js';
-import { learningRateFactor } from '../train/lr-schedule.js';
-import { buildOptimizer } from '../train/optimizer.js';
-import { openSplit } from '../train/training-data.js';
+import { buildModel, type Detector } from '../models/index.js';
 import { WeightAverage } from '../train/weight-average.js';
+import { float64Steps } from './float64-steps.js';
 import { ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 import {
@@ -49,44 +43,23 @@ async function compare(): Promise<void> {
   const build = (): Detector => buildModel(config.model, { classes: 80 }).to({ dtype: 'float64' });
   const model = build();
   loadWeights(model, state, 'state.json');
-  const optimizer = buildOptimizer(model, config.train.optimizer);
   const average = new WeightAverage(model, build(), config.train.ema!);
-  const { learningRate, schedule } = effectiveSchedule(config.train, 2);
-
-  const dataset = openSplit(config, 'train', { purpose: 'training' });
-  const loader = createLoader({ ...trainingBatches(config), shuffle: false, dataset });
-  const { value: batch } = await loader.next();
-  if (batch === undefined) throw new Error('internal: no batch');
-  const images = imageBatchOf(batch);
-  const wide = { ...images, pixels: images.pixels.to('float64') };
-  const targets = targetsOf(batch);
-
   model.train();
+  const steps = float64Steps(config, model);
   for (const [index, wanted] of facts.float64.steps.slice(0, count).entries()) {
-    const rate = learningRate * learningRateFactor(index, schedule);
-    const own = scope(() => {
-      const losses = model.loss(wide, targets);
-      const total = totalLoss(losses);
-      total.backward();
-      return Object.fromEntries(
-        [...Object.entries(losses), ['total', total] as const].map(([name, value]) => [name, value.item()]),
-      );
-    });
-    const gradient = normOver(model.parameters().map((parameter) => (parameter.grad ? norm(parameter.grad) : 0)));
-    optimizer.setLearningRate(rate);
-    optimizer.step();
-    optimizer.zeroGrad();
+    const { value } = await steps.next();
+    const { learningRate, losses, gradientNorm } = value!;
     average.update(index + 1);
     const moved = distances(model, start, names);
     const step = `step ${index + 1}`;
-    say(`${step}, learning rate`, relative(rate, wanted.lr), 1e-12);
+    say(`${step}, learning rate`, relative(learningRate, wanted.lr), 1e-12);
     for (const name of ['cls_loss', 'iou_loss', 'l1_loss'] as const)
-      say(`${step}, ${name}`, relative(own[LOSSES[name]]!, wanted[name]), LIMIT);
-    say(`${step}, norm of the gradient`, relative(gradient, wanted.grad_norm_total), LIMIT);
+      say(`${step}, ${name}`, relative(losses[LOSSES[name]]!, wanted[name]), LIMIT);
+    say(`${step}, norm of the gradient`, relative(gradientNorm, wanted.grad_norm_total), LIMIT);
     say(`${step}, movement of a parameter`, worst(moved, wanted.movement!), LIMIT);
     say(`${step}, movement of all`, relative(normOver(moved), wanted.movement_total), LIMIT);
   }
-  await loader.close();
+  await steps.return(undefined);
   if (count < facts.float64.steps.length) return;
   const averageMoved = distances(average.model, start, names);
   const gaps = distances(average.model, model.stateDict(), names);
@@ -108,10 +81,6 @@ async function compare(): Promise<void> {
   );
   say('after all, weights', farthestValue(model, names, facts.float64.values), LIMIT);
   say('after all, averages', farthestValue(average.model, names, facts.float64.ema_values), LIMIT);
-}
-
-function norm(gradient: Tensor): number {
-  return scope(() => Math.sqrt(ops.sum(ops.mul(gradient, gradient)).item()));
 }
 
 function relative(own: number, wanted: number): number {

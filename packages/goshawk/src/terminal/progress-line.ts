@@ -59,6 +59,16 @@ export function createProgressLine(options: ProgressLineOptions = {}): ProgressL
   };
 }
 
+/** Shows how many pictures are done, how fast and how long the rest takes: `looking at 12/160  30.1 images/s  5 s left`. */
+export function countPictures(line: ProgressLine, doing: string): (done: number, total: number) => void {
+  const started = performance.now();
+  return (done, total) => {
+    const rate = done / ((performance.now() - started) / 1000);
+    const left = formatDuration((total - done) / rate);
+    line.update(`${doing} ${done}/${total}  ${rate.toFixed(1)} images/s  ${left} left`);
+  };
+}
+
 /** `0:09`, `12:34`, `1:02:03`, `3 d 04:05` (days, hours, minutes). */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '-';

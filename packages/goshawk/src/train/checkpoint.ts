@@ -26,6 +26,7 @@ import {
 import type { Detector } from '../models/index.js';
 import type { DetectorOptimizer } from './optimizer.js';
 import { type RandomSource, randomSourcesOf } from './random-sources.js';
+import type { BudgetState } from './time-budget.js';
 
 /** Where a training stands, beside the tensors. */
 export interface Progress {
@@ -35,12 +36,17 @@ export interface Progress {
   readonly loader: SamplerState;
   /** Best value so far of the figure that chooses best.safetensors; that of {@link Evaluated} where the checkpoint has one. */
   readonly best?: number;
+  /** Steps done at that evaluation, and evaluations since; absent in checkpoints from before they were counted. */
+  readonly bestIteration?: number;
+  readonly sinceBest?: number;
   /** How far the loss is scaled, where train.precision is fp16. */
   readonly scaler?: GradScalerState;
+  /** Where train.minutes is set. */
+  readonly budget?: BudgetState;
 }
 
 /** What came of the evaluation that a checkpoint was written before: it is not made again on resuming. */
-export interface Evaluated {
+export interface Evaluated extends Pick<Progress, 'bestIteration' | 'sinceBest'> {
   /** As in {@link Progress}, the evaluation included. */
   readonly best: number;
 }
@@ -65,8 +71,8 @@ export function writeEvaluated(folder: string, iteration: number, evaluated: Eva
 /** undefined where the evaluation after a checkpoint was never finished. */
 export function readEvaluated(folder: string, iteration: number): Evaluated | undefined {
   try {
-    const { best } = JSON.parse(readFileSync(evaluatedPath(folder, iteration), 'utf8')) as Partial<Evaluated>;
-    return typeof best === 'number' ? { best } : undefined;
+    const evaluated = JSON.parse(readFileSync(evaluatedPath(folder, iteration), 'utf8')) as Partial<Evaluated>;
+    return typeof evaluated.best === 'number' ? { ...evaluated, best: evaluated.best } : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { trainSchema } from '../config/train-schema.js';
+import { inputErrorOf } from '../testing/input-error.js';
 import { effectiveSchedule } from './effective-schedule.js';
 
 const scheduleOf = (train: object, imageCount = 1000, processes = 1) =>
@@ -119,5 +120,38 @@ describe('effectiveSchedule', () => {
 
   test('leaves at least one iteration', () => {
     assert.equal(scheduleOf({ iterations: 1, batchSize: 100, referenceBatchSize: 2 }).iterations, 1);
+  });
+
+  test('takes epochs wherever it takes iterations, whatever the unit of plain numbers', () => {
+    // 1000 pictures, 8 a step: 125 iterations.
+    const found = scheduleOf({
+      ...{ iterations: '12 epochs', evaluateEvery: '1 epoch', checkpointEvery: '0.5 epochs', logEvery: '0.1 epochs' },
+      ...{ schedule: { steps: [600, '8 epochs', '11 epochs'], warmupIterations: '0.5 epochs' } },
+      ...{ batchSize: 4, accumulate: 2, referenceBatchSize: 8 },
+    });
+    assert.deepEqual(
+      [found.iterations, found.evaluateEvery, found.checkpointEvery, found.logEvery],
+      [1500, 125, 63, 13],
+    );
+    assert.deepEqual([found.schedule.steps, found.schedule.warmupIterations], [[600, 1000, 1375], 63]);
+    assert.equal(found.explanation, 'an epoch is 125 iterations: the training is 1500, steps come at 600, 1000, 1375');
+    const plain = scheduleOf({ intervalUnit: 'epoch', evaluateEvery: 2, checkpointEvery: '1 epoch', batchSize: 8 });
+    assert.deepEqual([plain.evaluateEvery, plain.checkpointEvery], [250, 125]);
+    // Less than an iteration is one.
+    assert.equal(scheduleOf({ evaluateEvery: '0.001 epochs', batchSize: 8 }).evaluateEvery, 1);
+  });
+
+  test('refuses steps that rise only as long as their units are not looked at', () => {
+    assert.match(
+      inputErrorOf(() => scheduleOf({ schedule: { steps: [600, '4 epochs'] }, batchSize: 8 })),
+      /^train\.schedule\.steps: come to iterations 600, 500 \(an epoch is 125\), which must rise/,
+    );
+  });
+
+  test('minutes leave the number of iterations open, but for epochs', () => {
+    const open = scheduleOf({ minutes: 10, iterations: 50 });
+    assert.deepEqual([open.minutes, open.mostIterations], [10, Number.POSITIVE_INFINITY]);
+    assert.equal(open.explanation, undefined);
+    assert.equal(scheduleOf({ minutes: 10, epochs: 2, batchSize: 8 }).mostIterations, 250);
   });
 });

@@ -11,12 +11,11 @@ import { inputError } from '../testing/input-error.js';
 import { theirName } from '../testing/maskrcnn-names.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
-import { trainQuietly } from '../testing/train-quietly.js';
 import { checkpointPath } from './checkpoint.js';
 import { effectiveSchedule } from './effective-schedule.js';
 import { restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer } from './optimizer.js';
-import type { TrainOptions, TrainStart } from './train-options.js';
+import { type TrainOptions, type TrainStart, train } from './trainer.js';
 
 const SETS = [
   'train.iterations=5',
@@ -38,7 +37,7 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'goshawk-foreign-'));
   data = await writeTinyDataset(folder);
   const output = join(folder, 'own');
-  await trainQuietly({ config: configOf(['train.iterations=3']), output });
+  await train({ config: configOf(['train.iterations=3']), output });
   own = checkpointPath(join(output, 'checkpoints'), 3);
   theirs = join(folder, 'model_0000003.pth');
   writeTheirs(theirs);
@@ -104,7 +103,7 @@ function restored(path: string, sets: readonly string[] = []) {
 async function trained(options: Partial<TrainOptions> & { readonly output: string }) {
   let start: TrainStart | undefined;
   const steps: { readonly iteration: number; readonly learningRate: number }[] = [];
-  await trainQuietly({
+  await train({
     config: configOf(),
     observer: { onStart: (value) => (start = value), onStep: (step) => steps.push(step) },
     ...options,

@@ -1,8 +1,10 @@
 // The learning rate as a function of the iteration alone, so that resuming needs no scheduler state.
 import type { ScheduleConfig } from '../config/index.js';
 
-/** A schedule whose steps are iterations. */
-export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'> & {
+/** A schedule whose lengths are all iterations. */
+export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit' | 'steps' | 'warmupIterations'> & {
+  readonly steps: readonly number[];
+  readonly warmupIterations: number;
   /** Iterations that a cosine spans. */
   readonly length: number;
 };
@@ -17,6 +19,20 @@ export type IterationSchedule = Omit<ScheduleConfig, 'stepUnit'> & {
 export function learningRateFactor(iteration: number, schedule: IterationSchedule): number {
   if (schedule.stepsWaitForWarmup && iteration < schedule.warmupIterations) return warmupFactor(iteration, schedule);
   return warmupFactor(iteration, schedule) * decayFactor(iteration, schedule);
+}
+
+/**
+ * The same of a schedule that is stretched or shrunk, where its place is a share of its length. The warm-up ends after its own
+ * iterations at the latest.
+ */
+export function learningRateFactorAt(
+  { share, iteration }: { readonly share: number; readonly iteration: number },
+  schedule: IterationSchedule,
+): number {
+  const place = share * schedule.length;
+  const warmup = warmupFactor(Math.max(place, iteration), schedule);
+  const isWarm = Math.max(place, iteration) >= schedule.warmupIterations;
+  return schedule.stepsWaitForWarmup && !isWarm ? warmup : warmup * decayFactor(place, schedule);
 }
 
 function decayFactor(iteration: number, schedule: IterationSchedule): number {

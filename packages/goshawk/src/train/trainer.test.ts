@@ -9,14 +9,12 @@ import { runInNewContext } from 'node:vm';
 import { canAutocast, liveTensors, manualSeed, openSafetensors, writeSafetensors } from '@goshawk/torch';
 import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
-import { createProgressLine } from '../terminal/progress-line.js';
 import { inputError } from '../testing/input-error.js';
+import { figuresOf } from '../testing/run-figures.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
-import { figuresOf, trainQuietly } from '../testing/train-quietly.js';
 import { checkpointPath, listCheckpoints, type Progress } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
-import { RunLog } from './run-log.js';
 import { type StepRecord, type TrainOptions, train } from './trainer.js';
 import { NonFiniteLossError } from './training-step.js';
 
@@ -41,7 +39,7 @@ const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([.
 const outputOf = (name: string): string => join(folder, 'runs', name);
 
 const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
-  trainQuietly({ config: configOf(sets), output, ...options });
+  train({ config: configOf(sets), output, ...options });
 
 const FLOAT16 = ['train.precision=fp16', 'train.batchSize=1'];
 
@@ -83,7 +81,10 @@ describe('train', () => {
       'checkpoints',
       'config.yaml',
       'final.safetensors',
+      'metrics.json',
       'metrics.jsonl',
+      'report-pictures',
+      'report.html',
       'tensorboard',
     ]);
     assert.deepEqual([result.iteration, result.weights], [6, join(output, 'final.safetensors')]);
@@ -153,9 +154,7 @@ describe('train', () => {
 
   test('writes nothing where asked, not even a folder, and evaluates nevertheless', async () => {
     const output = outputOf('unsaved');
-    const log = new RunLog(undefined, createProgressLine({ stream: { write: () => true } }));
-    const result = await train({ config: configOf(), output, save: false, observer: log });
-    log.close();
+    const result = await train({ config: configOf(), output, save: false });
     assert.equal(existsSync(output), false);
     assert.deepEqual([result.iteration, result.weights], [6, undefined]);
     assert.deepEqual([...result.evaluations!.keys()], ['bbox', 'segm']);

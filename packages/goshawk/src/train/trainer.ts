@@ -21,7 +21,9 @@ import { explainEngineError } from '../infer/engine-errors.js';
 import { requirePrecision } from '../infer/predictor.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
+import { findWeights, isWeightsName } from '../infer/weights-cache.js';
 import { buildModel, type Detector, detectorKind, turnDraws } from '../models/index.js';
+import type { ProgressLine } from '../terminal/progress-line.js';
 import { AcrossRanks } from './across-ranks.js';
 import {
   checkpointBytes,
@@ -35,21 +37,40 @@ import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
+import { RunLog } from './run-log.js';
+import { RunReport } from './run-report.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
-import type { TrainOptions, TrainResult } from './train-options.js';
-import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
+import { TimeBudget } from './time-budget.js';
+import type { TrainObserver, TrainOptions, TrainResult } from './train-options.js';
+import {
+  classCount,
+  inCategoriesOf,
+  openEvaluationSets,
+  openSamples,
+  openSplit,
+  requireCategoriesOf,
+} from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
 
-export type { StepRecord, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
+export type {
+  BestFigure,
+  StepRecord,
+  TrainDatasets,
+  TrainEnd,
+  TrainObserver,
+  TrainOptions,
+  TrainResult,
+  TrainStart,
+} from './train-options.js';
 
 // What is written under these names is written late.
-const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
+const FILES = ['config.yaml', 'metrics.jsonl', 'metrics.json', 'report.html', 'best.safetensors', 'final.safetensors'];
 
 /**
- * Trains a model, or goes on training it.
+ * Trains a model, or goes on training it, and writes what `goshawk train` writes into `output`.
  * @throws InputError for wrong data, a checkpoint that does not fit, and, without `resume`, an `output` that holds the
  *   checkpoints of another run; for an `output` that cannot be written, or in which another process is training; RunFailure
  *   for what ends a training that has begun, which is saved then; NonFiniteLossError
@@ -59,16 +80,55 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   requirePrecision(config.train.precision, config.runtime.device);
   // An output that cannot be written, and another training there, are told before the data is read.
   const claim = isWriting(options) ? claimOutput(output, { work: 'goshawk train', files: FILES }) : undefined;
+  const isFirst = group === undefined || group.rank === 0;
+  const log = isFirst ? new RunLog(isWriting(options) ? output : undefined, options.line ?? SILENT) : undefined;
   setProcessGroup(group);
   try {
-    return await trainInto(options);
+    return await trainInto(log ? { ...options, observer: bothOf(log, options.observer) } : options);
   } catch (error) {
     // A model that does not fit, before its first step.
     throw explainEngineError(error, { kind: 'training', ...options.config.train });
   } finally {
     setProcessGroup(undefined);
+    log?.close();
     claim?.release();
   }
+}
+
+const SILENT: ProgressLine = { update: () => {}, note: () => {}, done: () => {} };
+
+/** What is written down is written first. */
+function bothOf(log: RunLog, own: TrainObserver = {}): TrainObserver {
+  return {
+    onStart(start) {
+      log.onStart(start);
+      own.onStart?.(start);
+    },
+    onStep(step, model) {
+      log.onStep(step);
+      own.onStep?.(step, model);
+    },
+    onEvaluationProgress(...progress) {
+      log.onEvaluationProgress(...progress);
+      own.onEvaluationProgress?.(...progress);
+    },
+    onEvaluation(...evaluation) {
+      log.onEvaluation(...evaluation);
+      own.onEvaluation?.(...evaluation);
+    },
+    onWarning(message) {
+      log.onWarning(message);
+      own.onWarning?.(message);
+    },
+    onCheckpoint(...checkpoint) {
+      log.onCheckpoint(...checkpoint);
+      own.onCheckpoint?.(...checkpoint);
+    },
+    onEnd(end) {
+      log.onEnd(end);
+      own.onEnd?.(end);
+    },
+  };
 }
 
 /** Whether this process writes what is written. */
@@ -77,6 +137,7 @@ function isWriting({ save = true, group }: TrainOptions): boolean {
 }
 
 async function trainInto(options: TrainOptions): Promise<TrainResult> {
+  const started = performance.now();
   const { config, output, observer, signal, group } = options;
   const save = isWriting(options);
   const processes = group?.size ?? 1;
@@ -89,20 +150,19 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const checkpoints = join(output, 'checkpoints');
   const isFirst = group === undefined || group.rank === 0;
   const resumed = isFirst ? newestCheckpoint(checkpoints, options) : undefined;
-  const trainSet = openSplit(config, 'train', { purpose: 'training' });
+  const opened = options.datasets ? await openSamples(config, options.datasets) : openNamed(config);
+  const { trainSet } = opened;
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
-  const valSets = config.data.val
-    ? openEvaluationSets(config, 'val').map(({ name, dataset }) => ({
-        name,
-        dataset: inCategoriesOf(trainSet, dataset),
-      }))
-    : [];
+  const valSets = opened.valSets.map(({ name, dataset }) => ({ name, dataset: inCategoriesOf(trainSet, dataset) }));
   const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
   for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
   const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
-  const schedule = { ...planned, iterations: options.iterations ?? planned.iterations };
+  const schedule =
+    options.iterations === undefined
+      ? planned
+      : { ...planned, iterations: options.iterations, mostIterations: options.iterations };
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
   const build = (): Detector =>
@@ -139,32 +199,54 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     for (const folder of [output, checkpoints]) removeTemporaryFiles(folder);
   }
 
+  const valImages = valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
+  const budget =
+    schedule.minutes === undefined
+      ? undefined
+      : new TimeBudget({
+          minutes: schedule.minutes,
+          started,
+          state: progress?.budget,
+          evaluated: valImages,
+          evaluateEvery: schedule.evaluateEvery,
+          // The last checkpoint, the final weights and the best ones.
+          bytes: save ? 2 * checkpointBytes(model, config.train) : 0,
+        });
+  const isLast = budget
+    ? budget.share >= 1 || iteration === schedule.mostIterations
+    : iteration === schedule.iterations;
   const ownEvaluated = readEvaluated(checkpoints, iteration);
   const evaluated = group ? (ofRankZero(group, ownEvaluated ?? null) ?? undefined) : ownEvaluated;
   const evaluationDue =
     valSets.length > 0 &&
     evaluated === undefined &&
-    isEvaluationDue(iteration, schedule.evaluateEvery, schedule.iterations);
+    iteration > 0 &&
+    (isLast || isEvaluationDue(iteration, schedule.evaluateEvery));
   const validation = isFilled(valSets)
     ? new Validation({
         config,
         model: average?.model ?? model,
         categories,
         sets: valSets,
-        output: save ? output : undefined,
+        ...(save && { output, report: new RunReport({ config, trainSet, output }) }),
         observer,
         signal,
         group,
       })
     : undefined;
-  if (validation) validation.best = evaluated?.best ?? progress?.best;
+  const noted = evaluated ?? progress;
+  const best =
+    noted?.best === undefined
+      ? undefined
+      : { value: noted.best, iteration: noted.bestIteration, since: noted.sinceBest ?? 0 };
+  if (validation) validation.best = best;
   const parameters = model.parameters();
   const sizeOf = (of: typeof parameters): number => of.reduce((sum, parameter) => sum + parameter.length, 0);
   observer?.onStart?.({
     config,
     categories,
     trainImages: trainSet.samples.length,
-    valImages: valSets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0),
+    valImages,
     parameters: sizeOf(parameters),
     learningParameters: sizeOf(parameters.filter((parameter) => parameter.requiresGrad)),
     threads: getThreads(),
@@ -173,6 +255,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     warnings,
     iteration,
     evaluationDue,
+    ...(best && { best }),
     initialised,
   });
   const loader = createLoader({
@@ -198,6 +281,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       pictures: trainSet.samples.length,
       checkpoints,
       schedule,
+      budget,
       iteration,
       evaluationDue,
     });
@@ -207,6 +291,14 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+/** The data sets that the config names. */
+function openNamed(config: RunConfig) {
+  return {
+    trainSet: openSplit(config, 'train', { purpose: 'training' }),
+    valSets: config.data.val ? openEvaluationSets(config, 'val') : [],
+  };
 }
 
 /** Where a training begins: a checkpoint of ours, or the iteration of another program's. */
@@ -268,17 +360,21 @@ function foreignCheckpoint({ output, init, resume }: TrainOptions): string | und
   return lastCheckpointOf(output) ?? (init !== undefined && hasTraining(init) ? init : undefined);
 }
 
+/** @throws InputError where there is neither such a file nor, in the cache, such a published one */
+function backboneWeights(weights: string): string {
+  if (existsSync(weights) || isWeightsName(weights)) return findWeights(weights, 'model.backbone.weights');
+  throw new InputError(
+    'file-not-found',
+    `model.backbone.weights: ${weights}: no such file: put pretrained weights there, start from others with --init, or from random ones with --set model.backbone.weights=null`,
+  );
+}
+
 /** Weights that a new training starts from: the backbone's of the config, then those of `init` over them. */
 function startingWeights({ config, init }: TrainOptions, model: Detector): readonly WeightsReport[] {
   const { weights } = config.model.backbone;
   // A whole model brings its backbone: a config's pretrained file, which need not be at hand then, adds nothing.
-  const ofBackbone = weights !== undefined && (init === undefined || existsSync(weights)) ? [weights] : [];
-  if (ofBackbone[0] !== undefined && !existsSync(ofBackbone[0])) {
-    throw new InputError(
-      'file-not-found',
-      `model.backbone.weights: ${weights}: no such file: put pretrained weights there, start from others with --init, or from random ones with --set model.backbone.weights=null`,
-    );
-  }
+  const isUsed = weights !== undefined && (init === undefined || existsSync(weights));
+  const ofBackbone = isUsed ? [backboneWeights(weights)] : [];
   const files = init === undefined ? ofBackbone : [...ofBackbone, init];
   return files.map((path) => ({
     ...loadWeights(model, readWeights(path), path, { partial: true }),

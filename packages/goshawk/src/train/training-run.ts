@@ -8,6 +8,7 @@ import {
   distributedErrorOf,
   type GradScaler,
   keep,
+  type ProcessGroup,
   scope,
   Tensor,
 } from '@goshawk/torch';
@@ -20,15 +21,23 @@ import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
 import type { AcrossRanks } from './across-ranks.js';
-import { checkpointPath, pruneCheckpoints, writeCheckpoint, writeEvaluated, writeWeights } from './checkpoint.js';
+import {
+  checkpointPath,
+  type Evaluated,
+  pruneCheckpoints,
+  writeCheckpoint,
+  writeEvaluated,
+  writeWeights,
+} from './checkpoint.js';
 import type { EffectiveSchedule } from './effective-schedule.js';
-import { learningRateFactor } from './lr-schedule.js';
+import { learningRateFactor, learningRateFactorAt } from './lr-schedule.js';
 import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
 import type { RandomSource } from './random-sources.js';
 import { sumsOver } from './share-progress.js';
 import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
-import type { StepRecord, TrainOptions, TrainResult } from './train-options.js';
+import type { TimeBudget } from './time-budget.js';
+import type { BestFigure, StepRecord, TrainEnd, TrainOptions, TrainResult } from './train-options.js';
 import {
   NonFiniteLossError,
   type PassLosses,
@@ -61,11 +70,16 @@ export interface TrainingRunParts {
   /** Folder of the checkpoints. */
   readonly checkpoints: string;
   readonly schedule: EffectiveSchedule;
+  /** Where the schedule has minutes; of several processes that of rank 0 counts. */
+  readonly budget?: TimeBudget | undefined;
   /** Steps done before. */
   readonly iteration: number;
   /** Whether the evaluation after the last of them is still to be made. */
   readonly evaluationDue: boolean;
 }
+
+/** Steps after which an evaluation is tried, to know how long one takes. */
+const STEPS_BEFORE_TRIAL = 10;
 
 export class TrainingRun {
   readonly #parts: TrainingRunParts;
@@ -83,6 +97,14 @@ export class TrainingRun {
   readonly #told = new Set<string>();
   /** Whether a process of the group had got a signal when the step began. */
   #agreedStop = false;
+  /** Of the last step of this start. */
+  #learningRate: number | undefined;
+  /** Milliseconds of the clock at the last checkpoint. */
+  #savedAt = performance.now();
+  /** Whether the evaluations brought nothing better for too long. */
+  #isPatienceOver = false;
+  /** Whether an evaluation was left out for want of time. */
+  #hasPutOff = false;
 
   constructor(parts: TrainingRunParts) {
     this.#parts = parts;
@@ -99,26 +121,29 @@ export class TrainingRun {
     const { options, model, ranks, categories, schedule, validation, evaluationDue } = this.#parts;
     const { observer, group } = options;
     const { checkpointEvery } = schedule;
-    const isDone = () => this.#iteration >= schedule.iterations;
+    const started = performance.now();
     let measures: DetectorMeasures | undefined;
     let weights: string | undefined;
     model.train();
     try {
+      this.#heedPatience();
       let isStopped = this.#isStopped();
-      if (isDone()) weights = this.#writeFinal();
+      if (this.#isDone()) weights = this.#writeFinal();
       if (evaluationDue && !isStopped) {
         measures = await this.#evaluate();
         isStopped = this.#isStopped();
       }
-      while (!isDone() && !isStopped) {
+      while (!this.#isDone() && !isStopped) {
         // Not inside the call: without an observer its argument would never be computed, and no step be done.
         const step = await this.#step();
         observer?.onStep?.(step, model);
+        if (step.iteration === this.#parts.iteration + STEPS_BEFORE_TRIAL) await this.#tryEvaluation();
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
         isStopped = group ? this.#agreedStop : this.#isStopped();
-        if (isDone() || isStopped || this.#iteration % checkpointEvery === 0) this.#writeCheckpoint();
-        if (isDone()) weights = this.#writeFinal();
+        if (this.#isDone() || isStopped || this.#iteration % checkpointEvery === 0 || this.#isSaveLate())
+          this.#writeCheckpoint();
+        if (this.#isDone()) weights = this.#writeFinal();
         measures = undefined;
         if (this.#isEvaluationDue() && !isStopped) {
           measures = await this.#evaluate();
@@ -126,6 +151,11 @@ export class TrainingRun {
         }
       }
       if (isStopped) this.#writeCheckpoint();
+      // By what an evaluation came to, behind its checkpoint.
+      if (this.#isDone() && weights === undefined) {
+        this.#writeCheckpoint();
+        weights = this.#writeFinal();
+      }
     } catch (error) {
       throw this.#saves ? this.#ended(error) : this.#explained(error);
     } finally {
@@ -134,7 +164,40 @@ export class TrainingRun {
     }
     const problems = validation?.problems ?? [];
     const { figures, evaluations } = measures ?? {};
-    return { model: this.#result(), categories, iteration: this.#iteration, weights, figures, evaluations, problems };
+    const end = this.#end((performance.now() - started) / 1000);
+    observer?.onEnd?.(end);
+    return {
+      ...{ model: this.#result(), categories, iteration: this.#iteration, end },
+      ...{ weights, figures, evaluations, problems },
+    };
+  }
+
+  #isDone(): boolean {
+    const { schedule, budget } = this.#parts;
+    const isTimeUp = budget !== undefined && budget.share >= 1;
+    return this.#iteration >= schedule.mostIterations || isTimeUp || this.#isPatienceOver;
+  }
+
+  #end(seconds: number): TrainEnd {
+    const { schedule, validation } = this.#parts;
+    const done = this.#iteration >= schedule.mostIterations ? 'iterations' : 'minutes';
+    const reason = this.#isPatienceOver ? 'patience' : this.#isDone() ? done : 'signal';
+    return { reason, iteration: this.#iteration, seconds, ...(validation?.best && { best: validation.best }) };
+  }
+
+  /** Only the process that writes goes by its clock. */
+  #isSaveLate(): boolean {
+    const { checkpointMinutes } = this.#parts.options.config.train;
+    return checkpointMinutes !== undefined && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
+  }
+
+  /** Asks rank 0, which alone knows the figures. */
+  #heedPatience(): void {
+    const { options, validation } = this.#parts;
+    const { patience } = options.config.train;
+    if (patience === undefined || validation === undefined) return;
+    const [since] = fromRankZero(options.group, [validation.best?.since ?? 0]);
+    this.#isPatienceOver = since! >= patience;
   }
 
   /** What the training is for: the average of the weights, where one is kept. */
@@ -156,38 +219,64 @@ export class TrainingRun {
   }
 
   #isEvaluationDue(): boolean {
-    const { evaluateEvery, iterations } = this.#parts.schedule;
-    return isEvaluationDue(this.#iteration, evaluateEvery, iterations);
+    const { schedule, budget, options } = this.#parts;
+    if (this.#isDone()) return true;
+    if (!isEvaluationDue(this.#iteration, schedule.evaluateEvery)) return false;
+    if (budget === undefined || this.#parts.validation === undefined) return true;
+    const isAffordable = fromRankZero(options.group, [Number(budget.affordsEvaluation())])[0] === 1;
+    if (!isAffordable && !this.#hasPutOff) {
+      const between = 'evaluations in between would take more than a third of train.minutes';
+      options.observer?.onWarning?.(`${between}: some are left out; raise train.evaluateEvery`);
+      this.#hasPutOff = true;
+    }
+    return isAffordable;
   }
 
   async #evaluate(): Promise<DetectorMeasures | undefined> {
     const { validation, options, schedule } = this.#parts;
     const { runtime } = options.config;
+    const started = performance.now();
     applyRuntime(runtime, { kind: 'prediction' });
     const measures = await validation?.evaluate(this.#iteration);
+    this.#parts.budget?.evaluated((performance.now() - started) / 1000);
     applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
+    this.#heedPatience();
     if (measures === undefined) return undefined;
     this.#evaluated = this.#iteration;
     if (this.#saved === this.#iteration) this.#noteEvaluation();
     return measures;
   }
 
+  /** The last evaluation has to end in time, and may be the first. */
+  async #tryEvaluation(): Promise<void> {
+    const { validation, options, budget, schedule } = this.#parts;
+    if (budget === undefined || validation === undefined || budget.knowsEvaluation) return;
+    if (options.group !== undefined && options.group.rank > 0) return;
+    const { runtime } = options.config;
+    applyRuntime(runtime, { kind: 'prediction' });
+    const seconds = await validation.estimateSeconds();
+    if (seconds !== undefined) budget.expectEvaluation(seconds);
+    applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
+  }
+
   /** Beside the checkpoint, so that it is not made again; the checkpoint itself was written before. */
   #noteEvaluation(): void {
     const { validation, checkpoints } = this.#parts;
-    if (this.#saves && validation?.best !== undefined)
-      writeEvaluated(checkpoints, this.#iteration, { best: validation.best });
+    const best = bestNoted(validation?.best);
+    if (this.#saves && best !== undefined) writeEvaluated(checkpoints, this.#iteration, best);
   }
 
   #writeCheckpoint(): void {
-    const { options, model, average, optimizer, scaler, checkpoints, validation, random } = this.#parts;
+    const { options, model, average, optimizer, scaler, checkpoints, validation, random, budget } = this.#parts;
     if (!this.#saves || this.#saved === this.#iteration || !this.#isStanding) return;
     const progress = {
       iteration: this.#iteration,
       loader: this.#standing.loader,
-      best: validation?.best,
+      ...bestNoted(validation?.best),
       scaler: scaler?.stateDict(),
+      ...(budget && { budget: budget.state }),
     };
+    const started = performance.now();
     this.#save(checkpointPath(checkpoints, this.#iteration), () => {
       writeCheckpoint(
         checkpoints,
@@ -198,7 +287,9 @@ export class TrainingRun {
         random,
       );
     });
+    budget?.wrote((performance.now() - started) / 1000);
     this.#saved = this.#iteration;
+    this.#savedAt = performance.now();
     if (this.#evaluated === this.#iteration) this.#noteEvaluation();
     pruneCheckpoints(checkpoints, options.config.train.keepCheckpoints);
     options.observer?.onCheckpoint?.(checkpointPath(checkpoints, this.#iteration), this.#iteration);
@@ -251,7 +342,7 @@ export class TrainingRun {
   }
 
   async #step(): Promise<StepRecord> {
-    const { options, ranks, optimizer, scaler, feed, schedule, average } = this.#parts;
+    const { options, ranks, optimizer, scaler, feed, average } = this.#parts;
     const { group } = options;
     const { train } = options.config;
     const exchanged = group?.spent.communicationMs ?? 0;
@@ -280,11 +371,13 @@ export class TrainingRun {
     if (norm instanceof Tensor) norm.dispose();
     for (const { values } of passes) values.dispose();
     requireFinite(losses, this.#filesOfAll(losses, files));
-    const learningRate = learningRateAt(schedule, this.#iteration);
+    const learningRate = this.#learningRateNow();
     this.#isStanding = false;
     optimizer.setLearningRate(learningRate);
-    if (train.momentumCorrection && this.#iteration > 0)
-      correctMomentum(optimizer, { from: learningRateAt(schedule, this.#iteration - 1), to: learningRate });
+    const before = this.#learningRateBefore();
+    if (train.momentumCorrection && before !== undefined)
+      correctMomentum(optimizer, { from: before, to: learningRate });
+    this.#learningRate = learningRate;
     if (scaler === undefined) {
       optimizer.step();
     } else {
@@ -297,17 +390,47 @@ export class TrainingRun {
     this.#standing.take(feed.state());
     this.#isStanding = true;
     const sums = meansOf(losses);
+    const seconds = (performance.now() - started) / 1000;
     return {
       iteration: this.#iteration,
+      iterations: this.#wholeLength({ seconds, images }),
       losses: sums,
       totalLoss: Object.values(sums).reduce((sum, value) => sum + value, 0),
       learningRate,
       images,
-      seconds: (performance.now() - started) / 1000,
+      seconds,
       dataSeconds,
       ...(group && { exchangeSeconds: (group.spent.communicationMs - exchanged) / 1000 }),
       gradientNorm,
     };
+  }
+
+  #learningRateNow(): number {
+    const { schedule, budget } = this.#parts;
+    if (budget === undefined) return learningRateAt(schedule, this.#iteration);
+    return (
+      schedule.learningRate *
+      learningRateFactorAt({ share: budget.share, iteration: this.#iteration }, schedule.schedule)
+    );
+  }
+
+  /** The last step's, also of an earlier start; undefined where there is none, or its share of the time is forgotten. */
+  #learningRateBefore(): number | undefined {
+    const { schedule, budget } = this.#parts;
+    if (budget !== undefined || this.#iteration === 0) return this.#learningRate;
+    return learningRateAt(schedule, this.#iteration - 1);
+  }
+
+  /** Steps of the whole training, known by the clock where it has one; the same in all processes. */
+  #wholeLength(step: { readonly seconds: number; readonly images: number }): number {
+    const { schedule, budget, options } = this.#parts;
+    if (budget === undefined) return schedule.iterations;
+    budget.step({ ...step, atMost: schedule.mostIterations - this.#iteration });
+    if (options.group) {
+      const [share, stepsLeft] = fromRankZero(options.group, [budget.share, budget.stepsLeft]);
+      budget.follow({ share: share!, stepsLeft: stepsLeft! });
+    }
+    return this.#iteration + budget.stepsLeft;
   }
 
   /** The pictures of each pass; of all processes where they are needed, to name those of a loss that is not finite. */
@@ -383,9 +506,19 @@ function meansOf(passes: readonly Readonly<Record<string, number>>[]): Record<st
   return means;
 }
 
-export function isEvaluationDue(iteration: number, evaluateEvery: number, iterations: number): boolean {
-  if (iteration === 0) return false;
-  return iteration === iterations || (evaluateEvery > 0 && iteration % evaluateEvery === 0);
+function bestNoted(best: BestFigure | undefined): Evaluated | undefined {
+  return best && { best: best.value, bestIteration: best.iteration, sinceBest: best.since };
+}
+
+/** Whether one that is not the last is to be made. */
+export function isEvaluationDue(iteration: number, evaluateEvery: number): boolean {
+  return iteration > 0 && evaluateEvery > 0 && iteration % evaluateEvery === 0;
+}
+
+/** Rank 0's numbers in every process. */
+function fromRankZero(group: ProcessGroup | undefined, values: readonly number[]): readonly number[] {
+  if (group === undefined) return values;
+  return sumsOver(group, group.rank === 0 ? values : values.map(() => 0));
 }
 
 function learningRateAt({ learningRate, schedule }: EffectiveSchedule, iteration: number): number {

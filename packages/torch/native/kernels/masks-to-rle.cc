@@ -15,30 +15,10 @@
 
 #include "arithmetic/mask-paste.h"
 #include "mask-arguments.h"
+#include "run-lengths.h"
 
 namespace goshawk {
 namespace {
-
-class RunWriter {
- public:
-  explicit RunWriter(std::vector<int32_t>& runs) : runs_(runs), first_(runs.size()) {
-    runs_.push_back(0);
-  }
-
-  void add(bool value, int64_t count) {
-    if (count <= 0) {
-      return;
-    }
-    if (((runs_.size() - first_) % 2 == 0) != value) {
-      runs_.push_back(0);
-    }
-    runs_.back() += static_cast<int32_t>(count);
-  }
-
- private:
-  std::vector<int32_t>& runs_;
-  size_t first_;
-};
 
 /** The mask's columns one after the other, with its border of zeros: columns are what the runs go along. */
 std::vector<float> padded_columns(const float* mask, int64_t resolution, int64_t padding) {
@@ -134,18 +114,7 @@ std::tuple<at::Tensor, at::Tensor> masks_to_rle_cpu(
     }
   });
 
-  at::Tensor offsets = at::empty({count + 1}, at::kLong);
-  int64_t* offset = offsets.data_ptr<int64_t>();
-  offset[0] = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    offset[i + 1] = offset[i] + static_cast<int64_t>(runs[static_cast<size_t>(i)].size());
-  }
-  at::Tensor counts = at::empty({offset[count]}, at::kInt);
-  for (int64_t i = 0; i < count; ++i) {
-    const std::vector<int32_t>& list = runs[static_cast<size_t>(i)];
-    std::copy(list.begin(), list.end(), counts.data_ptr<int32_t>() + offset[i]);
-  }
-  return {counts, offsets};
+  return joined_runs(runs);
 }
 
 } // namespace

@@ -95,6 +95,9 @@ TORCH_LIBRARY(goshawk, m) {
       "masks_to_rle(Tensor masks, Tensor boxes, int height, int width, float threshold=0.5, bool strict=False, "
       "int padding=1) -> (Tensor counts, Tensor offsets)");
   m.def(
+      "grid_masks_to_rle(Tensor maps, Tensor across_first, Tensor across_weights, Tensor down_first, "
+      "Tensor down_weights, float threshold) -> (Tensor counts, Tensor offsets)");
+  m.def(
       "crop_mask_targets(Tensor data, Tensor crops, Tensor rois, Tensor gt_index, int image_height, int image_width, "
       "int resolution) -> Tensor");
 }

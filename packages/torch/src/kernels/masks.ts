@@ -1,5 +1,7 @@
 // Instance masks on their way out of the network (into run lengths) and into it (as training targets);
-// the kernels are native/kernels/masks-to-rle.cc and crop-mask-targets.cc.
+// the kernels are native/kernels/masks-to-rle.cc, grid-masks-to-rle.cc and
+// crop-mask-targets.cc.
+import { tensor } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -26,10 +28,36 @@ export function masksToRle(masks: Tensor, boxes: Tensor, options: MasksToRleOpti
   const { height, width, threshold = 0.5, strict = false, padding = 1 } = options;
   return scope(() => {
     const result = callOp('goshawk::masks_to_rle', masks, boxes, height, width, threshold, strict, padding);
-    const [counts, offsets] = result as [Tensor, Tensor];
-    const runs = Uint32Array.from(counts.toTypedArray() as Int32Array);
-    const bounds = offsets.toNumbers();
-    return bounds.slice(1).map((end, i) => runs.slice(bounds[i], end));
+    return runsOf(result as [Tensor, Tensor]);
+  });
+}
+
+function runsOf([counts, offsets]: readonly [counts: Tensor, offsets: Tensor]): Uint32Array[] {
+  const runs = Uint32Array.from(counts.toTypedArray() as Int32Array);
+  const bounds = offsets.toNumbers();
+  return bounds.slice(1).map((end, i) => runs.slice(bounds[i], end));
+}
+
+/** Along one axis: the first of three neighbouring cells that each pixel is made of, and three weights a pixel. */
+export interface GridTaps {
+  readonly first: Int32Array;
+  readonly weights: Float64Array;
+}
+
+/**
+ * Masks of whole pictures from coarse maps of probabilities: a pixel that is more than `threshold` of what `across` and `down` make
+ * of its cells belongs to the mask. As gridMaskToRle() of @goshawk/core, which says where taps come from.
+ * @param maps [D, rows, columns] on the CPU
+ * @returns D lists of run lengths, columns first, zeros first, each adding up to the picture's pixels
+ * @throws Error where a tap lies outside of the maps
+ */
+export function gridMasksToRle(
+  maps: Tensor,
+  { across, down, threshold }: { readonly across: GridTaps; readonly down: GridTaps; readonly threshold: number },
+): Uint32Array[] {
+  return scope(() => {
+    const taps = [across, down].flatMap(({ first, weights }) => [tensor(first), tensor(weights)]);
+    return runsOf(callOp('goshawk::grid_masks_to_rle', maps, ...taps, threshold) as [Tensor, Tensor]);
   });
 }
 

@@ -77,7 +77,11 @@ export const resnetSchema = z
       .max(5)
       .default(2)
       .describe('How many of the stem and the four stages do not learn; torchvision calls 5 - this trainable_layers.'),
-    weights: filePath().optional().describe('A checkpoint file that the backbone starts from.'),
+    weights: filePath()
+      .optional()
+      .describe(
+        'A checkpoint file that the backbone starts from, or the name of published weights in the cache (goshawk weights list).',
+      ),
   })
   .refine((backbone) => backbone.norm !== 'group' || backbone.width % 32 === 0, {
     path: ['width'],

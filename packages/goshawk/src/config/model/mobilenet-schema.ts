@@ -47,7 +47,11 @@ export const mobilenetSchema = z
       .describe(
         'How many stages do not learn: a stage begins with the stem, with each layer that halves the resolution, and with the last convolution; torchvision calls 6 - this trainable_layers.',
       ),
-    weights: filePath().optional().describe('A checkpoint file that the backbone starts from.'),
+    weights: filePath()
+      .optional()
+      .describe(
+        'A checkpoint file that the backbone starts from, or the name of published weights in the cache (goshawk weights list).',
+      ),
   })
   .superRefine(({ variant, featureLayers = [] }, context) => {
     const issue = (message: string) => context.addIssue({ code: 'custom', path: ['featureLayers'], message });

@@ -48,7 +48,11 @@ export const spinenetSchema = z.strictObject({
     .default(0.01)
     .describe('Share of the newest batch in the running statistics; raise it for short trainings.'),
   zeroInitResidual: z.boolean().default(true).describe('Residual blocks start as identities.'),
-  weights: filePath().optional().describe('A checkpoint file that the backbone starts from.'),
+  weights: filePath()
+    .optional()
+    .describe(
+      'A checkpoint file that the backbone starts from, or the name of published weights in the cache (goshawk weights list).',
+    ),
 });
 
 export type SpinenetConfig = z.output<typeof spinenetSchema>;

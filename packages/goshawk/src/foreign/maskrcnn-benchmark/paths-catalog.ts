@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { z } from 'zod';
+import { type AnnotationFormat, annotationFormats } from '../../config/index.js';
 import { readYaml } from '../../config/yaml-document.js';
 import { fileError } from '../../files/read-file.js';
 
@@ -11,7 +12,7 @@ import { fileError } from '../../files/read-file.js';
 export interface CatalogEntry {
   readonly annotations: string;
   readonly images?: string | undefined;
-  readonly format?: 'coco' | 'voc' | 'yolo' | 'cityscapes' | undefined;
+  readonly format?: AnnotationFormat | undefined;
   readonly set?: string | undefined;
 }
 
@@ -113,7 +114,7 @@ const fileSchema = z.strictObject({
       z.strictObject({
         annotations: path,
         images: path.optional(),
-        format: z.enum(['coco', 'voc', 'yolo', 'cityscapes']).optional(),
+        format: z.enum(annotationFormats).optional(),
         set: path.optional(),
       }),
     )

@@ -5,7 +5,7 @@ import { init, noGrad, ops, scope, sigmoidFocalLoss, type Tensor, tensor } from 
 import type { DecoupledSoloConfig, SoloConfig, Solov2Config } from '../../config/index.js';
 import { Detector } from '../detector.js';
 import { BackboneWithNeck, type FeatureExtractor, makeFeatureExtractor } from '../feature-extractor.js';
-import { inAll, partOf, zeroLoss } from '../losses.js';
+import { atLeastSingle, inAll, partOf, zeroLoss } from '../losses.js';
 import { diceLosses } from '../mask-heads/dice-loss.js';
 import { type AssignedCell, assignCells, type GroundTruth } from '../mask-heads/grid-assignment.js';
 import { gridStrides, resized } from '../mask-heads/grid-features.js';
@@ -228,7 +228,7 @@ function kernelsOfCells(kernels: readonly Tensor[]): Tensor {
 function appliedKernels(kernels: Tensor, map: Tensor, image: number): Tensor {
   return scope(() => {
     const features = ops.flatten(ops.permute(ops.select(map, 0, image), [1, 2, 0]), { end_dim: 1 });
-    return ops.sigmoid(ops.matmul(kernels, ops.transpose(features, 0, 1)).to('float32'));
+    return ops.sigmoid(atLeastSingle(ops.matmul(kernels, ops.transpose(features, 0, 1))));
   });
 }
 
@@ -283,7 +283,7 @@ export class DecoupledSolo extends Solo {
     const integers = (values: readonly number[]): Tensor => tensor(values, { dtype: 'int64', device });
     const along = (maps: Tensor, places: readonly number[]): Tensor =>
       ops.sigmoid(
-        ops.flatten(ops.index_select(ops.select(maps, 0, image), 0, integers(places)), { start_dim: 1 }).to('float32'),
+        atLeastSingle(ops.flatten(ops.index_select(ops.select(maps, 0, image), 0, integers(places)), { start_dim: 1 })),
       );
     const masks = ops.mul(
       along(
@@ -310,7 +310,7 @@ export class DecoupledSolo extends Solo {
     const all = (maps: readonly Tensor[]): Tensor =>
       ops.flatten(
         ops.cat(
-          maps.map((map) => resized(ops.sigmoid(map.to('float32')), size)),
+          maps.map((map) => resized(ops.sigmoid(atLeastSingle(map)), size)),
           { dim: 1 },
         ),
         { start_dim: 2 },

@@ -13,9 +13,10 @@ const SMOOTH = 0.001;
  * @returns [M]
  */
 export function diceLosses(masks: Tensor, goals: Tensor, objects: Tensor): Tensor {
-  const overlaps = ops.gather(ops.matmul(masks, ops.transpose(goals, 0, 1)), 1, ops.unsqueeze(objects, 1));
+  const whole = goals.to({ dtype: masks.dtype });
+  const overlaps = ops.gather(ops.matmul(masks, ops.transpose(whole, 0, 1)), 1, ops.unsqueeze(objects, 1));
   const own = ops.add(ops.sum(ops.mul(masks, masks), [1]), SMOOTH);
-  const wanted = ops.add(ops.index_select(ops.sum(goals, [1]), 0, objects), SMOOTH);
+  const wanted = ops.add(ops.index_select(ops.sum(whole, [1]), 0, objects), SMOOTH);
   const share = ops.div(ops.mul(ops.squeeze(overlaps, 1), 2), ops.add(own, wanted));
   return ops.rsub(share, 1);
 }

@@ -1,0 +1,166 @@
+// Folders as people have them: what is found in each, and where its pictures are.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { readAnnotations } from '../data/index.js';
+import { findAnnotations, isAnnotations } from './find-annotations.js';
+
+const root = mkdtempSync(join(tmpdir(), 'goshawk-find-'));
+after(() => rmSync(root, { recursive: true }));
+
+let count = 0;
+/** A folder with these files, by path. */
+function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string {
+  const folder = join(root, String(count++));
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+  return folder;
+}
+
+const voc = (picture: string) =>
+  `<annotation><filename>${picture}</filename><size><width>64</width><height>48</height></size><object><name>owl</name><bndbox><xmin>3</xmin><ymin>5</ymin><xmax>12</xmax><ymax>24</ymax></bndbox></object></annotation>`;
+const coco = (...names: string[]) =>
+  JSON.stringify({
+    images: names.map((file_name, i) => ({ id: i + 1, file_name, width: 64, height: 48 })),
+    categories: [{ id: 1, name: 'owl' }],
+    annotations: names.map((_, i) => ({ id: i + 1, image_id: i + 1, category_id: 1, bbox: [3, 5, 9, 9] })),
+  });
+
+describe('XML files of PASCAL VOC are found', () => {
+  const layouts: readonly [string, Record<string, string>, string][] = [
+    ['as the devkit has them', { 'Annotations/a.xml': voc('a.jpg'), 'JPEGImages/a.jpg': '' }, 'JPEGImages'],
+    ['in annotations/ beside images/', { 'annotations/a.xml': voc('a.jpg'), 'images/a.jpg': '' }, 'images'],
+    ['in folders of any name', { 'annots/a.xml': voc('other.jpg'), 'pics/a.png': '' }, 'pics'],
+    ['in Annotations/ beside images/', { 'Annotations/a.xml': voc('a.jpg'), 'images/a.jpg': '' }, 'images'],
+    ['a level deeper', { 'annotations/xmls/a.xml': voc('a.jpg'), 'images/a.jpg': '' }, 'images'],
+    ['among the pictures', { 'a.xml': voc('a.jpg'), 'a.jpg': '' }, ''],
+    ['with their pictures beside them', { 'Annotations/a.xml': voc('a.jpg'), 'a.jpg': '' }, ''],
+  ];
+  for (const [name, files, images] of layouts)
+    test(name, () => {
+      const folder = folderOf(files);
+      const { train, val } = findAnnotations(folder);
+      assert.equal(val, undefined);
+      const read = readAnnotations(train);
+      assert.equal(read.format, 'voc');
+      assert.equal(read.images && join(read.images), join(folder, images));
+      assert.match(read.dataset.images[0]!.fileName, /^a\.(jpg|png)$/);
+      assert.equal(read.dataset.annotations.length, 1);
+    });
+
+  test('by the sets of the devkit, and with train/ and valid/ each by itself', () => {
+    const devkit = { 'Annotations/a.xml': voc('a.jpg'), 'JPEGImages/a.jpg': '' };
+    const lists = {
+      'ImageSets/Main/train.txt': 'a',
+      'ImageSets/Main/val.txt': 'a',
+      'ImageSets/Main/trainval.txt': 'a',
+    };
+    const sets = findAnnotations(folderOf({ ...devkit, ...lists }));
+    assert.deepEqual([sets.train.set, sets.val?.set, sets.test], ['train', 'val', undefined]);
+    const only = findAnnotations(folderOf({ ...devkit, 'ImageSets/Main/all.txt': 'a' }));
+    assert.deepEqual([only.train.set, only.val], ['all', undefined]);
+    const parts = folderOf({
+      'train/a.xml': voc('a.jpg'),
+      'train/a.jpg': '',
+      'valid/b.xml': voc('b.jpg'),
+      'valid/b.jpg': '',
+    });
+    const { train, val } = findAnnotations(parts);
+    assert.deepEqual([train.annotations, val?.annotations], [join(parts, 'train'), join(parts, 'valid')]);
+  });
+});
+
+describe('COCO files are found', () => {
+  const found = (files: Record<string, string>) => {
+    const folder = folderOf(files);
+    const { train, val, test: last } = findAnnotations(folder);
+    const below = (path = '') => path.slice(folder.length + 1);
+    return [train, val, last].map((source) => source && [below(source.annotations), below(source.images)]);
+  };
+
+  test('one file beside its pictures', () => {
+    assert.deepEqual(found({ 'all.json': coco('a.jpg'), 'photos/a.jpg': '', 'README.md': '' }), [
+      ['all.json', 'photos'],
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('files for parts, by the names that people give them', () => {
+    const files = {
+      'annotations/instances_train2017.json': coco('a.jpg'),
+      'annotations/instances_val2017.json': coco('b.jpg'),
+      'annotations/person_keypoints_train2017.json': coco('a.jpg'),
+      'train2017/a.jpg': '',
+      'val2017/b.jpg': '',
+    };
+    assert.deepEqual(found(files), [
+      ['annotations/instances_train2017.json', 'train2017'],
+      ['annotations/instances_val2017.json', 'val2017'],
+      undefined,
+    ]);
+  });
+
+  test('a folder for each part, as Roboflow exports them; a test set stands in for validation', () => {
+    const name = '_annotations.coco.json';
+    const three = Object.fromEntries(
+      ['train', 'valid', 'test'].flatMap((part) => [
+        [`${part}/${name}`, coco('a.jpg')],
+        [`${part}/a.jpg`, ''],
+      ]),
+    );
+    const ofPart = (part: string) => [`${part}/${name}`, part];
+    assert.deepEqual(found(three), [ofPart('train'), ofPart('valid'), ofPart('test')]);
+    const { [`valid/${name}`]: _, 'valid/a.jpg': __, ...two } = three;
+    assert.deepEqual(found(two), [ofPart('train'), ofPart('test'), undefined]);
+  });
+
+  test('below the one folder that an archive unpacks to', () => {
+    assert.deepEqual(found({ 'owls-main/labels.json': coco('a.jpg'), 'owls-main/a.jpg': '', LICENSE: '' })[0], [
+      'owls-main/labels.json',
+      'owls-main',
+    ]);
+  });
+
+  test('by the file: pictures are looked for near it, and the file for validation too', () => {
+    const folder = folderOf({
+      'json/train.json': coco('x/1.jpg'),
+      'json/val.json': coco('x/1.jpg'),
+      'img/x/1.jpg': '',
+    });
+    const { train, val } = findAnnotations(join(folder, 'json/train.json'));
+    assert.deepEqual([train.images, val?.annotations], [join(folder, 'img'), join(folder, 'json/val.json')]);
+  });
+});
+
+describe('what cannot be told', () => {
+  const refused = (files: Record<string, string>, message: RegExp) =>
+    assert.throws(() => findAnnotations(folderOf(files)), message);
+
+  test('no annotations, several files without a part, pictures that are elsewhere', () => {
+    refused({ 'a.jpg': '' }, /no annotations found .*: name the annotation file/);
+    refused({ 'a.json': coco('a.jpg'), 'b.json': coco('a.jpg'), 'a.jpg': '' }, /a\.json, b\.json.*name the one/);
+    refused({ 'a.json': coco('a.jpg') }, /such as a\.jpg, are not near it: name their folder with --images/);
+    refused(
+      { 'x/a.json': coco('a.jpg'), 'x/a.jpg': '', 'y/a.json': coco('a.jpg'), 'y/a.jpg': '' },
+      /several annotation files \(x.a\.json, y.a\.json\): name the one/,
+    );
+    assert.throws(() => findAnnotations(join(root, 'nowhere')), /no such file or folder/);
+  });
+
+  test('a config is no data', () => {
+    const folder = folderOf({
+      'a.yaml': 'model: {}',
+      'b.json': '{"model": {}}',
+      'data.yaml': 'train: a\nnames: [b]',
+      'c.json': coco(),
+    });
+    const told = ['a.yaml', 'b.json', 'data.yaml', 'c.json', ''].map((name) => isAnnotations(join(folder, name)));
+    assert.deepEqual(told, [false, false, true, true, true]);
+    assert.equal(isAnnotations(join(folder, 'none.yaml')), false);
+  });
+});

@@ -1,0 +1,125 @@
+// goshawk init and goshawk train on folders of photos, as a person runs them.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { loadConfig } from '../config/index.js';
+import { readAnnotations } from '../data/index.js';
+
+const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'goshawk-starter-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function goshawk(...args: string[]): { code: number | null; out: string; err: string } {
+  const options = { cwd: folder, encoding: 'utf8', timeout: 120_000 } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
+  return { code: status, out: stdout, err: stderr };
+}
+
+const PICTURES = 12;
+
+/** Photos of 640 x 400 pixels, each with a bright square of its own place on stripes of its own. */
+before(async () => {
+  for (let i = 0; i < PICTURES; i++) {
+    const [x, y, side] = [40 + 40 * i, 30 + ((i * 97) % 200), 90 + 5 * i];
+    const pixels = Buffer.alloc(640 * 400 * 3);
+    for (let row = 0; row < 400; row++)
+      for (let column = 0; column < 640; column++) {
+        const isInside = column >= x && column < x + side && row >= y && row < y + side;
+        pixels.fill(
+          isInside ? 240 : ((Math.floor(column / 50) * (i + 3) + Math.floor(row / 50) * (i + 1)) * 29) % 120,
+          (row * 640 + column) * 3,
+          (row * 640 + column) * 3 + 3,
+        );
+      }
+    const image = join(folder, 'squares', 'images', `${i}.jpg`);
+    mkdirSync(dirname(image), { recursive: true });
+    await sharp(pixels, { raw: { width: 640, height: 400, channels: 3 } })
+      .jpeg()
+      .toFile(image);
+    const xml = join(folder, 'squares', 'annots', `${i}.xml`);
+    mkdirSync(dirname(xml), { recursive: true });
+    const box = `<bndbox><xmin>${x + 1}</xmin><ymin>${y + 1}</ymin><xmax>${x + side}</xmax><ymax>${y + side}</ymax></bndbox>`;
+    writeFileSync(
+      xml,
+      `<annotation><size><width>640</width><height>400</height></size><object><name>square</name>${box}</object></annotation>`,
+    );
+  }
+});
+
+describe('goshawk init', () => {
+  test('writes a config that names its data, and says each choice with its reason', () => {
+    const { code, out, err } = goshawk('init', 'squares', '--output', 'made/squares.yaml', '--minutes', '0.5');
+    assert.equal(code, 0, err);
+    for (const choice of [
+      'data',
+      'model',
+      'network',
+      'copies',
+      'sets',
+      'precision',
+      'pictures',
+      'learning rate',
+      'length',
+    ])
+      assert.match(out, new RegExp(`^${choice}: .+`, 'm'));
+    const { config } = loadConfig(join(folder, 'made/squares.yaml'));
+    assert.equal(config.train.minutes, 0.5);
+    assert.equal(config.model.type, 'faster_rcnn');
+    const [train, val] = ['train', 'val'].map(
+      (part) => readAnnotations({ annotations: join(folder, `made/squares-data/${part}.json`) }).dataset,
+    );
+    assert.equal(train!.images.length + val!.images.length, PICTURES);
+    assert.ok(val!.images.length >= 2);
+    // The copies to train on are smaller by one factor with their boxes; what is measured on is the photos themselves.
+    const [copy] = train!.images;
+    const original = readAnnotations({
+      annotations: join(folder, 'squares'),
+      images: join(folder, 'squares/images'),
+    }).dataset;
+    const name = copy!.fileName.replace(/\.jpg$/, '');
+    const same = original.images.find(({ fileName }) => fileName === name)!;
+    const boxOf = ({ annotations }: typeof original, id: number) =>
+      annotations.find(({ imageId }) => imageId === id)!.bbox;
+    const factor = copy!.width / same.width;
+    assert.ok(factor < 1);
+    boxOf(train!, copy!.id).forEach((value, i) => {
+      assert.ok(Math.abs(value - factor * boxOf(original, same.id)[i]!) < 0.5);
+    });
+    assert.equal(val!.images[0]!.width, 640);
+  });
+
+  test('refuses what is no time, and data that is not there', () => {
+    assert.match(goshawk('init', 'squares', '--minutes', 'ten').err, /--minutes ten: expected a number of minutes/);
+    const missing = goshawk('init', 'nowhere');
+    assert.deepEqual([missing.code, missing.err], [2, 'goshawk: nowhere: no such file or folder: check the path\n']);
+  });
+});
+
+describe('goshawk train on a folder', () => {
+  test('trains with the config that it writes, evaluates, and is resumed by the same words', () => {
+    const short = ['--set', 'train.minutes=null', '--set', 'train.iterations=3', '--set', 'data.augment=[]'];
+    const words = ['train', 'squares', '--output', 'run', '--minutes', '0.5', ...short];
+    const { code, out, err } = goshawk(...words);
+    assert.equal(code, 0, err);
+    assert.match(out, /^config: run.train\.yaml - /m);
+    assert.match(out, /trained 3 iterations: run.final\.safetensors/);
+    for (const file of ['train.yaml', 'config.yaml', 'best.safetensors', 'metrics.jsonl', 'data/val.json'])
+      assert.ok(existsSync(join(folder, 'run', file)), file);
+    assert.match(readFileSync(join(folder, 'run/metrics.jsonl'), 'utf8'), /AP50/);
+    const written = readFileSync(join(folder, 'run/train.yaml'), 'utf8');
+    const again = goshawk(...words);
+    assert.deepEqual([again.code, /run: has checkpoints .* --resume/.test(again.err)], [2, true]);
+    assert.equal(goshawk(...words, '--resume').code, 0);
+    assert.equal(readFileSync(join(folder, 'run/train.yaml'), 'utf8'), written);
+  });
+
+  test('says that a config has its own model', () => {
+    const { code, err } = goshawk('train', 'configs/voc/faster_rcnn_r18_tiny.yaml', '--minutes', '5');
+    assert.deepEqual([code, /--minutes: is for a folder of photos/.test(err)], [2, true]);
+  });
+});

@@ -1,0 +1,159 @@
+// From a folder of photos to a config that trains on them in the time there is: finds, chooses, measures, and says why.
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { cudaFacts } from '@goshawk/torch';
+import { parseConfig } from '../config/index.js';
+import { writeFileAtomic } from '../files/atomic-file.js';
+import { dataFacts } from './data-facts.js';
+import { findAnnotations } from './find-annotations.js';
+import { measureSteps } from './measure-steps.js';
+import { prepareSplits, readTraining } from './prepare-splits.js';
+import {
+  type Chosen,
+  chooseCopySize,
+  chooseFreezing,
+  chooseLength,
+  chooseModel,
+  chooseOptimization,
+  choosePictureSize,
+  chooseSize,
+  fitPictureSize,
+  type Machine,
+  type Wishes,
+} from './rules.js';
+import { startOfWeights } from './start-of-weights.js';
+import { type StarterChoices, starterText } from './write-starter.js';
+
+export interface StarterOptions {
+  /** Folder of photos with annotations, or an annotation file. */
+  readonly data: string;
+  /** Folder of the pictures, where it is not to be found. */
+  readonly images?: string;
+  /** The config to write. */
+  readonly config: string;
+  /** Folder for annotation files of parts and small copies of photos; made where it is needed. */
+  readonly folder: string;
+  readonly wishes: Wishes;
+  /** Weights to start from. */
+  readonly init?: string;
+  /** `--set` options that the config will be used with. */
+  readonly sets?: readonly string[];
+  /** Whether what this takes counts to the minutes. */
+  readonly isTimed: boolean;
+  /** Is told each choice and its reason, in a line. */
+  readonly say: (line: string) => void;
+}
+
+/** Seconds of a training of which no step is: reading, the model, the last weights. */
+const AROUND = 8;
+
+/** @throws InputError where there is nothing to learn from, or nothing to begin with */
+export async function makeStarter(options: StarterOptions): Promise<void> {
+  const started = performance.now();
+  const { data, images, wishes, init, sets, say } = options;
+  const found = findAnnotations(data, images);
+  const training = readTraining(found.train);
+  const facts = dataFacts(training.dataset);
+  const { classes } = facts;
+  const named = classes.length > 6 ? `${classes.slice(0, 5).join(', ')}, ...` : classes.join(', ');
+  say(`data: ${found.words}, ${facts.objects} objects of ${classes.length} classes (${named})`);
+  if (facts.rarest.objects < FEW_OBJECTS)
+    say(`notice: ${facts.rarest.name} has ${facts.rarest.objects} objects: from a few dozen on a class is learned`);
+
+  const known = startOfWeights(init);
+  const { start } = known;
+  const machine = machineAtHand();
+  const tell = <Value>(what: string, choice: Chosen<Value>, shown = String(choice.value)): Chosen<Value> => {
+    say(`${what}: ${shown} - ${choice.why}`);
+    return choice;
+  };
+  const model = tell('model', chooseModel(facts, wishes, start));
+  const size = tell('network', chooseSize(wishes, machine, start));
+  const wanted = known.preprocess
+    ? { value: known.preprocess.resize.maxSize, why: "that of the weights' own training" }
+    : choosePictureSize(facts, size.value);
+  const prepared = await prepareSplits({
+    found,
+    training,
+    folder: options.folder,
+    copies: chooseCopySize(facts, wanted.value),
+    say,
+  });
+  const { pictures } = prepared;
+  const available = (): number =>
+    Math.max(1, wishes.minutes * 60 - (options.isTimed ? (performance.now() - started) / 1000 : 0) - AROUND);
+  let choices: StarterChoices = {
+    facts: { ...facts, pictures: pictures.train },
+    splits: prepared.splits,
+    model,
+    size,
+    freezing: chooseFreezing(start),
+    pictureSize: wanted,
+    optimization: chooseOptimization(start, size.value, machine),
+    precision: { value: 'fp32', why: '' },
+    length: { value: { iterations: 1000, warmupIterations: 1, evaluateEvery: 0 }, why: '' },
+    minutes: { value: wishes.minutes, why: '' },
+    workers: machine.device === 'cuda' ? 4 : 1,
+    device: machine.device,
+    ...(known.backbone && { knownBackbone: known.backbone }),
+    ...(known.model && { knownModel: known.model, knownPreprocess: known.preprocess }),
+  };
+  const measure = (precision: 'fp32' | 'bf16', enough?: number) =>
+    measureSteps(starterText({ ...choices, precision: { value: precision, why: '' } }, ''), {
+      ...(sets && { sets }),
+      ...(enough !== undefined && { enough }),
+    });
+
+  const exact = await measure('fp32');
+  const short = await measure('bf16', 2 * exact.seconds);
+  const isShort = short.seconds < FASTER * exact.seconds;
+  const shown = `${short.seconds.toPrecision(2)} s a step instead of ${exact.seconds.toPrecision(2)}`;
+  const precision: StarterChoices['precision'] = {
+    value: isShort ? 'bf16' : 'fp32',
+    why: isShort ? `${shown} here` : `bf16 gains too little here (${shown})`,
+  };
+  tell('precision', precision);
+  let perPicture = (isShort ? short.seconds : exact.seconds) / exact.pictures;
+  const fitted = fitPictureSize(wanted.value, start, { seconds: perPicture, available: available() });
+  perPicture *= (fitted.value / wanted.value) ** 2;
+  const pictureSize = tell('pictures', {
+    value: fitted.value,
+    why: fitted.value === wanted.value ? `${wanted.why}; ${fitted.why}` : fitted.why,
+  });
+  const { batchSize } = choices.optimization.value;
+  const optimization = tell(
+    'learning rate',
+    choices.optimization,
+    `${choices.optimization.value.lr} with ${choices.optimization.value.type}, ${batchSize} pictures a step`,
+  );
+  tell('frozen', choices.freezing, `${choices.freezing.value.frozenStages} stages`);
+  const left = available();
+  const length = chooseLength(choices.facts, batchSize, {
+    step: perPicture * batchSize,
+    evaluation: 1 + EVALUATION_SHARE * perPicture * pictures.val,
+    available: left,
+  });
+  const minutes = {
+    value: options.isTimed ? Math.max(0.1, Math.floor(left / 6) / 10) : wishes.minutes,
+    why: options.isTimed ? `of ${wishes.minutes}, less what looking at the data and measuring took` : 'as asked for',
+  };
+  tell('length', length, `${minutes.value} minutes, about ${length.value.iterations} steps`);
+  choices = { ...choices, precision, pictureSize, optimization, length, minutes };
+  const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
+  const text = starterText(choices, heading);
+  parseConfig(text, { file: options.config, ...(sets && { sets }) });
+  mkdirSync(dirname(options.config), { recursive: true });
+  writeFileAtomic(options.config, text);
+}
+
+/** What bf16 has to gain: its weights are rounded. */
+const FASTER = 0.9;
+/** Of the time of a training step what a picture takes in an evaluation, decoding the photo included. */
+const EVALUATION_SHARE = 0.7;
+const FEW_OBJECTS = 20;
+
+function machineAtHand(): Machine {
+  const hasCard = (cudaFacts()?.devices.length ?? 0) > 0;
+  return { processors: availableParallelism(), device: hasCard ? 'cuda' : 'cpu' };
+}

@@ -1,0 +1,116 @@
+// Copies of a data set's pictures at the size that a training needs, with their annotations: photos of a phone take longer to decode
+// than a small network takes to learn from them. What is measured on and predicted for stays as it is.
+import { mkdirSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Annotation, boxXywh, type Dataset, type ImageRecord, InputError, type Polygon } from '@goshawk/core';
+import sharp, { type Sharp } from 'sharp';
+import { decodeImageFile, pictureLocator } from '../data/index.js';
+
+export interface ShrinkOptions {
+  /** Folder that the pictures' names start from. */
+  readonly images: string;
+  /** Folder of the copies, under the same names. */
+  readonly output: string;
+  /** Pixels; smaller pictures are copied as they are. */
+  readonly longSide: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Where masks are run lengths of the whole picture they would have to be drawn anew. */
+export function canShrink({ annotations }: Dataset): boolean {
+  return annotations.every(({ segmentation }) => segmentation?.kind !== 'rle');
+}
+
+/**
+ * Writes the copies and gives the data set in their pixels. Pictures that cannot be decoded are left out, with a line each.
+ * @throws InputError where a picture lies outside of its folder or is missing
+ */
+export async function shrinkPictures(
+  dataset: Dataset,
+  { images, output, longSide, onProgress }: ShrinkOptions,
+): Promise<{ readonly dataset: Dataset; readonly problems: readonly string[] }> {
+  const locate = pictureLocator(images);
+  const copied = new Map<number, ImageRecord>();
+  const problems: string[] = [];
+  let next = 0;
+  let done = 0;
+  const worker = async (): Promise<void> => {
+    while (next < dataset.images.length) {
+      const image = dataset.images[next++]!;
+      const { path, problem } = locate(image);
+      if (problem !== undefined) throw new InputError('file-not-found', `${path}: ${problem.text}`);
+      const factor = Math.min(1, longSide / Math.max(image.width, image.height));
+      const copy = {
+        ...image,
+        fileName: `${image.fileName}.jpg`,
+        width: Math.max(1, Math.round(image.width * factor)),
+        height: Math.max(1, Math.round(image.height * factor)),
+      };
+      try {
+        await writeCopy(path, join(output, copy.fileName), copy);
+        copied.set(image.id, copy);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        problems.push(error.message);
+      }
+      onProgress?.(++done, dataset.images.length);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, worker));
+  const originals = new Map(dataset.images.map((image) => [image.id, image]));
+  return {
+    dataset: {
+      ...dataset,
+      images: dataset.images.flatMap(({ id }) => copied.get(id) ?? []),
+      annotations: dataset.annotations.flatMap((annotation) => {
+        const copy = copied.get(annotation.imageId);
+        return copy === undefined ? [] : [scaled(annotation, originals.get(annotation.imageId)!, copy)];
+      }),
+    },
+    problems,
+  };
+}
+
+/** JPEGs are halved while they are decoded, which takes a fraction of the time. */
+async function writeCopy(from: string, to: string, { width, height }: ImageRecord): Promise<void> {
+  mkdirSync(dirname(to), { recursive: true });
+  const file = sharp(from, { failOn: 'error', limitInputPixels: false });
+  const plain = await file.metadata().catch(() => undefined);
+  const isPlainJpeg = plain?.format === 'jpeg' && plain.space !== 'cmyk';
+  const pipeline = isPlainJpeg ? file.autoOrient().removeAlpha().toColourspace('srgb') : await ofPixels(from);
+  try {
+    await pipeline
+      .resize({ width, height, fit: 'fill', kernel: 'linear' })
+      .jpeg({ quality: 93, chromaSubsampling: '4:4:4' })
+      .toFile(to);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new InputError('image-invalid', `${from}: is a damaged picture (${reason}): it is left out`, {
+      cause: error,
+    });
+  }
+}
+
+async function ofPixels(path: string): Promise<Sharp> {
+  const { data, width, height } = await decodeImageFile(path);
+  return sharp(data, { raw: { width, height, channels: 3 } });
+}
+
+function scaled(annotation: Annotation, from: ImageRecord, to: ImageRecord): Annotation {
+  const [x, y] = [to.width / from.width, to.height / from.height];
+  const { bbox, area, segmentation, keypoints } = annotation;
+  return {
+    ...annotation,
+    bbox: boxXywh(bbox[0] * x, bbox[1] * y, bbox[2] * x, bbox[3] * y),
+    area: area * x * y,
+    ...(segmentation?.kind === 'polygons' && {
+      segmentation: { kind: 'polygons', polygons: segmentation.polygons.map((one) => scaledPolygon(one, x, y)) },
+    }),
+    ...(keypoints && { keypoints: keypoints.map((value, i) => [value * x, value * y, value][i % 3]!) }),
+  };
+}
+
+function scaledPolygon(polygon: Polygon, x: number, y: number): Polygon {
+  return polygon.map((value, i) => value * (i % 2 === 0 ? x : y));
+}
