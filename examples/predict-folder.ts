@@ -2,11 +2,10 @@
 // categories and how it wants its pictures: no other file is needed.
 //
 //     node examples/dist/predict-folder.js runs/first/best.safetensors photos found
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { drawDetections } from '@goshawk/core';
-import { decodeImageFile, findImages, openDetector, readDescription } from 'goshawk';
-import sharp from 'sharp';
+import { decodeImageFile, encodePng, findImages, openDetector } from 'goshawk';
 
 const [weights, pictures, output = 'found'] = process.argv.slice(2);
 if (weights === undefined || pictures === undefined) {
@@ -17,9 +16,7 @@ if (weights === undefined || pictures === undefined) {
 }
 
 async function predictFolder(weights: string, pictures: string, output: string): Promise<void> {
-  const description = readDescription(weights);
-  if (description === undefined) throw new Error(`${weights}: is not a checkpoint of goshawk train`);
-  const { predictor, categories } = openDetector({ config: description.config, weights });
+  const { predictor, categories } = openDetector(weights);
   const nameOf = new Map(categories.map((category) => [category.id, category.name]));
 
   for (const file of findImages([pictures])) {
@@ -34,6 +31,6 @@ async function predictFolder(weights: string, pictures: string, output: string):
     const drawn = drawDetections(image, sure, { categories });
     const target = path.join(output, `${file.fileName}.png`);
     mkdirSync(path.dirname(target), { recursive: true });
-    await sharp(drawn.data, { raw: { width: drawn.width, height: drawn.height, channels: 3 } }).toFile(target);
+    writeFileSync(target, await encodePng(drawn));
   }
 }

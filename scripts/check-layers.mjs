@@ -23,6 +23,8 @@ const allowed = {
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',
+      '@napi-rs/canvas',
+      'chart.js',
       'image-size',
       'onnxruntime-node',
       'pdfkit',
@@ -31,7 +33,7 @@ const allowed = {
       'yaml',
       'commander',
     ],
-    tests: ['fast-check'],
+    tests: ['fast-check', 'puppeteer-core', 'typescript'],
   },
 };
 const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;

@@ -13,7 +13,7 @@ import {
   type Segmentation,
 } from '@goshawk/core';
 import sharp from 'sharp';
-import { decodeImageFile } from '../data/index.js';
+import { decodeImageFile, encodePng } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 
 export interface ComparisonOptions {
@@ -119,10 +119,4 @@ async function tile(images: readonly RgbImage[], perRow: number, gap: number): P
     .raw()
     .toBuffer();
   return { data, width, height };
-}
-
-function encodePng({ data, width, height }: RgbImage): Promise<Buffer> {
-  return sharp(data, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
 }

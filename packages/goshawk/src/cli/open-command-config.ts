@@ -1,7 +1,10 @@
-// The config of a command: of any system, with what there is to know about it on stderr.
-import { placeInSource } from '../config/index.js';
+// The config of a command: of any system, or the one in a file of weights, with what there is to know about it on stderr.
+import { InputError } from '@goshawk/core';
+import { configToYaml, parseConfig, placeInSource } from '../config/index.js';
 import { type OpenConfig, openConfig } from '../foreign/open-config.js';
+import { readDescription } from '../infer/detector-file.js';
 import { checkModel, detectorKind } from '../models/index.js';
+import { isWeightsFile } from './weights-argument.js';
 
 /**
  * Reads a config, shows its notices, and makes sure that its model can be built and held.
@@ -14,7 +17,7 @@ export function openCommandConfig(
   sets?: readonly string[],
   { training = false, quiet = false }: { readonly training?: boolean; readonly quiet?: boolean } = {},
 ): OpenConfig {
-  const opened = openConfig(file, sets);
+  const opened = isWeightsFile(file) ? openConfigInside(file, sets) : openConfig(file, sets);
   if (!quiet) for (const notice of opened.notices) console.error(`notice: ${notice}`);
   const { config, source, dialect } = opened;
   checkModel(config, {
@@ -23,4 +26,17 @@ export function openCommandConfig(
     where: (path) => placeInSource(path, source, dialect === 'Goshawk'),
   });
   return opened;
+}
+
+/** @throws InputError where the file holds none */
+function openConfigInside(weights: string, sets: readonly string[] = []): OpenConfig {
+  const description = readDescription(weights);
+  if (description === undefined)
+    throw new InputError(
+      'checkpoint-invalid',
+      `${weights}: holds no config, as weights of goshawk train do: name the config of its model, and this file with --weights`,
+    );
+  const text = configToYaml(description.config);
+  const file = `${weights}: the config inside`;
+  return { config: parseConfig(text, { file, sets }), source: { file, text, sets }, dialect: 'Goshawk', notices: [] };
 }

@@ -102,14 +102,14 @@ export function buildProgram(): Command {
     'measure a model on a data set of its config',
     'goshawk eval config.yaml --weights runs/first/best.safetensors',
   )
-    .argument('<config>', 'config file')
-    .requiredOption(
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
-    .option('--output <folder>', 'write metrics.json and detections.json there')
+    .option('--output <folder>', 'write metrics.json, detections.json and report.html there')
     .option('--json', 'print the figures as one JSON object')
     .option('--save-proposals <file>', 'for models of type rpn: keep the proposals, for data.*.proposals of others')
     .option(
@@ -129,17 +129,20 @@ export function buildProgram(): Command {
     program,
     'predict',
     'find objects in pictures and videos',
-    'goshawk predict config.yaml --weights best.safetensors --output found photos/ more.jpg clip.mp4',
+    'goshawk predict runs/first/best.safetensors --output found photos/ more.jpg clip.mp4',
   )
-    .argument('<config>', 'config file')
+    .argument('<config>', 'config file, or the weights of goshawk train, which hold theirs')
     .argument('[path...]', 'pictures, videos, and folders of them')
-    .requiredOption(
+    .option(
       '--weights <file>',
-      'weights, of any supported format, or the name of published ones (weights list)',
+      'weights of a config, of any supported format, or the name of published ones (weights list)',
     )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
-    .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
+    .option(
+      '--score-threshold <score>',
+      'keep detections of at least this score (default: 0.5); best, or a metrics.json: of the best score of each class',
+    )
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
@@ -276,6 +279,9 @@ function refuseStarterOptions(path: string, options: Readonly<Record<string, unk
 
 /** A mistake in a config is told before the engine is loaded, which takes longer than reading it. */
 async function checkConfig(file: string, { set }: { readonly set?: readonly string[] }): Promise<void> {
+  const { isWeightsFile } = await import('./weights-argument.js');
+  // Reading it needs the engine.
+  if (isWeightsFile(file)) return;
   (await import('../foreign/open-config.js')).openConfig(file, set);
 }
 

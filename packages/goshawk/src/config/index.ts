@@ -46,8 +46,15 @@ export {
   type SparseRcnnConfig,
   type SpinenetConfig,
 } from './model/index.js';
-export { loadConfig, parseConfig, readConfigText, validateConfig, validationProblem } from './read-config.js';
-export { type RunConfig, runConfigSchema } from './run-config.js';
+export {
+  defineConfig,
+  loadConfig,
+  parseConfig,
+  readConfigText,
+  validateConfig,
+  validationProblem,
+} from './read-config.js';
+export { type RunConfig, type RunConfigInput, runConfigSchema } from './run-config.js';
 export { type AnnotationFormat, annotationFormats, type DataSetConfig, type DataSplitConfig } from './split-schema.js';
 export { type NamedSet, setsOfSplit } from './split-sets.js';
 export type {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
 import type { ConfigSource } from './config-source.js';
-import { type RunConfig, runConfigSchema } from './run-config.js';
+import { type RunConfig, type RunConfigInput, runConfigSchema } from './run-config.js';
 import { isRecord } from './schema-node.js';
 import { applySetOption, parseSetOption } from './set-option.js';
 import { shippedConfig } from './shipped-configs.js';
@@ -69,6 +69,14 @@ export function parseConfig(
  */
 export function validateConfig(value: unknown, where: string): RunConfig {
   return check(value, { file: where, sets: [] });
+}
+
+/**
+ * A config written in a program, with every default.
+ * @throws InputError for values that do not go together, or are out of bounds, as for a file
+ */
+export function defineConfig(config: RunConfigInput): RunConfig {
+  return check(config, { file: 'the config', sets: [] });
 }
 
 /** What is wrong with a value as a config: the places of all problems, and a line on the first without a file; undefined if nothing. */

@@ -19,6 +19,9 @@ export const runConfigSchema = runConfigShape.superRefine(checkLetterbox);
 /** A complete config: every default is filled in. */
 export type RunConfig = Omit<z.output<typeof runConfigSchema>, 'preprocess'> & { preprocess: PreprocessConfig };
 
+/** A config as a program writes it: what is left out is filled in. */
+export type RunConfigInput = z.input<typeof runConfigSchema>;
+
 /** A picture in the middle of a frame: some rules measure in the picture's own pixels, or cut windows out of it. */
 function checkLetterbox(
   {

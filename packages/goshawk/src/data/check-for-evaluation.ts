@@ -42,7 +42,10 @@ export async function checkPictureHeaders({
   fileName,
   samples,
   exifOrientation,
-}: Pick<DetectionDataset, 'fileName' | 'samples' | 'exifOrientation'>): Promise<DataIssue[]> {
+  load,
+}: Pick<DetectionDataset, 'fileName' | 'samples' | 'exifOrientation' | 'load'>): Promise<DataIssue[]> {
+  // Those of a program told their size when they were loaded.
+  if (load !== undefined) return [];
   const found: DataIssueList[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {

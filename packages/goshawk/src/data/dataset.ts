@@ -11,6 +11,7 @@ import {
   InputError,
   keypointFlip,
   oneSidedProblem,
+  type RgbImage,
 } from '@goshawk/core';
 import type { AnnotationFormat } from '../config/index.js';
 import { parseCocoFile } from './coco-file.js';
@@ -47,7 +48,7 @@ export type FlipPair = readonly [number | string, number | string];
 /** A picture and the objects in it that a model learns from. */
 export interface DatasetSample {
   readonly image: ImageRecord;
-  /** Where the picture is. */
+  /** Where the picture is; where the data set has a `load`, what it is asked for. */
   readonly path: string;
   readonly annotations: readonly Annotation[];
 }
@@ -90,6 +91,8 @@ export interface DetectionDataset {
   /** By image id, where the model takes stored proposals; boxes in the model's convention. */
   readonly proposals?: ReadonlyMap<number, StoredProposals>;
   readonly exifOrientation: 'apply' | 'ignore';
+  /** Gives the bytes of a picture file, or pixels, where pictures are not files. */
+  readonly load?: (path: string) => Promise<Uint8Array | RgbImage>;
   readonly counts: DatasetCounts;
   /** The file's problems that were passed over, and what was left out. */
   readonly issues: readonly DataIssue[];
@@ -115,8 +118,8 @@ export function openCocoDataset(
 export interface DatasetFiles {
   /** The annotation file or folder, for messages. */
   readonly annotations: string;
-  /** Folder that file names start from. */
-  readonly images: string;
+  /** Folder that file names start from; undefined: pictures are not looked for. */
+  readonly images: string | undefined;
   /** Default coco. */
   readonly format?: AnnotationFormat;
   /** What reading passed over. */
@@ -147,14 +150,9 @@ export interface ExaminedDataset {
 
 /**
  * What {@link openDataset} opens, and every problem instead of the first.
- * @param files.images undefined: pictures are not looked for
  * @throws InputError where the folder of the pictures cannot be opened
  */
-export function examineDataset(
-  dataset: Dataset,
-  files: Omit<DatasetFiles, 'images'> & { readonly images: string | undefined },
-  options: DatasetOptions = {},
-): ExaminedDataset {
+export function examineDataset(dataset: Dataset, files: DatasetFiles, options: DatasetOptions = {}): ExaminedDataset {
   const { skipEmpty = false, purpose = 'training', exifOrientation = 'apply' } = options;
   const issues = new DataIssueList(files.annotations);
   issues.append({ issues: files.issues ?? [] });

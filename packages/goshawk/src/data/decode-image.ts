@@ -52,6 +52,15 @@ export async function readImageHeader(path: string, options: DecodeOptions = {})
   return shownSize(await readMetadata(bytes, path, options), options);
 }
 
+/** The same of a file's bytes. */
+export async function imageHeaderOf(
+  bytes: Uint8Array,
+  shownName: string,
+  options: DecodeOptions = {},
+): Promise<ImageHeader> {
+  return shownSize(await readMetadata(bytes, shownName, options), options);
+}
+
 /** Formats that need no second look at their first bytes. */
 const headerFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff']);
 

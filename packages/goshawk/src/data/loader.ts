@@ -3,9 +3,10 @@
 import { InputError, type Preprocess, paddedBatchSize } from '@goshawk/core';
 import type { Batch, BatchImage, LeftOut, Target } from './batch.js';
 import type { DetectionDataset } from './dataset.js';
+import { loadPictures } from './loaded-pictures.js';
 import { PixelPool } from './pixel-pool.js';
 import { type Augment, type ImagePlan, planImage } from './plan-image.js';
-import type { SampleResult } from './prepare-sample.js';
+import type { SampleRequest, SampleResult } from './prepare-sample.js';
 import { createSampleRunner } from './sample-runner.js';
 import {
   aspectGroup,
@@ -97,6 +98,17 @@ export function createLoader(options: LoaderOptions): Loader {
     }
   }
 
+  /** Pictures that are not files are asked for here: workers cannot call a program's functions. */
+  async function prepared(request: SampleRequest): Promise<SampleResult> {
+    if (dataset.load === undefined) return runner.run(request);
+    try {
+      return await runner.run({ ...request, loaded: await loadPictures(dataset.load, request) });
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return { error: { code: error.code, message: error.message } };
+    }
+  }
+
   async function prepareBatch(draws: readonly Draw[]): Promise<Batch> {
     const all = draws.map((draw) => planImage(draw, state.seed, options));
     const { width, height } = paddedBatchSize(shownSizes(all, options), options.preprocess.padMultiple);
@@ -108,7 +120,7 @@ export function createLoader(options: LoaderOptions): Loader {
     // All must have ended before the memory may be used again, also where one has failed.
     const outcomes = await Promise.allSettled(
       plans.map(({ sample, steps, view }, i) =>
-        runner.run({
+        prepared({
           image: sample.image,
           path: sample.path,
           annotations: sample.annotations,

@@ -15,11 +15,14 @@ import { makePicture } from './augment/make-picture.js';
 import type { PlannedPicture } from './augment/planned-picture.js';
 import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
+import { decodeContent, type LoadedPictures } from './loaded-pictures.js';
 import { pictureSizeProblem } from './picture-size.js';
 import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
 export interface SampleRequest extends PictureView, PlannedPicture {
+  /** Absent: paths are files. */
+  readonly loaded?: LoadedPictures;
   readonly preprocess: Preprocess;
   readonly exifOrientation: 'apply' | 'ignore';
   readonly masks: boolean;
@@ -44,7 +47,7 @@ export type SampleResult =
 export async function prepareSample(request: SampleRequest): Promise<SampleResult> {
   try {
     const conventions = { keypointFlipOrder: request.keypointFlipOrder, pixelCentres: request.legacyPlusOne };
-    const decode = (picture: Pick<PlannedPicture, 'image' | 'path'>) => decodeNamed(picture, request.exifOrientation);
+    const decode = (picture: Pick<PlannedPicture, 'image' | 'path'>) => decodeNamed(picture, request);
     const { image, objects } = await makePicture(request, decode, conventions);
     if (request.flip) flipImageInPlace(image);
     const { memory, offset, rowStride, height } = request.slot;
@@ -67,10 +70,10 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
 /** The pictures that steps add are others than the request's: each error names its own. */
 async function decodeNamed(
   picture: Pick<PlannedPicture, 'image' | 'path'>,
-  exifOrientation: SampleRequest['exifOrientation'],
+  { exifOrientation, loaded }: Pick<SampleRequest, 'exifOrientation' | 'loaded'>,
 ): Promise<RgbImage> {
   try {
-    return await decodeSample(picture, exifOrientation);
+    return await decodeSample(picture, exifOrientation, loaded);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new NamedError(error.code, namedMessage(error, picture.path));
@@ -84,14 +87,23 @@ function namedMessage(error: InputError, path: string): string {
   return error instanceof NamedError || error.message.includes(path) ? error.message : `${path}: ${error.message}`;
 }
 
-/** A data set's picture. @throws InputError also where its size is not the one that its annotations are meant for */
+/**
+ * A data set's picture.
+ * @param loaded pictures that are not files
+ * @throws InputError also where its size is not the one that its annotations are meant for
+ */
 export async function decodeSample(
   { path, image }: Pick<SampleRequest, 'path' | 'image'>,
   exifOrientation: SampleRequest['exifOrientation'],
+  loaded: LoadedPictures = {},
 ): Promise<RgbImage> {
-  const decoded = await decodeImageFile(path, { exifOrientation });
+  const content = loaded[path];
+  const decoded =
+    content === undefined
+      ? await decodeImageFile(path, { exifOrientation })
+      : await decodeContent(content, path, { exifOrientation });
   if (decoded.width === image.width && decoded.height === image.height) return decoded;
-  const { orientation } = await readImageHeader(path);
+  const orientation = content === undefined ? (await readImageHeader(path)).orientation : 1;
   const problem = pictureSizeProblem(image, { ...decoded, orientation }, exifOrientation);
   throw new InputError('annotation-invalid', `${path}: image id ${image.id} ${problem}`);
 }

@@ -17,6 +17,13 @@ export interface Rois {
   readonly images: Value;
 }
 
+type RoiSampling = Pick<RoiPoolerOptions, 'poolSize' | 'samplingRatio'>;
+
+export interface RoiConventions extends Pick<Conventions, 'boxes' | 'roiLevels'> {
+  /** As {@link Conventions.roiEnd}; half_pixel: RoIAlign's later form, moved by half a cell, without a smallest size. */
+  readonly roiEnd: Conventions['roiEnd'] | 'half_pixel';
+}
+
 /** A box more, of no size, at the end: no head is shown nothing at all. */
 export function withFiller(graph: Graph, { boxes, images }: Rois): Rois {
   return {
@@ -35,8 +42,8 @@ export function emitPooling(
   levels: readonly Value[],
   strides: readonly number[],
   rois: Rois,
-  options: RoiPoolerOptions,
-  conventions: Conventions,
+  options: RoiSampling,
+  conventions: RoiConventions,
 ): Value {
   if (levels.length === 1) return emitLevel(graph, levels[0]!, strides[0]!, rois, options, conventions);
   const numbers = emitLevelNumbers(graph, rois.boxes, strides, conventions);
@@ -60,16 +67,16 @@ function emitLevel(
   feature: Value,
   stride: number,
   { boxes, images }: Rois,
-  { poolSize, samplingRatio }: RoiPoolerOptions,
-  { roiEnd }: Conventions,
+  { poolSize, samplingRatio }: RoiSampling,
+  { roiEnd }: RoiConventions,
 ): Value {
-  const isCorner = roiEnd === 'corner';
+  const isMoved = roiEnd === 'next_pixel';
   // The form that sets no smallest size moves RoIs by half a cell: they are moved back before (roi-pooler.ts, toNextPixel).
   const [start, end] = [stride / 2, 1 + stride / 2];
-  const own = isCorner ? boxes : graph.add(boxes, graph.floats(Float32Array.of(start, start, end, end), [4]));
+  const own = isMoved ? graph.add(boxes, graph.floats(Float32Array.of(start, start, end, end), [4])) : boxes;
   return graph.node('RoiAlign', [feature, own, images], {
     mode: { text: 'avg' },
-    coordinate_transformation_mode: { text: isCorner ? 'output_half_pixel' : 'half_pixel' },
+    coordinate_transformation_mode: { text: roiEnd === 'corner' ? 'output_half_pixel' : 'half_pixel' },
     output_height: { int: poolSize },
     output_width: { int: poolSize },
     sampling_ratio: { int: samplingRatio },
@@ -81,7 +88,7 @@ function emitLevel(
  * [R] int64 level of each box. Where the model takes a logarithm, here the size is compared with the numbers at which that passes
  * to the next level: logarithms differ in their last bit from one runtime to the next.
  */
-function emitLevelNumbers(graph: Graph, boxes: Value, strides: readonly number[], conventions: Conventions): Value {
+function emitLevelNumbers(graph: Graph, boxes: Value, strides: readonly number[], conventions: RoiConventions): Value {
   const { boxes: convention, roiLevels } = conventions;
   const sides = graph.max(sidesOf(graph, boxes, convention), 0);
   const area = graph.mul(graph.select(sides, 1, 0), graph.select(sides, 1, 1));

@@ -19,7 +19,7 @@ const ort = await openOnnxRuntime();
 
 /** Heads of fresh weights say nothing: theirs are multiplied until some boxes are sure. */
 function excited(model: Detector, factor: number): Detector {
-  const pattern = /(cls_logits|bbox_reg|bbox_pred|cls_score|mask_fcn_logits)\.weight/;
+  const pattern = /(cls_logits|bbox_reg|bbox_pred|cls_score|mask_fcn_logits|categories|kernels)\.weight/;
   noGrad(() => {
     for (const [name, tensor] of model.stateDict()) if (pattern.test(name)) ops.mul_(tensor, factor);
   });
@@ -45,6 +45,24 @@ model:
   maskHead: { channels: [16] }
 `;
 
+const SPARSE = `
+model:
+  type: sparse_rcnn
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  proposals: 12
+  head: { stages: 2, attentionHeads: 4, dynamicChannels: 8, feedforwardSize: 24, prior: 0.1 }
+`;
+
+const SOLO = `
+model:
+  type: solov2
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 32 }
+  head: { channels: 32, convolutions: 1, grids: [10, 8, 6, 5, 4], prior: 0.2, scoreThreshold: 0.1, minScore: 0.05, maxDetections: 20 }
+  maskFeatures: { channels: 32, outputs: 32 }
+`;
+
 /** Pictures of three sizes in one batch. */
 const THREE = [
   [100, 150],
@@ -65,6 +83,34 @@ const CASES = [
     factor: 3,
     sets: [`model.conventions=${conventions}`],
   })),
+  { name: 'Keypoint R-CNN', text: RCNN, factor: 3, sets: ['model.type=keypoint_rcnn', 'model.maskHead=null'] },
+  {
+    name: 'Mask R-CNN on the fourth stage',
+    text: RCNN,
+    factor: 0.1,
+    sets: [
+      'model.conventions=detectron',
+      'model.backbone.depth=50',
+      'model.neck={"type":"none","stage":4}',
+      'model.anchors.sizes=[[12,24,48]]',
+      'model.boxHead.kind=stage5',
+      'model.boxHead.poolSize=14',
+      'model.maskHead.kind=stage5_shared',
+    ],
+  },
+  {
+    name: 'Mask R-CNN on a Res2Net',
+    text: RCNN,
+    factor: 0.3,
+    sets: [
+      'model.backbone.depth=50',
+      'model.backbone.scale=4',
+      'model.backbone.widthPerGroup=4',
+      'model.backbone.stem=deep',
+    ],
+  },
+  { name: 'Sparse R-CNN', text: SPARSE, factor: 3, sets: [] },
+  { name: 'SOLOv2', text: SOLO, factor: 30, sets: [] },
 ];
 
 describe('exportDetector', { skip: ort ? false : SKIPPED }, () => {

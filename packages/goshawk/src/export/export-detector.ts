@@ -3,10 +3,12 @@ import { type Category, InputError } from '@goshawk/core';
 import { DESCRIPTION_KEY } from '@goshawk/runtime';
 import type { Tensor } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
-import { type Detector, Rcnn, RetinaNet } from '../models/index.js';
+import { type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
 import { describeExport } from './describe-export.js';
 import { emitRcnn } from './emit-rcnn.js';
 import { emitRetinanet } from './emit-retinanet.js';
+import { emitSolov2 } from './emit-solov2.js';
+import { emitSparseRcnn } from './emit-sparse-rcnn.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
 import { Graph, type WeightStorage } from './onnx/graph.js';
 import { encodeModel } from './onnx/model-proto.js';
@@ -57,10 +59,16 @@ function emitDetector(scene: Scene, model: Detector, config: ModelConfig, classe
     case 'keypoint_rcnn':
       if (model instanceof Rcnn) return emitRcnn(scene, model, config);
       break;
+    case 'sparse_rcnn':
+      if (model instanceof SparseRcnn) return emitSparseRcnn(scene, model, config, classes);
+      break;
+    case 'solov2':
+      if (model instanceof Solov2) return emitSolov2(scene, model, config, classes);
+      break;
     default:
       throw new InputError(
         'config-invalid',
-        `model.type: a ${config.type} cannot be exported yet (expected faster_rcnn, mask_rcnn, keypoint_rcnn or retinanet): export another model`,
+        `model.type: a ${config.type} cannot be exported yet (expected faster_rcnn, mask_rcnn, keypoint_rcnn, retinanet, sparse_rcnn or solov2): export another model`,
       );
   }
   throw new Error(`internal: a config of ${config.type} with another model`);

@@ -189,7 +189,7 @@ class Trace {
 }
 
 /** What makes a tensor of nothing but its length. */
-const COUNTING = /^aten::arange/;
+const COUNTING = /^aten::(arange|linspace)/;
 
 /** `relu_`, `add_.Tensor`: aten's names of what writes over its first argument. */
 function isInPlace(name: string): boolean {

@@ -27,6 +27,8 @@ const SIZED = new Set([
   'aten::upsample_nearest2d',
   'aten::upsample_bilinear2d',
   'aten::arange.start',
+  'aten::linspace',
+  'aten::expand',
 ]);
 
 function sameNumbers({ args, otherArgs }: RecordedCall): boolean {
@@ -88,6 +90,22 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   'aten::clone': same,
   'goshawk::with_bias_gradient': same,
   'aten::copy_': (_, { inputs }) => inputs[1]!,
+  'aten::linspace': (graph, call) => {
+    const [start, end] = call.args.map(Number) as [number, number];
+    const [pair] = call.resultAxes[0]!;
+    const length = pair![0] === pair![1] ? graph.integers([pair![0]]) : call.lengthOf(pair!);
+    if (length === undefined) throw unknownForm(call);
+    const steps = graph.cast(graph.max(graph.sub(length, 1), 1), 'float32');
+    const places = graph.cast(graph.range(length), 'float32');
+    return graph.add(graph.mul(places, graph.div(graph.float(end - start), steps)), start);
+  },
+  'aten::expand': (graph, call) => {
+    const lengths = call.resultAxes[0]!.map((pair) =>
+      pair[0] === pair[1] ? graph.integers([pair[0]]) : call.lengthOf(pair),
+    );
+    if (lengths.some((length) => length === undefined)) throw unknownForm(call);
+    return graph.expand(call.inputs[0]!, graph.concat(lengths as Value[], 0));
+  },
   'aten::arange.start': (graph, call) => {
     const [start, end] = call.args.map(Number) as [number, number];
     const dtype = call.args[2] === 'int64' ? 'int64' : 'float32';
@@ -203,6 +221,7 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   'aten::view': reshaped,
   'aten::reshape': reshaped,
   'aten::flatten.using_ints': reshaped,
+  'aten::unflatten.int': reshaped,
   'aten::permute': (graph, { inputs, args }) => graph.transpose(inputs[0]!, args[1] as readonly number[]),
   'aten::transpose.int': (graph, { inputs, args, axes }) => {
     const order = axes[0]!.map((_, axis) => axis);

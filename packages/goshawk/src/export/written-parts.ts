@@ -37,13 +37,13 @@ export class WrittenParts {
     return this.#stretches.has(tensor);
   }
 
-  /** `source` is written over `view`. @param valueOf what the whole was until now */
-  write(view: Tensor, source: Value, valueOf: (whole: Tensor) => Value): void {
+  /** `source` is written over `view`. @param currentOf what the whole was until now */
+  write(view: Tensor, source: Value, currentOf: (whole: Tensor) => Value): void {
     const { of: base, axis, start, length } = this.#stretches.get(view)!;
     const total = base.shape[axis]!;
     const before = this.#wholes.get(base) ?? {
       axis,
-      parts: [{ value: valueOf(base), offset: 0, length: total, total }],
+      parts: [{ value: currentOf(base), offset: 0, length: total, total }],
     };
     if (before.axis !== axis) throw new Error('internal: a tensor written along two axes cannot be exported');
     const parts = [

@@ -15,6 +15,8 @@ import { explainEngineError } from './engine-errors.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
+  /** Of the file of weights, or as it was given. */
+  readonly config: RunConfig;
   readonly model: Detector;
   readonly predictor: Predictor;
   readonly preprocess: PreprocessConfig;
@@ -23,15 +25,26 @@ export interface OpenDetector {
 }
 
 export interface OpenDetectorOptions {
-  readonly config: RunConfig;
+  /** Default: the one in the file of weights. */
+  readonly config?: RunConfig;
   readonly weights: string;
+  /** `cpu`, `cuda` or `cuda:N`. Default: the config's. */
+  readonly device?: string;
   /** Of the data set at hand, for files of weights that do not name their own. */
   readonly categories?: readonly Category[];
   /** What the detector's own categories are called in its results; one each, in their order. Default: as they are. */
   readonly relabel?: (own: readonly Category[]) => readonly Category[];
 }
 
-export function openDetector({ config, weights: path, categories: known, relabel }: OpenDetectorOptions): OpenDetector {
+/**
+ * Opens a detector.
+ * @param options a file of weights that `goshawk train` wrote, which holds its config; or more than that
+ * @throws InputError where the file cannot be read, does not fit the config, or holds none and none is given
+ */
+export function openDetector(options: string | OpenDetectorOptions): OpenDetector {
+  const { weights: path, device, categories: known, relabel, config: given } = withWeights(options);
+  const read = given ?? configInside(path);
+  const config = device === undefined ? read : { ...read, runtime: { ...read.runtime, device } };
   applyRuntime(config.runtime, { kind: 'prediction' });
   const weights = readWeights(path);
   requireKnownModel(weights, path);
@@ -57,7 +70,21 @@ export function openDetector({ config, weights: path, categories: known, relabel
     throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
-  return { model, predictor, preprocess: config.preprocess, categories };
+  return { config, model, predictor, preprocess: config.preprocess, categories };
+}
+
+function withWeights(options: string | OpenDetectorOptions): OpenDetectorOptions {
+  return typeof options === 'string' ? { weights: options } : options;
+}
+
+/** @throws InputError for files of other systems, and where the file cannot be read */
+function configInside(weights: string): RunConfig {
+  const description = readDescription(weights);
+  if (description !== undefined) return description.config;
+  throw new InputError(
+    'checkpoint-invalid',
+    `${weights}: holds no config, as weights of goshawk train do: give the config of its model beside it`,
+  );
 }
 
 /** Pairs that the config gives count more than those that a file remembers. */

@@ -1,4 +1,4 @@
-// Inference in a few lines: a config and weights, then pictures in any form, as predictions and as pictures with these drawn on
+// Inference in a few lines: weights, then pictures in any form, as predictions and as pictures with these drawn on
 // them (what maskrcnn-benchmark's demo calls COCODemo).
 import {
   type Category,
@@ -10,20 +10,23 @@ import {
   type RgbImage,
 } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
-import { decodeImage, decodeImageFile } from '../data/index.js';
+import { decodeImage, decodeImageFile, encodePng } from '../data/index.js';
 import { openConfig } from '../foreign/open-config.js';
+import { readDescription } from './detector-file.js';
 import { type OpenDetector, openDetector } from './open-detector.js';
 
 /** A file, the bytes of one, or pixels. */
 export type PictureSource = string | Uint8Array | RgbImage;
 
 export interface PictureDetectorOptions {
-  /** A config file of any system, or a config. */
-  readonly config: string | RunConfig;
+  /** A config file of any system, or a config. Default: the one in the file of weights. */
+  readonly config?: string | RunConfig;
   /** `KEY=VALUE`, in the names of the file's system or in ours; for a config that is a file. */
   readonly sets?: readonly string[];
   /** A file of any system. */
   readonly weights: string;
+  /** `cpu`, `cuda` or `cuda:N`. Default: the config's. */
+  readonly device?: string;
   /** Length of the pictures' short side in the network, pixels. Default: the config's. */
   readonly minImageSize?: number;
   /** Detections below this score are left out, 0 to 1. Default 0.7. */
@@ -53,9 +56,11 @@ export class PictureDetector {
     const { config, sets = [], weights, categories, confidenceThreshold = DEFAULT_THRESHOLD } = options;
     if (!(confidenceThreshold >= 0 && confidenceThreshold <= 1))
       throw new InputError('usage', `confidenceThreshold: got ${confidenceThreshold}: expected a number from 0 to 1`);
-    const read = typeof config === 'string' ? openConfig(config, sets).config : config;
+    const given = typeof config === 'string' ? openConfig(config, sets).config : config;
+    const read = given ?? readDescription(weights)?.config;
     this.#detector = openDetector({
-      config: withMinSize(read, options.minImageSize),
+      ...(read && { config: withMinSize(read, options.minImageSize) }),
+      ...(options.device !== undefined && { device: options.device }),
       weights,
       ...(categories && { categories }),
     });
@@ -80,6 +85,11 @@ export class PictureDetector {
   /** A copy of the picture with boxes, masks, keypoints and names on it. */
   overlay({ image, detections }: PictureResult): RgbImage {
     return drawDetections(image, detections, { categories: this.categories });
+  }
+
+  /** The same as the bytes of a PNG file. */
+  async png(result: PictureResult): Promise<Uint8Array> {
+    return encodePng(this.overlay(result));
   }
 }
 

@@ -73,7 +73,7 @@ export function foundByModel(model: Detector, batch: ImageBatch): FoundObject[][
   return noGrad(() => scope(() => model.predict(batch).map(onHost)));
 }
 
-function onHost({ boxes, scores, labels, masks }: Detections): FoundObject[] {
+function onHost({ boxes, scores, labels, wholeMasks, masks = wholeMasks?.probabilities }: Detections): FoundObject[] {
   const corners = boxes.toFloat32Array();
   const ofAll = scores.toFloat32Array();
   const cells = masks?.toFloat32Array();

@@ -2,6 +2,7 @@
 import type { Category } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
+import type { SampleDataset } from '../data/index.js';
 import type { BatchFeedOptions } from '../infer/batch-feed.js';
 import type { WeightsReport } from '../infer/detector-file.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
@@ -11,6 +12,8 @@ import type { EffectiveSchedule } from './effective-schedule.js';
 
 export interface TrainOptions {
   readonly config: RunConfig;
+  /** In place of those that the config names in `data`: samples that load themselves. Every process of a group is given the same. */
+  readonly datasets?: TrainDatasets;
   /** Folder of this run: checkpoints/, best.safetensors, final.safetensors. */
   readonly output: string;
   /** Weights to start from. */
@@ -36,6 +39,12 @@ export interface TrainOptions {
    * starting weights, and alone writes. The signal of one ends all.
    */
   readonly group?: ProcessGroup;
+}
+
+export interface TrainDatasets {
+  readonly train: SampleDataset;
+  /** What evaluations measure on, under the categories of `train`. Absent: nothing is evaluated. */
+  readonly val?: SampleDataset;
 }
 
 /** Is told what happens, in order, when it is written down. What it throws ends the training, with a checkpoint; in an evaluation it spoils that one. */

@@ -38,19 +38,36 @@ import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { RunLog } from './run-log.js';
+import { RunReport } from './run-report.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import { TimeBudget } from './time-budget.js';
 import type { TrainObserver, TrainOptions, TrainResult } from './train-options.js';
-import { classCount, inCategoriesOf, openEvaluationSets, openSplit, requireCategoriesOf } from './training-data.js';
+import {
+  classCount,
+  inCategoriesOf,
+  openEvaluationSets,
+  openSamples,
+  openSplit,
+  requireCategoriesOf,
+} from './training-data.js';
 import { isEvaluationDue, TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
 
-export type { StepRecord, TrainEnd, TrainObserver, TrainOptions, TrainResult, TrainStart } from './train-options.js';
+export type {
+  BestFigure,
+  StepRecord,
+  TrainDatasets,
+  TrainEnd,
+  TrainObserver,
+  TrainOptions,
+  TrainResult,
+  TrainStart,
+} from './train-options.js';
 
 // What is written under these names is written late.
-const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
+const FILES = ['config.yaml', 'metrics.jsonl', 'metrics.json', 'report.html', 'best.safetensors', 'final.safetensors'];
 
 /**
  * Trains a model, or goes on training it, and writes what `goshawk train` writes into `output`.
@@ -133,15 +150,11 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const checkpoints = join(output, 'checkpoints');
   const isFirst = group === undefined || group.rank === 0;
   const resumed = isFirst ? newestCheckpoint(checkpoints, options) : undefined;
-  const trainSet = openSplit(config, 'train', { purpose: 'training' });
+  const opened = options.datasets ? await openSamples(config, options.datasets) : openNamed(config);
+  const { trainSet } = opened;
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
-  const valSets = config.data.val
-    ? openEvaluationSets(config, 'val').map(({ name, dataset }) => ({
-        name,
-        dataset: inCategoriesOf(trainSet, dataset),
-      }))
-    : [];
+  const valSets = opened.valSets.map(({ name, dataset }) => ({ name, dataset: inCategoriesOf(trainSet, dataset) }));
   const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
   for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
 
@@ -215,7 +228,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         model: average?.model ?? model,
         categories,
         sets: valSets,
-        output: save ? output : undefined,
+        ...(save && { output, report: new RunReport({ config, trainSet, output }) }),
         observer,
         signal,
         group,
@@ -278,6 +291,14 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+/** The data sets that the config names. */
+function openNamed(config: RunConfig) {
+  return {
+    trainSet: openSplit(config, 'train', { purpose: 'training' }),
+    valSets: config.data.val ? openEvaluationSets(config, 'val') : [],
+  };
 }
 
 /** Where a training begins: a checkpoint of ours, or the iteration of another program's. */

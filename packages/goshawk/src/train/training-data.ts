@@ -4,6 +4,7 @@ import { movesObjects, type NamedSet, type RunConfig } from '../config/index.js'
 import {
   concatenateSets,
   type DetectionDataset,
+  openSampleDataset,
   openSplitDataset,
   readProposalFiles,
   type SetPart,
@@ -12,6 +13,7 @@ import {
 import { readDescription } from '../infer/detector-file.js';
 import { requireSplit, type SplitName, splitOptions } from '../infer/split-options.js';
 import { detectorKind } from '../models/index.js';
+import type { TrainDatasets } from './train-options.js';
 
 /**
  * One of the splits that a config names: for training all of its data sets together, for evaluation the first alone.
@@ -47,6 +49,26 @@ export interface EvaluationSet {
   /** What results call it. */
   readonly name: string;
   readonly dataset: DetectionDataset;
+}
+
+/**
+ * Data sets of a program.
+ * @throws InputError naming the sample and what is wrong with it, or where the model takes stored proposals
+ */
+export async function openSamples(
+  config: RunConfig,
+  { train, val }: TrainDatasets,
+): Promise<{ readonly trainSet: DetectionDataset; readonly valSets: readonly EvaluationSet[] }> {
+  if (detectorKind(config.model).readsProposals)
+    throw new InputError(
+      'config-invalid',
+      "model.proposals: is stored, which a program's own data sets have no place for: name annotation files in data.train and data.val",
+    );
+  const options = (name: SplitName, purpose: 'training' | 'evaluation') => splitOptions(config, name, purpose);
+  const trainSet = await openSampleDataset(train, 'datasets.train', options('train', 'training'));
+  if (val === undefined) return { trainSet, valSets: [] };
+  const dataset = await openSampleDataset(val, 'datasets.val', options('val', 'evaluation'));
+  return { trainSet, valSets: [{ name: 'val', dataset }] };
 }
 
 function openSet(
@@ -116,7 +138,10 @@ export function classCount(config: RunConfig, categories: readonly Category[]): 
  * the training set's. Where that changes ids or their order it is a warning of the result.
  * @throws InputError where their names differ
  */
-export function inCategoriesOf(train: DetectionDataset, val: DetectionDataset): DetectionDataset {
+export function inCategoriesOf(
+  train: Pick<DetectionDataset, 'fileName' | 'categories' | 'classOf'>,
+  val: DetectionDataset,
+): DetectionDataset {
   const match = matchCategories(val.categories, train.categories);
   if (match.kind === 'different')
     throw new InputError(

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type RunBlock, runPage } from '../testing/run-page.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'goshawk-own-program-'));
+after(() => rmSync(folder, { recursive: true }));
+
+let blocks: readonly RunBlock[];
+before(async () => {
+  blocks = await runPage('in-your-own-program.md', folder);
+});
+
+test('the program of docs/in-your-own-program.md learns from samples that load themselves, and finds their squares', () => {
+  const lines = blocks[0]!.stdout.trim().split('\n');
+  assert.equal(lines.length, 71);
+  assert.match(lines[0]!, /^1 70 \d/);
+  const ap50 = Number(/AP50 ([\d.]+)$/.exec(lines.at(-1)!)![1]);
+  assert.ok(ap50 > 0.9, lines.at(-1)!);
+  assert.equal(blocks[0]!.stderr, '');
+});
+
+test('it leaves what the command leaves', () => {
+  assert.deepEqual(readdirSync(join(folder, 'runs/squares')).toSorted(), [
+    'best.safetensors',
+    'checkpoints',
+    'config.yaml',
+    'final.safetensors',
+    'metrics.jsonl',
+    'tensorboard',
+  ]);
+});
+
+test('the others stop by a signal, predict from bytes, and measure', () => {
+  assert.equal(blocks.length, 4);
+  assert.match(blocks[1]!.stdout, /^saved runs\/stopped\/checkpoints\/iteration-00000003\.safetensors$/m);
+  assert.match(blocks[1]!.stderr, /loss/);
+  assert.ok(existsSync(join(folder, 'found.png')));
+  assert.match(blocks[3]!.stdout, /Average Precision/);
+});
+
+test('goshawk predict takes those weights without a config, and says what is missing beside a config', () => {
+  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+  const goshawk = (...args: string[]) =>
+    spawnSync(process.execPath, [main, ...args], { cwd: folder, encoding: 'utf8' });
+  const { status, stderr } = goshawk(
+    'predict',
+    'runs/squares/best.safetensors',
+    'photo.png',
+    '--set',
+    'train.precision=fp32',
+  );
+  assert.equal(status, 0, stderr);
+  assert.ok(existsSync(join(folder, 'predictions/photo.png')));
+  const refused = goshawk('predict', 'runs/squares/config.yaml', 'photo.png');
+  assert.equal(refused.status, 2);
+  assert.match(
+    refused.stderr,
+    /^goshawk: goshawk predict: runs\/squares\/config\.yaml is a config, and weights are missing: .*\n$/,
+  );
+});
