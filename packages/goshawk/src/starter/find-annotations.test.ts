@@ -149,6 +149,10 @@ describe('what cannot be told', () => {
       { 'x/a.json': coco('a.jpg'), 'x/a.jpg': '', 'y/a.json': coco('a.jpg'), 'y/a.jpg': '' },
       /several annotation files \(x.a\.json, y.a\.json\): name the one/,
     );
+    refused(
+      { 'owls/Annotations/a.xml': voc('a.jpg'), 'owls/a.jpg': '', 'cats/b.xml': voc('b.jpg'), 'cats/b.jpg': '' },
+      /several data sets \(.*cats, .*owls\): name one of them/,
+    );
     assert.throws(() => findAnnotations(join(root, 'nowhere')), /no such file or folder/);
   });
 
