@@ -106,7 +106,9 @@ const steps = {
   'tensors from TypeScript': () => void run('node', ['out/tensors.js']),
   'a training from TypeScript': () => void run('node', ['out/train.js'], { out: /^trained 4 iterations\n$/ }),
   'a program with a data set of its own, that trains, shows its progress and evaluates': () => {
-    const { out, err } = run('node', ['out/squares.js'], { out: /\n70 70 [\d.]+\nruns\/squares\/final.safetensors AP50 / });
+    const { out, err } = run('node', ['out/squares.js'], {
+      out: /\n70 70 [\d.]+\nruns\/squares\/final.safetensors AP50 /,
+    });
     expect(err === '', `it says on stderr: ${err}`);
     const ap50 = Number(/AP50 ([\d.]+)/.exec(out)[1]);
     expect(ap50 > 0.9, `it reaches an AP50 of ${ap50}`);
