@@ -11,7 +11,7 @@ import { parseConfig } from '../packages/goshawk/dist/config/index.js';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 
-const readmes = ['core', 'torch', 'goshawk'].map((name) => `packages/${name}/README.md`);
+const readmes = ['core', 'runtime', 'torch', 'goshawk'].map((name) => `packages/${name}/README.md`);
 const pages = ['README.md', ...readmes, ...listPages('docs')].map((file) => readPage(file));
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
 const problems = [];

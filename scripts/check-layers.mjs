@@ -12,23 +12,28 @@ process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 /** What each package may import besides its own files; `node:` stands for Node's modules. */
 const allowed = {
   core: { code: ['@xmldom/xmldom'], tests: ['node:', 'fast-check'] },
+  runtime: { code: ['@goshawk/core'], tests: ['node:', 'onnxruntime-node'] },
   torch: { code: ['node:', 'node-api-headers'], tests: ['fast-check'] },
   goshawk: {
     code: [
       'node:',
       '@goshawk/core',
+      '@goshawk/runtime',
       '@goshawk/torch',
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',
+      '@napi-rs/canvas',
+      'chart.js',
       'image-size',
+      'onnxruntime-node',
       'pdfkit',
       'sharp',
       'zod',
       'yaml',
       'commander',
     ],
-    tests: ['fast-check', 'typescript'],
+    tests: ['fast-check', 'puppeteer-core', 'typescript'],
   },
 };
 const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;
@@ -75,7 +80,7 @@ function checkFile(name, rules, source, entry) {
       problems.push(`${where}: packages/${name} may not import '${target}'`);
     }
   }
-  if (name === 'core' && !isTest) checkGlobals(file, text);
+  if ((name === 'core' || name === 'runtime') && !isTest) checkGlobals(name, file, text);
 }
 
 function checkFolders(where, target, entry, resolved) {
@@ -128,14 +133,14 @@ function topFolder(file) {
   return parts.length > 1 ? parts[0] : undefined;
 }
 
-/** Core runs in a browser, though its tests bring Node's types into the compilation. */
-function checkGlobals(file, text) {
+/** Core and the runtime run in a browser, though their tests bring Node's types into the compilation. */
+function checkGlobals(name, file, text) {
   const withoutComments = text
     .replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ' '))
     .replace(/\/\/.*$/gm, '');
   withoutComments.split('\n').forEach((line, index) => {
     const match = nodeGlobals.exec(line);
-    if (match) problems.push(`${file}:${index + 1}: packages/core may not use Node's '${match[1]}'`);
+    if (match) problems.push(`${file}:${index + 1}: packages/${name} may not use Node's '${match[1]}'`);
   });
 }
 

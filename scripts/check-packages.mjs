@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const names = ['core', 'torch', 'goshawk'];
+const names = ['core', 'runtime', 'torch', 'goshawk'];
 const folder = mkdtempSync(path.join(tmpdir(), 'goshawk-packages-'));
 const project = path.join(folder, 'project');
 mkdirSync(project);
@@ -22,7 +22,7 @@ const results = [];
 let tarballs = [];
 
 const steps = {
-  'pack the three packages': () => {
+  'pack the packages': () => {
     tarballs = names.map((name) => {
       const { out } = run('npm', ['pack', '--json', '--pack-destination', folder], {
         cwd: path.join(root, 'packages', name),

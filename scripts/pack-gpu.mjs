@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 });
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const MOST_BYTES = 55_000_000;
-const packages = ['core', 'torch', 'goshawk'];
+const packages = ['core', 'runtime', 'torch', 'goshawk'];
 const LAUNCHER = `#!/bin/sh
 # Checks the card of this machine: ./check-gpu [--python PYTHON] [--json FILE]; see docs/gpu.md of the project.
 here=$(cd "$(dirname "$0")" && pwd)

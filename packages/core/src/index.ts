@@ -1,5 +1,6 @@
 export * from './boxes/index.js';
 export * from './dataset-edits/index.js';
+export * from './detections/index.js';
 export * from './drawing/index.js';
 export * from './error-analysis/index.js';
 export * from './errors/index.js';

@@ -1,7 +1,8 @@
 // Writing YOLO's label files and their data.yaml. Numbers are written in full: reading them gives the same pixels.
 import { boxAround } from '../boxes/measure-box.js';
 import { traceContours } from '../masks/mask-contours.js';
-import type { Polygon, Rle } from '../masks/rle.js';
+import { polygonToRle } from '../masks/polygon-to-rle.js';
+import { type Polygon, type Rle, rleArea } from '../masks/rle.js';
 import { decodeMask } from '../masks/rle-encode.js';
 import type { Annotation, Category, Dataset, ImageRecord, Segmentation } from './dataset.js';
 
@@ -22,6 +23,10 @@ export interface YoloLosses {
   readonly boxes: number;
   /** Marks of VOC's difficult objects. */
   readonly difficult: number;
+  /** Objects whose area is another than that of their outline, or box, which is what readers compute. */
+  readonly areas: number;
+  /** Categories, which lose theirs. */
+  readonly supercategories: number;
 }
 
 /** Poses where a category names keypoints, outlines where an object has a mask, else boxes. */
@@ -34,7 +39,8 @@ export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
  * The label files of a set, in the order of its images; class c is the category with the c-th smallest id.
  */
 export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[]; losses: YoloLosses } {
-  const losses = { crowds: 0, joined: 0, traced: 0, bare: 0, boxes: 0, difficult: 0 };
+  const losses = { crowds: 0, joined: 0, traced: 0, bare: 0, boxes: 0, difficult: 0, areas: 0, supercategories: 0 };
+  losses.supercategories = dataset.categories.filter(({ supercategory }) => supercategory !== undefined).length;
   const classOf = new Map(sortedCategories(dataset.categories).map(({ id }, index) => [id, index]));
   const points = dataset.categories.find(({ keypoints }) => keypoints !== undefined)?.keypoints?.length ?? 0;
   const byImage = new Map<number, Annotation[]>(dataset.images.map(({ id }) => [id, []]));
@@ -48,6 +54,7 @@ export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[];
       }
       if (annotation.isDifficult) losses.difficult++;
       const numbers = task === 'segment' ? outline(annotation, image, losses) : boxNumbers(annotation, image);
+      if (isOtherArea(annotation, task === 'segment' ? numbers : undefined, image)) losses.areas++;
       if (task === 'pose') {
         if (annotation.keypoints === undefined) losses.bare++;
         numbers.push(...pointNumbers(annotation.keypoints ?? new Array<number>(3 * points).fill(0), image));
@@ -66,6 +73,17 @@ export function sortedCategories(categories: readonly Category[]): Category[] {
 
 function boxNumbers({ bbox: [x, y, w, h] }: Annotation, { width, height }: ImageRecord): number[] {
   return [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height];
+}
+
+/** @param fractions the outline as it is written, where there is one */
+function isOtherArea(
+  { area, bbox }: Annotation,
+  fractions: readonly number[] | undefined,
+  { width, height }: ImageRecord,
+): boolean {
+  const outline = fractions?.map((value, i) => value * (i % 2 === 0 ? width : height));
+  const computed = outline === undefined ? bbox[2] * bbox[3] : rleArea(polygonToRle(outline, [height, width]));
+  return Math.abs(area - computed) > 1e-6 * Math.max(1, area);
 }
 
 function pointNumbers(keypoints: readonly number[], { width, height }: ImageRecord): number[] {

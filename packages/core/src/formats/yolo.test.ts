@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { boxXywh } from '../boxes/box.js';
 import { maskIou } from '../masks/mask-iou.js';
 import { polygonsToRle } from '../masks/polygon-to-rle.js';
+import { rleArea } from '../masks/rle.js';
 import { encodeMask } from '../masks/rle-encode.js';
 import { inputErrorOf } from '../testing/input-error.js';
 import type { Annotation, Dataset } from './dataset.js';
@@ -137,10 +138,13 @@ describe('YOLO labels written and read again', () => {
 
   test('polygons and keypoints come back', () => {
     const polygon = [10, 20.25, 40, 20, 40, 60, 12, 59];
-    const masked = object({ segmentation: { kind: 'polygons', polygons: [polygon] } });
+    const area = rleArea(polygonsToRle([polygon], [image.height, image.width]));
+    const masked = object({ area, segmentation: { kind: 'polygons', polygons: [polygon] } });
     const { dataset, task, losses } = again({ images: [image], categories, annotations: [masked] });
     assert.equal(task, 'segment');
     assert.ok(Object.values(losses).every((count) => count === 0));
+    const other = again({ images: [image], categories, annotations: [{ ...masked, area: area + 1 }] });
+    assert.deepEqual([other.losses.areas, other.dataset.annotations[0]!.area], [1, area]);
     const { segmentation } = dataset.annotations[0]!;
     assert.ok(segmentation?.kind === 'polygons');
     segmentation.polygons[0]!.forEach((value, i) => {

@@ -1,3 +1,4 @@
+export { type BoxMaskOptions, boxMaskToRle } from './box-mask-to-rle.js';
 export {
   type AxisTaps,
   type GridMaskOptions,

@@ -1,18 +1,8 @@
 // goshawk data augment: training pictures as the network gets them, with what it learns from drawn on them.
 import path from 'node:path';
-import {
-  boxXyxy,
-  type Category,
-  type DrawnItem,
-  drawDetections,
-  encodeMask,
-  type MaskCrop,
-  type Preprocess,
-  type RgbImage,
-  xyxyToXywh,
-} from '@goshawk/core';
+import { drawDetections } from '@goshawk/core';
 import sharp from 'sharp';
-import { type Batch, createLoader, type Target } from '../data/index.js';
+import { createLoader, itemsOfTarget, pictureOfBatch } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -50,8 +40,8 @@ export async function runDataAugment(file: string, options: DataAugmentCommandOp
       const { value: batch } = await loader.next();
       if (batch === undefined) break;
       for (let place = 0; place < batch.images.length && done < count; place++) {
-        const image = pictureOf(batch, place, config.preprocess);
-        const items = itemsOf(batch.targets[place]!, dataset.categories, batch.images[place]!);
+        const image = pictureOfBatch(batch, place, config.preprocess);
+        const items = itemsOfTarget(batch.targets[place]!, dataset.categories, batch.images[place]!);
         const drawn = drawDetections(image, items, { categories: dataset.categories });
         const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
         const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
@@ -75,49 +65,4 @@ export async function runDataAugment(file: string, options: DataAugmentCommandOp
     await loader.close();
     claim.release();
   }
-}
-
-/** A batch's picture as bytes again, without what pads it to the size of the batch. */
-function pictureOf(batch: Batch, place: number, { channels, mean, std, valueScale }: Preprocess): RgbImage {
-  const { width, height } = batch.images[place]!;
-  const data = new Uint8ClampedArray(width * height * 3);
-  for (let y = 0, o = 0; y < height; y++) {
-    const row = (place * batch.height + y) * batch.width * 3;
-    for (let i = 0; i < width * 3; i++, o++) {
-      const channel = i % 3;
-      const from = channels === 'rgb' ? i : i - channel + 2 - channel;
-      const place = channels === 'rgb' ? channel : 2 - channel;
-      data[o] = (batch.pixels[row + from]! * std[place]! + mean[place]!) / valueScale;
-    }
-  }
-  return { width, height, data: new Uint8Array(data.buffer) };
-}
-
-function itemsOf(
-  { boxes, classes, masks, polygons, keypoints }: Target,
-  categories: readonly Category[],
-  size: { readonly width: number; readonly height: number },
-): DrawnItem[] {
-  const points = keypoints === undefined ? 0 : keypoints.length / classes.length;
-  return Array.from(classes, (objectClass, i): DrawnItem => {
-    const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
-    const mask = masks?.[i];
-    const outlines = polygons?.[i];
-    return {
-      categoryId: categories[objectClass - 1]!.id,
-      bbox: xyxyToXywh(boxXyxy(x1!, y1!, x2!, y2!)),
-      ...(mask && { segmentation: { kind: 'rle', rle: encodeMask(wholeMask(mask, size), [size.height, size.width]) } }),
-      ...(outlines && { segmentation: { kind: 'polygons', polygons: outlines.map((outline) => [...outline]) } }),
-      ...(keypoints && { keypoints: [...keypoints.subarray(i * points, (i + 1) * points)] }),
-    };
-  });
-}
-
-function wholeMask(mask: MaskCrop, { width, height }: { readonly width: number; readonly height: number }): Uint8Array {
-  const whole = new Uint8Array(width * height);
-  for (let y = 0; y < mask.height; y++) {
-    const row = mask.data.subarray(y * mask.width, (y + 1) * mask.width);
-    whole.set(row, (mask.y + y) * width + mask.x);
-  }
-  return whole;
 }

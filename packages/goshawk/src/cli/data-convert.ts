@@ -1,13 +1,14 @@
 // goshawk data convert: annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO.
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Annotation, type Dataset, formatCoco, formatVocAnnotation, InputError } from '@goshawk/core';
+import { formatCoco, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { fileError } from '../files/read-file.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
+import { VOC_TRIAL, writeVoc } from './write-voc.js';
 import { writeYolo, YOLO_TRIAL } from './write-yolo.js';
 
 export interface DataConvertCommandOptions extends AnnotationCommandOptions {
@@ -50,7 +51,9 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
       `${output}: labels/${set} and data.yaml of ${task === 'detect' ? 'boxes' : task === 'segment' ? 'outlines' : 'poses'} (${what})`,
     );
   } else {
-    console.log(`${output}: ${writeVoc(dataset, output, set)} files in Annotations (${what})`);
+    const { files, lost } = writeVoc(dataset, output, set);
+    for (const loss of lost) console.error(`warning: ${loss}`);
+    console.log(`${output}: ${files} files in Annotations (${what})`);
   }
   const folder = join(output, format === 'voc' ? 'JPEGImages' : join('images', set));
   if (!copyPictures) {
@@ -70,30 +73,4 @@ function copyPicture(from: string, to: string): void {
   } catch (error) {
     throw fileError(error, from);
   }
-}
-
-/** Any file of a VOC folder. */
-const VOC_TRIAL = join('Annotations', 'any.xml');
-
-/** Annotations/ID.xml and ImageSets/Main/SET.txt. */
-function writeVoc(dataset: Dataset, folder: string, set: string): number {
-  const byImage = new Map<number, Annotation[]>(dataset.images.map(({ id }) => [id, []]));
-  for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
-  const names = new Map<string, string>();
-  const text = dataset.images.map((image) => {
-    const name = basename(image.fileName).replace(/\.[^.]*$/, '');
-    const other = names.get(name);
-    if (other !== undefined) {
-      throw new InputError(
-        'annotation-invalid',
-        `${folder}: ${other} and ${image.fileName} would both be ${name}.xml: VOC has one folder of pictures, rename one`,
-      );
-    }
-    names.set(name, image.fileName);
-    const record = { ...image, fileName: basename(image.fileName) };
-    return [name, formatVocAnnotation(record, byImage.get(image.id)!, dataset.categories)] as const;
-  });
-  for (const [name, annotation] of text) writeFileAtomic(join(folder, 'Annotations', `${name}.xml`), annotation);
-  writeFileAtomic(join(folder, 'ImageSets', 'Main', `${set}.txt`), `${[...names.keys()].join('\n')}\n`);
-  return text.length;
 }

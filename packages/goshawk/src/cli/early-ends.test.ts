@@ -257,7 +257,12 @@ describe('pictures that cannot be used are named at the end, and the others are 
           stderr,
           /003\.png: is a damaged png picture .*\ngoshawk: one picture could not be used, named above: the figures count its objects as not found\n$/,
         );
-        assert.deepEqual(readdirSync(output).toSorted(), ['detections.json', 'metrics.json']);
+        assert.deepEqual(readdirSync(output).toSorted(), [
+          'detections.json',
+          'metrics.json',
+          'report-pictures',
+          'report.html',
+        ]);
       }
     } finally {
       writeFileSync(join(pictures, '003.png'), whole);

@@ -1,51 +1,13 @@
-// Where a detector errs, for a person to read and for programs: TIDE, the confusion matrix, the best thresholds.
+// Where a detector errs, for a person to read: TIDE, the confusion matrix, the best thresholds.
 import {
-  analyseErrors,
   type BestThreshold,
   type ConfusionMatrix,
-  confusionMatrix,
-  type Dataset,
-  type Detections,
   type ScoreCurves,
-  scoreCurves,
   type TideAnalysis,
   tideErrors,
 } from '@goshawk/core';
+import type { ErrorFigures } from '../report/error-figures.js';
 import { formatTable } from '../terminal/text-table.js';
-
-/** What `--errors` shows. */
-export interface ErrorFigures {
-  readonly tide: TideAnalysis;
-  readonly confusion: ConfusionMatrix;
-  readonly curves: ScoreCurves;
-}
-
-export function measureErrors(groundTruth: Dataset, detections: Detections, iouType: 'bbox' | 'segm'): ErrorFigures {
-  const input = { groundTruth, detections, iouType };
-  return { tide: analyseErrors(input), confusion: confusionMatrix(input), curves: scoreCurves(input) };
-}
-
-/** As plain values: pictures and objects by their ids. */
-export function errorsAsJson({ tide, confusion, curves }: ErrorFigures): object {
-  const { examples: _, perCategory, ...totals } = tide;
-  return {
-    tide: {
-      ...totals,
-      perCategory: perCategory.map(({ category, ap, counts }) => ({ name: category.name, ap: ap ?? null, counts })),
-    },
-    confusion: {
-      scoreThreshold: confusion.scoreThreshold,
-      iouThreshold: confusion.iouThreshold,
-      categories: confusion.categories.map(({ name }) => name),
-      counts: confusion.counts,
-    },
-    thresholds: {
-      iouThreshold: curves.iouThreshold,
-      overall: curves.overall.best ?? null,
-      perCategory: curves.perCategory.map(({ category, curve }) => ({ name: category.name, ...(curve.best ?? {}) })),
-    },
-  };
-}
 
 export function formatErrors(figures: ErrorFigures): string {
   return [formatTide(figures.tide), formatConfusion(figures.confusion), formatThresholds(figures.curves)].join('\n\n');

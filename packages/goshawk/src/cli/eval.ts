@@ -1,6 +1,6 @@
 // goshawk eval: a checkpoint's figures on a data set of the config.
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Detection, InputError } from '@goshawk/core';
 import type { ProcessGroup } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
@@ -10,18 +10,13 @@ import { claimOutput, requireWritableFile } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import {
-  type DetectorMeasures,
-  detectAmongRanks,
-  detectEach,
-  evaluateAsChallenge,
-  measureDetector,
-  proposalsOf,
-} from '../infer/index.js';
+import { detectAmongRanks, detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
 import { requireSplit, type SplitName } from '../infer/split-options.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
+import { detectorErrors, metricsOf, REPORT_FILE, type ReportInput, Thumbnails, writeReport } from '../report/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
+import { formatClassTable } from './class-table.js';
 import { type DetectionReceiver, type EvalJob, openEvalDataset, openEvalDetector } from './eval-job.js';
 import { detectInProcesses } from './eval-processes.js';
 import type { OwnRank } from './in-ranks.js';
@@ -86,7 +81,9 @@ export async function runEval(configFile: string, given: EvalCommandOptions): Pr
   if (!isWriter) return detectForRankZero(ofRank, rank);
   const { output } = options;
   const claim =
-    output === undefined ? undefined : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS] });
+    output === undefined
+      ? undefined
+      : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS, REPORT_FILE] });
   const group = rank && openRankGroup(rank, config);
   const work = {
     ...(processes && { count: processes }),
@@ -94,7 +91,7 @@ export async function runEval(configFile: string, given: EvalCommandOptions): Pr
   };
   try {
     if (jobs.length === 1) {
-      const show = options.json ? (figures: Figures) => console.log(JSON.stringify(figures)) : showTables;
+      const show = options.json ? (metrics: object) => console.log(JSON.stringify(metrics)) : showTables;
       const { failure } = await evaluateJob(jobs[0]!.job, { ...options, ...work, show });
       if (failure !== undefined) throw failure;
     } else await evaluateJobs(jobs, { ...options, ...work });
@@ -118,14 +115,14 @@ async function evaluateJobs(
   options: EvalCommandOptions & { readonly count?: number; readonly ranks?: Ranks },
 ): Promise<void> {
   const { output, json } = options;
-  const all: Record<string, Figures> = {};
+  const all: Record<string, object> = {};
   let failure: unknown;
   for (const { name, job } of jobs) {
     if (!json) console.log(`${all[jobs[0]!.name] === undefined ? '' : '\n'}${name}:`);
     const own = output === undefined ? {} : { output: join(output, name) };
     if (own.output !== undefined) mkdirSync(own.output, { recursive: true });
     const evaluated = await evaluateJob(job, { ...options, ...own, show: json ? () => undefined : showTables });
-    all[name] = evaluated.figures;
+    all[name] = evaluated.metrics;
     failure ??= evaluated.failure;
   }
   if (json) console.log(JSON.stringify(all));
@@ -133,15 +130,14 @@ async function evaluateJobs(
   if (failure !== undefined) throw failure;
 }
 
-type Figures = DetectorMeasures['figures'];
-
-function showTables(_figures: Figures, tables: readonly string[]): void {
+function showTables(_metrics: object, tables: readonly string[]): void {
   console.log(tables.join('\n\n'));
 }
 
 /** Figures, and what was wrong with pictures that they count nonetheless. */
 interface EvaluatedJob {
-  readonly figures: Figures;
+  /** As metrics.json has them. */
+  readonly metrics: object;
   readonly failure: unknown;
 }
 
@@ -159,7 +155,7 @@ async function detectForRankZero(jobs: readonly EvalJob[], rank: OwnRank): Promi
 interface EvaluateJobOptions extends EvalCommandOptions {
   readonly count?: number;
   readonly ranks?: Ranks;
-  readonly show: (figures: Figures, tables: readonly string[]) => void;
+  readonly show: (metrics: object, tables: readonly string[]) => void;
 }
 
 async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<EvaluatedJob> {
@@ -175,16 +171,24 @@ async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<E
     file: output !== undefined && detectorKind(model).gives === 'objects' ? join(output, RESULTS) : undefined,
   });
   const { found, unusable, results } = detection;
-  let figures: Figures;
+  let metrics: object;
   try {
     if (unusable.length === dataset.samples.length) throw noneUsable(unusable);
     const measures = measureDetector(model, dataset, found);
-    const challenge = evaluateAsChallenge(dataset, found.flat());
-    figures = { ...measures.figures, ...challenge?.metrics };
-    show(figures, [measures.table, ...(challenge ? [challenge.table] : [])]);
+    const detections = found.flat();
+    const challenge = evaluateAsChallenge(dataset, detections);
+    const errors = detectorErrors(model, dataset.annotations, detections);
+    metrics = { ...metricsOf(measures, errors), ...challenge?.metrics };
+    const [evaluation] = measures.evaluations.values();
+    const classes = evaluation && errors ? [formatClassTable(evaluation, errors)] : [];
+    show(metrics, [measures.table, ...classes, ...(challenge ? [challenge.table] : [])]);
     // What is to be read is out; what is written comes after it.
     if (detection.failure !== undefined) throw detection.failure;
-    if (output) writeFileAtomic(join(output, METRICS), `${JSON.stringify(figures, undefined, 2)}\n`);
+    if (output) {
+      writeFileAtomic(join(output, METRICS), `${JSON.stringify(metrics, undefined, 2)}\n`);
+      const report = evalReport(job, { dataset, measures, detections, errors });
+      await writeReport(output, report, new Thumbnails(output));
+    }
     if (saveProposals) {
       mkdirSync(dirname(saveProposals), { recursive: true });
       writeProposals(saveProposals, proposalsOf(dataset.samples, found));
@@ -197,7 +201,24 @@ async function evaluateJob(job: EvalJob, options: EvaluateJobOptions): Promise<E
   const whose = unusable.length === 1 ? 'its' : 'their';
   const failure =
     unusable.length > 0 ? someUnusable(unusable, `the figures count ${whose} objects as not found`) : undefined;
-  return { figures, failure };
+  return { metrics, failure };
+}
+
+function evalReport(
+  { config, weights, split }: EvalJob,
+  measured: Pick<ReportInput, 'dataset' | 'measures' | 'detections' | 'errors'>,
+): ReportInput {
+  return {
+    ...measured,
+    title: basename(weights),
+    about: [
+      ['model', config.model.type],
+      ['weights', weights],
+    ],
+    model: config.model,
+    preprocess: config.preprocess,
+    name: `data.${split}`,
+  };
 }
 
 interface EvalDetection {

@@ -19,9 +19,10 @@ import {
 } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { readFileChunks } from '../files/read-chunks.js';
+import { errorsAsJson, measureErrors } from '../report/error-figures.js';
 import { formatTable } from '../terminal/text-table.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
-import { errorsAsJson, formatErrors, measureErrors } from './error-tables.js';
+import { formatErrors } from './error-tables.js';
 import type { EvaluationOptions } from './evaluation-options.js';
 import { evaluationHints, evaluationParams, givenEvaluationOption } from './evaluation-params.js';
 

@@ -38,6 +38,7 @@ import { wholeNumber } from './parse-option.js';
 import type { PicturePdf } from './picture-pdf.js';
 import { type NamedVideo, predictVideos } from './predict-videos.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
+import { type ScoreThreshold, scoreThresholdRule } from './score-threshold.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
 import { weightsOf } from './weights-argument.js';
 
@@ -75,7 +76,6 @@ export async function runPredict(
   const isWriter = rank === undefined || rank.place.rank === 0;
   const opening = openCommandConfig(configFile, options.set, { quiet: !isWriter });
   const config = onRankDevice(opening.config, rank);
-  const scoreThreshold = numberOption('--score-threshold', options.scoreThreshold, 0.5, 0, 1);
   const maxDetections = numberOption('--max-detections', options.maxDetections, 100, 1, 10000);
   const keypointThreshold = numberOption('--keypoint-threshold', options.keypointThreshold, 2, -1000, 1000);
   const output = options.output ?? 'predictions';
@@ -85,6 +85,7 @@ export async function runPredict(
       `${configFile}: model.proposals is stored, and pictures come without: use goshawk eval with data.val.proposals, or a model with an rpn`,
     );
   const weights = findWeights(options.weights, '--weights');
+  const thresholdRule = scoreThresholdRule(options.scoreThreshold, weights);
   const limits = {
     maxFrames: options.maxFrames === undefined ? undefined : wholeNumber('--max-frames', options.maxFrames, 1, 1e12),
     maxSeconds: options.seconds === undefined ? undefined : numberOption('--seconds', options.seconds, 0, 1e-3, 1e9),
@@ -109,6 +110,7 @@ export async function runPredict(
       weights,
       categories: readDescription(weights)?.categories,
     });
+    const scoreThreshold = thresholdRule(opened.categories);
     const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
     const onUnusable = (error: InputError): void => void unusable.push(error);
     const { exifOrientation } = config.data;
@@ -129,6 +131,8 @@ export async function runPredict(
           categories,
           drawn,
           onUnusable,
+          // A tracker looks at all categories alike.
+          scoreThreshold: scoreThreshold.overall,
         })
       : 0;
     if (images.length === 0 && done === 0) throw noneUsable(unusable);
@@ -186,7 +190,7 @@ interface ImagesWay {
   readonly output: string;
   /** Files of the drawn pictures. */
   readonly targets: readonly string[];
-  readonly scoreThreshold: number;
+  readonly scoreThreshold: ScoreThreshold;
   readonly maxDetections: number;
   readonly keypointThreshold: number;
   readonly exifOrientation: PictureWork['exifOrientation'];
@@ -206,7 +210,7 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
     ...{ images, targets, stages, exifOrientation },
     detect(image) {
       const [found = []] = predictor.predict([image]);
-      return found.filter((detection) => detection.score >= scoreThreshold).slice(0, maxDetections);
+      return found.filter((detection) => scoreThreshold.keeps(detection)).slice(0, maxDetections);
     },
     drawing: {
       keypointThreshold,

@@ -109,7 +109,7 @@ export function buildProgram(): Command {
     )
     .addOption(setOption())
     .option('--split <name>', 'train, val or test', 'val')
-    .option('--output <folder>', 'write metrics.json and detections.json there')
+    .option('--output <folder>', 'write metrics.json, detections.json and report.html there')
     .option('--json', 'print the figures as one JSON object')
     .option('--save-proposals <file>', 'for models of type rpn: keep the proposals, for data.*.proposals of others')
     .option(
@@ -139,7 +139,10 @@ export function buildProgram(): Command {
     )
     .addOption(setOption())
     .option('--output <folder>', 'where the detections and the drawn pictures and videos go (default: predictions)')
-    .option('--score-threshold <score>', 'keep detections of at least this score (default: 0.5)')
+    .option(
+      '--score-threshold <score>',
+      'keep detections of at least this score (default: 0.5); best, or a metrics.json: of the best score of each class',
+    )
     .option('--max-detections <count>', 'keep at most this many a picture (default: 100)')
     .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
     .option('--pdf', 'also write pictures.pdf, a page for each drawn picture')
@@ -158,6 +161,25 @@ export function buildProgram(): Command {
         (await import('./predict.js')).runPredict(config, paths, own),
       );
     });
+
+  command(
+    program,
+    'export',
+    'write a detector as an ONNX file, for @goshawk/runtime and every other ONNX Runtime',
+    'goshawk export runs/first/best.safetensors --output model.onnx --verify photos/',
+  )
+    .argument('<weights>', 'weights, of any supported format')
+    .option('--config <file>', 'config file, for weights that do not bring their own')
+    .addOption(setOption())
+    .option('--output <file>', 'ONNX file to write', 'model.onnx')
+    .addOption(
+      new Option('--precision <kind>', 'how weights are stored; fp16 halves the file, all is computed in fp32')
+        .choices(['fp32', 'fp16'])
+        .default('fp32'),
+    )
+    .option('--verify <path...>', 'pictures, and folders of them: compare what both find there; needs onnxruntime-node')
+    .option('--json', 'print one JSON object')
+    .action(async (weights, options) => (await import('./export.js')).runExport(weights, options));
 
   command(
     program,

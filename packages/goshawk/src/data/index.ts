@@ -4,6 +4,7 @@ export { type Decode, makePicture } from './augment/make-picture.js';
 export { planSteps, type SizedPlan } from './augment/plan-steps.js';
 export type * from './augment/planned-picture.js';
 export * from './batch.js';
+export * from './batch-pictures.js';
 export * from './check-for-evaluation.js';
 export * from './check-pictures.js';
 export * from './concatenate-sets.js';

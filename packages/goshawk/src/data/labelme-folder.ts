@@ -31,10 +31,11 @@ export function openLabelmeFolder(path: string, images?: string): LabelmeFolder 
   return { files: readAll(found, root), images: root };
 }
 
-/** Whether a JSON file is of labelme, by its beginning. */
+/** Whether a JSON file is of labelme, by its beginning and its end: the picture may lie between. */
 export function isLabelmeFile(path: string): boolean {
   const { head, tail } = readHead(path, 65_536);
-  return /^\s*\{/.test(head) && /"shapes"\s*:\s*\[/.test(head) && /"image(Path|Height)"\s*:/.test(head + tail);
+  const text = `${head} ${tail}`;
+  return /^\s*\{/.test(head) && /"shapes"\s*:\s*\[/.test(text) && /"image(Path|Height|Data)"\s*:/.test(text);
 }
 
 /** Whether the first JSON files of a folder, or of one in it, are of labelme. */

@@ -16,12 +16,15 @@ import { fitState } from '../foreign/fit-state.js';
 import { absentFromTorchvision } from '../foreign/torchvision/state-names.js';
 import { preferredKeys, recogniseState } from '../foreign/weights.js';
 import { type Detector, detectorKind } from '../models/index.js';
+import { type BestThresholds, thresholdsSchema } from './best-thresholds.js';
 
 /** What a checkpoint of ours says about itself in its metadata. */
 export interface DetectorDescription {
   readonly config: RunConfig;
   /** In the order of the model's classes. */
   readonly categories: readonly Category[];
+  /** Where F1 was highest when it was evaluated; absent where it was not. */
+  readonly thresholds?: BestThresholds | undefined;
 }
 
 /** Names of tensors that are not weights carry a prefix up to this sign. */
@@ -32,8 +35,13 @@ export const AVERAGE_PREFIX = `ema${STATE_SEPARATOR}`;
 
 const FORMAT = 'goshawk-1';
 
-export function describeDetector({ config, categories }: DetectorDescription): Record<string, string> {
-  return { format: FORMAT, config: JSON.stringify(config), categories: JSON.stringify(categories) };
+export function describeDetector({ config, categories, thresholds }: DetectorDescription): Record<string, string> {
+  return {
+    format: FORMAT,
+    config: JSON.stringify(config),
+    categories: JSON.stringify(categories),
+    ...(thresholds && { thresholds: JSON.stringify(thresholds) }),
+  };
 }
 
 /**
@@ -48,7 +56,10 @@ export function readDescription(path: string): DetectorDescription | undefined {
     const config = validateConfig(parseMetadata(path, file.metadata, 'config'), `${path}: the config inside`);
     const categories = categoriesSchema.safeParse(parseMetadata(path, file.metadata, 'categories'));
     if (!categories.success) throw damaged(path, 'categories');
-    return { config, categories: categories.data };
+    if (!file.metadata.has('thresholds')) return { config, categories: categories.data };
+    const thresholds = thresholdsSchema.safeParse(parseMetadata(path, file.metadata, 'thresholds'));
+    if (!thresholds.success) throw damaged(path, 'thresholds');
+    return { config, categories: categories.data, thresholds: thresholds.data };
   } finally {
     file.close();
   }

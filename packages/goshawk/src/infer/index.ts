@@ -1,5 +1,6 @@
 export * from './apply-runtime.js';
 export * from './batch-feed.js';
+export * from './best-thresholds.js';
 export { type DetectAmongRanksOptions, detectAmongRanks } from './detect-among-ranks.js';
 export { asResults, type DetectEachOptions, detectEach } from './detect-each.js';
 export * from './detector-file.js';

@@ -26,6 +26,10 @@ export class AnchorGenerator {
     this.#options = options;
   }
 
+  get options(): AnchorOptions {
+    return this.#options;
+  }
+
   get perCell(): number {
     return this.#options.ratios.length * (this.#options.sizes[0]?.length ?? 0);
   }
@@ -62,8 +66,7 @@ export class AnchorGenerator {
     const key = `${level} ${stride} ${device}`;
     let cell = this.#cells.get(key);
     if (!cell) {
-      const { sizes, ratios, cells } = this.#options;
-      const corners = cellOf(cells, sizes[level] ?? [], ratios, stride);
+      const corners = levelCell(this.#options, level, stride);
       cell = keep(tensor(corners, { shape: [corners.length / 4, 4], device }));
       this.#cells.set(key, cell);
     }
@@ -78,19 +81,16 @@ export class AnchorGenerator {
   }
 }
 
-function cellOf(
-  cells: AnchorOptions['cells'],
-  sizes: readonly number[],
-  ratios: readonly number[],
-  stride: number,
-): Float32Array {
+/** [A * 4] anchors of a level's first cell. torchvision's do not ask for the stride. */
+export function levelCell({ sizes, ratios, cells }: AnchorOptions, level: number, stride: number): Float32Array {
+  const own = sizes[level] ?? [];
   switch (cells) {
     case 'detectron':
-      return detectronCell(sizes, ratios, stride);
+      return detectronCell(own, ratios, stride);
     case 'mmdetection':
-      return mmdetectionCell(sizes, ratios, stride);
+      return mmdetectionCell(own, ratios, stride);
     default:
-      return cellAnchors(sizes, ratios);
+      return cellAnchors(own, ratios);
   }
 }
 

@@ -6,7 +6,7 @@ import type { BoxConvention } from './conventions.js';
 export type BoxWeights = readonly [number, number, number, number];
 
 // A box grows at most to 1000 / 16 times its reference: Detectron's bound, against exp() of a wild prediction.
-const LARGEST_LOG_SCALE = Math.log(1000 / 16);
+export const LARGEST_LOG_SCALE = Math.log(1000 / 16);
 
 /** Both axes at once, [..., 2] each. */
 interface Centred {

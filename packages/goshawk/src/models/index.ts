@@ -1,3 +1,4 @@
+export * from './anchor-shapes.js';
 export { SPINENET_BLOCKS, SPINENET_SIZES, SpineNet, type SpineNetVariant } from './backbones/spinenet.js';
 export * from './build.js';
 export { type CheckModelOptions, checkModel } from './check-model.js';

@@ -71,8 +71,8 @@ export interface Widths {
 }
 
 export const widths: Readonly<Record<NetworkSize, Widths>> = {
-  tiny: { depth: 18, width: 24, pyramid: 64, hidden: 256 },
-  small: { depth: 18, width: 48, pyramid: 128, hidden: 512 },
+  tiny: { depth: 18, width: 32, pyramid: 64, hidden: 256 },
+  small: { depth: 18, width: 64, pyramid: 128, hidden: 512 },
   full: { depth: 50, width: 64, pyramid: 256, hidden: 1024 },
 };
 
@@ -250,12 +250,15 @@ export function validationShare(pictures: number): number {
   return pictures <= 2500 ? 0.2 : Math.max(0.02, 500 / pictures);
 }
 
-/** Boxes kept of a picture at every stage: twice what the fullest pictures hold. */
+/**
+ * Boxes of a picture: proposals that are kept, those of them that are learned from, and detections, all by what the fullest
+ * pictures hold. A quarter of the sampled ones may be of objects; each costs as much as a good part of the backbone.
+ */
 export function chooseBoxCounts({ crowded }: DataFacts): { proposals: number; sampled: number; detections: number } {
   const proposals = Math.min(1000, Math.max(200, 100 * Math.ceil(crowded / 15)));
   return {
     proposals,
-    sampled: Math.min(256, Math.max(64, 32 * Math.ceil(crowded / 10))),
+    sampled: Math.min(256, 16 + 4 * Math.max(2, crowded)),
     detections: Math.max(100, 50 * Math.ceil((2 * crowded) / 50)),
   };
 }

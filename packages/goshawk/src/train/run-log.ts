@@ -34,6 +34,8 @@ export class RunLog implements TrainObserver {
   /** Of the last evaluation of this start, and of all. */
   #figure: number | undefined;
   #best: number | undefined;
+  /** Losses summed over the steps since the last line. */
+  #window: { steps: number; total: number; readonly losses: Map<string, number> } = emptyWindow();
 
   /** @param output the run's folder; undefined writes nothing down */
   constructor(output: string | undefined, line: ProgressLine = createProgressLine()) {
@@ -85,11 +87,17 @@ export class RunLog implements TrainObserver {
       `${step.iteration}/${iterations}  loss ${step.totalLoss.toFixed(3)} (${losses.join(', ')})  lr ${step.learningRate.toPrecision(3)}  ` +
         `${this.#bestShown()}${imagesPerSecond.toFixed(1)} images/s  data ${(dataShare * 100).toFixed(0)}%  ${exchanges}${formatBytes(memory)}  ${formatDuration(remaining)} left`,
     );
+    const window = this.#window;
+    window.steps += 1;
+    window.total += step.totalLoss;
+    for (const [name, value] of Object.entries(step.losses))
+      window.losses.set(name, (window.losses.get(name) ?? 0) + value);
     if (this.#recent.length === MEASURED_STEPS) this.#noteLength(step, seconds / MEASURED_STEPS);
     if (step.iteration % this.#start!.schedule.logEvery !== 0 && step.iteration !== iterations) return;
+    this.#window = emptyWindow();
     const record = {
-      loss: step.totalLoss,
-      ...step.losses,
+      loss: window.total / window.steps,
+      ...Object.fromEntries([...window.losses].map(([name, sum]) => [name, sum / window.steps])),
       lr: step.learningRate,
       images_per_second: imagesPerSecond,
       data_share: dataShare,
@@ -170,6 +178,10 @@ export class RunLog implements TrainObserver {
 function isBefore({ iteration, evaluationDue }: TrainStart, record: MetricsRecord): boolean {
   if (record.iteration === iteration && evaluationDue) return !(EVALUATION_SECONDS in record);
   return record.iteration <= iteration;
+}
+
+function emptyWindow() {
+  return { steps: 0, total: 0, losses: new Map<string, number>() };
 }
 
 function sum(records: readonly StepRecord[], of: (record: StepRecord) => number): number {

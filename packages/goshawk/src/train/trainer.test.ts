@@ -81,7 +81,10 @@ describe('train', () => {
       'checkpoints',
       'config.yaml',
       'final.safetensors',
+      'metrics.json',
       'metrics.jsonl',
+      'report-pictures',
+      'report.html',
       'tensorboard',
     ]);
     assert.deepEqual([result.iteration, result.weights], [6, join(output, 'final.safetensors')]);

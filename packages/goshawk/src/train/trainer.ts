@@ -39,6 +39,7 @@ import { trainingNotices } from './notices.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { RunLog } from './run-log.js';
+import { RunReport } from './run-report.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import { TimeBudget } from './time-budget.js';
@@ -67,7 +68,7 @@ export type {
 } from './train-options.js';
 
 // What is written under these names is written late.
-const FILES = ['config.yaml', 'metrics.jsonl', 'best.safetensors', 'final.safetensors'];
+const FILES = ['config.yaml', 'metrics.jsonl', 'metrics.json', 'report.html', 'best.safetensors', 'final.safetensors'];
 
 /**
  * Trains a model, or goes on training it, and writes what `goshawk train` writes into `output`.
@@ -228,7 +229,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
         model: average?.model ?? model,
         categories,
         sets: valSets,
-        output: save ? output : undefined,
+        ...(save && { output, report: new RunReport({ config, trainSet, output }) }),
         observer,
         signal,
         group,

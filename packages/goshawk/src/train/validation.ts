@@ -4,10 +4,17 @@ import type { Category, InputError } from '@goshawk/core';
 import { distributedErrorOf, type ProcessGroup } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { detectEach } from '../infer/detect-each.js';
-import { type DetectorMeasures, evaluateAmongRanks, evaluateDetector } from '../infer/evaluate-detector.js';
+import {
+  type DetectorEvaluation,
+  type DetectorMeasures,
+  evaluateAmongRanks,
+  evaluateDetector,
+} from '../infer/evaluate-detector.js';
 import { Predictor, predictorOptions } from '../infer/predictor.js';
 import type { Detector } from '../models/index.js';
+import { bestThresholds } from '../report/index.js';
 import { writeWeights } from './checkpoint.js';
+import type { Evaluated, RunReport } from './run-report.js';
 import type { BestFigure, TrainObserver } from './train-options.js';
 import type { EvaluationSet } from './training-data.js';
 
@@ -20,6 +27,8 @@ export interface ValidationParts {
   readonly sets: readonly [EvaluationSet, ...EvaluationSet[]];
   /** Folder for best.safetensors. Absent: nothing is written. */
   readonly output?: string;
+  /** What is written of the first set after each evaluation. Absent: nothing. */
+  readonly report?: RunReport;
   readonly observer?: TrainObserver;
   /** Ends an evaluation that is being made. */
   readonly signal?: AbortSignal;
@@ -48,26 +57,31 @@ export class Validation {
    * @throws DistributedError
    */
   async evaluate(iteration: number): Promise<DetectorMeasures | undefined> {
-    const { config, model, categories, output, observer } = this.#parts;
+    const { config, model, categories, sets, output, observer, report } = this.#parts;
     try {
-      const measures = await this.#measure();
-      if (measures === undefined) return undefined;
+      const measured = await this.#measure();
+      if (measured === undefined) return undefined;
+      const { first, ...measures } = measured;
+      const errors = report?.errorsOf(sets[0].dataset, first);
       // The line of metrics.jsonl comes first: a process that is killed here makes the evaluation again.
       observer?.onEvaluation?.(iteration, measures, measures.seconds);
       if (this.best !== undefined && measures.choosing <= this.best.value) {
         this.best = { ...this.best, since: this.best.since + 1 };
       } else {
         this.best = { value: measures.choosing, iteration, since: 0 };
-        if (output !== undefined) writeWeights(join(output, 'best.safetensors'), model, { config, categories });
+        if (output !== undefined) {
+          const thresholds = errors && bestThresholds(errors.curves);
+          writeWeights(join(output, 'best.safetensors'), model, { config, categories, thresholds });
+        }
       }
+      await this.#report({ iteration, evaluation: first, errors });
       return measures;
     } catch (error) {
       const { signal } = this.#parts;
       if (signal?.aborted && error === signal.reason) return undefined;
       const between = distributedErrorOf(error);
       if (between !== undefined) throw between;
-      const reason = error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
-      this.#tell(`iteration ${iteration}: the evaluation failed (${reason})`);
+      this.#tell(`iteration ${iteration}: the evaluation failed (${reasonOf(error)})`);
       return undefined;
     } finally {
       model.train();
@@ -95,15 +109,27 @@ export class Validation {
     return (((performance.now() - started) / 1000) * total) / pictures / (group?.size ?? 1);
   }
 
+  /** One that cannot be written takes nothing from the evaluation. */
+  async #report(evaluated: Evaluated): Promise<void> {
+    const { sets, report } = this.#parts;
+    try {
+      await report?.write(sets[0], evaluated);
+    } catch (error) {
+      this.#tell(`iteration ${evaluated.iteration}: the report could not be written (${reasonOf(error)})`);
+    }
+  }
+
   /** Of all sets; the figures of those behind the first are in groups of their own. undefined where another process has them. */
-  async #measure(): Promise<(DetectorMeasures & { readonly seconds: number }) | undefined> {
+  async #measure(): Promise<
+    (DetectorMeasures & { readonly seconds: number; readonly first: DetectorEvaluation }) | undefined
+  > {
     const { config, model, categories, sets, observer, signal, group } = this.#parts;
     const started = performance.now();
     const elapsed = () => (performance.now() - started) / 1000;
     const total = sets.reduce((sum, { dataset }) => sum + dataset.samples.length, 0);
     const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
     let before = 0;
-    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorMeasures | undefined> => {
+    const measureSet = async ({ dataset }: EvaluationSet): Promise<DetectorEvaluation | undefined> => {
       const options = {
         dataset,
         model: config.model,
@@ -118,12 +144,10 @@ export class Validation {
         ? await evaluateAmongRanks(predictor, { ...options, group, isStopped: () => signal?.aborted === true })
         : await evaluateDetector(predictor, { ...options, signal });
       before += dataset.samples.length;
-      if (evaluation === undefined) return undefined;
-      const { detections: _, ...measures } = evaluation;
-      return measures;
+      return evaluation;
     };
     const first = await measureSet(sets[0]);
-    if (sets.length === 1) return first && { ...first, seconds: elapsed() };
+    if (sets.length === 1) return first && { ...withoutDetections(first), first, seconds: elapsed() };
     const figures = { ...first?.figures };
     const tables = [`${sets[0].name}:`, first?.table];
     for (const set of sets.slice(1)) {
@@ -132,7 +156,7 @@ export class Validation {
       for (const [group, stats] of Object.entries(measures.figures)) figures[`${group} of ${set.name}`] = stats;
       tables.push(`${set.name}:`, measures.table);
     }
-    return first && { ...first, figures, table: tables.join('\n'), seconds: elapsed() };
+    return first && { ...withoutDetections(first), first, figures, table: tables.join('\n'), seconds: elapsed() };
   }
 
   /** A picture is met in every evaluation. */
@@ -150,4 +174,12 @@ export class Validation {
     this.problems.push(problem);
     this.#parts.observer?.onWarning?.(problem);
   }
+}
+
+function withoutDetections({ detections: _, ...measures }: DetectorEvaluation): DetectorMeasures {
+  return measures;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
 }

@@ -61,6 +61,10 @@ export class RetinaNet extends Detector {
     });
   }
 
+  get anchors(): AnchorGenerator {
+    return this.#anchors;
+  }
+
   override loss(batch: ImageBatch, targets: readonly Targets[]): Losses {
     return scope(() => {
       const prediction = this.head.forward(this.backbone.forward(batch.pixels));

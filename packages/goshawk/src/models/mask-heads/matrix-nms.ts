@@ -8,7 +8,7 @@ export interface MatrixNmsOptions {
 }
 
 // A mask that is one with a better one: what it could take from others, the better one takes already.
-const LEAST_REMAINDER = 1e-6;
+export const LEAST_REMAINDER = 1e-6;
 
 /**
  * What each score is multiplied by. With iou(i, j) of a class alone, i better than j, and the most c(i) that i itself loses to

@@ -50,6 +50,10 @@ export class RegionProposalNetwork extends Module {
     this.head = new RpnHead({ inChannels, convolutions, hiddenChannels, activation, anchorsPerCell });
   }
 
+  get anchors(): AnchorGenerator {
+    return this.#anchors;
+  }
+
   /** Proposals of each image; with targets also the losses. */
   forward(batch: ImageBatch, features: Features, targets?: readonly Targets[]): Proposals {
     const { flatLogits, flatOffsets, levels, padded } = this.#predict(batch, features);

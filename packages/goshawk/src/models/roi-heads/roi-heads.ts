@@ -15,7 +15,14 @@ import {
 } from '../padded.js';
 import { type Draws, drawsOf, indicesWhere } from '../sampling.js';
 import type { Detections, Features, ImageBatch, Losses, Targets } from '../structures.js';
-import { type BoxHead, BoxPredictor, makeBoxHead, meanOverCells, Stage5BoxHead } from './box-head.js';
+import {
+  type BoxHead,
+  type BoxPrediction,
+  BoxPredictor,
+  makeBoxHead,
+  meanOverCells,
+  Stage5BoxHead,
+} from './box-head.js';
 import { boxLosses } from './box-loss.js';
 import { fillBatch, withoutFillers } from './filled-batch.js';
 import { fixedCandidates, selectFixedDetections } from './fixed-candidates.js';
@@ -164,7 +171,7 @@ export class RoiHeads extends Module {
     const { box, conventions } = this.#options;
     const rois = zeroUnless(proposals.valid, proposals.boxes);
     return scope(() => {
-      const prediction = this.boxPredictor.forward(this.boxHead.forward(this.#pool(features, rois, box)));
+      const prediction = this.pooledBoxes(this.#pool(features, rois, box));
       const candidates = fixedCandidates(prediction, proposals, framesOf(batch), box, conventions);
       return selectFixedDetections(candidates, rois.size(1), box, conventions);
     });
@@ -196,6 +203,31 @@ export class RoiHeads extends Module {
     }
     if (this.keypointPredictor)
       this.keypointPredictor.forward(this.keypointHead!.call(pooled(mask, this.#options.keypoint!.poolSize)));
+  }
+
+  /** How the features of each head's boxes are cut out. */
+  get pooling(): {
+    readonly box: RoiPoolerOptions;
+    readonly mask?: RoiPoolerOptions;
+    readonly keypoint?: RoiPoolerOptions;
+  } {
+    const { box, mask, keypoint } = this.#options;
+    return { box, ...(mask && { mask: this.#maskPooling() }), ...(keypoint && { keypoint }) };
+  }
+
+  /** From the box head's [K, C, S, S] features to what it says of each box. */
+  pooledBoxes(pooled: Tensor): BoxPrediction {
+    return this.boxPredictor.forward(this.boxHead.forward(pooled));
+  }
+
+  /** From the mask head's [K, C, S, S] features and [K] int64 classes to [K, M, M] logits. */
+  pooledMasks(pooled: Tensor, labels: Tensor): Tensor {
+    return this.#predictMasks(this.#maskFeatures(pooled), labels);
+  }
+
+  /** From the keypoint head's [K, C, S, S] features to [K, keypoints, H, H] logits. */
+  pooledHeatmaps(pooled: Tensor): Tensor {
+    return this.keypointPredictor!.forward(this.keypointHead!.call(pooled));
   }
 
   #pool(features: Features, boxes: readonly Tensor[] | Tensor, options: RoiPoolerOptions): Tensor {
@@ -347,10 +379,10 @@ export class RoiHeads extends Module {
   /** [sum of K_i, M, M] logits of each box's own class. */
   #maskLogits(features: Features, boxes: readonly Tensor[], labels: readonly Tensor[]): Tensor {
     const filled = fillBatch(boxes, this.training && this.#learnsStatistics() ? 1 : ROI_BATCH_MULTIPLE);
-    const hidden = this.#maskFeatures(this.#pool(features, filled.boxes, this.#maskPooling()));
-    const fillers = hidden.size(0) - filled.count;
+    const pooled = this.#pool(features, filled.boxes, this.#maskPooling());
+    const fillers = pooled.size(0) - filled.count;
     const all = ops.cat([...labels, ops.new_zeros(labels[0]!, [fillers])]);
-    return withoutFillers(this.#predictMasks(hidden, all), filled);
+    return withoutFillers(this.pooledMasks(pooled, all), filled);
   }
 
   /** The same of the positives, whose features the box head has already computed. */
@@ -382,8 +414,8 @@ export class RoiHeads extends Module {
   /** [sum of K_i, keypoints, H, H] logits. */
   #keypointLogits(features: Features, boxes: readonly Tensor[]): Tensor {
     const filled = fillBatch(boxes, ROI_BATCH_MULTIPLE);
-    const hidden = this.keypointHead!.call(this.#pool(features, filled.boxes, this.#options.keypoint!));
-    return withoutFillers(this.keypointPredictor!.forward(hidden), filled);
+    const pooled = this.#pool(features, filled.boxes, this.#options.keypoint!);
+    return withoutFillers(this.pooledHeatmaps(pooled), filled);
   }
 
   /** One tensor over all detections, cut into those of the images. */

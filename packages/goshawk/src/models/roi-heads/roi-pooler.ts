@@ -14,8 +14,8 @@ export interface RoiPoolerOptions {
 }
 
 // Feature Pyramid Networks, equation 1: a box of 224 pixels, ImageNet's size, belongs to level 4.
-const CANONICAL_SIZE = 224;
-const CANONICAL_LEVEL = 4;
+export const CANONICAL_SIZE = 224;
+export const CANONICAL_LEVEL = 4;
 
 /** Index into the levels (finest first) of each [K, 4] xyxy box, int64. */
 export function assignLevels(

@@ -1,0 +1,1 @@
+export * from './detections-in-image.js';

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, mock, test } from 'node:test';
+import { InputError, synthesizeScene } from '@goshawk/core';
+import { createDetector, readModelDescription } from '@goshawk/runtime';
+import { setThreads } from '@goshawk/torch';
+import sharp from 'sharp';
+import { measureAgreement } from '../export/measure-agreement.js';
+import { openDetector, readDescription } from '../infer/index.js';
+import { openOnnxRuntime, SKIPPED } from '../testing/exported-detector.js';
+import { writeTinyModel } from '../testing/write-tiny-model.js';
+import { runExport } from './export.js';
+
+setThreads(1);
+const ort = await openOnnxRuntime();
+const SIZES = [
+  [120, 90],
+  [70, 110],
+] as const;
+const pictures = SIZES.map(([width, height], index) => synthesizeScene({ seed: 3, index, width, height }).image);
+
+describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
+  let folder = '';
+  let weights = '';
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'goshawk-export-'));
+    weights = writeTinyModel(folder).weights;
+    for (const [i, { data, width, height }] of pictures.entries())
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(join(folder, `${i}.png`));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const exported = async (name: string, precision: 'fp32' | 'fp16', verify?: readonly string[]) => {
+    const output = join(folder, name);
+    const printed = mock.method(console, 'log', () => {});
+    try {
+      await runExport(weights, { output, precision, verify, json: true });
+      return { output, facts: JSON.parse(String(printed.mock.calls[0]!.arguments[0])) };
+    } finally {
+      printed.mock.restore();
+    }
+  };
+
+  test('writes a file that describes itself and finds the same', async () => {
+    const { output, facts } = await exported('model.onnx', 'fp32', [folder]);
+    const { agreement } = facts;
+    assert.equal(agreement.pictures, 2);
+    assert.ok(agreement.detections > 4);
+    assert.equal(agreement.unmatched, 0);
+    assert.ok(agreement.leastIou > 0.99 && agreement.largestScoreDifference < 1e-3 && agreement.leastMaskIou > 0.99);
+    const description = readModelDescription(readFileSync(output));
+    assert.deepEqual(
+      description.categories.map(({ name }) => name),
+      ['red', 'blue'],
+    );
+    assert.deepEqual(description.config, JSON.parse(JSON.stringify(readDescription(weights)!.config)));
+    assert.match(description.weights.sha256!, /^[0-9a-f]{64}$/);
+    assert.ok(description.probe.objects.length > 0);
+  });
+
+  test('stores weights in half the bytes, computes in full and stays near', async () => {
+    const full = await exported('full.onnx', 'fp32');
+    const half = await exported('half.onnx', 'fp16', [folder]);
+    assert.ok(half.facts.bytes < full.facts.bytes - 50_000);
+    assert.ok(half.facts.agreement.largestScoreDifference < 2e-2);
+  });
+
+  test('is run by the runtime: pictures of a call in one batch, as the engine does', async () => {
+    const { output } = await exported('batch.onnx', 'fp32');
+    const bytes = readFileSync(output);
+    const detector = await createDetector(ort!, bytes);
+    const { config } = readDescription(weights)!;
+    const own = openDetector({ config, weights }).predictor.predict(pictures);
+    const other = await detector.detect(pictures);
+    const { detections, unmatched } = measureAgreement(own.map((found, i) => [found, other[i]!]));
+    assert.ok(detections > 4);
+    assert.equal(unmatched, 0);
+    const [first] = await detector.detect(pictures, { scoreThreshold: own[0]![2]!.score - 1e-4, maxDetections: 2 });
+    assert.equal(first!.length, 2);
+    assert.deepEqual(await detector.detect([]), []);
+    await detector.release();
+  });
+
+  test('is refused where a runtime finds other numbers than the file expects', async () => {
+    const { output } = await exported('other.onnx', 'fp32');
+    const bytes = readFileSync(output);
+    const { score } = readModelDescription(bytes).probe.objects[0]!;
+    const text = `"score":${score}`;
+    const at = bytes.indexOf(text);
+    bytes.write(`"score":${String(score).replace(/[1-8]/, (digit) => String(Number(digit) + 1))}`, at);
+    await assert.rejects(createDetector(ort!, bytes, { name: 'other.onnx' }), (error) => {
+      return (
+        error instanceof InputError &&
+        /^other\.onnx: this runtime does not find 1 of the \d+ objects/.test(error.message)
+      );
+    });
+  });
+});

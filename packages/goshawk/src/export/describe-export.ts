@@ -1,0 +1,94 @@
+// What an exported file says about itself, and the probe by which a runtime is checked.
+import { type Category, synthesizeScene } from '@goshawk/core';
+import { DESCRIPTION_FORMAT, type ModelDescription, type Probe, type ProbeObject, probeInput } from '@goshawk/runtime';
+import { noGrad, scope } from '@goshawk/torch';
+import type { RunConfig } from '../config/index.js';
+import { imageBatchOf } from '../infer/index.js';
+import { type Detector, detectorKind } from '../models/index.js';
+import type { FlatDetections } from './export-scene.js';
+import type { WeightStorage } from './onnx/graph.js';
+
+export interface DescribedExport {
+  readonly config: RunConfig;
+  readonly categories: readonly Category[];
+  readonly weights: WeightStorage;
+  /** Of the file of weights. */
+  readonly sha256?: string | undefined;
+}
+
+export function describeExport(
+  model: Detector,
+  { measuredIn, maskStride }: Pick<FlatDetections, 'measuredIn' | 'maskStride'>,
+  { config, categories, weights, sha256 }: DescribedExport,
+): ModelDescription {
+  const { masks } = detectorKind(config.model);
+  const keypointHead = 'keypointHead' in config.model ? config.model.keypointHead : undefined;
+  return {
+    format: DESCRIPTION_FORMAT,
+    model: config.model.type,
+    config,
+    categories,
+    preprocess: config.preprocess,
+    measuredIn,
+    ...(masks && {
+      masks: {
+        extent: maskStride === undefined ? { kind: 'box' } : { kind: 'input', stride: maskStride },
+        threshold: masks.threshold,
+        strict: masks.rule.maskThreshold === 'exclusive',
+        padding: masks.rule.maskPadding,
+      },
+    }),
+    ...(keypointHead && { keypoints: { minSize: keypointHead.minSize } }),
+    weights: { ...(sha256 !== undefined && { sha256 }), precision: weights === 'float16' ? 'fp16' : 'fp32' },
+    probe: probeFor(model, config, weights),
+  };
+}
+
+// Small, so that a check costs little also where a second is much; every stride up to 32 divides it.
+const PROBE = { width: 128, height: 96 } as const;
+/** Scenes that are tried: the one with the most objects tells most. */
+const SCENES = 6;
+/** Below it an object may come and go with the last bits. */
+const LEAST_SCORE = 0.1;
+const MOST_OBJECTS = 20;
+/** Of boxes that are smaller, pixels, the last bits decide about overlaps. */
+const LEAST_SIDE = 4;
+
+/** What lies between two runtimes; halves of weights move numbers by their own rounding. */
+const TOLERANCES = {
+  float32: { iou: 0.99, score: 1e-3 },
+  float16: { iou: 0.9, score: 2e-2 },
+} as const;
+
+function probeFor(model: Detector, config: RunConfig, weights: WeightStorage): Probe {
+  const probes = Array.from({ length: SCENES }, (_, index) => {
+    const { image } = synthesizeScene({ seed: 16, index, ...PROBE });
+    const picture = { ...PROBE, pixels: Buffer.from(image.data).toString('hex') };
+    return { ...picture, objects: objectsIn(model, config, picture), tolerance: TOLERANCES[weights] };
+  });
+  return probes.reduce((best, probe) => (probe.objects.length > best.objects.length ? probe : best));
+}
+
+function objectsIn(
+  model: Detector,
+  config: RunConfig,
+  picture: Pick<Probe, 'width' | 'height' | 'pixels'>,
+): ProbeObject[] {
+  return noGrad(() =>
+    scope(() => {
+      const [found] = model.predict(imageBatchOf(probeInput(picture, config.preprocess)));
+      const corners = found!.boxes.toFloat32Array();
+      const scores = found!.scores.toFloat32Array();
+      return found!.labels
+        .toNumbers()
+        .map((label, i) => {
+          const box = [...corners.subarray(i * 4, i * 4 + 4)] as [number, number, number, number];
+          return { label, score: scores[i]!, box };
+        })
+        .filter(
+          ({ score, box: [x1, y1, x2, y2] }) => score >= LEAST_SCORE && x2 - x1 >= LEAST_SIDE && y2 - y1 >= LEAST_SIDE,
+        )
+        .slice(0, MOST_OBJECTS);
+    }),
+  );
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { noGrad, ops, setThreads } from '@goshawk/torch';
+import { parseConfig } from '../config/index.js';
+import type { Detector } from '../models/detector.js';
+import {
+  agreementOf,
+  foundByModel,
+  noisePictures,
+  openExported,
+  openOnnxRuntime,
+  SKIPPED,
+  singleOf,
+  wideModel,
+} from '../testing/exported-detector.js';
+
+setThreads(1);
+const ort = await openOnnxRuntime();
+
+/** Heads of fresh weights say nothing: theirs are multiplied until some boxes are sure. */
+function excited(model: Detector, factor: number): Detector {
+  const pattern = /(cls_logits|bbox_reg|bbox_pred|cls_score|mask_fcn_logits|categories|kernels)\.weight/;
+  noGrad(() => {
+    for (const [name, tensor] of model.stateDict()) if (pattern.test(name)) ops.mul_(tensor, factor);
+  });
+  return model;
+}
+
+const RETINA = `
+model:
+  type: retinanet
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  head: { prior: 0.1, convolutions: 1, preNmsTopN: 200, maxDetections: 60 }
+`;
+
+const RCNN = `
+model:
+  type: mask_rcnn
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  anchors: { sizes: [[12], [24], [48], [96], [192]] }
+  rpn: { preNmsTopN: { test: 60 }, postNmsTopN: { test: 40 } }
+  boxHead: { hiddenSize: 32, maxDetections: 20, scoreThreshold: 0.05 }
+  maskHead: { channels: [16] }
+`;
+
+const SPARSE = `
+model:
+  type: sparse_rcnn
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 16 }
+  proposals: 12
+  head: { stages: 2, attentionHeads: 4, dynamicChannels: 8, feedforwardSize: 24, prior: 0.1 }
+`;
+
+const SOLO = `
+model:
+  type: solov2
+  backbone: { depth: 18, width: 8, frozenStages: 0 }
+  neck: { channels: 32 }
+  head: { channels: 32, convolutions: 1, grids: [10, 8, 6, 5, 4], prior: 0.2, scoreThreshold: 0.1, minScore: 0.05, maxDetections: 20 }
+  maskFeatures: { channels: 32, outputs: 32 }
+`;
+
+/** Pictures of three sizes in one batch. */
+const THREE = [
+  [100, 150],
+  [128, 96],
+  [64, 180],
+] as const;
+
+const CASES = [
+  ...['torchvision', 'mmdetection', 'maskrcnn_benchmark'].map((conventions) => ({
+    name: `RetinaNet by the conventions of ${conventions}`,
+    text: RETINA,
+    factor: 30,
+    sets: [`model.conventions=${conventions}`],
+  })),
+  ...['torchvision', 'detectron', 'mmdetection', 'maskrcnn_benchmark'].map((conventions) => ({
+    name: `Mask R-CNN by the conventions of ${conventions}`,
+    text: RCNN,
+    factor: 3,
+    sets: [`model.conventions=${conventions}`],
+  })),
+  { name: 'Keypoint R-CNN', text: RCNN, factor: 3, sets: ['model.type=keypoint_rcnn', 'model.maskHead=null'] },
+  {
+    name: 'Mask R-CNN on the fourth stage',
+    text: RCNN,
+    factor: 0.1,
+    sets: [
+      'model.conventions=detectron',
+      'model.backbone.depth=50',
+      'model.neck={"type":"none","stage":4}',
+      'model.anchors.sizes=[[12,24,48]]',
+      'model.boxHead.kind=stage5',
+      'model.boxHead.poolSize=14',
+      'model.maskHead.kind=stage5_shared',
+    ],
+  },
+  {
+    name: 'Mask R-CNN on a Res2Net',
+    text: RCNN,
+    factor: 0.3,
+    sets: [
+      'model.backbone.depth=50',
+      'model.backbone.scale=4',
+      'model.backbone.widthPerGroup=4',
+      'model.backbone.stem=deep',
+    ],
+  },
+  { name: 'Sparse R-CNN', text: SPARSE, factor: 3, sets: [] },
+  { name: 'SOLOv2', text: SOLO, factor: 30, sets: [] },
+];
+
+describe('exportDetector', { skip: ort ? false : SKIPPED }, () => {
+  for (const { name, text, factor, sets } of CASES)
+    test(`${name}: ONNX Runtime finds what the model finds`, async () => {
+      const config = parseConfig(text, { file: name, sets });
+      const model = excited(wideModel(config, 3), factor);
+      const exported = await openExported(ort!, model, config);
+      const batch = noisePictures(THREE, 32, 1.5);
+      const own = foundByModel(model, batch);
+      const other = await exported.run(batch);
+      const singles = await Promise.all(THREE.map((_, image) => exported.run(singleOf(batch, image))));
+      own.forEach((objects, image) => {
+        const agreement = agreementOf(objects, other[image]!);
+        assert.ok(agreement.objects > 3);
+        assert.equal(agreement.unmatched, 0);
+        assert.ok(agreement.leastIou > 0.99);
+        assert.ok(agreement.scoreDifference < 1e-3);
+        assert.ok(agreement.maskDifference < 1e-3);
+        const alone = agreementOf(other[image]!, singles[image]![0]!);
+        assert.equal(alone.unmatched, 0);
+        assert.ok(alone.leastIou > 0.999 && alone.scoreDifference < 1e-5);
+      });
+    });
+});

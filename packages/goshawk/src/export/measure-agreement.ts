@@ -1,0 +1,92 @@
+// How far two runtimes agree about the same pictures.
+import { type Detection, maskIou } from '@goshawk/core';
+
+/** Of the detections of all pictures compared. */
+export interface Agreement {
+  readonly pictures: number;
+  /** Of the first that reach the score, and those of either that reach it by the margin and have no counterpart. */
+  readonly detections: number;
+  readonly unmatched: number;
+  /** Of the matched ones; 1 and 0 where there are none. */
+  readonly leastIou: number;
+  readonly largestScoreDifference: number;
+  /** Absent where no detection has a mask. */
+  readonly leastMaskIou?: number;
+  /** Pixels; absent where no detection has keypoints. */
+  readonly largestKeypointDistance?: number;
+}
+
+export interface AgreementOptions {
+  /** Detections from this score on count. Default 0.05. */
+  readonly score?: number;
+  /** One that is this near above it may be missing: the last bits decide on which side it falls. Default 0.001. */
+  readonly margin?: number;
+}
+
+// Lower, two boxes are not the same one.
+const SAME_BOX = 0.9;
+
+/** Each detection with the nearest of its category in the other list, best score first. */
+export function measureAgreement(
+  pictures: readonly (readonly [own: readonly Detection[], other: readonly Detection[]])[],
+  { score = 0.05, margin = 1e-3 }: AgreementOptions = {},
+): Agreement {
+  const found = { detections: 0, unmatched: 0, leastIou: 1, largestScoreDifference: 0 };
+  let leastMaskIou: number | undefined;
+  let largestKeypointDistance: number | undefined;
+  for (const [own, other] of pictures) {
+    const free = new Set(other);
+    for (const detection of own.filter((each) => each.score >= score)) {
+      found.detections++;
+      const match = nearest(detection, free);
+      if (!match) {
+        if (detection.score >= score + margin) found.unmatched++;
+        continue;
+      }
+      free.delete(match);
+      found.leastIou = Math.min(found.leastIou, boxIou(detection, match));
+      found.largestScoreDifference = Math.max(found.largestScoreDifference, Math.abs(detection.score - match.score));
+      const masks = masksOf(detection, match);
+      if (masks) leastMaskIou = Math.min(leastMaskIou ?? 1, masks);
+      detection.keypoints?.forEach((value, i) => {
+        largestKeypointDistance = Math.max(largestKeypointDistance ?? 0, Math.abs(value - match.keypoints![i]!));
+      });
+    }
+    found.unmatched += [...free].filter((each) => each.score >= score + margin).length;
+  }
+  return {
+    pictures: pictures.length,
+    ...found,
+    ...(leastMaskIou !== undefined && { leastMaskIou }),
+    ...(largestKeypointDistance !== undefined && { largestKeypointDistance }),
+  };
+}
+
+function nearest(detection: Detection, among: Iterable<Detection>): Detection | undefined {
+  let best: { readonly cost: number; readonly match: Detection } | undefined;
+  for (const match of among) {
+    if (match.categoryId !== detection.categoryId) continue;
+    const iou = boxIou(detection, match);
+    if (iou < SAME_BOX) continue;
+    const cost = 1 - iou + Math.abs(detection.score - match.score);
+    if (!best || cost < best.cost) best = { cost, match };
+  }
+  return best?.match;
+}
+
+/** Equal boxes without an area have 1. */
+function boxIou({ bbox: a }: Detection, { bbox: b }: Detection): number {
+  const [ax, ay, aw, ah] = a!;
+  const [bx, by, bw, bh] = b!;
+  const side = (p: number, q: number, r: number, s: number): number =>
+    Math.max(0, Math.min(p + q, r + s) - Math.max(p, r));
+  const shared = side(ax, aw, bx, bw) * side(ay, ah, by, bh);
+  const union = aw * ah + bw * bh - shared;
+  if (union > 0) return shared / union;
+  return a!.every((value, i) => Math.abs(value - b![i]!) < 1e-2) ? 1 : 0;
+}
+
+function masksOf({ segmentation: a }: Detection, { segmentation: b }: Detection): number | undefined {
+  if (a?.kind !== 'rle' || b?.kind !== 'rle') return undefined;
+  return maskIou([a.rle], [b.rle])[0];
+}

@@ -1,0 +1,31 @@
+// float32 as IEEE 754 binary16, to the nearest, an exact half to the even neighbour.
+
+// The largest half; what is beyond the middle between it and the next power becomes infinite.
+const LARGEST = 65504;
+const FIRST_INFINITE = 65520;
+const SMALLEST_NORMAL = 2 ** -14;
+const SUBNORMAL_STEP = 2 ** -24;
+
+export function toHalves(values: Float32Array): Uint16Array {
+  return Uint16Array.from(values, halfBits);
+}
+
+function halfBits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(size)) return 0x7e00;
+  if (size >= FIRST_INFINITE) return sign | 0x7c00;
+  if (size < SMALLEST_NORMAL) return sign | roundToEven(size / SUBNORMAL_STEP);
+  const exponent = Math.floor(Math.log2(Math.min(size, LARGEST)));
+  // A logarithm near a power of two may come out on its other side.
+  const power = size < 2 ** exponent ? exponent - 1 : size >= 2 ** (exponent + 1) ? exponent + 1 : exponent;
+  // A fraction that rounds up to 1024 carries into the exponent, as it should.
+  return sign | (((power + 15) << 10) + roundToEven((size / 2 ** power - 1) * 1024));
+}
+
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest === 0.5) return floor + (floor % 2);
+  return rest > 0.5 ? floor + 1 : floor;
+}

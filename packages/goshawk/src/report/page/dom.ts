@@ -1,0 +1,107 @@
+// Elements in one expression each. Texts are always texts, never markup: names come from people's files.
+
+type Child = Node | string | undefined;
+type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Tag] {
+  const made = document.createElement(tag);
+  setAttributes(made, attributes);
+  for (const child of children) if (child !== undefined) made.append(child);
+  return made;
+}
+
+export function svg(tag: string, attributes: Attributes = {}, ...children: readonly Child[]): SVGElement {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  setAttributes(made, attributes);
+  for (const child of children) if (child !== undefined) made.append(child);
+  return made;
+}
+
+function setAttributes(target: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    target.setAttribute(name, value === true ? '' : String(value));
+  }
+}
+
+/** A number that leads to the pictures it counts; a plain one where it counts none. */
+export function countLink(count: number, key: string, title?: string): Node | string {
+  const text = count.toLocaleString('en');
+  return count === 0 ? text : element('a', { href: pictureLink(key), title }, text);
+}
+
+/** The page's address of a list of pictures. */
+export function pictureLink(key: string): string {
+  return `#pictures=${key}`;
+}
+
+export interface Column {
+  readonly head: string;
+  readonly isNumber?: boolean;
+  /** What the column is, where its head is short. */
+  readonly title?: string;
+}
+
+export interface Cell {
+  readonly shown: Node | string;
+  /** What rows are sorted by. */
+  readonly value: number | string;
+}
+
+/** A table whose heads sort it, first as the rows are given. */
+export function sortableTable(caption: string, columns: readonly Column[], rows: readonly (readonly Cell[])[]): Node {
+  const body = element('tbody');
+  const show = (list: readonly (readonly Cell[])[]): void => {
+    body.replaceChildren(
+      ...list.map((cells) =>
+        element(
+          'tr',
+          {},
+          ...cells.map(({ shown }, i) =>
+            i === 0
+              ? element('th', { scope: 'row' }, shown)
+              : element('td', { class: columns[i]!.isNumber && 'number' }, shown),
+          ),
+        ),
+      ),
+    );
+  };
+  show(rows);
+  const heads = columns.map(({ head, isNumber, title }, index) => {
+    const button = element('button', { type: 'button', title }, head);
+    const cell = element('th', { scope: 'col', class: isNumber && 'number' }, button);
+    button.addEventListener('click', () => {
+      const isFalling = isNumber ? cell.ariaSort !== 'descending' : cell.ariaSort === 'ascending';
+      for (const other of heads) other.ariaSort = null;
+      cell.ariaSort = isFalling ? 'descending' : 'ascending';
+      const sorted = [...rows].sort((a, b) => compare(a[index]!.value, b[index]!.value));
+      show(isFalling ? sorted.reverse() : sorted);
+    });
+    return cell;
+  });
+  const table = element(
+    'table',
+    {},
+    element('caption', {}, caption),
+    element('thead', {}, element('tr', {}, ...heads)),
+    body,
+  );
+  return element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption }, table);
+}
+
+function compare(a: number | string, b: number | string): number {
+  return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b));
+}
+
+/** As evaluateCoco has figures: -1 stands for nothing to find. */
+export function figure(value: number | undefined): string {
+  return value === undefined || value < 0 ? '–' : value.toFixed(3);
+}
+
+export function figureCell(value: number | undefined): Cell {
+  return { shown: figure(value), value: value ?? -1 };
+}

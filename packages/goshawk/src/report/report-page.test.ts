@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import type { Browser, Page } from 'puppeteer-core';
+import sharp from 'sharp';
+import { madeReport } from '../testing/made-report.js';
+import { Thumbnails } from './thumbnails.js';
+import { writeReport } from './write-report.js';
+
+const browsers = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  process.env.CHROMIUM ?? '',
+];
+const chromium = browsers.find((path) => path !== '' && existsSync(path));
+const skip = chromium === undefined && 'no Chromium is here: install chromium, or name it by CHROMIUM';
+const hostile = '</script><b>"&';
+
+describe('the page of a report', { skip }, () => {
+  let folder: string;
+  let browser: Browser;
+  const complaints: string[] = [];
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'goshawk-report-'));
+    const input = madeReport({ pictures: 30, categories: ['cat', '猫', hostile] }, (name) => join(folder, name));
+    for (const { path } of input.dataset.samples)
+      await sharp({ create: { width: 320, height: 240, channels: 3, background: '#567' } }).toFile(path);
+    await writeReport(folder, { ...input, title: hostile }, new Thumbnails(folder));
+    const { default: puppeteer } = await import('puppeteer-core');
+    browser = await puppeteer.launch({ executablePath: chromium!, args: ['--no-sandbox'] });
+  });
+  after(async () => {
+    await browser?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function opened(width: number, scheme: 'light' | 'dark', hash = ''): Promise<Page> {
+    const page = await browser.newPage();
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('requestfailed', (request) => complaints.push(request.url()));
+    await page.setViewport({ width, height: 800 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    await page.goto(pathToFileURL(join(folder, 'report.html')).href + hash, { waitUntil: 'load' });
+    return page;
+  }
+  const text = (page: Page, selector: string) =>
+    page.$$eval(selector, (found) => found.map(({ textContent }) => textContent ?? ''));
+
+  for (const [width, scheme] of [
+    [390, 'light'],
+    [390, 'dark'],
+    [1280, 'light'],
+    [1280, 'dark'],
+  ] as const)
+    test(`at ${width} px, ${scheme}: every section is there, nothing scrolls sideways, text stands out from its ground`, async () => {
+      const page = await opened(width, scheme);
+      assert.deepEqual(await text(page, 'section > h2'), [
+        'Summary',
+        'Curves',
+        'Classes',
+        'Thresholds',
+        'Confusion',
+        'Errors',
+        'Pictures',
+        'Data',
+      ]);
+      const seen = (await page.evaluate(`({
+        sideways: document.documentElement.scrollWidth - innerWidth,
+        ink: getComputedStyle(document.body).color,
+        ground: getComputedStyle(document.body).backgroundColor,
+        charts: [...document.querySelectorAll('canvas')].every(({ width, height }) => width > 0 && height > 0),
+      })`)) as { readonly sideways: number; readonly ink: string; readonly ground: string; readonly charts: boolean };
+      assert.ok(seen.sideways <= 0, `${seen.sideways} px too wide`);
+      assert.ok(seen.charts);
+      assert.ok(contrast(seen.ink, seen.ground) > 7);
+      assert.equal(luminance(seen.ground) < 0.2, scheme === 'dark');
+      assert.deepEqual(complaints, []);
+      await page.close();
+    });
+
+  test('names from files are text, whatever stands in them', async () => {
+    const page = await opened(1280, 'light');
+    assert.deepEqual(await text(page, 'h1'), [hostile]);
+    assert.ok((await text(page, '#classes tbody th')).includes(hostile));
+    assert.equal((await page.$$('b')).length, 0);
+    await page.close();
+  });
+
+  test('a number leads to its pictures by keyboard, and a picture to the next', async () => {
+    const page = await opened(1280, 'light');
+    const link = await page.$('#confusion td.wrong a');
+    const count = Number(await link!.evaluate(({ textContent }) => textContent));
+    await link!.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction("location.hash.startsWith('#pictures=cell/')");
+    await page.waitForFunction(`document.querySelectorAll('.card').length === ${Math.min(count, 24)}`);
+    await page.focus('.card');
+    await page.keyboard.press('Enter');
+    const heading = (await text(page, 'dialog[open] h3'))[0]!;
+    assert.match(heading, new RegExp(`^1 of ${count}: `));
+    await page.keyboard.press('ArrowRight');
+    if (count > 1) assert.match((await text(page, 'dialog[open] h3'))[0]!, /^2 of /);
+    await page.keyboard.press('Escape');
+    assert.equal((await page.$$('dialog[open]')).length, 0);
+    await page.close();
+  });
+
+  test('an address opens its list', async () => {
+    const page = await opened(390, 'dark', '#pictures=missed');
+    assert.match((await text(page, '#pictures > div > h3'))[0]!, /^Not found, largest first/);
+    await page.close();
+  });
+
+  test('every picture it shows lies beside it', () => {
+    const files = readFileSync(join(folder, 'report.html'), 'utf8').match(/report-pictures\/\d+\.jpg/g)!;
+    assert.equal(new Set(files).size, 30);
+    for (const file of files) assert.ok(existsSync(join(folder, file)));
+  });
+});
+
+function luminance(color: string): number {
+  const [red, green, blue] = color.match(/\d+/g)!.map((value) => {
+    const share = Number(value) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+}
+
+/** WCAG 2.1. */
+function contrast(a: string, b: string): number {
+  const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (light! + 0.05) / (dark! + 0.05);
+}

@@ -1,0 +1,242 @@
+// A detector from the bytes of an exported file and an ONNX Runtime. What happens to pictures before the network and to what it gives
+// behind it is core's: the functions of training.
+import {
+  boxMaskToRle,
+  type Category,
+  type Detection,
+  decodeHeatmaps,
+  detectionsInImage,
+  gridMasksOf,
+  InputError,
+  maskDetectionsInImage,
+  type NamedImage,
+  type PreparedBatch,
+  prepareBatch,
+  type RgbImage,
+  type Rle,
+} from '@goshawk/core';
+import {
+  type MaskDescription,
+  type ModelDescription,
+  type ProbeObject,
+  readModelDescription,
+} from './model-description.js';
+import { floatsOf, numbersOf, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnx-runtime.js';
+import { compareWithProbe, type ProbeReport, probeInput } from './probe.js';
+
+export interface CreateDetectorOptions {
+  /** Of ONNX Runtime, such as `executionProviders`; of them wasm and cpu are those that the numbers are promised for. */
+  readonly session?: Readonly<Record<string, unknown>>;
+  /** Whether a runtime that computes other numbers than the engine is refused, by the file's probe. Default true. */
+  readonly check?: boolean;
+  /** Of the file, for errors. */
+  readonly name?: string;
+}
+
+export interface DetectOptions {
+  /** Detections of at least this score. Default: those that the model's own threshold leaves. */
+  readonly scoreThreshold?: number;
+  /** The best so many of each picture. Default: the model's own number. */
+  readonly maxDetections?: number;
+}
+
+/** Its calls run one after another, in the order in which they were made. */
+export interface OnnxDetector {
+  readonly description: ModelDescription;
+  readonly categories: readonly Category[];
+  /**
+   * Detections of each picture in its own pixels, best first; `imageId` is its number in the call. Pictures of one call share a
+   * padded batch.
+   */
+  detect(images: readonly RgbImage[], options?: DetectOptions): Promise<Detection[][]>;
+  /** Compares what the runtime finds in the file's probe with what the engine found. */
+  selfCheck(): Promise<ProbeReport>;
+  /** In a browser memory comes back where the worker ends that the detector ran in. */
+  release(): Promise<void>;
+}
+
+/**
+ * @param ort onnxruntime-node or onnxruntime-web
+ * @param bytes of a file that `goshawk export` wrote
+ * @throws InputError where it is another file, or the runtime's numbers differ from those that the file expects
+ */
+export async function createDetector(
+  ort: OnnxRuntime,
+  bytes: Uint8Array,
+  { session: sessionOptions, check = true, name = 'the model' }: CreateDetectorOptions = {},
+): Promise<OnnxDetector> {
+  const description = readModelDescription(bytes, name);
+  // The limits are inputs with defaults on purpose; a warning for each helps nobody.
+  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...sessionOptions });
+  const detector = new SessionDetector(ort, session, description);
+  if (!check) return detector;
+  const { agrees, expected, missing } = await detector.selfCheck();
+  if (agrees) return detector;
+  await detector.release();
+  throw new InputError(
+    'usage',
+    `${name}: this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe: use the execution provider cpu or wasm`,
+  );
+}
+
+class SessionDetector implements OnnxDetector {
+  readonly description: ModelDescription;
+  readonly #ort: OnnxRuntime;
+  readonly #session: OnnxSession;
+  readonly #categoryIds: readonly number[];
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(ort: OnnxRuntime, session: OnnxSession, description: ModelDescription) {
+    this.#ort = ort;
+    this.#session = session;
+    this.description = description;
+    this.#categoryIds = description.categories.map(({ id }) => id);
+  }
+
+  get categories(): readonly Category[] {
+    return this.description.categories;
+  }
+
+  async detect(
+    images: readonly RgbImage[],
+    { scoreThreshold = 0, maxDetections }: DetectOptions = {},
+  ): Promise<Detection[][]> {
+    if (images.length === 0) return [];
+    const batch = prepareBatch(images, this.description.preprocess);
+    const found = await this.#run(batch);
+    return found.map((own, image) => {
+      const named = { ...batch.images[image]!, imageId: image };
+      const wanted = own.filter(({ score }) => score >= scoreThreshold).slice(0, maxDetections);
+      return this.#inImage(wanted, named);
+    });
+  }
+
+  async selfCheck(): Promise<ProbeReport> {
+    const { probe, preprocess } = this.description;
+    const [found] = await this.#run(probeInput(probe, preprocess));
+    return compareWithProbe(probe, found!);
+  }
+
+  async release(): Promise<void> {
+    await this.#last;
+    await this.#session.release();
+  }
+
+  #run(batch: PreparedBatch): Promise<RawObject[][]> {
+    const run = this.#last.then(async () => {
+      const all = this.#feeds(batch);
+      const feeds = Object.fromEntries(this.#session.inputNames.map((name) => [name, all[name as keyof typeof all]]));
+      return rawObjects(await this.#session.run(feeds), batch.images.length);
+    });
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  #feeds({ pixels, width, height, images }: PreparedBatch) {
+    const { Tensor } = this.#ort;
+    const pairs = (values: readonly (readonly [number, number])[]): OnnxTensor =>
+      new Tensor('float32', Float32Array.from(values.flat()), [values.length, 2]);
+    return {
+      images: new Tensor('float32', pixels, [images.length, height, width, 3]),
+      sizes: pairs(images.map((image) => [image.width, image.height])),
+      original_sizes: pairs(images.map((image) => [image.originalWidth, image.originalHeight])),
+      scales: pairs(images.map((image) => [image.scaleX, image.scaleY])),
+    };
+  }
+
+  #inImage(found: readonly RawObject[], image: NamedImage): Detection[] {
+    const { masks, keypoints, measuredIn } = this.description;
+    const scores = found.map(({ score }) => score);
+    const labels = found.map(({ label }) => label);
+    if (masks?.extent.kind === 'input') {
+      const [rows = 0, columns = 0] = found[0]?.mask?.sides ?? [];
+      const masksIn = gridMasksOf(joined(found.map(({ mask }) => mask!.cells)), masks.threshold);
+      const grid = { rows, columns, stride: masks.extent.stride };
+      return maskDetectionsInImage({ scores, labels, ...grid, masksIn }, image, this.#categoryIds);
+    }
+    const boxes = Float32Array.from(found.flatMap(({ box }) => box));
+    return detectionsInImage(
+      {
+        pixels: measuredIn,
+        boxes,
+        scores,
+        labels,
+        ...(masks && { masksIn: (corners) => pastedMasks(found, corners, image, masks) }),
+        ...(keypoints && {
+          keypoints: joined(
+            found.map(({ box, heatmaps }) =>
+              decodeHeatmaps(heatmaps!.cells, heatmaps!.sides[0], box, keypoints.minSize),
+            ),
+          ),
+        }),
+      },
+      image,
+      this.#categoryIds,
+    );
+  }
+}
+
+/** One object as it leaves the graph. */
+interface RawObject extends ProbeObject {
+  readonly mask?: RawMap;
+  readonly heatmaps?: RawMap;
+}
+
+interface RawMap {
+  readonly cells: Float32Array;
+  readonly sides: readonly [rows: number, columns: number];
+}
+
+/** Of each picture, from outputs that stand one after another. */
+function rawObjects(outputs: Readonly<Record<string, OnnxTensor>>, count: number): RawObject[][] {
+  const [boxes, scores, classes, pictures] = [outputs.boxes!, outputs.scores!, outputs.classes!, outputs.pictures!].map(
+    numbersOf,
+  ) as [number[], number[], number[], number[]];
+  const found = Array.from({ length: count }, (): RawObject[] => []);
+  const mapOf = (tensor: OnnxTensor | undefined, object: number): RawMap | undefined => {
+    if (!tensor) return undefined;
+    const cells = floatsOf(tensor);
+    const area = cells.length / scores.length;
+    const [rows = 0, columns = 0] = tensor.dims.slice(-2);
+    return { cells: cells.slice(object * area, (object + 1) * area), sides: [rows, columns] };
+  };
+  for (const [object, score] of scores.entries()) {
+    const box = boxes.slice(object * 4, object * 4 + 4) as [number, number, number, number];
+    const [mask, heatmaps] = [mapOf(outputs.masks, object), mapOf(outputs.heatmaps, object)];
+    found[pictures[object]!]!.push({
+      label: classes[object]!,
+      score,
+      box,
+      ...(mask && { mask }),
+      ...(heatmaps && { heatmaps }),
+    });
+  }
+  return found;
+}
+
+function pastedMasks(
+  found: readonly RawObject[],
+  corners: Float32Array,
+  { originalWidth: width, originalHeight: height }: NamedImage,
+  { threshold, strict, padding }: MaskDescription,
+): Rle[] {
+  return found.map(({ mask }, index) =>
+    boxMaskToRle(mask!.cells, corners.subarray(index * 4, index * 4 + 4), {
+      width,
+      height,
+      threshold,
+      strict,
+      padding,
+    }),
+  );
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
