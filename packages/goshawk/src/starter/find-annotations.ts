@@ -77,7 +77,15 @@ function inFolder(path: string, images: string | undefined, depth: number): Foun
   const parted = ofPartFolders(path, images);
   if (parted) return parted;
   if (known !== undefined) return ofSets(path, images);
-  const files = [path, ...foldersIn(path)].flatMap(cocoFilesIn);
+  // Its own files, or those of the one folder in it that has some: several are several data sets.
+  const own = cocoFilesIn(path);
+  const inside =
+    own.length > 0
+      ? []
+      : foldersIn(path)
+          .map(cocoFilesIn)
+          .filter((files) => files.length > 0);
+  const files = inside.length === 1 ? inside[0]! : own;
   const coco = files.length > 0 ? ofCocoFiles(files, path, images) : undefined;
   if (coco) return coco;
   if (depth === 0) return undefined;
