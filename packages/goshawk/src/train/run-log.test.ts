@@ -30,6 +30,7 @@ function start(iteration: number): TrainStart {
     } as unknown as TrainStart['schedule'],
     processes: 1,
     warnings: [],
+    notices: [],
     iteration,
     evaluationDue: false,
     initialised: [],
