@@ -33,6 +33,7 @@ function start(iteration: number): TrainStart {
     iteration,
     evaluationDue: false,
     initialised: [],
+    notices: [],
   };
 }
 
