@@ -24,7 +24,7 @@ export interface ReportInput {
   readonly preprocess: PreprocessConfig;
   /** What was evaluated, and what it is called. */
   readonly name: string;
-  readonly dataset: Pick<DetectionDataset, 'annotations' | 'samples' | 'exifOrientation'>;
+  readonly dataset: Pick<DetectionDataset, 'annotations' | 'samples' | 'exifOrientation' | 'load'>;
   readonly detections: readonly Detection[];
   readonly measures: DetectorMeasures;
   /** Absent for a model that gives proposals. */

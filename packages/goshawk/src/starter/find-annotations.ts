@@ -39,7 +39,7 @@ export function findAnnotations(path: string, images?: string): FoundAnnotations
   if (found !== undefined) return found;
   throw new InputError(
     'annotation-invalid',
-    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
+    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC or CVAT, JSON files of labelme, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
   );
 }
 
@@ -192,6 +192,7 @@ function nameOf(format: string): string {
     coco: 'COCO',
     voc: 'PASCAL VOC',
     yolo: 'YOLO',
+    cvat: 'CVAT',
     cityscapes: 'Cityscapes',
   };
   return names[format] ?? format;
