@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import sharp from 'sharp';
-import { type DatasetSample, decodeSample } from '../data/index.js';
+import { type DatasetSample, type DetectionDataset, decodeSample } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 
 /** Folder of a report's pictures, beside it. */
@@ -48,7 +48,11 @@ export class Thumbnails {
   }
 
   /** Makes those of the samples that are not there yet, the first ones first, up to the limits. */
-  async add(samples: readonly DatasetSample[], exifOrientation: 'apply' | 'ignore'): Promise<void> {
+  async add(
+    samples: readonly DatasetSample[],
+    exifOrientation: 'apply' | 'ignore',
+    load?: DetectionDataset['load'],
+  ): Promise<void> {
     this.begin();
     const folder = join(this.#output, PICTURES_FOLDER);
     const { pictures, bytes } = this.#limits;
@@ -57,7 +61,7 @@ export class Thumbnails {
       if (this.#files.size >= pictures || this.#bytes >= bytes) return;
       const { id } = sample.image;
       if (this.#files.has(id)) continue;
-      const jpeg = await thumbnail(sample, exifOrientation, side);
+      const jpeg = await thumbnail(sample, exifOrientation, side, load);
       if (jpeg === undefined) continue;
       const name = `${id}.jpg`;
       writeFileAtomic(join(folder, name), jpeg);
@@ -81,9 +85,11 @@ async function thumbnail(
   sample: DatasetSample,
   exifOrientation: 'apply' | 'ignore',
   side: number,
+  load: DetectionDataset['load'],
 ): Promise<Buffer | undefined> {
   try {
-    const { data, width, height } = await decodeSample(sample, exifOrientation);
+    const loaded = load && { [sample.path]: await load(sample.path) };
+    const { data, width, height } = await decodeSample(sample, exifOrientation, loaded);
     return await sharp(data, { raw: { width, height, channels: 3 } })
       .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
       .jpeg({ quality: 72, mozjpeg: false })

@@ -24,6 +24,7 @@ function start(iteration: number): TrainStart {
     schedule: {
       iterations: 10,
       checkpointEvery: 10,
+      logEvery: 4,
       evaluateEvery: 0,
       learningRate: 1,
       schedule: tinyConfig().train.schedule,
@@ -34,6 +35,7 @@ function start(iteration: number): TrainStart {
     iteration,
     evaluationDue: false,
     initialised: [],
+    notices: [],
   };
 }
 
