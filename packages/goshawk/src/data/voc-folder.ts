@@ -122,16 +122,24 @@ export function isVocFolder(path: string): boolean {
   return xmlFolderOf(path) !== undefined;
 }
 
-/** The devkit's folder; else the given one; else the one below it, at most two levels down, with the most XML files of VOC. */
+/** What people call a folder of annotations, where others hold XML files too. */
+const ANNOTATIONS = /annot|xml|label/i;
+
+/** The devkit's folder; else the given one; else the one in it, or in its folder of annotations, that has XML files of VOC. */
 function xmlFolderOf(path: string): string | undefined {
   const devkit = join(path, 'Annotations');
   if (existsSync(devkit)) return devkit;
   if (xmlCount(path) > 0) return path;
-  const below = foldersIn(path).flatMap((folder) => [folder, ...foldersIn(folder)]);
-  const counted = below
-    .map((folder) => ({ folder, count: xmlCount(folder) }))
-    .filter(({ folder, count }) => count > 0 && isVocXml(folder));
-  return counted.sort((a, b) => b.count - a.count)[0]?.folder;
+  const hasVoc = (folder: string): boolean => xmlCount(folder) > 0 && isVocXml(folder);
+  const inside = foldersIn(path);
+  // Several data sets side by side are not one.
+  if (inside.some((folder) => existsSync(join(folder, 'Annotations')))) return undefined;
+  const named = inside.filter((folder) => ANNOTATIONS.test(basename(folder)));
+  for (const folders of [inside, named, named.flatMap(foldersIn)]) {
+    const found = folders.filter(hasVoc);
+    if (found.length === 1) return found[0];
+  }
+  return undefined;
 }
 
 const pictureEndings: ReadonlySet<string> = new Set([

@@ -147,7 +147,11 @@ describe('what cannot be told', () => {
     refused({ 'a.json': coco('a.jpg') }, /such as a\.jpg, are not near it: name their folder with --images/);
     refused(
       { 'x/a.json': coco('a.jpg'), 'x/a.jpg': '', 'y/a.json': coco('a.jpg'), 'y/a.jpg': '' },
-      /several annotation files \(x.a\.json, y.a\.json\): name the one/,
+      /several data sets \(.*x.a\.json, .*y.a\.json\): name one of them/,
+    );
+    refused(
+      { 'owls/Annotations/a.xml': voc('a.jpg'), 'owls/a.jpg': '', 'cats/b.xml': voc('b.jpg'), 'cats/b.jpg': '' },
+      /several data sets \(.*cats, .*owls\): name one of them/,
     );
     assert.throws(() => findAnnotations(join(root, 'nowhere')), /no such file or folder/);
   });
@@ -162,5 +166,56 @@ describe('what cannot be told', () => {
     const told = ['a.yaml', 'b.json', 'data.yaml', 'c.json', ''].map((name) => isAnnotations(join(folder, name)));
     assert.deepEqual(told, [false, false, true, true, true]);
     assert.equal(isAnnotations(join(folder, 'none.yaml')), false);
+  });
+});
+
+describe('files of annotation tools are found', () => {
+  const labelme = (imagePath: string): string =>
+    JSON.stringify({
+      version: '5.2.1',
+      shapes: [
+        {
+          label: 'owl',
+          points: [
+            [3, 5],
+            [12, 24],
+          ],
+          group_id: null,
+          shape_type: 'rectangle',
+        },
+      ],
+      imagePath,
+      imageWidth: 64,
+      imageHeight: 48,
+    });
+  const cvat = (more = ''): string =>
+    `<annotations><version>1.1</version><image id="0" name="a.jpg" ${more} width="64" height="48"><box label="owl" xtl="3" ytl="5" xbr="12" ybr="24"></box></image></annotations>`;
+
+  test("labelme's beside the pictures, and in a folder for each part", () => {
+    const one = findAnnotations(folderOf({ 'a.json': labelme('a.jpg'), 'a.jpg': '' }));
+    assert.equal(one.words, 'labelme');
+    assert.equal(readAnnotations(one.train).dataset.annotations.length, 1);
+    const part = (name: string) => ({ [`${name}/a.json`]: labelme('a.jpg'), [`${name}/a.jpg`]: '' });
+    const folder = folderOf({ ...part('train'), ...part('valid') });
+    const { train, val } = findAnnotations(folder);
+    assert.deepEqual([train.annotations, val?.annotations], [join(folder, 'train'), join(folder, 'valid')]);
+  });
+
+  test("CVAT's, whose subsets are parts", () => {
+    const folder = folderOf({ 'annotations.xml': cvat(), 'images/a.jpg': '' });
+    const task = findAnnotations(folder);
+    assert.deepEqual(task, { train: { annotations: folder }, words: 'CVAT' });
+    assert.equal(readAnnotations(task.train).images, join(folder, 'images'));
+    const both = `${cvat('subset="Train"').replace('</annotations>', '')}<image id="1" name="b.jpg" subset="Validation" width="64" height="48"></image></annotations>`;
+    const project = findAnnotations(folderOf({ 'annotations.xml': both }));
+    assert.deepEqual([project.train.set, project.val?.set], ['train', 'val']);
+  });
+
+  test('others are called by their names, also in folders of folders', () => {
+    const folder = folderOf({ 'export/via_project.json': '{"_via_settings": {}, "_via_img_metadata": {}}' });
+    assert.throws(
+      () => findAnnotations(folder),
+      /is of VIA .*: in VIA choose Annotation, Export Annotations \(COCO format\)/,
+    );
   });
 });

@@ -39,7 +39,7 @@ export function findAnnotations(path: string, images?: string): FoundAnnotations
   if (found !== undefined) return found;
   throw new InputError(
     'annotation-invalid',
-    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
+    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC or CVAT, JSON files of labelme, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
   );
 }
 
@@ -77,7 +77,15 @@ function inFolder(path: string, images: string | undefined, depth: number): Foun
   const parted = ofPartFolders(path, images);
   if (parted) return parted;
   if (known !== undefined) return ofSets(path, images);
-  const files = [path, ...foldersIn(path)].flatMap(cocoFilesIn);
+  // Its own files, or those of the one folder in it that has some: several are several data sets.
+  const own = cocoFilesIn(path);
+  const inside =
+    own.length > 0
+      ? []
+      : foldersIn(path)
+          .map(cocoFilesIn)
+          .filter((files) => files.length > 0);
+  const files = inside.length === 1 ? inside[0]! : own;
   const coco = files.length > 0 ? ofCocoFiles(files, path, images) : undefined;
   if (coco) return coco;
   if (depth === 0) return undefined;
@@ -192,6 +200,7 @@ function nameOf(format: string): string {
     coco: 'COCO',
     voc: 'PASCAL VOC',
     yolo: 'YOLO',
+    cvat: 'CVAT',
     cityscapes: 'Cityscapes',
   };
   return names[format] ?? format;

@@ -11,6 +11,7 @@ import { measureSteps } from './measure-steps.js';
 import { prepareSplits, readTraining } from './prepare-splits.js';
 import {
   type Chosen,
+  canLookAtAll,
   chooseCopySize,
   chooseFreezing,
   chooseLength,
@@ -77,7 +78,8 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     found,
     training,
     folder: options.folder,
-    copies: chooseCopySize(facts, wanted.value),
+    copies: chooseCopySize(facts, wanted.value, wishes),
+    looks: canLookAtAll(facts.pictures, wishes),
     say,
   });
   const { pictures } = prepared;

@@ -8,6 +8,7 @@ import {
   findTwins,
   type ReadAnnotations,
   readAnnotations,
+  type Twins,
 } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { countPictures, createProgressLine } from '../terminal/progress-line.js';
@@ -47,6 +48,8 @@ export interface PrepareSplitsOptions {
   readonly folder: string;
   /** Long side of copies to train on; absent: the photos themselves. */
   readonly copies?: Chosen<number> | undefined;
+  /** Whether pictures that look alike are looked for. */
+  readonly looks: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -87,14 +90,9 @@ export async function prepareSplits(options: PrepareSplitsOptions): Promise<Prep
       'annotation-invalid',
       `${found.train.annotations}: has one picture, and one more is needed to measure on: annotate more`,
     );
-  const looked = small ?? { dataset: whole, images: training.images };
-  const line = createProgressLine();
-  const { together } = await findTwins(
-    looked.dataset,
-    { annotations: found.train.annotations, images: looked.images },
-    countPictures(line, 'looking for twins'),
-  );
-  line.done();
+  const together = options.looks
+    ? await twinsOf(found.train.annotations, small ?? { dataset: whole, images: training.images })
+    : [];
   const share = validationShare(whole.images.length);
   const parts = splitDataset(whole, {
     parts: [
@@ -104,7 +102,11 @@ export async function prepareSplits(options: PrepareSplitsOptions): Promise<Prep
     together,
   });
   const [train, val] = parts.map(({ dataset }) => dataset) as [Dataset, Dataset];
-  const twins = together.length === 0 ? '' : `, ${together.flat().length} that look alike in one part`;
+  const twins = !options.looks
+    ? '; there are too many to look for twins in the time: goshawk data split does'
+    : together.length === 0
+      ? ''
+      : `, ${together.flat().length} that look alike in one part`;
   const why = `there was no second set; every class is in both${twins}`;
   say(`sets: ${train.images.length} photos to learn from and ${val.images.length} to measure on, drawn - ${why}`);
   return {
@@ -120,6 +122,16 @@ export async function prepareSplits(options: PrepareSplitsOptions): Promise<Prep
     },
     pictures: { train: train.images.length, val: val.images.length },
   };
+}
+
+async function twinsOf(
+  annotations: string,
+  { dataset, images }: Pick<ReadTraining, 'dataset' | 'images'>,
+): Promise<Twins['together']> {
+  const line = createProgressLine();
+  const { together } = await findTwins(dataset, { annotations, images }, countPictures(line, 'looking for twins'));
+  line.done();
+  return together;
 }
 
 /** Copies of all: which of them are trained on is seen on the copies. */

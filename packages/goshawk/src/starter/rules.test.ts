@@ -95,9 +95,11 @@ describe('pictures', () => {
   });
 
   test('are copied small where they are much larger than needed', () => {
-    const copies = (median: number) => chooseCopySize({ ...photos, longSide: { low: 1, median, high: 1 } }, 192)?.value;
+    const copies = (median: number, pictures = 160) =>
+      chooseCopySize({ ...photos, pictures, longSide: { low: 1, median, high: 1 } }, 192, { minutes: 10 })?.value;
     assert.equal(copies(300), undefined);
     assert.equal(copies(4000), 307);
+    assert.equal(copies(4000, 50_000), undefined, 'each is shown once at most');
   });
 
   test('are not mirrored where names have sides or are signs', () => {

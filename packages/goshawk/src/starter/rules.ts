@@ -263,11 +263,24 @@ export function chooseBoxCounts({ crowded }: DataFacts): { proposals: number; sa
   };
 }
 
+/** Of each minute so many photos: what is looked at or copied is to be a small part of the time. */
+const LOOKED_A_MINUTE = 240;
+
+/** Whether every photo can be looked at, for twins and for copies; where there are more, each is hardly shown twice anyway. */
+export function canLookAtAll(pictures: number, { minutes }: Wishes): boolean {
+  return pictures <= LOOKED_A_MINUTE * minutes;
+}
+
 /** Photos this much larger than the network sees them are shrunk once: decoding them anew each time would take longer than learning. */
 const SHRINK_FROM = 1.6;
 
 /** Long side of the copies that are trained on; undefined where the photos are small enough. */
-export function chooseCopySize({ longSide }: DataFacts, pictureSize: number): Chosen<number> | undefined {
+export function chooseCopySize(
+  { longSide, pictures }: DataFacts,
+  pictureSize: number,
+  wishes: Wishes,
+): Chosen<number> | undefined {
+  if (!canLookAtAll(pictures, wishes)) return undefined;
   const value = Math.round(pictureSize * SHRINK_FROM);
   if (longSide.median <= value * 1.25) return undefined;
   return {

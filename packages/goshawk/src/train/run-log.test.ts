@@ -24,15 +24,18 @@ function start(iteration: number): TrainStart {
     schedule: {
       iterations: 10,
       checkpointEvery: 10,
+      logEvery: 4,
       evaluateEvery: 0,
       learningRate: 1,
       schedule: tinyConfig().train.schedule,
     } as unknown as TrainStart['schedule'],
     processes: 1,
     warnings: [],
+    notices: [],
     iteration,
     evaluationDue: false,
     initialised: [],
+    notices: [],
   };
 }
 
