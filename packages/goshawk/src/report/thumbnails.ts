@@ -24,6 +24,9 @@ function sideOf(pictures: number): number {
   return 288;
 }
 
+/** How a data set's pictures are read. */
+export type PictureSource = Pick<DetectionDataset, 'exifOrientation' | 'load'>;
+
 /** Writes pictures once, whatever number of evaluations asks for them. */
 export class Thumbnails {
   readonly #output: string;
@@ -48,11 +51,7 @@ export class Thumbnails {
   }
 
   /** Makes those of the samples that are not there yet, the first ones first, up to the limits. */
-  async add(
-    samples: readonly DatasetSample[],
-    exifOrientation: 'apply' | 'ignore',
-    load?: DetectionDataset['load'],
-  ): Promise<void> {
+  async add(samples: readonly DatasetSample[], source: PictureSource): Promise<void> {
     this.begin();
     const folder = join(this.#output, PICTURES_FOLDER);
     const { pictures, bytes } = this.#limits;
@@ -61,7 +60,7 @@ export class Thumbnails {
       if (this.#files.size >= pictures || this.#bytes >= bytes) return;
       const { id } = sample.image;
       if (this.#files.has(id)) continue;
-      const jpeg = await thumbnail(sample, exifOrientation, side, load);
+      const jpeg = await thumbnail(sample, source, side);
       if (jpeg === undefined) continue;
       const name = `${id}.jpg`;
       writeFileAtomic(join(folder, name), jpeg);
@@ -83,13 +82,15 @@ export class Thumbnails {
 /** undefined for a picture that cannot be used, which the evaluation has told of. */
 async function thumbnail(
   sample: DatasetSample,
-  exifOrientation: 'apply' | 'ignore',
+  { exifOrientation, load }: PictureSource,
   side: number,
-  load: DetectionDataset['load'],
 ): Promise<Buffer | undefined> {
   try {
-    const loaded = load && { [sample.path]: await load(sample.path) };
-    const { data, width, height } = await decodeSample(sample, exifOrientation, loaded);
+    const { data, width, height } = await decodeSample(
+      sample,
+      exifOrientation,
+      load && { [sample.path]: await load(sample.path) },
+    );
     return await sharp(data, { raw: { width, height, channels: 3 } })
       .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
       .jpeg({ quality: 72, mozjpeg: false })

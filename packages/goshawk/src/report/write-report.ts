@@ -40,7 +40,7 @@ export interface ReportInput {
 export async function writeReport(output: string, input: ReportInput, thumbnails: Thumbnails): Promise<void> {
   const { dataset, errors } = input;
   const kept: KeptErrors = errors ? keptErrors(errors) : { pairs: [], examples: [] };
-  await thumbnails.add(worstFirst(input, kept), dataset.exifOrientation, dataset.load);
+  await thumbnails.add(worstFirst(input, kept), dataset);
   writeFileAtomic(join(output, REPORT_FILE), pageText(reportData(input, kept, thumbnails)));
 }
 
