@@ -9,6 +9,8 @@ const MEASURED = 6;
 export interface MeasuredSteps {
   /** Of the middle one of those measured. */
   readonly seconds: number;
+  /** What it took of all processors together, in seconds: other programs that run here change it little. */
+  readonly busy: number;
   /** Pictures of a step. */
   readonly pictures: number;
 }
@@ -30,6 +32,8 @@ export async function measureSteps(
   const { minutes: __, ...schedule } = rest.train;
   const config: RunConfig = { ...rest, data: others, train: schedule };
   const seconds: number[] = [];
+  const busy: number[] = [];
+  let before = process.cpuUsage();
   const stop = new AbortController();
   await train({
     config,
@@ -40,13 +44,21 @@ export async function measureSteps(
     observer: {
       onStep(step) {
         seconds.push(step.seconds);
+        const { user, system } = process.cpuUsage(before);
+        busy.push((user + system) / 1e6);
+        before = process.cpuUsage();
         if (seconds.length > 1 && step.seconds > enough) stop.abort();
       },
     },
   });
-  const sorted = seconds.slice(Math.min(WARMING, seconds.length - 1)).sort((a, b) => a - b);
   return {
-    seconds: sorted[Math.floor(sorted.length / 2)]!,
+    seconds: middleOf(seconds),
+    busy: middleOf(busy),
     pictures: config.train.batchSize * config.train.accumulate,
   };
+}
+
+function middleOf(values: readonly number[]): number {
+  const sorted = values.slice(Math.min(WARMING, values.length - 1)).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
 }

@@ -87,11 +87,15 @@ describe('pictures', () => {
     assert.ok(size(0.05, 0.1) * 0.05 >= 12 || size(0.05, 0.1) === 384);
   });
 
-  test('become smaller only where the time is too short', () => {
-    const fit = (seconds: number) => fitPictureSize(256, random, { seconds, available: 600 }).value;
-    assert.equal(fit(0.02), 256);
-    assert.ok(fit(0.15) < 256);
+  test('become smaller only where the time is too short, and larger where it is ample and the photos are', () => {
+    const fit = (seconds: number, facts = photos) =>
+      fitPictureSize(256, facts, random, { seconds, available: 600 }).value;
+    assert.equal(fit(0.1), 256);
+    assert.ok(fit(0.25) < 256);
     assert.equal(fit(10), 160);
+    assert.equal(fit(0.02), 384);
+    assert.equal(fit(0.02, { ...photos, longSide: { low: 200, median: 300, high: 400 } }), 256);
+    assert.equal(fitPictureSize(512, photos, frozen, { seconds: 0.001, available: 600 }).value, 512);
   });
 
   test('are copied small where they are much larger than needed', () => {

@@ -100,28 +100,35 @@ export function choosePictureSize({ side, longSide }: DataFacts, size: NetworkSi
 }
 
 /** Pictures shown in all below which a smaller size pays more than the detail that it loses. */
-const FEWEST_SHOWN = { random: 6000, backbone: 1200, detector: 600 } as const;
+const FEWEST_SHOWN = { random: 3000, backbone: 1200, detector: 600 } as const;
+/** So many that they may be larger than they have to: up to this factor, and no larger than the photos. */
+const MANY_SHOWN = 9000;
+const LARGER = 1.5;
 
 /**
- * Another size where what was measured shows too few pictures in the time; time goes with the number of pixels.
+ * Another size where what was measured shows too few pictures in the time, or more than enough; time goes with the number of pixels.
  * @param time.seconds of a picture at `size`
  * @param time.available seconds
  */
 export function fitPictureSize(
   size: number,
+  { longSide }: DataFacts,
   { kind }: Start,
   { seconds, available }: { readonly seconds: number; readonly available: number },
 ): Chosen<number> {
   const shown = (at: number): number => available / (seconds * (at / size) ** 2);
-  const smaller = [...pictureSizes].reverse().find((at) => at <= size && shown(at) >= FEWEST_SHOWN[kind]);
-  const value = Math.min(size, smaller ?? Math.min(size, pictureSizes[0]));
-  return {
-    value,
-    why:
-      value === size
-        ? `${Math.round(shown(size))} pictures can be shown in the time`
-        : `at ${size} only ${Math.round(shown(size))} pictures could be shown in the time, now ${Math.round(shown(value))}`,
-  };
+  const round = (at: number): number => Math.round(shown(at));
+  const most = Math.min(size * LARGER, longSide.median);
+  const larger = pictureSizes.findLast((at) => at > size && at <= most && shown(at) >= MANY_SHOWN);
+  if (kind === 'random' && larger !== undefined)
+    return {
+      value: larger,
+      why: `${round(larger)} can be shown in the time, so larger than the ${size} that would do`,
+    };
+  if (shown(size) >= FEWEST_SHOWN[kind]) return { value: size, why: `${round(size)} can be shown in the time` };
+  const smaller = pictureSizes.findLast((at) => at < size && shown(at) >= FEWEST_SHOWN[kind]);
+  const value = smaller ?? Math.min(size, pictureSizes[0]);
+  return { value, why: `at ${size} only ${round(size)} could be shown in the time, now ${round(value)}` };
 }
 
 /** Strides of the levels that anchors lie on. */
@@ -258,7 +265,7 @@ export function chooseBoxCounts({ crowded }: DataFacts): { proposals: number; sa
   const proposals = Math.min(1000, Math.max(200, 100 * Math.ceil(crowded / 15)));
   return {
     proposals,
-    sampled: Math.min(256, 16 + 4 * Math.max(2, crowded)),
+    sampled: Math.min(64, 16 + 4 * Math.max(2, crowded)),
     detections: Math.max(100, 50 * Math.ceil((2 * crowded) / 50)),
   };
 }

@@ -35,7 +35,6 @@ function start(iteration: number): TrainStart {
     iteration,
     evaluationDue: false,
     initialised: [],
-    notices: [],
   };
 }
 
