@@ -89,6 +89,10 @@ const steps = {
     writeFileSync(path.join(project, 'evaluate.ts'), typescriptOf('packages/core/README.md'));
     writeFileSync(path.join(project, 'tensors.ts'), typescriptOf('packages/torch/README.md'));
     writeFileSync(path.join(project, 'train.ts'), trainProgram);
+    const ownProgram = typescriptOf('docs/in-your-own-program.md');
+    const lines = ownProgram.trimEnd().split('\n').length;
+    expect(lines <= MOST_LINES, `the program of docs/in-your-own-program.md has ${lines} lines`);
+    writeFileSync(path.join(project, 'squares.ts'), ownProgram);
     const compilerOptions = {
       ...{ strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
       ...{ target: 'ES2022', lib: ['ES2023', 'ESNext.Disposable'], module: 'NodeNext', types: ['node'] },
@@ -101,8 +105,24 @@ const steps = {
     void run('node', ['out/evaluate.js'], { env: noEngine, out: /Average Precision/ }),
   'tensors from TypeScript': () => void run('node', ['out/tensors.js']),
   'a training from TypeScript': () => void run('node', ['out/train.js'], { out: /^trained 4 iterations\n$/ }),
+  'a program with a data set of its own, that trains, shows its progress and evaluates': () => {
+    const { out, err } = run('node', ['out/squares.js'], {
+      out: /\n70 70 [\d.]+\nruns\/squares\/final.safetensors AP50 /,
+    });
+    expect(err === '', `it says on stderr: ${err}`);
+    const ap50 = Number(/AP50 ([\d.]+)/.exec(out)[1]);
+    expect(ap50 > 0.9, `it reaches an AP50 of ${ap50}`);
+    expect(sameNames('runs/squares', 'runs/first'), 'it leaves other files than the command');
+  },
+  'its weights, without a config': () => {
+    goshawk(['predict', 'runs/squares/best.safetensors', 'scenes/images/000001.png', '--output', 'squares']);
+    expect(existsSync(path.join(project, 'squares/000001.png')), 'no picture was drawn');
+  },
   'a prediction from TypeScript': () => void run('node', ['--enable-source-maps', 'out/predict.js']),
 };
+
+/** What a program that trains on data of its own may need. */
+const MOST_LINES = 40;
 
 const trainProgram = `import { loadConfig, train } from 'goshawk';
 
@@ -170,6 +190,13 @@ function checkSourceMap(place, file) {
 function sameFiles(a, b) {
   const list = (place) => readdirSync(place, { recursive: true }).sort().join('\n');
   return existsSync(a) && list(a) === list(b);
+}
+
+/** Whether two runs of the project have the same files, but for what depends on their steps. */
+function sameNames(a, b) {
+  const [first, second] = [a, b].map((run) => readdirSync(path.join(project, run)).sort().join(', '));
+  if (first !== second) console.error(`${a}: ${first}\n${b}: ${second}`);
+  return first === second;
 }
 
 /** The first TypeScript block of a page: what people copy is what is tried. */

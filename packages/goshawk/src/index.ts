@@ -1,5 +1,6 @@
 export * from './config/index.js';
 export * from './data/index.js';
+export * from './drawing/index.js';
 export { readFileChunks } from './files/read-chunks.js';
 export { growingName, openResultsFile, type ResultsFile, type ResultsFileOptions } from './files/results-file.js';
 export { type OpenConfig, openConfig } from './foreign/open-config.js';

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { blockText } from '../testing/block-text.js';
 import { linearTicks, logarithmicTicks } from './axis-ticks.js';
-import { drawCurves } from './draw-curves.js';
+import { type Curve, type CurvesOptions, drawCurves as drawCurvesWith } from './draw-curves.js';
+
+const drawCurves = (curves: readonly Curve[], options: Omit<CurvesOptions, 'text'> = {}) =>
+  drawCurvesWith(curves, { ...options, text: blockText });
 
 const labels = (ticks: readonly { readonly label: string }[]): string[] => ticks.map(({ label }) => label);
 

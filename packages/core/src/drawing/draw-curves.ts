@@ -2,8 +2,8 @@
 import type { RgbImage } from '../geometry/image.js';
 import { linearTicks, logarithmicTicks, type Tick } from './axis-ticks.js';
 import type { RgbColor } from './palette.js';
-import { addText, fitText, fontRows, textColumns } from './stroke-font.js';
 import { Surface } from './surface.js';
+import { fitText, lineHeight, type TextRenderer } from './text-renderer.js';
 
 export interface Curve {
   readonly label: string;
@@ -12,6 +12,7 @@ export interface Curve {
 }
 
 export interface CurvesOptions {
+  readonly text: TextRenderer;
   /** Pixels. Default 960 x 480. */
   readonly width?: number;
   readonly height?: number;
@@ -36,7 +37,8 @@ export interface AxisRange {
   readonly to: number;
 }
 
-const SCALE = 1.5;
+/** Of the font, pixels. */
+const SIZE = 14;
 const MARGIN = { left: 74, right: 20, top: 34, bottom: 44 } as const;
 const INK: RgbColor = [40, 40, 40];
 const GRID: RgbColor = [228, 228, 228];
@@ -58,8 +60,8 @@ const LINES: readonly RgbColor[] = [
 ];
 
 /** A chart on white. @throws RangeError where it is too small to hold anything, or smoothing is out of range */
-export function drawCurves(curves: readonly Curve[], options: CurvesOptions = {}): RgbImage {
-  const { width = 960, height = 480, title = '', xLabel = '', smoothing = 0, logarithmic = false } = options;
+export function drawCurves(curves: readonly Curve[], options: CurvesOptions): RgbImage {
+  const { text, width = 960, height = 480, title = '', xLabel = '', smoothing = 0, logarithmic = false } = options;
   if (width < LEAST_SIDE || height < LEAST_SIDE)
     throw new RangeError(`drawCurves: ${width} x ${height} is too small: take at least ${LEAST_SIDE} x ${LEAST_SIDE}`);
   if (!(smoothing >= 0 && smoothing < 1))
@@ -77,7 +79,7 @@ export function drawCurves(curves: readonly Curve[], options: CurvesOptions = {}
   };
   const scale = chooseScale(drawn, options);
   const place = placer(scale, area, logarithmic);
-  drawGrid(surface, { scale, area, place, logarithmic });
+  drawGrid(surface, { text, scale, area, place, logarithmic });
   drawn.forEach(({ raw, smooth }, index) => {
     const color = LINES[index % LINES.length]!;
     if (smoothing > 0)
@@ -86,11 +88,13 @@ export function drawCurves(curves: readonly Curve[], options: CurvesOptions = {}
   });
   drawLegend(
     surface,
+    text,
     drawn.map(({ label }) => label),
     area,
   );
-  centred(surface, title, (area.left + area.right) / 2, 10, SCALE, area.right - area.left);
-  centred(surface, xLabel, (area.left + area.right) / 2, height - 18, SCALE, area.right - area.left);
+  const middle = (area.left + area.right) / 2;
+  centred(surface, text, { shown: title, x: middle, y: 6, most: area.right - area.left });
+  centred(surface, text, { shown: xLabel, x: middle, y: height - 22, most: area.right - area.left });
   surface.paint(INK);
   return { data: surface.data, width, height };
 }
@@ -186,13 +190,14 @@ function placer({ x, y }: Scale, area: Area, logarithmic: boolean): Place {
 }
 
 interface Grid {
+  readonly text: TextRenderer;
   readonly scale: Scale;
   readonly area: Area;
   readonly place: Place;
   readonly logarithmic: boolean;
 }
 
-function drawGrid(surface: Surface, { scale, area, place, logarithmic }: Grid): void {
+function drawGrid(surface: Surface, { text, scale, area, place, logarithmic }: Grid): void {
   const { x, y } = scale;
   const across: readonly Tick[] = linearTicks(x.from, x.to, Math.max(2, Math.floor((area.right - area.left) / 100)));
   const up: readonly Tick[] = logarithmic
@@ -204,10 +209,10 @@ function drawGrid(surface: Surface, { scale, area, place, logarithmic }: Grid): 
   for (const { at } of rows) surface.addLine(area.left, at, area.right, at, 1);
   surface.paint(GRID);
   surface.addPath([area.left, area.top, area.left, area.bottom, area.right, area.bottom].map(crisp), 1, false);
-  for (const { at, label } of columns) centred(surface, label, at, area.bottom + 7, SCALE, 100);
+  for (const { at, label } of columns) centred(surface, text, { shown: label, x: at, y: area.bottom + 3, most: 100 });
   for (const { at, label } of rows) {
-    const wide = textColumns(label) * SCALE;
-    addText(surface, label, area.left - 8 - wide, at - 3.5 * SCALE, SCALE);
+    const line = text.line(label, SIZE);
+    surface.addCoverage(line, Math.round(area.left - 8 - line.width), Math.round(at - line.height / 2));
   }
   surface.paint(INK);
 }
@@ -272,31 +277,40 @@ function drawLine(
   surface.paint(color, opacity);
 }
 
-function drawLegend(surface: Surface, labels: readonly string[], area: Area): void {
+function drawLegend(surface: Surface, text: TextRenderer, labels: readonly string[], area: Area): void {
   if (labels.length === 0) return;
-  const rowPx = (fontRows + 3) * SCALE;
+  const rowPx = lineHeight(SIZE);
   const shown = labels.slice(0, Math.max(1, Math.floor((area.bottom - area.top - 16) / rowPx)));
-  const most = (area.right - area.left) / 2 / SCALE;
-  const texts = shown.map((label, i) =>
-    fitText(i === shown.length - 1 && shown.length < labels.length ? `and ${labels.length - i} more` : label, most),
-  );
-  const wide = Math.max(...texts.map(textColumns)) * SCALE;
-  const left = area.right - wide - 44;
+  const most = (area.right - area.left) / 2;
+  const isCut = shown.length < labels.length;
+  const lines = shown.map((label, i) => {
+    const isLast = isCut && i === shown.length - 1;
+    return text.line(fitText(text, isLast ? `and ${labels.length - i} more` : label, SIZE, most), SIZE);
+  });
+  const wide = Math.max(...lines.map(({ width }) => width));
+  const left = Math.round(area.right - wide - 44);
   const top = area.top + 6;
-  surface.addRectangle(left - 8, top - 4, area.right - 4, top + texts.length * rowPx + 2, 4);
+  surface.addRectangle(left - 8, top - 4, area.right - 4, top + lines.length * rowPx + 2, 4);
   surface.paint([255, 255, 255], 0.85);
-  texts.forEach((text, i) => {
+  lines.forEach((line, i) => {
     const y = top + i * rowPx;
-    if (text === shown[i] || fitText(shown[i]!, most) === text) {
-      surface.addLine(left, y + 3.5 * SCALE, left + 22, y + 3.5 * SCALE, 3);
+    if (!(isCut && i === lines.length - 1)) {
+      surface.addLine(left, y + rowPx / 2, left + 22, y + rowPx / 2, 3);
       surface.paint(LINES[i % LINES.length]!);
     }
-    addText(surface, text, left + 30, y, SCALE);
+    surface.addCoverage(line, left + 30, y);
     surface.paint(INK);
   });
 }
 
-function centred(surface: Surface, text: string, x: number, y: number, scale: number, most: number): void {
-  const shown = fitText(text, most / scale);
-  addText(surface, shown, x - (textColumns(shown) * scale) / 2, y, scale);
+interface CentredText {
+  readonly shown: string;
+  readonly x: number;
+  readonly y: number;
+  readonly most: number;
+}
+
+function centred(surface: Surface, text: TextRenderer, { shown, x, y, most }: CentredText): void {
+  const line = text.line(fitText(text, shown, SIZE, most), SIZE);
+  surface.addCoverage(line, Math.round(x - line.width / 2), Math.round(y));
 }

@@ -6,8 +6,8 @@ import { drawKeypoints, keypointExtent } from './draw-keypoints.js';
 import { drawMask, type MaskPatch, maskPatch } from './draw-mask.js';
 import { placeLabel, type Rectangle } from './label-layout.js';
 import { distinctColor, type RgbColor, readableOn } from './palette.js';
-import { addText, fitText, fontRows, textColumns } from './stroke-font.js';
 import { Surface, type SurfaceMemory, surfaceMemory } from './surface.js';
+import { fitText, lineHeight, type TextRenderer } from './text-renderer.js';
 
 /** What is drawn: a `Detection`, or an `Annotation` (which has no score). */
 export interface DrawnItem {
@@ -25,6 +25,8 @@ export interface DrawnItem {
 export interface DrawOptions {
   /** Names, skeletons and the order of the colours. */
   readonly categories: readonly Category[];
+  /** What names and scores are drawn with; none are drawn without. */
+  readonly text?: TextRenderer;
   /**
    * Each category or each object has its colour; `track` gives an object the same one in every picture. Default `instance` where all are
    * of one category, else `category`; `track` where one of them has a track.
@@ -88,7 +90,8 @@ export class DetectionPainter {
         if (item.keypoints !== undefined) drawKeypoints(surface, item.keypoints, category, color, lineWidth);
       }
     }
-    if (showLabels) drawLabels(surface, drawn, showScores, lineWidth);
+    const { text } = this.#options;
+    if (showLabels && text) drawLabels(surface, drawn, { text, showScores, lineWidth });
   }
 
   #prepare(image: RgbImage, items: readonly DrawnItem[]): Prepared[] {
@@ -165,12 +168,23 @@ function drawBox(surface: Surface, box: NonNullable<DrawnItem['bbox']>, color: R
   surface.fillRectangle(Math.max(x1 - lineWidth, x0), y0, x1, y1, color);
 }
 
-function drawLabels(surface: Surface, drawn: readonly Prepared[], showScores: boolean, lineWidth: number): void {
-  const shorter = Math.min(surface.width, surface.height);
-  // Half steps look even enough, whole ones are crispest: small pictures get those.
-  const scale = Math.max(1, Math.round(shorter / 170) / 2);
-  const padding = Math.round(2 * scale);
-  const height = Math.round(fontRows * scale) + padding;
+/** As high as fits names beside objects: a 40th of the picture, and never too small to be read. */
+function labelSize({ width, height }: Pick<RgbImage, 'width' | 'height'>): number {
+  return Math.max(SMALLEST_LABEL, Math.round(Math.min(width, height) / 40));
+}
+
+const SMALLEST_LABEL = 11;
+
+interface LabelStyle {
+  readonly text: TextRenderer;
+  readonly showScores: boolean;
+  readonly lineWidth: number;
+}
+
+function drawLabels(surface: Surface, drawn: readonly Prepared[], { text, showScores, lineWidth }: LabelStyle): void {
+  const size = labelSize(surface);
+  const padding = Math.round(size / 5);
+  const height = lineHeight(size);
   if (height > surface.height) return;
   const placed: Rectangle[] = [];
   const paints: (() => void)[] = [];
@@ -179,16 +193,16 @@ function drawLabels(surface: Surface, drawn: readonly Prepared[], showScores: bo
     const name = category?.name ?? `category ${item.categoryId}`;
     const track = item.trackId === undefined ? '' : ` #${item.trackId}`;
     const score = showScores && item.score !== undefined ? ` ${item.score.toFixed(2)}` : '';
-    const columns = (surface.width - 2 * padding) / scale;
-    const text = fitText(name, columns - textColumns(track + score)) + track + score;
-    const width = Math.ceil(textColumns(text) * scale) + 2 * padding;
+    const most = surface.width - 2 * padding - text.width(track + score, size);
+    const line = text.line(fitText(text, name, size, most) + track + score, size);
+    const width = line.width + 2 * padding;
     if (width > surface.width) continue;
     const place = placeLabel(extent, { width, height }, surface, placed);
     placed.push(place);
     paints.push(() => {
       surface.addRectangle(place.x, place.y, place.x + width, place.y + height, lineWidth > 1 ? lineWidth : 0);
       surface.paint(color, 0.92);
-      addText(surface, text, place.x + padding, place.y + padding, scale);
+      surface.addCoverage(line, Math.round(place.x) + padding, Math.round(place.y));
       surface.paint(readableOn(color));
     });
   }

@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import type { Category } from '../formats/dataset.js';
 import type { RgbImage } from '../geometry/image.js';
 import { encodeMask } from '../masks/rle-encode.js';
+import { blockText } from '../testing/block-text.js';
 import { DetectionPainter, type DrawnItem, drawDetections } from './draw-detections.js';
 import { placeLabel } from './label-layout.js';
 import { distinctColor, readableOn } from './palette.js';
-import { addText, fitText, textColumns } from './stroke-font.js';
 import { Surface } from './surface.js';
+import { canvasText, fitText, type TextContext } from './text-renderer.js';
 
 const categories: Category[] = [
   { id: 1, name: 'thing' },
@@ -37,12 +38,17 @@ describe('drawDetections', () => {
 
   test('leaves the input picture as it is', () => {
     const image = grey(64, 48);
-    const drawn = drawDetections(image, [box], { categories });
+    const drawn = drawDetections(image, [box], { text: blockText, categories });
     assert.ok(!changed(image));
     assert.ok(changed(drawn));
   });
   test('draws the border of a box within its pixels, in its colour, and nothing else', () => {
-    const drawn = drawDetections(grey(64, 48), [box], { categories, showLabels: false, lineWidthPx: 1 });
+    const drawn = drawDetections(grey(64, 48), [box], {
+      text: blockText,
+      categories,
+      showLabels: false,
+      lineWidthPx: 1,
+    });
     for (let y = 0; y < 48; y++) {
       for (let x = 0; x < 64; x++) {
         const isIn = x >= 10 && x < 40 && y >= 12 && y < 32;
@@ -56,6 +62,7 @@ describe('drawDetections', () => {
     for (let y = 10; y < 30; y++) mask.fill(1, y * 64 + 10, y * 64 + 30);
     const segmentation = { kind: 'rle', rle: encodeMask(mask, [48, 64]) } as const;
     const drawn = drawDetections(grey(64, 48), [{ categoryId: 1, segmentation }], {
+      text: blockText,
       categories,
       showLabels: false,
       maskOpacity: 0.5,
@@ -72,7 +79,7 @@ describe('drawDetections', () => {
     const mask = new Uint8Array(64 * 48);
     for (let y = 10; y < 30; y++) mask.fill(1, y * 64 + 10, y * 64 + 30);
     const draw = (segmentation: DrawnItem['segmentation']) =>
-      drawDetections(grey(64, 48), [{ categoryId: 1, segmentation }], { categories }).data;
+      drawDetections(grey(64, 48), [{ categoryId: 1, segmentation }], { text: blockText, categories }).data;
     assert.deepEqual(
       draw({ kind: 'polygons', polygons: [[10, 10, 30, 10, 30, 30, 10, 30]] }),
       draw({ kind: 'rle', rle: encodeMask(mask, [48, 64]) }),
@@ -80,7 +87,7 @@ describe('drawDetections', () => {
   });
   test('colours the left limbs unlike the right ones and leaves out points without a label', () => {
     const keypoints = [32, 10, 2, 50, 30, 2, 14, 30, 1];
-    const options = { categories, showLabels: false } as const;
+    const options = { text: blockText, categories, showLabels: false } as const;
     const drawn = drawDetections(grey(64, 48), [{ categoryId: 7, keypoints }], options);
     assert.notDeepEqual(pixel(drawn, 50, 30), pixel(drawn, 14, 30));
     const none = drawDetections(
@@ -93,7 +100,7 @@ describe('drawDetections', () => {
   test('refuses a mask of another picture', () => {
     const segmentation = { kind: 'rle', rle: encodeMask(new Uint8Array(12), [3, 4]) } as const;
     assert.throws(
-      () => drawDetections(grey(64, 48), [{ categoryId: 1, segmentation }], { categories }),
+      () => drawDetections(grey(64, 48), [{ categoryId: 1, segmentation }], { text: blockText, categories }),
       /a mask is 4 x 3, but the picture is 64 x 48/,
     );
   });
@@ -105,7 +112,10 @@ describe('drawDetections', () => {
         fc.integer({ min: 1, max: 70 }),
         fc.tuple(coordinate, coordinate, coordinate, coordinate),
         (w, h, bbox) => {
-          const drawn = drawDetections(grey(w, h), [{ categoryId: 1, bbox, score: 1 }], { categories });
+          const drawn = drawDetections(grey(w, h), [{ categoryId: 1, bbox, score: 1 }], {
+            text: blockText,
+            categories,
+          });
           assert.equal(drawn.data.length, w * h * 3);
         },
       ),
@@ -114,7 +124,11 @@ describe('drawDetections', () => {
   test('names a category that is not listed by its id', () => {
     assert.ok(
       changed(
-        drawDetections(grey(200, 100), [{ categoryId: 99, bbox: [20, 40, 30, 30] }], { categories, showBoxes: false }),
+        drawDetections(grey(200, 100), [{ categoryId: 99, bbox: [20, 40, 30, 30] }], {
+          text: blockText,
+          categories,
+          showBoxes: false,
+        }),
       ),
     );
   });
@@ -153,7 +167,7 @@ describe('the frames of a film', () => {
   const border = (image: RgbImage, x: number) => pixel(image, x, 20);
 
   test('show an object in its own colour wherever it stands in the list', () => {
-    const options = { categories, showLabels: false };
+    const options = { text: blockText, categories, showLabels: false };
     const [first, second] = [
       drawDetections(grey(64, 48), [item(1, 4), item(2, 40)], options),
       drawDetections(grey(64, 48), [item(2, 30), item(3, 50)], options),
@@ -165,7 +179,7 @@ describe('the frames of a film', () => {
   });
 
   test('are drawn in place by one painter as drawDetections draws copies of them, also when their size changes', () => {
-    const painter = new DetectionPainter({ categories });
+    const painter = new DetectionPainter({ text: blockText, categories });
     for (const [width, height] of [
       [64, 48],
       [64, 48],
@@ -176,45 +190,48 @@ describe('the frames of a film', () => {
       const items = [{ ...item(1, 4), segmentation, keypoints: [8, 12, 2, 30, 30, 1] }, item(2, 30)];
       const image = grey(width, height);
       painter.paint(image, items);
-      assert.deepEqual(image.data, drawDetections(grey(width, height), items, { categories }).data);
+      assert.deepEqual(image.data, drawDetections(grey(width, height), items, { text: blockText, categories }).data);
     }
   });
 });
 
 describe('text', () => {
-  const ink = (text: string) => {
-    const surface = new Surface({ data: new Uint8Array(40 * 16 * 3), width: 40, height: 16 });
-    addText(surface, text, 2, 2, 1);
-    surface.paint([255, 255, 255]);
-    return surface.data;
-  };
-  test('every ASCII character is drawn, and no two alike', () => {
-    const seen = new Map<string, string>();
-    for (let code = 33; code < 127; code++) {
-      const character = String.fromCharCode(code);
-      const data = ink(character);
-      assert.ok(
-        data.some((value) => value > 200),
-        `"${character}" is blank`,
-      );
-      const key = data.join();
-      assert.equal(seen.get(key), undefined, `"${character}" looks like "${seen.get(key)}"`);
-      seen.set(key, character);
-    }
+  test('that is too long ends in an ellipsis', () => {
+    assert.equal(fitText(blockText, 'traffic light', 10, 1000), 'traffic light');
+    const cut = fitText(blockText, 'traffic light', 10, 60);
+    assert.ok(cut.endsWith('…') && blockText.width(cut, 10) <= 60, cut);
+    assert.equal(fitText(blockText, 'traffic light', 10, 8), '');
   });
-  test('accents are dropped, what is not known is a frame', () => {
-    assert.deepEqual(ink('é'), ink('e'));
-    assert.deepEqual(ink('日'), ink('本'));
-    assert.notDeepEqual(ink('日'), ink(' '));
+  test('is drawn on a canvas once, and then known', () => {
+    let drawn = 0;
+    const context = (width: number, height: number): TextContext => {
+      let filled = '';
+      return {
+        fillStyle: '',
+        font: '',
+        textBaseline: '',
+        measureText: (text) => ({ width: text.length * 5 }),
+        fillRect: () => undefined,
+        fillText(text) {
+          drawn++;
+          filled = text;
+        },
+        getImageData: () => ({ data: new Uint8ClampedArray(width * height * 4).fill(filled === '' ? 0 : 99) }),
+      };
+    };
+    const text = canvasText({ contextOf: context });
+    const line = text.line('cat 0.50', 10);
+    assert.deepEqual([line.width, line.height, line.coverage[0]], [40, 14, 99]);
+    assert.equal(text.line('cat 0.50', 10), line);
+    assert.notEqual(text.line('cat 0.50', 11), line);
+    assert.equal(drawn, 2);
   });
-  test('strokes at scale 1 are whole pixels', () => {
-    assert.ok(ink('ELTH').every((value) => value === 0 || value === 255 || value < 20));
-  });
-  test('a text that is too long ends in two dots', () => {
-    assert.equal(fitText('traffic light', 1000), 'traffic light');
-    const cut = fitText('traffic light', 40);
-    assert.ok(cut.endsWith('..') && textColumns(cut) <= 40, cut);
-    assert.equal(fitText('traffic light', 3), '');
+  test('none is drawn without something to draw it with', () => {
+    const box: DrawnItem = { categoryId: 1, bbox: [10, 12, 30, 20] };
+    assert.deepEqual(
+      drawDetections(grey(64, 48), [box], { categories }).data,
+      drawDetections(grey(64, 48), [box], { categories, text: blockText, showLabels: false }).data,
+    );
   });
 });
 

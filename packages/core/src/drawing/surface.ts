@@ -2,6 +2,7 @@
 // coverage, so that its joints and crossings do not show, and then painted at once.
 import type { RgbImage } from '../geometry/image.js';
 import type { RgbColor } from './palette.js';
+import type { TextLine } from './text-renderer.js';
 
 /** What a surface works with besides the picture: nothing is covered between two figures. */
 export interface SurfaceMemory {
@@ -84,6 +85,16 @@ export class Surface {
         const outside = Math.sqrt(Math.max(dx, 0) ** 2 + Math.max(dy, 0) ** 2) + Math.min(Math.max(dx, dy), 0) - radius;
         const covered = Math.min(0.5 - outside, 1);
         if (covered > 0) this.cover(y * this.width + x, covered);
+      }
+    }
+  }
+
+  /** Adds what is covered by a line of text, or by anything else, whose upper left corner is at a whole pixel. */
+  addCoverage({ coverage, width, height }: TextLine, left: number, top: number): void {
+    for (let y = Math.max(0, -top); y < Math.min(height, this.height - top); y++) {
+      for (let x = Math.max(0, -left); x < Math.min(width, this.width - left); x++) {
+        const covered = coverage[y * width + x]!;
+        if (covered > 0) this.cover((top + y) * this.width + left + x, covered / 255);
       }
     }
   }

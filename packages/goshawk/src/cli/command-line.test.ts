@@ -108,7 +108,7 @@ describe('goshawk', () => {
   test('refuses wrong usage with one line and exit code 2', () => {
     assertRefused(['trian'], "unknown command 'trian': did you mean train?");
     assertRefused(['data', 'foo'], "unknown command 'foo': see goshawk data --help");
-    assertRefused(['train'], "missing required argument 'config': see goshawk train --help");
+    assertRefused(['train'], "missing required argument 'config or data': see goshawk train --help");
     assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");
     assertRefused(
       ['evaluate', '--detections', 'x'],

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Curve, drawCurves, InputError, type RgbImage } from '@goshawk/core';
 import sharp from 'sharp';
+import { labelText } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -34,7 +35,7 @@ export async function runCurves(names: readonly string[], options: CurvesCommand
   const panels = choosePanels(runs, options.keys);
   const charts = panels.map(({ title, keys }) => {
     const curves = curvesOf(runs, keys);
-    const common = { title, xLabel: 'iteration', x: { from: 0, to: lastIteration(runs) } };
+    const common = { text: labelText, title, xLabel: 'iteration', x: { from: 0, to: lastIteration(runs) } };
     // Measures come seldom and are no estimates: they stay as they are.
     if (title === MEASURES) return drawCurves(curves, { ...common, y: { from: 0, to: 1 } });
     return drawCurves(curves, { ...common, smoothing, logarithmic: options.log === true });

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
 import { pictureLocator } from '../data/picture-files.js';
+import { labelText, unreadableNotice } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -38,6 +39,8 @@ async function drawAll(file: string, options: DataDrawCommandOptions, limit: num
   if (folder === undefined)
     throw new InputError('usage', `${file}: --images is missing: name the folder that its file names start from`);
   const { categories } = dataset;
+  const unreadable = unreadableNotice(categories.map(({ name }) => name));
+  if (unreadable) console.error(`notice: ${unreadable}`);
   const byImage = new Map<number, Annotation[]>(dataset.images.map((image) => [image.id, []]));
   for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
   const images = limit === 0 ? dataset.images : spread(dataset.images, limit);
@@ -55,7 +58,7 @@ async function drawAll(file: string, options: DataDrawCommandOptions, limit: num
       unusable.push(picture);
       continue;
     }
-    const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories });
+    const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories, text: labelText });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
     writeFileAtomic(path.join(options.output, drawnName(record)), png);

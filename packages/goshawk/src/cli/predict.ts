@@ -13,6 +13,7 @@ import type { ProcessGroup } from '@goshawk/torch';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
 import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
+import { labelText, unreadableNotice } from '../drawing/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile } from '../files/results-file.js';
@@ -111,6 +112,8 @@ export async function runPredict(
       categories: readDescription(weights)?.categories,
     });
     const scoreThreshold = thresholdRule(opened.categories);
+    const unreadable = unreadableNotice(opened.categories.map(({ name }) => name));
+    if (unreadable && isWriter) console.error(`notice: ${unreadable}`);
     const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
     const onUnusable = (error: InputError): void => void unusable.push(error);
     const { exifOrientation } = config.data;
@@ -386,7 +389,9 @@ async function* detectAndDraw(
     else {
       const detections = detect(image);
       const sure = detections.map((detection) => withSureKeypoints(detection, drawing.keypointThreshold));
-      const drawn = stages.during('drawing', () => drawDetections(image, sure, { categories: drawing.categories }));
+      const drawn = stages.during('drawing', () =>
+        drawDetections(image, sure, { categories: drawing.categories, text: labelText }),
+      );
       const png = await stages.waiting('drawing', encoded(drawn));
       const problem = orWriteProblem(targets[index]!, png);
       if (problem && isDiskFull(problem)) throw problem;

@@ -199,4 +199,22 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
     assert.equal(code, 2);
     assert.equal(stderr, 'goshawk: missing.pth: no such file: check the path\n');
   });
+
+  test('end at the same step where the clock or patience ends them, which one of them knows', async () => {
+    const training = (name: string, ...sets: string[]) => {
+      const set = ['data.workers=0', ...sets].flatMap((one) => ['--set', one]);
+      return run(['train', config, '--devices', 'cpu:2', '--output', join(folder, name), ...set]);
+    };
+    const byClock = await training('clock', 'train.minutes=0.15', 'train.schedule.decay=cosine');
+    assert.match(byClock.stdout, /^trained \d+ iterations: /m);
+    const rates = readMetrics(join(folder, 'clock/metrics.jsonl')).flatMap(({ lr }) =>
+      typeof lr === 'number' ? [lr] : [],
+    );
+    // Where others use the processors there may be a step or two.
+    assert.ok(rates.length < 3 || rates.at(-1)! < rates[0]! / 2, rates.join(' '));
+    const sets = ['train.patience=2', 'train.evaluateEvery=1', 'train.optimizer.lr=1e-12', 'train.iterations=50'];
+    const byPatience = await training('patience', ...sets);
+    assert.match(byPatience.stdout, /^trained 3 iterations: /m);
+    assert.match(byPatience.stderr, /^iteration 3: the last 2 evaluations brought no better AP/m);
+  });
 });

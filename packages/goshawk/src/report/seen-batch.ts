@@ -4,6 +4,7 @@ import { drawDetections, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, itemsOfTarget, pictureOfBatch } from '../data/index.js';
+import { labelText } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { trainingBatches } from '../infer/split-options.js';
 import type { SeenPicture } from './page/report-data.js';
@@ -29,7 +30,10 @@ export async function writeSeenBatch(
     for (const [place, image] of batch.images.slice(0, MOST_PICTURES).entries()) {
       const picture = pictureOfBatch(batch, place, config.preprocess);
       const items = itemsOfTarget(batch.targets[place]!, dataset.categories, image);
-      const { data, width, height } = drawDetections(picture, items, { categories: dataset.categories });
+      const { data, width, height } = drawDetections(picture, items, {
+        categories: dataset.categories,
+        text: labelText,
+      });
       const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
         .resize({ width: SIDE, height: SIDE, fit: 'inside', withoutEnlargement: true })
         .jpeg({ quality: 78 })

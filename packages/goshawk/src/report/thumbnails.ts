@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import sharp from 'sharp';
-import { type DatasetSample, decodeSample } from '../data/index.js';
+import { type DatasetSample, type DetectionDataset, decodeSample } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 
 /** Folder of a report's pictures, beside it. */
@@ -23,6 +23,9 @@ function sideOf(pictures: number): number {
   if (pictures <= 1000) return 400;
   return 288;
 }
+
+/** How a data set's pictures are read. */
+export type PictureSource = Pick<DetectionDataset, 'exifOrientation' | 'load'>;
 
 /** Writes pictures once, whatever number of evaluations asks for them. */
 export class Thumbnails {
@@ -48,7 +51,7 @@ export class Thumbnails {
   }
 
   /** Makes those of the samples that are not there yet, the first ones first, up to the limits. */
-  async add(samples: readonly DatasetSample[], exifOrientation: 'apply' | 'ignore'): Promise<void> {
+  async add(samples: readonly DatasetSample[], source: PictureSource): Promise<void> {
     this.begin();
     const folder = join(this.#output, PICTURES_FOLDER);
     const { pictures, bytes } = this.#limits;
@@ -57,7 +60,7 @@ export class Thumbnails {
       if (this.#files.size >= pictures || this.#bytes >= bytes) return;
       const { id } = sample.image;
       if (this.#files.has(id)) continue;
-      const jpeg = await thumbnail(sample, exifOrientation, side);
+      const jpeg = await thumbnail(sample, source, side);
       if (jpeg === undefined) continue;
       const name = `${id}.jpg`;
       writeFileAtomic(join(folder, name), jpeg);
@@ -79,11 +82,15 @@ export class Thumbnails {
 /** undefined for a picture that cannot be used, which the evaluation has told of. */
 async function thumbnail(
   sample: DatasetSample,
-  exifOrientation: 'apply' | 'ignore',
+  { exifOrientation, load }: PictureSource,
   side: number,
 ): Promise<Buffer | undefined> {
   try {
-    const { data, width, height } = await decodeSample(sample, exifOrientation);
+    const { data, width, height } = await decodeSample(
+      sample,
+      exifOrientation,
+      load && { [sample.path]: await load(sample.path) },
+    );
     return await sharp(data, { raw: { width, height, channels: 3 } })
       .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
       .jpeg({ quality: 72, mozjpeg: false })

@@ -24,7 +24,7 @@ export interface ReportInput {
   readonly preprocess: PreprocessConfig;
   /** What was evaluated, and what it is called. */
   readonly name: string;
-  readonly dataset: Pick<DetectionDataset, 'annotations' | 'samples' | 'exifOrientation'>;
+  readonly dataset: Pick<DetectionDataset, 'annotations' | 'samples' | 'exifOrientation' | 'load'>;
   readonly detections: readonly Detection[];
   readonly measures: DetectorMeasures;
   /** Absent for a model that gives proposals. */
@@ -40,7 +40,7 @@ export interface ReportInput {
 export async function writeReport(output: string, input: ReportInput, thumbnails: Thumbnails): Promise<void> {
   const { dataset, errors } = input;
   const kept: KeptErrors = errors ? keptErrors(errors) : { pairs: [], examples: [] };
-  await thumbnails.add(worstFirst(input, kept), dataset.exifOrientation);
+  await thumbnails.add(worstFirst(input, kept), dataset);
   writeFileAtomic(join(output, REPORT_FILE), pageText(reportData(input, kept, thumbnails)));
 }
 

@@ -168,3 +168,54 @@ describe('what cannot be told', () => {
     assert.equal(isAnnotations(join(folder, 'none.yaml')), false);
   });
 });
+
+describe('files of annotation tools are found', () => {
+  const labelme = (imagePath: string): string =>
+    JSON.stringify({
+      version: '5.2.1',
+      shapes: [
+        {
+          label: 'owl',
+          points: [
+            [3, 5],
+            [12, 24],
+          ],
+          group_id: null,
+          shape_type: 'rectangle',
+        },
+      ],
+      imagePath,
+      imageWidth: 64,
+      imageHeight: 48,
+    });
+  const cvat = (more = ''): string =>
+    `<annotations><version>1.1</version><image id="0" name="a.jpg" ${more} width="64" height="48"><box label="owl" xtl="3" ytl="5" xbr="12" ybr="24"></box></image></annotations>`;
+
+  test("labelme's beside the pictures, and in a folder for each part", () => {
+    const one = findAnnotations(folderOf({ 'a.json': labelme('a.jpg'), 'a.jpg': '' }));
+    assert.equal(one.words, 'labelme');
+    assert.equal(readAnnotations(one.train).dataset.annotations.length, 1);
+    const part = (name: string) => ({ [`${name}/a.json`]: labelme('a.jpg'), [`${name}/a.jpg`]: '' });
+    const folder = folderOf({ ...part('train'), ...part('valid') });
+    const { train, val } = findAnnotations(folder);
+    assert.deepEqual([train.annotations, val?.annotations], [join(folder, 'train'), join(folder, 'valid')]);
+  });
+
+  test("CVAT's, whose subsets are parts", () => {
+    const folder = folderOf({ 'annotations.xml': cvat(), 'images/a.jpg': '' });
+    const task = findAnnotations(folder);
+    assert.deepEqual(task, { train: { annotations: folder }, words: 'CVAT' });
+    assert.equal(readAnnotations(task.train).images, join(folder, 'images'));
+    const both = `${cvat('subset="Train"').replace('</annotations>', '')}<image id="1" name="b.jpg" subset="Validation" width="64" height="48"></image></annotations>`;
+    const project = findAnnotations(folderOf({ 'annotations.xml': both }));
+    assert.deepEqual([project.train.set, project.val?.set], ['train', 'val']);
+  });
+
+  test('others are called by their names, also in folders of folders', () => {
+    const folder = folderOf({ 'export/via_project.json': '{"_via_settings": {}, "_via_img_metadata": {}}' });
+    assert.throws(
+      () => findAnnotations(folder),
+      /is of VIA .*: in VIA choose Annotation, Export Annotations \(COCO format\)/,
+    );
+  });
+});

@@ -39,7 +39,7 @@ export function findAnnotations(path: string, images?: string): FoundAnnotations
   if (found !== undefined) return found;
   throw new InputError(
     'annotation-invalid',
-    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
+    `${path}: no annotations found (expected a COCO .json file, XML files of PASCAL VOC or CVAT, JSON files of labelme, or labels of YOLO, beside the pictures): name the annotation file, with --images where its pictures are elsewhere`,
   );
 }
 

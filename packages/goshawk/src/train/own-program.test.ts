@@ -25,12 +25,19 @@ test('the program of docs/in-your-own-program.md learns from samples that load t
 });
 
 test('it leaves what the command leaves', () => {
+  assert.equal(
+    readdirSync(join(folder, 'runs/squares/report-pictures')).filter((name) => /^\d+\.jpg$/.test(name)).length,
+    12,
+  );
   assert.deepEqual(readdirSync(join(folder, 'runs/squares')).toSorted(), [
     'best.safetensors',
     'checkpoints',
     'config.yaml',
     'final.safetensors',
+    'metrics.json',
     'metrics.jsonl',
+    'report-pictures',
+    'report.html',
     'tensorboard',
   ]);
 });

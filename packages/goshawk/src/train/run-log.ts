@@ -62,6 +62,7 @@ export class RunLog implements TrainObserver {
         `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${batchOfRun(train, start.processes) * train.accumulate}${processes}, ${train.precision}, ${start.threads} threads${each}, ${data.workers} workers${each}`,
     );
     if (start.schedule.explanation) this.#line.note(start.schedule.explanation);
+    for (const notice of start.notices) this.#line.note(`notice: ${notice}`);
     for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);
     const hidden = start.warnings.length - SHOWN_WARNINGS;
     if (hidden > 0) this.#line.note(`and ${hidden} more warnings: goshawk data check lists them`);

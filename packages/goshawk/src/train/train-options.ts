@@ -95,6 +95,8 @@ export interface TrainStart {
   readonly processes: number;
   /** One line each: what was left out of the annotations, and what looks wrong in them. */
   readonly warnings: readonly string[];
+  /** One line each: what will hardly work as it is set, and what to do. */
+  readonly notices: readonly string[];
   /** Steps done before, when resuming. */
   readonly iteration: number;
   /** Whether the evaluation after that step is still to be made: an earlier start wrote the checkpoint and was ended before it. */

@@ -35,6 +35,7 @@ import {
 } from './checkpoint.js';
 import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
+import { trainingNotices } from './notices.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { RunLog } from './run-log.js';
@@ -253,6 +254,10 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     schedule,
     processes,
     warnings,
+    notices: trainingNotices({
+      ...{ config, model, schedule, processes, trainSet, valSets },
+      initialised: iteration === 0 ? initialised : undefined,
+    }),
     iteration,
     evaluationDue,
     ...(best && { best }),

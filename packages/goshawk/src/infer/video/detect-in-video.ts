@@ -57,7 +57,7 @@ export interface VideoDetectionOptions {
   readonly maxDetections: number;
   /** The drawn film, to be written. */
   readonly file: string;
-  readonly drawing: DrawOptions;
+  readonly drawing: Omit<DrawOptions, 'text'>;
   /** What is drawn of a detection; default all of it. */
   readonly drawn?: (detection: TrackedDetection) => DrawnItem;
   /** Where the film is left; default at its end. */

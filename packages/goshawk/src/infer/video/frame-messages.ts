@@ -53,7 +53,8 @@ export interface DrawerSetup {
   readonly file: string;
   readonly facts: VideoFacts;
   readonly ffmpeg: Ffmpeg;
-  readonly drawing: DrawOptions;
+  /** Text comes of the thread's own canvas. */
+  readonly drawing: Omit<DrawOptions, 'text'>;
   readonly slots: readonly FrameSlot[];
   readonly freed: MessagePort;
 }
