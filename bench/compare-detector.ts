@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median, PeerProcess } from './peer-process.js';
+import { keptMemory } from './tuned-peer.js';
 
 /** One step or prediction; objects found in the first picture, to see that both sides have as much to do. */
 interface Run {
@@ -25,13 +26,6 @@ export interface ComparedCase {
 }
 
 export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn' | 'sparse_rcnn';
-
-/** glibc's allocator told to keep memory, which without it goes back to the system and comes again as page faults. */
-const keptMemory = {
-  MALLOC_MMAP_THRESHOLD_: '1073741824',
-  MALLOC_TRIM_THRESHOLD_: '2147483647',
-  MALLOC_TOP_PAD_: '67108864',
-};
 
 interface Settings {
   readonly python: string;
