@@ -31,7 +31,7 @@ export function copyFromCanvas(image: RgbImage, context: Canvas2D, { x, y, width
   }
 }
 
-// A pixel at once is twice as fast as its bytes. The first byte is the lowest wherever JavaScript has typed arrays today.
+// A pixel at once is faster than its bytes. The first byte is the lowest wherever JavaScript has typed arrays today.
 const OPAQUE = 0xff000000;
 
 function wordsOf({ data }: CanvasPixels): Uint32Array {
