@@ -27,6 +27,7 @@ import {
   openDetector,
   readDescription,
   type StageTimes,
+  withSureKeypoints,
 } from '../infer/index.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
@@ -426,14 +427,6 @@ async function orProblem<T>(work: Promise<T>): Promise<T | InputError> {
     if (error instanceof InputError) return error;
     throw error;
   }
-}
-
-/** Hides the keypoints that the model is less sure of, for drawing. */
-function withSureKeypoints(detection: Detection, threshold: number): Detection {
-  const { keypoints, keypointLogits } = detection;
-  if (!keypoints || !keypointLogits) return detection;
-  const isSure = (value: number) => keypointLogits[Math.floor(value / 3)]! >= threshold;
-  return { ...detection, keypoints: keypoints.map((value, i) => (i % 3 === 2 && !isSure(i) ? 0 : value)) };
 }
 
 function numberOption(name: string, text: string | undefined, otherwise: number, least: number, most: number): number {

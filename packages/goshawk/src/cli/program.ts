@@ -183,6 +183,41 @@ export function buildProgram(): Command {
 
   command(
     program,
+    'serve',
+    'answer requests for detections over HTTP, until Ctrl-C or SIGTERM',
+    [
+      'goshawk serve runs/first/best.safetensors',
+      "curl -H 'content-type: image/jpeg' --data-binary @photo.jpg http://127.0.0.1:8080/v1/detect",
+    ].join('\n  '),
+  )
+    .argument('<model>', 'weights, of any supported format, or an ONNX file of goshawk export')
+    .option('--config <file>', 'config file, for weights that do not bring their own')
+    .addOption(setOption())
+    .option('--host <address>', 'address to listen on; other than this machine needs a token (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on; 0 takes a free one (default: 8080)')
+    .option(
+      '--token <secret>',
+      'what requests must bring (default: the variable GOSHAWK_TOKEN, which process lists hide)',
+    )
+    .option(
+      '--score-threshold <score>',
+      'keep detections of at least this score, where a request does not say (default: 0.5); best, or a metrics.json',
+    )
+    .option('--max-detections <count>', 'keep at most this many a picture, where a request does not say (default: 100)')
+    .option('--keypoint-threshold <logit>', 'draw keypoints that the model is at least so sure of (default: 2)')
+    .option('--threads <count>', "threads of the network (default: the config's, or the runtime's own choice)")
+    .option('--max-bytes <count>', 'largest body of a request (default: 20000000)')
+    .option('--max-pixels <count>', 'largest picture, width times height (default: 50000000)')
+    .option('--max-pictures <count>', 'most pictures of a request (default: 16)')
+    .option('--queue <pictures>', 'how many may wait before requests are refused (default: 64)')
+    .option('--deadline <seconds>', 'longest time from a request to its answer (default: 30)')
+    .option('--arrival <seconds>', 'longest time that a request may take to arrive (default: 30)')
+    .option('--drain <seconds>', 'longest time to answer what is on its way at the end (default: deadline and 5)')
+    .option('--json', 'tell the address as one JSON object')
+    .action(async (model, options) => (await import('./serve.js')).runServe(model, options, version()));
+
+  command(
+    program,
     'launch',
     'run train, eval or predict in processes of several machines; to be started on each of them',
     [

@@ -8,6 +8,8 @@ import { readDescription } from '../infer/index.js';
 export interface ScoreThreshold {
   /** Of all categories together. */
   readonly overall: number;
+  /** Of one category, by its id. */
+  of(categoryId: number): number;
   keeps(detection: Pick<Detection, 'score' | 'categoryId'>): boolean;
 }
 
@@ -29,7 +31,7 @@ export function scoreThresholdRule(text: string | undefined, weights: string): S
       'usage',
       `--score-threshold ${text}: expected 0 to 1, best, or a metrics.json: for example --score-threshold 0.5`,
     );
-  return () => ({ overall: value, keeps: ({ score }) => score >= value });
+  return () => ({ overall: value, of: () => value, keeps: ({ score }) => score >= value });
 }
 
 /** A category of which nothing was found goes by all together. */
@@ -38,10 +40,8 @@ function bestOf({ overall, perCategory }: BestThresholds): ScoreThresholdRule {
   const byName = new Map(perCategory.map(({ name, score }) => [name, score]));
   return (categories) => {
     const byId = new Map(categories.map(({ id, name }) => [id, byName.get(name) ?? together]));
-    return {
-      overall: together,
-      keeps: ({ score, categoryId }) => score >= (byId.get(categoryId) ?? together),
-    };
+    const of = (categoryId: number): number => byId.get(categoryId) ?? together;
+    return { overall: together, of, keeps: ({ score, categoryId }) => score >= of(categoryId) };
   };
 }
 

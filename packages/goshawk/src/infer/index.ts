@@ -17,5 +17,6 @@ export * from './post-process.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
 export { type Stage, StageTimes } from './stage-times.js';
+export { withSureKeypoints } from './sure-keypoints.js';
 export * from './video/index.js';
 export * from './weights-report.js';
