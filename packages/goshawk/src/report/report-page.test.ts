@@ -6,21 +6,14 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'puppeteer-core';
 import sharp from 'sharp';
+import { NO_CHROMIUM, openChromium } from '../testing/chromium.js';
 import { madeReport } from '../testing/made-report.js';
 import { Thumbnails } from './thumbnails.js';
 import { writeReport } from './write-report.js';
 
-const browsers = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  process.env.CHROMIUM ?? '',
-];
-const chromium = browsers.find((path) => path !== '' && existsSync(path));
-const skip = chromium === undefined && 'no Chromium is here: install chromium, or name it by CHROMIUM';
 const hostile = '</script><b>"&';
 
-describe('the page of a report', { skip }, () => {
+describe('the page of a report', { skip: NO_CHROMIUM }, () => {
   let folder: string;
   let browser: Browser;
   const complaints: string[] = [];
@@ -30,8 +23,7 @@ describe('the page of a report', { skip }, () => {
     for (const { path } of input.dataset.samples)
       await sharp({ create: { width: 320, height: 240, channels: 3, background: '#567' } }).toFile(path);
     await writeReport(folder, { ...input, title: hostile }, new Thumbnails(folder));
-    const { default: puppeteer } = await import('puppeteer-core');
-    browser = await puppeteer.launch({ executablePath: chromium!, args: ['--no-sandbox'] });
+    browser = await openChromium();
   });
   after(async () => {
     await browser?.close();
