@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'puppeteer-core';
 import sharp from 'sharp';
 import { NO_CHROMIUM, openChromium } from '../testing/chromium.js';
+import { contrast, luminance } from '../testing/colors.js';
 import { madeReport } from '../testing/made-report.js';
 import { Thumbnails } from './thumbnails.js';
 import { writeReport } from './write-report.js';
@@ -114,17 +115,3 @@ describe('the page of a report', { skip: NO_CHROMIUM }, () => {
     for (const file of files) assert.ok(existsSync(join(folder, file)));
   });
 });
-
-function luminance(color: string): number {
-  const [red, green, blue] = color.match(/\d+/g)!.map((value) => {
-    const share = Number(value) / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
-}
-
-/** WCAG 2.1. */
-function contrast(a: string, b: string): number {
-  const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-  return (light! + 0.05) / (dark! + 0.05);
-}
