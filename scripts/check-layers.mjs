@@ -36,7 +36,7 @@ const allowed = {
       'yaml',
       'commander',
     ],
-    tests: ['fast-check', 'puppeteer-core', 'typescript'],
+    tests: ['esbuild', 'fast-check', 'puppeteer-core', 'typescript'],
   },
 };
 const nodeGlobals = /(?<![.\w$'"`])(process|Buffer|__dirname|__filename|require|setImmediate)\b(?=\s*[.([])/;

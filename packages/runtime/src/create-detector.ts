@@ -67,16 +67,36 @@ export async function createDetector(
 ): Promise<OnnxDetector> {
   const description = readModelDescription(bytes, name);
   // The limits are inputs with defaults on purpose; a warning for each helps nobody.
-  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...sessionOptions });
+  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...sessionOptions }).catch(
+    (error: unknown) => {
+      throw refusal(name, `this runtime cannot open it (${reasonOf(error)})`, error);
+    },
+  );
   const detector = new SessionDetector(ort, session, description);
   if (!check) return detector;
-  const { agrees, expected, missing } = await detector.selfCheck();
-  if (agrees) return detector;
-  await detector.release();
-  throw new InputError(
-    'usage',
-    `${name}: this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe: use the execution provider cpu or wasm`,
-  );
+  try {
+    // Providers also open what they then cannot run.
+    const { agrees, expected, missing } = await detector.selfCheck().catch((error: unknown) => {
+      throw refusal(name, `this runtime fails on the file's own probe (${reasonOf(error)})`, error);
+    });
+    if (agrees) return detector;
+    throw refusal(
+      name,
+      `this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe`,
+    );
+  } catch (error) {
+    await detector.release();
+    throw error;
+  }
+}
+
+function refusal(name: string, what: string, cause?: unknown): InputError {
+  return new InputError('usage', `${name}: ${what}: use the execution provider cpu or wasm`, { cause });
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s+/g, ' ').trim().slice(0, 200);
 }
 
 class SessionDetector implements OnnxDetector {

@@ -12,12 +12,17 @@ import { type DetectorEvaluation, evaluateDetector, openDetector } from '../infe
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { train } from '../train/index.js';
 import { openSplit } from '../train/training-data.js';
+import { preparePage } from './demo-page.js';
 import { drawComparisons } from './draw-comparisons.js';
 import { writeSyntheticDataset } from './synthetic-dataset.js';
 
 export interface DemoCommandOptions {
   /** Default `demo-output`; what an earlier demo left there is replaced. */
   readonly output?: string;
+  /** Serves a page that runs the demo's model; a demo that is already there is kept. */
+  readonly browser?: boolean;
+  /** That the page is served on, a number as text. */
+  readonly port?: string;
 }
 
 const configFile = 'configs/demo/mask_rcnn_r18_tiny.yaml';
@@ -26,20 +31,33 @@ const trainScenes = 900;
 const valScenes = 100;
 const drawnScenes = 8;
 
+/** Within a demo's folder. */
+const WEIGHTS_FILE = join('training', 'final.safetensors');
+const MODEL_FILE = 'model.onnx';
+
 // Tells a demo's folder, which the next demo may replace, from any other.
 const noteFile = 'ABOUT.txt';
 const note = `Made by goshawk demo, which replaces all of this when it runs again.
 scenes/    annotated pictures (COCO format); train.json for the training, val.json to measure on
 training/  metrics.jsonl, tensorboard/, final.safetensors
 pictures/  scenes of val.json: annotated at the left, found at the right
+model.onnx what is in training/final.safetensors, for the page of --browser
 `;
-const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json', 'scenes.partial'];
+const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json', 'scenes.partial', MODEL_FILE];
 
 export async function runDemo(options: DemoCommandOptions): Promise<void> {
   const started = performance.now();
   const output = options.output ?? 'demo-output';
   requireOwnFolder(output);
   endTidilyOnSignals();
+  if (options.port !== undefined && !options.browser)
+    throw new InputError('usage', '--port: is that of the page of --browser: give both, or neither');
+  const page = options.browser ? preparePage(options.port) : undefined;
+  if (!page || !existsSync(join(output, WEIGHTS_FILE))) await replaceDemo(output, started);
+  await page?.serve({ weights: join(output, WEIGHTS_FILE), model: join(output, MODEL_FILE) });
+}
+
+async function replaceDemo(output: string, started: number): Promise<void> {
   const claim = claimOutput(output, { work: 'goshawk demo' });
   try {
     for (const part of parts) rmSync(join(output, part), { recursive: true, force: true });

@@ -36,9 +36,11 @@ export function buildProgram(): Command {
     program,
     'demo',
     'make scenes, train a small model on them, measure it and draw what it finds; takes minutes',
-    'goshawk demo --output demo-output',
+    ['goshawk demo --output demo-output', 'goshawk demo --browser'].join('\n  '),
   )
     .option('--output <folder>', 'where everything goes; an earlier demo there is replaced (default: demo-output)')
+    .option('--browser', "serve a page that runs the demo's model in a browser; an earlier demo there is used")
+    .option('--port <number>', 'of the page, on 127.0.0.1; 0 takes one that is free (default: 8470)')
     .action(async (options) => (await import('./demo.js')).runDemo(options));
 
   starterOptions(

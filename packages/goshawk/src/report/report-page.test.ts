@@ -6,21 +6,15 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'puppeteer-core';
 import sharp from 'sharp';
+import { NO_CHROMIUM, openChromium } from '../testing/chromium.js';
+import { contrast, luminance } from '../testing/colors.js';
 import { madeReport } from '../testing/made-report.js';
 import { Thumbnails } from './thumbnails.js';
 import { type ReportInput, writeReport } from './write-report.js';
 
-const browsers = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  process.env.CHROMIUM ?? '',
-];
-const chromium = browsers.find((path) => path !== '' && existsSync(path));
-const skip = chromium === undefined && 'no Chromium is here: install chromium, or name it by CHROMIUM';
 const hostile = '</script><b>"&';
 
-describe('the page of a report', { skip }, () => {
+describe('the page of a report', { skip: NO_CHROMIUM }, () => {
   let folder: string;
   let browser: Browser;
   let input: ReportInput;
@@ -37,8 +31,7 @@ describe('the page of a report', { skip }, () => {
     for (const { path } of input.dataset.samples)
       await sharp({ create: { width: 320, height: 240, channels: 3, background: '#567' } }).toFile(path);
     await writeReport(folder, { ...input, title: hostile }, new Thumbnails(folder));
-    const { default: puppeteer } = await import('puppeteer-core');
-    browser = await puppeteer.launch({ executablePath: chromium!, args: ['--no-sandbox'] });
+    browser = await openChromium();
   });
   after(async () => {
     await browser?.close();
@@ -145,17 +138,3 @@ describe('the page of a report', { skip }, () => {
     for (const file of files) assert.ok(existsSync(join(folder, file)));
   });
 });
-
-function luminance(color: string): number {
-  const [red, green, blue] = color.match(/\d+/g)!.map((value) => {
-    const share = Number(value) / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
-}
-
-/** WCAG 2.1. */
-function contrast(a: string, b: string): number {
-  const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-  return (light! + 0.05) / (dark! + 0.05);
-}
