@@ -3,11 +3,11 @@ import { type Category, InputError } from '@goshawk/core';
 import { DESCRIPTION_KEY } from '@goshawk/runtime';
 import type { Tensor } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
-import { type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
+import { DecoupledSolo, type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
 import { describeExport } from './describe-export.js';
 import { emitRcnn } from './emit-rcnn.js';
 import { emitRetinanet } from './emit-retinanet.js';
-import { emitSolov2 } from './emit-solov2.js';
+import { emitDecoupledSolo, emitSolov2 } from './emit-solo.js';
 import { emitSparseRcnn } from './emit-sparse-rcnn.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
 import { Graph, type WeightStorage } from './onnx/graph.js';
@@ -65,10 +65,13 @@ function emitDetector(scene: Scene, model: Detector, config: ModelConfig, classe
     case 'solov2':
       if (model instanceof Solov2) return emitSolov2(scene, model, config, classes);
       break;
-    default:
+    case 'decoupled_solo':
+      if (model instanceof DecoupledSolo) return emitDecoupledSolo(scene, model, config, classes);
+      break;
+    case 'rpn':
       throw new InputError(
         'config-invalid',
-        `model.type: a ${config.type} cannot be exported yet (expected faster_rcnn, mask_rcnn, keypoint_rcnn, retinanet, sparse_rcnn or solov2): export another model`,
+        'model.type: an rpn gives proposals and no detections, which an exported file is for: export a detector',
       );
   }
   throw new Error(`internal: a config of ${config.type} with another model`);

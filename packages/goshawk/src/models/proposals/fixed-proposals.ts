@@ -1,6 +1,7 @@
 // Proposals of fixed size: what the region proposal network selects for one image after the other, for all images of a batch
 // at once and without reading how many survive.
 import { nmsFirst, ops, scope, type Tensor } from '@goshawk/torch';
+import { bestOf } from '../best-of.js';
 import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { inAll } from '../losses.js';
@@ -74,7 +75,7 @@ function bestOfLevels({ logits, counts }: JoinedPredictions, most: number) {
   const objectness = objectnessOf(logits);
   let start = 0;
   const levels = counts.map((count) => {
-    const [best, index] = ops.topk(ops.narrow(objectness, 1, start, count), Math.min(most, count), { dim: 1 });
+    const [best, index] = bestOf(ops.narrow(objectness, 1, start, count), Math.min(most, count));
     start += count;
     return { best, numbers: ops.add(index, start - count) };
   });
