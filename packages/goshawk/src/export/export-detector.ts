@@ -1,6 +1,6 @@
 // A detector as the bytes of an ONNX file.
 import { type Category, InputError } from '@goshawk/core';
-import { DESCRIPTION_KEY } from '@goshawk/runtime';
+import { DESCRIPTION_KEY, type ModelDescription } from '@goshawk/runtime';
 import type { Tensor } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import { DecoupledSolo, type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
@@ -11,7 +11,7 @@ import { emitDecoupledSolo, emitSolov2 } from './emit-solo.js';
 import { emitSparseRcnn } from './emit-sparse-rcnn.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
 import { Graph, type WeightStorage } from './onnx/graph.js';
-import { encodeModel } from './onnx/model-proto.js';
+import { encodeModel, type OnnxModel } from './onnx/model-proto.js';
 
 export interface ExportOptions {
   readonly config: RunConfig;
@@ -27,10 +27,15 @@ export interface ExportOptions {
  * @param model in evaluation mode on the CPU
  * @throws InputError where a part of it cannot be exported, naming it
  */
-export function exportDetector(
+export function exportDetector(model: Detector, { config, categories, weights, sha256 }: ExportOptions): Uint8Array {
+  return encodeModel(onnxOf(model, { config, categories, weights, sha256 }).onnx);
+}
+
+/** The same before it becomes bytes. */
+export function onnxOf(
   model: Detector,
   { config, categories, weights = 'float32', sha256 }: ExportOptions,
-): Uint8Array {
+): { readonly onnx: OnnxModel; readonly description: ModelDescription } {
   const graph = new Graph(weights);
   const scene = openScene(graph, config.preprocess.padMultiple, namesOf(model));
   const found = emitDetector(scene, model, config.model, categories.length);
@@ -42,7 +47,7 @@ export function exportDetector(
   if (found.heatmaps) graph.output('heatmaps', found.heatmaps, ['detections', 'keypoints', 'rows', 'columns']);
   const description = describeExport(model, found, { config, categories, weights, sha256 });
   const metadata = { [DESCRIPTION_KEY]: JSON.stringify(description) };
-  return encodeModel(graph.finish({ producer: 'goshawk', metadata }));
+  return { onnx: graph.finish({ producer: 'goshawk', metadata }), description };
 }
 
 function namesOf(model: Detector): ReadonlyMap<Tensor, string> {
