@@ -15,13 +15,9 @@ import {
   type RgbImage,
   type Rle,
 } from '@goshawk/core';
-import {
-  type MaskDescription,
-  type ModelDescription,
-  type ProbeObject,
-  readModelDescription,
-} from './model-description.js';
-import { floatsOf, numbersOf, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnx-runtime.js';
+import { type MaskDescription, type ModelDescription, readModelDescription } from './model-description.js';
+import { type NetworkObject, networkFeeds, networkObjects } from './network-io.js';
+import { type OnnxRuntime, type OnnxSession, SESSION_OPTIONS } from './onnx-runtime.js';
 import { compareWithProbe, type ProbeReport, probeInput } from './probe.js';
 
 export interface CreateDetectorOptions {
@@ -66,8 +62,7 @@ export async function createDetector(
   { session: sessionOptions, check = true, name = 'the model' }: CreateDetectorOptions = {},
 ): Promise<OnnxDetector> {
   const description = readModelDescription(bytes, name);
-  // The limits are inputs with defaults on purpose; a warning for each helps nobody.
-  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...sessionOptions }).catch(
+  const session = await ort.InferenceSession.create(bytes, { ...SESSION_OPTIONS, ...sessionOptions }).catch(
     (error: unknown) => {
       throw refusal(name, `this runtime cannot open it (${reasonOf(error)})`, error);
     },
@@ -142,29 +137,16 @@ class SessionDetector implements OnnxDetector {
     await this.#session.release();
   }
 
-  #run(batch: PreparedBatch): Promise<RawObject[][]> {
+  #run(batch: PreparedBatch): Promise<NetworkObject[][]> {
     const run = this.#last.then(async () => {
-      const all = this.#feeds(batch);
-      const feeds = Object.fromEntries(this.#session.inputNames.map((name) => [name, all[name as keyof typeof all]]));
-      return rawObjects(await this.#session.run(feeds), batch.images.length);
+      const feeds = networkFeeds(this.#ort, this.#session, batch);
+      return networkObjects(await this.#session.run(feeds), batch.images.length);
     });
     this.#last = run.catch(() => undefined);
     return run;
   }
 
-  #feeds({ pixels, width, height, images }: PreparedBatch) {
-    const { Tensor } = this.#ort;
-    const pairs = (values: readonly (readonly [number, number])[]): OnnxTensor =>
-      new Tensor('float32', Float32Array.from(values.flat()), [values.length, 2]);
-    return {
-      images: new Tensor('float32', pixels, [images.length, height, width, 3]),
-      sizes: pairs(images.map((image) => [image.width, image.height])),
-      original_sizes: pairs(images.map((image) => [image.originalWidth, image.originalHeight])),
-      scales: pairs(images.map((image) => [image.scaleX, image.scaleY])),
-    };
-  }
-
-  #inImage(found: readonly RawObject[], image: NamedImage): Detection[] {
+  #inImage(found: readonly NetworkObject[], image: NamedImage): Detection[] {
     const { masks, keypoints, measuredIn } = this.description;
     const scores = found.map(({ score }) => score);
     const labels = found.map(({ label }) => label);
@@ -196,46 +178,8 @@ class SessionDetector implements OnnxDetector {
   }
 }
 
-/** One object as it leaves the graph. */
-interface RawObject extends ProbeObject {
-  readonly mask?: RawMap;
-  readonly heatmaps?: RawMap;
-}
-
-interface RawMap {
-  readonly cells: Float32Array;
-  readonly sides: readonly [rows: number, columns: number];
-}
-
-/** Of each picture, from outputs that stand one after another. */
-function rawObjects(outputs: Readonly<Record<string, OnnxTensor>>, count: number): RawObject[][] {
-  const [boxes, scores, classes, pictures] = [outputs.boxes!, outputs.scores!, outputs.classes!, outputs.pictures!].map(
-    numbersOf,
-  ) as [number[], number[], number[], number[]];
-  const found = Array.from({ length: count }, (): RawObject[] => []);
-  const mapOf = (tensor: OnnxTensor | undefined, object: number): RawMap | undefined => {
-    if (!tensor) return undefined;
-    const cells = floatsOf(tensor);
-    const area = cells.length / scores.length;
-    const [rows = 0, columns = 0] = tensor.dims.slice(-2);
-    return { cells: cells.slice(object * area, (object + 1) * area), sides: [rows, columns] };
-  };
-  for (const [object, score] of scores.entries()) {
-    const box = boxes.slice(object * 4, object * 4 + 4) as [number, number, number, number];
-    const [mask, heatmaps] = [mapOf(outputs.masks, object), mapOf(outputs.heatmaps, object)];
-    found[pictures[object]!]!.push({
-      label: classes[object]!,
-      score,
-      box,
-      ...(mask && { mask }),
-      ...(heatmaps && { heatmaps }),
-    });
-  }
-  return found;
-}
-
 function pastedMasks(
-  found: readonly RawObject[],
+  found: readonly NetworkObject[],
   corners: Float32Array,
   { originalWidth: width, originalHeight: height }: NamedImage,
   { threshold, strict, padding }: MaskDescription,

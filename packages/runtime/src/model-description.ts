@@ -26,8 +26,8 @@ export interface ModelDescription {
   readonly weights: {
     /** Of the file that it was exported from, hexadecimal; absent where there was none. */
     readonly sha256?: string;
-    /** How they are stored; all is computed in float32. */
-    readonly precision: 'fp32' | 'fp16';
+    /** How they are stored; but for int8 all is computed in float32. */
+    readonly precision: 'fp32' | 'fp16' | 'int8';
   };
   readonly probe: Probe;
 }

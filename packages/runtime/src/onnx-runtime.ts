@@ -19,6 +19,12 @@ export interface OnnxRuntime {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OnnxTensor;
 }
 
+/** With which every session is made. */
+export const SESSION_OPTIONS = {
+  // The limits are inputs with defaults on purpose; a warning for each helps nobody.
+  logSeverityLevel: 3,
+} as const;
+
 /** Numbers of a tensor of float32 or int64. */
 export function numbersOf(tensor: OnnxTensor): number[] {
   return Array.from(tensor.data as ArrayLike<number | bigint>, Number);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, mock, test } from 'node:test';
@@ -34,11 +34,17 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  const exported = async (name: string, precision: 'fp32' | 'fp16', verify?: readonly string[]) => {
+  const exported = async (name: string, precision: 'fp32' | 'fp16' | 'int8', verify?: readonly string[]) => {
     const output = join(folder, name);
     const printed = mock.method(console, 'log', () => {});
     try {
-      await runExport(weights, { output, precision, verify, json: true });
+      await runExport(weights, {
+        output,
+        precision,
+        verify,
+        ...(precision === 'int8' && { calibrate: [folder] }),
+        json: true,
+      });
       return { output, facts: JSON.parse(String(printed.mock.calls[0]!.arguments[0])) };
     } finally {
       printed.mock.restore();
@@ -68,6 +74,61 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     assert.ok(half.facts.bytes < full.facts.bytes - 50_000);
     assert.ok(half.facts.agreement.largestScoreDifference < 2e-2);
   });
+
+  test('in bytes: computes near the same, as a file that every runtime checks', async () => {
+    const full = await exported('full.onnx', 'fp32');
+    const { output, facts } = await exported('bytes.onnx', 'int8');
+    assert.ok(facts.bytes < full.facts.bytes);
+    assert.equal(facts.agreement.pictures, 2);
+    assert.ok(facts.seconds.exported > 0 && facts.seconds.rival > 0);
+    const [boxes, masks] = facts.precision;
+    assert.deepEqual([boxes.type, boxes.truth, masks.type], ['bbox', 'engine', 'segm']);
+    const detector = await createDetector(ort!, readFileSync(output));
+    assert.equal(detector.description.weights.precision, 'int8');
+    await detector.release();
+  });
+
+  test('measures AP by annotations, of the categories of their names', async () => {
+    const annotations = join(folder, 'objects.json');
+    const own = openDetector({ config: readDescription(weights)!.config, weights }).predictor.predict(pictures);
+    const categories = [
+      { id: 7, name: 'blue' },
+      { id: 9, name: 'red' },
+    ];
+    // What the engine finds itself: its AP is 1.
+    const objects = own.flatMap((found, image) =>
+      found.map(({ bbox, categoryId }, i) => ({
+        ...{ id: 100 * image + i + 1, image_id: image, category_id: categoryId === 1 ? 9 : 7, bbox, iscrowd: 0 },
+        area: bbox![2] * bbox![3],
+      })),
+    );
+    const images = SIZES.map(([width, height], id) => ({ id, width, height, file_name: `${id}.png` }));
+    writeFileSync(annotations, JSON.stringify({ images, categories, annotations: objects }));
+    const printed = mock.method(console, 'log', () => {});
+    try {
+      await runExport(weights, {
+        ...{ output: join(folder, 'm.onnx'), precision: 'fp32', json: true, annotations },
+        verify: [join(folder, '0.png'), join(folder, '1.png')],
+      });
+      const { precision } = JSON.parse(String(printed.mock.calls[0]!.arguments[0]));
+      assert.equal(precision[0].truth, 'annotations');
+      assert.ok(precision[0].engine > 0.9 && Math.abs(precision[0].engine - precision[0].exported) < 1e-3);
+    } finally {
+      printed.mock.restore();
+    }
+  });
+
+  for (const [name, options, message] of [
+    ['int8 without pictures', { precision: 'int8' }, /^--precision int8: needs pictures .* --calibrate$/],
+    ['pictures for fp32', { precision: 'fp32', calibrate: ['.'] }, /^--calibrate: belongs to --precision int8/],
+    ['annotations of nothing', { precision: 'fp32', annotations: 'a.json' }, /^--annotations: belongs to the pictures/],
+  ] as const)
+    test(`refuses ${name} in one line`, async () => {
+      const output = join(folder, 'none.onnx');
+      await assert.rejects(runExport(weights, { output, ...options }), (error) => {
+        return error instanceof InputError && message.test(error.message) && !existsSync(output);
+      });
+    });
 
   test('is run by the runtime: pictures of a call in one batch, as the engine does', async () => {
     const { output } = await exported('batch.onnx', 'fp32');

@@ -3,24 +3,27 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Category, InputError, prepareBatch } from '@goshawk/core';
-import { createDetector, type OnnxRuntime } from '@goshawk/runtime';
+import { type Category, InputError } from '@goshawk/core';
+import type { OnnxRuntime } from '@goshawk/runtime';
 import { parseConfig, type RunConfig } from '../config/index.js';
-import { decodeImageFile } from '../data/index.js';
 import { exportDetector } from '../export/export-detector.js';
-import { type Agreement, measureAgreement } from '../export/measure-agreement.js';
+import { exportQuantizedDetector } from '../export/quantize-detector.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { findImages, type OpenDetector, openDetector, readDescription } from '../infer/index.js';
+import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
 import { formatBytes } from '../terminal/progress-line.js';
 import { openCommandConfig } from './open-command-config.js';
+import { preparedPictures, readTruth, verificationLines, verifyExport } from './verify-export.js';
 
 export interface ExportCommandOptions {
   readonly config?: string;
   readonly set?: readonly string[];
   readonly output: string;
-  readonly precision: 'fp32' | 'fp16';
+  readonly precision: 'fp32' | 'fp16' | 'int8';
+  readonly calibrate?: readonly string[];
+  /** Objects of the pictures, for AP. */
+  readonly annotations?: string;
   readonly verify?: readonly string[];
   readonly json?: boolean;
 }
@@ -29,28 +32,54 @@ export async function runExport(weights: string, options: ExportCommandOptions):
   const { output, precision } = options;
   if (!existsSync(weights)) throw new InputError('file-not-found', `${weights}: no such file: check the path`);
   requireWritableFile(output);
-  const pictures = options.verify ? findImages(options.verify) : [];
-  const ort = options.verify ? await requireOnnxRuntime() : undefined;
+  const calibrating = picturesToCalibrate(options);
+  const verifying = options.verify ? findImages(options.verify) : calibrating;
+  const ort =
+    verifying.length > 0 ? await requireOnnxRuntime(calibrating.length > 0 ? '--calibrate' : '--verify') : undefined;
+  const truth = options.annotations === undefined ? undefined : readTruth(options.annotations, verifying);
   const { config, categories } = describedBy(weights, options);
   endTidilyOnSignals();
   const opened = openDetector({ config, weights, categories });
-  const bytes = exportDetector(opened.model, {
-    config,
-    categories: opened.categories,
-    weights: precision === 'fp16' ? 'float16' : 'float32',
-    sha256: await sha256Of(weights),
-  });
+  const about = { config, categories: opened.categories, sha256: await sha256Of(weights) };
+  const pathsOf = (pictures: readonly NamedImage[]): string[] => pictures.map(({ path }) => path);
+  const isQuantized = ort !== undefined && precision === 'int8';
+  const bytes = isQuantized
+    ? await exportQuantizedDetector(opened.model, about, {
+        ort,
+        pictures: preparedPictures(pathsOf(calibrating), config, opened.preprocess),
+      })
+    : exportDetector(opened.model, { ...about, weights: precision === 'fp16' ? 'float16' : 'float32' });
   writeFileAtomic(output, bytes);
-  const agreement =
+  const checked =
     ort &&
-    (await verify(ort, bytes, { opened, config, name: basename(output), paths: pictures.map(({ path }) => path) }));
+    (await verifyExport(ort, bytes, {
+      opened,
+      config,
+      name: basename(output),
+      paths: pathsOf(verifying),
+      truth,
+      ...(isQuantized && { rival: exportDetector(opened.model, about) }),
+    }));
   if (options.json) {
     const facts = { output, model: config.model.type, precision, bytes: bytes.length };
-    console.log(JSON.stringify({ ...facts, ...(agreement && { agreement }) }, undefined, 2));
+    console.log(JSON.stringify({ ...facts, ...checked }, undefined, 2));
     return;
   }
   console.log(`${output}: ${config.model.type}, ${opened.categories.length} categories, ${formatBytes(bytes.length)}`);
-  if (agreement) console.log(inWords(agreement));
+  if (checked) for (const line of verificationLines(checked, precision)) console.log(line);
+}
+
+function picturesToCalibrate({ precision, calibrate, annotations, verify }: ExportCommandOptions): NamedImage[] {
+  if (precision !== 'int8' && calibrate)
+    throw new InputError('usage', `--calibrate: belongs to --precision int8, not to ${precision}: leave it out`);
+  if (precision === 'int8' && !calibrate)
+    throw new InputError(
+      'usage',
+      '--precision int8: needs pictures like those that the detector will see: name some dozens with --calibrate',
+    );
+  if (annotations !== undefined && !verify && !calibrate)
+    throw new InputError('usage', '--annotations: belongs to the pictures of --verify: name them too');
+  return calibrate ? findImages(calibrate) : [];
 }
 
 /** On the processor in full precision: that is what the file is compared with. */
@@ -75,11 +104,11 @@ function describedBy(
   };
 }
 
-async function requireOnnxRuntime(): Promise<OnnxRuntime> {
+async function requireOnnxRuntime(option: string): Promise<OnnxRuntime> {
   try {
     return await import('onnxruntime-node');
   } catch (error) {
-    throw new InputError('usage', '--verify: needs onnxruntime-node: run `npm install onnxruntime-node`', {
+    throw new InputError('usage', `${option}: needs onnxruntime-node: run \`npm install onnxruntime-node\``, {
       cause: error,
     });
   }
@@ -89,49 +118,4 @@ async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return hash.digest('hex');
-}
-
-async function verify(
-  ort: OnnxRuntime,
-  bytes: Uint8Array,
-  {
-    opened: { predictor, preprocess },
-    config,
-    name,
-    paths,
-  }: {
-    readonly opened: OpenDetector;
-    readonly config: RunConfig;
-    readonly name: string;
-    readonly paths: readonly string[];
-  },
-): Promise<Agreement> {
-  const detector = await createDetector(ort, bytes, { name });
-  try {
-    const pairs: Parameters<typeof measureAgreement>[0][number][] = [];
-    for (const path of paths) {
-      const image = await decodeImageFile(path, { exifOrientation: config.data.exifOrientation });
-      const batch = prepareBatch([image], preprocess);
-      const [own] = predictor.predictBatch({ ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) });
-      const [other] = await detector.detect([image]);
-      pairs.push([own!, other!]);
-    }
-    return measureAgreement(pairs);
-  } finally {
-    await detector.release();
-  }
-}
-
-function inWords(agreement: Agreement): string {
-  const { pictures, detections, unmatched, leastIou, largestScoreDifference } = agreement;
-  const { leastMaskIou, largestKeypointDistance } = agreement;
-  const parts = [
-    `${detections} detections above 0.05 in ${pictures} pictures`,
-    unmatched === 0 ? 'each with its counterpart' : `${unmatched} without a counterpart`,
-    `IoU at least ${leastIou.toFixed(4)}`,
-    `scores within ${largestScoreDifference.toExponential(1)}`,
-    ...(leastMaskIou === undefined ? [] : [`masks' IoU at least ${leastMaskIou.toFixed(4)}`]),
-    ...(largestKeypointDistance === undefined ? [] : [`keypoints within ${largestKeypointDistance.toFixed(3)} pixels`]),
-  ];
-  return `ONNX Runtime against the engine: ${parts.join(', ')}`;
 }

@@ -175,9 +175,20 @@ export function buildProgram(): Command {
     .addOption(setOption())
     .option('--output <file>', 'ONNX file to write', 'model.onnx')
     .addOption(
-      new Option('--precision <kind>', 'how weights are stored; fp16 halves the file, all is computed in fp32')
-        .choices(['fp32', 'fp16'])
+      new Option(
+        '--precision <kind>',
+        'how weights are stored: fp16 halves the file and all is computed in fp32; int8 computes in bytes, after --calibrate',
+      )
+        .choices(['fp32', 'fp16', 'int8'])
         .default('fp32'),
+    )
+    .option(
+      '--calibrate <path...>',
+      'pictures, and folders of them, like those that the detector will see: for int8; needs onnxruntime-node',
+    )
+    .option(
+      '--annotations <file>',
+      'objects of the pictures of --verify, or of --calibrate, by their file names: for AP',
     )
     .option('--verify <path...>', 'pictures, and folders of them: compare what both find there; needs onnxruntime-node')
     .option('--json', 'print one JSON object')

@@ -79,16 +79,21 @@ function objectsIn(
       const [found] = model.predict(imageBatchOf(probeInput(picture, config.preprocess)));
       const corners = found!.boxes.toFloat32Array();
       const scores = found!.scores.toFloat32Array();
-      return found!.labels
-        .toNumbers()
-        .map((label, i) => {
-          const box = [...corners.subarray(i * 4, i * 4 + 4)] as [number, number, number, number];
-          return { label, score: scores[i]!, box };
-        })
-        .filter(
-          ({ score, box: [x1, y1, x2, y2] }) => score >= LEAST_SCORE && x2 - x1 >= LEAST_SIDE && y2 - y1 >= LEAST_SIDE,
-        )
-        .slice(0, MOST_OBJECTS);
+      const all = found!.labels.toNumbers().map((label, i) => {
+        const box = [...corners.subarray(i * 4, i * 4 + 4)] as [number, number, number, number];
+        return { label, score: scores[i]!, box };
+      });
+      return probeObjects(all);
     }),
   );
+}
+
+/** What a probe is compared by, of what was found on it. */
+export function probeObjects(found: readonly ProbeObject[]): ProbeObject[] {
+  return found
+    .filter(
+      ({ score, box: [x1, y1, x2, y2] }) => score >= LEAST_SCORE && x2 - x1 >= LEAST_SIDE && y2 - y1 >= LEAST_SIDE,
+    )
+    .slice(0, MOST_OBJECTS)
+    .map(({ label, score, box }) => ({ label, score, box }));
 }

@@ -103,6 +103,8 @@ function firstOfLevel(
   const isThere = graph.greater(scores, NO_CANDIDATE);
   const inOrder = graph.where(isThere, graph.mul(graph.cast(order.anchors, 'float32'), -1), -Infinity);
   const ranks = order.isSorted ? graph.where(order.isSorted, scores, inOrder) : scores;
-  const { places } = graph.largest(ranks, order.count, 1);
+  const first = graph.largest(ranks, order.count, 1).places;
+  // Back in their order: of equal scores the first is better.
+  const places = graph.node('Neg', [graph.largest(graph.node('Neg', [first]), order.count, 1).values]);
   return { boxes: emitRowsAt(graph, boxes, places), scores: graph.gatherElements(scores, places, 1) };
 }

@@ -1,17 +1,17 @@
 // A detector as the bytes of an ONNX file.
 import { type Category, InputError } from '@goshawk/core';
-import { DESCRIPTION_KEY } from '@goshawk/runtime';
+import { DESCRIPTION_KEY, type ModelDescription } from '@goshawk/runtime';
 import type { Tensor } from '@goshawk/torch';
 import type { ModelConfig, RunConfig } from '../config/index.js';
-import { type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
+import { DecoupledSolo, type Detector, Rcnn, RetinaNet, Solov2, SparseRcnn } from '../models/index.js';
 import { describeExport } from './describe-export.js';
 import { emitRcnn } from './emit-rcnn.js';
 import { emitRetinanet } from './emit-retinanet.js';
-import { emitSolov2 } from './emit-solov2.js';
+import { emitDecoupledSolo, emitSolov2 } from './emit-solo.js';
 import { emitSparseRcnn } from './emit-sparse-rcnn.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
 import { Graph, type WeightStorage } from './onnx/graph.js';
-import { encodeModel } from './onnx/model-proto.js';
+import { encodeModel, type OnnxModel } from './onnx/model-proto.js';
 
 export interface ExportOptions {
   readonly config: RunConfig;
@@ -27,10 +27,15 @@ export interface ExportOptions {
  * @param model in evaluation mode on the CPU
  * @throws InputError where a part of it cannot be exported, naming it
  */
-export function exportDetector(
+export function exportDetector(model: Detector, { config, categories, weights, sha256 }: ExportOptions): Uint8Array {
+  return encodeModel(onnxOf(model, { config, categories, weights, sha256 }).onnx);
+}
+
+/** The same before it becomes bytes. */
+export function onnxOf(
   model: Detector,
   { config, categories, weights = 'float32', sha256 }: ExportOptions,
-): Uint8Array {
+): { readonly onnx: OnnxModel; readonly description: ModelDescription } {
   const graph = new Graph(weights);
   const scene = openScene(graph, config.preprocess.padMultiple, namesOf(model));
   const found = emitDetector(scene, model, config.model, categories.length);
@@ -42,7 +47,7 @@ export function exportDetector(
   if (found.heatmaps) graph.output('heatmaps', found.heatmaps, ['detections', 'keypoints', 'rows', 'columns']);
   const description = describeExport(model, found, { config, categories, weights, sha256 });
   const metadata = { [DESCRIPTION_KEY]: JSON.stringify(description) };
-  return encodeModel(graph.finish({ producer: 'goshawk', metadata }));
+  return { onnx: graph.finish({ producer: 'goshawk', metadata }), description };
 }
 
 function namesOf(model: Detector): ReadonlyMap<Tensor, string> {
@@ -65,10 +70,13 @@ function emitDetector(scene: Scene, model: Detector, config: ModelConfig, classe
     case 'solov2':
       if (model instanceof Solov2) return emitSolov2(scene, model, config, classes);
       break;
-    default:
+    case 'decoupled_solo':
+      if (model instanceof DecoupledSolo) return emitDecoupledSolo(scene, model, config, classes);
+      break;
+    case 'rpn':
       throw new InputError(
         'config-invalid',
-        `model.type: a ${config.type} cannot be exported yet (expected faster_rcnn, mask_rcnn, keypoint_rcnn, retinanet, sparse_rcnn or solov2): export another model`,
+        'model.type: an rpn gives proposals and no detections, which an exported file is for: export a detector',
       );
   }
   throw new Error(`internal: a config of ${config.type} with another model`);

@@ -1,5 +1,6 @@
 // From RetinaNet's maps to detections for all images of a batch at once: select-detections.ts in fixed sizes.
 import { arange, ops, scope, type Tensor } from '@goshawk/torch';
+import { bestOf } from '../best-of.js';
 import { decodeBoxes } from '../box-coder.js';
 import { type FixedCandidates, type FixedDetections, suppressFixed } from '../fixed-detections.js';
 import { type Frames, rowsAt } from '../padded.js';
@@ -76,7 +77,7 @@ function columnsOf({ classes, conventions }: SelectOptions): number {
 function bestPairs(map: Tensor, options: SelectOptions): Chosen {
   const { scoreThreshold, preNmsTopN } = options;
   const flat = ops.reshape(map, [map.size(0), -1]);
-  const [top, pairs] = ops.topk(flat, Math.min(preNmsTopN, flat.size(1)), { dim: 1 });
+  const [top, pairs] = bestOf(flat, Math.min(preNmsTopN, flat.size(1)));
   const isGood = ops.gt(top, Math.log(scoreThreshold / (1 - scoreThreshold)));
   const scores = ops.where(isGood, ops.sigmoid(top.to('float32')), -Infinity);
   return {
@@ -91,7 +92,7 @@ function bestAnchors(map: Tensor, options: SelectOptions): Chosen {
   const { scoreThreshold, preNmsTopN } = options;
   const columns = columnsOf(options);
   const all = ops.reshape(map, [map.size(0), -1, columns]);
-  const [, best] = ops.topk(ops.amax(all, { dim: 2 }), Math.min(preNmsTopN, all.size(1)), { dim: 1 });
+  const [, best] = bestOf(ops.amax(all, { dim: 2 }), Math.min(preNmsTopN, all.size(1)));
   const scores = ops.sigmoid(rowsAt(all, best).to('float32'));
   return {
     anchors: best,

@@ -1,5 +1,6 @@
 // From RetinaNet's maps to detections: the best anchors of every level, refined, and thinned out class by class.
 import { batchedNms, ops, scope, type Tensor } from '@goshawk/torch';
+import { bestOf } from '../best-of.js';
 import { type BoxWeights, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { keptCount } from '../detection-limit.js';
 import { indicesWhere } from '../sampling.js';
@@ -99,8 +100,9 @@ function bestPairs(
   const flat = ops.reshape(map, [-1]);
   // A sigmoid is above the threshold where its logit is above the threshold's: no pass over all of them for the sigmoid.
   const passing = indicesWhere(ops.gt(flat, Math.log(scoreThreshold / (1 - scoreThreshold))));
-  const scores = ops.sigmoid(ops.index_select(flat, 0, passing).to('float32'));
-  const [top, at] = ops.topk(scores, Math.min(preNmsTopN, scores.size(0)), { dim: 0 });
+  // By the logits: sure ones have probabilities that are equal.
+  const [best, at] = bestOf(ops.index_select(flat, 0, passing), Math.min(preNmsTopN, passing.size(0)));
+  const top = ops.sigmoid(best.to('float32'));
   const pairs = ops.index_select(passing, 0, at);
   const chosen = ops.div(pairs, columns, { rounding_mode: 'floor' });
   const boxes = refine(deltas, anchors, chosen, size, options);
@@ -119,7 +121,7 @@ function bestAnchors(
   const { conventions, classes, scoreThreshold, preNmsTopN } = options;
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const all = ops.reshape(map, [-1, columns]);
-  const [, best] = ops.topk(ops.amax(all, { dim: 1 }), Math.min(preNmsTopN, all.size(0)), { dim: 0 });
+  const [, best] = bestOf(ops.amax(all, { dim: 1 }), Math.min(preNmsTopN, all.size(0)));
   const scores = ops.sigmoid(ops.index_select(all, 0, best).to('float32'));
   const passing = ops.nonzero(ops.gt(scores, scoreThreshold));
   const [row, column] = ops.unbind(passing, { dim: 1 }) as [Tensor, Tensor];

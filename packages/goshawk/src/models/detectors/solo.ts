@@ -336,7 +336,7 @@ function lastOfEach(cells: readonly AssignedCell[]): AssignedCell[] {
 }
 
 /** Of every cell of all levels the numbers of its column and its row among those of all levels. */
-function axisNumbers(grids: readonly number[]): readonly [columns: number[], rows: number[]] {
+export function axisNumbers(grids: readonly number[]): readonly [columns: number[], rows: number[]] {
   const [columns, rows]: [number[], number[]] = [[], []];
   let start = 0;
   for (const side of grids) {

@@ -1,5 +1,6 @@
 // From SOLO's cells to the detections of one image: points NMS, masks, rescoring, Matrix NMS.
 import { ops, scope, type Tensor, zeros } from '@goshawk/torch';
+import { bestOf } from '../best-of.js';
 import type { Detections, HeightWidth } from '../structures.js';
 import { type MatrixNmsOptions, matrixNmsFactors } from './matrix-nms.js';
 
@@ -64,7 +65,7 @@ export function selectMasks(
     const rescored = ops.where(isCandidate, ops.mul(own, ops.unsqueeze(certainty, 1)), -Infinity);
     const classes = scores.size(1);
     const limit = Math.min(preNmsTopN, rescored.length);
-    const [top, places] = ops.topk(ops.reshape(rescored, [-1]), limit);
+    const [top, places] = bestOf(ops.reshape(rescored, [-1]), limit);
     const candidates = ops.sum(ops.gt(top, -Infinity).to('int64')).item();
     if (candidates === 0) return nothing(source, scores);
     const best = ops.narrow(places, 0, 0, candidates);
@@ -75,7 +76,7 @@ export function selectMasks(
     const factors = matrixNmsFactors(binary, labels, { kind: options.nms, sigma: options.nmsSigma });
     const lowered = ops.mul(ops.narrow(top, 0, 0, candidates), factors);
     const good = ops.where(ops.ge(lowered, minScore), lowered, -Infinity);
-    const [final, order] = ops.topk(good, Math.min(maxDetections, candidates));
+    const [final, order] = bestOf(good, Math.min(maxDetections, candidates));
     const count = ops.sum(ops.gt(final, -Infinity).to('int64')).item();
     const kept = ops.narrow(order, 0, 0, count);
     const [height, width] = source.size;

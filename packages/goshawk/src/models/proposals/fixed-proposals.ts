@@ -2,6 +2,7 @@
 // at once and without reading how many survive.
 import { nmsFirst, ops, scope, type Tensor } from '@goshawk/torch';
 import { bestAcrossProcesses } from '../across-processes.js';
+import { bestOf } from '../best-of.js';
 import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { inAll } from '../losses.js';
@@ -76,7 +77,7 @@ function bestOfLevels({ logits, counts }: JoinedPredictions, most: number) {
   const objectness = objectnessOf(logits);
   let start = 0;
   const levels = counts.map((count) => {
-    const [best, index] = ops.topk(ops.narrow(objectness, 1, start, count), Math.min(most, count), { dim: 1 });
+    const [best, index] = bestOf(ops.narrow(objectness, 1, start, count), Math.min(most, count));
     start += count;
     return { best, numbers: ops.add(index, start - count) };
   });

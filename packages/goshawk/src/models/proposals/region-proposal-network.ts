@@ -2,6 +2,7 @@
 import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { bestAcrossProcesses } from '../across-processes.js';
 import { AnchorGenerator } from '../anchors.js';
+import { bestOf } from '../best-of.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
 import { inAll } from '../losses.js';
@@ -154,7 +155,7 @@ export class RegionProposalNetwork extends Module {
     for (let level = 0; level < levels.length; level++) {
       const objectness = objectnessOf(ops.select(logits[level]!, 0, image));
       const count = Math.min(this.#options.preNmsTopN[mode], objectness.size(0));
-      const [top, index] = ops.topk(objectness, count, { dim: 0 });
+      const [top, index] = bestOf(objectness, count);
       const chosenOffsets = ops.index_select(ops.select(offsets[level]!, 0, image), 0, index).to('float32');
       const chosenAnchors = ops.index_select(levels[level]!, 0, index);
       boxes.push(

@@ -1,6 +1,7 @@
 // From the second stage's output to detections for all images of a batch at once: select-detections.ts in fixed sizes.
 import { arange, ops, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig } from '../../config/index.js';
+import { bestOf } from '../best-of.js';
 import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { type FixedCandidates, type FixedDetections, suppressFixed } from '../fixed-detections.js';
@@ -68,6 +69,6 @@ function bestCandidates(candidates: FixedCandidates, proposals: number, threshol
   const { boxes, scores, labels } = candidates;
   const most = threshold > 0 ? proposals * Math.floor(1 / threshold + 1e-3) : Number.POSITIVE_INFINITY;
   if (scores.size(1) <= most) return candidates;
-  const [best, index] = ops.topk(scores, most, { dim: 1 });
+  const [best, index] = bestOf(scores, most);
   return { ...candidates, boxes: rowsAt(boxes, index), scores: best, labels: rowsAt(labels, index) };
 }

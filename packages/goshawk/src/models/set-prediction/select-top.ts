@@ -1,5 +1,7 @@
 // Detections out of a set of predictions: nothing is suppressed, since no two proposals answer for one object.
+
 import { ops, type Tensor } from '@goshawk/torch';
+import { bestOf } from '../best-of.js';
 import type { FixedDetections } from '../fixed-detections.js';
 import { rowsAt } from '../padded.js';
 
@@ -20,7 +22,7 @@ export function selectTop(
 ): FixedDetections {
   const [images = 0, proposals = 0, classes = 0] = logits.shape;
   const all = ops.view(ops.sigmoid(logits.to('float32')).contiguous(), [images, -1]);
-  const [scores, places] = ops.topk(all, Math.min(maxDetections, proposals * classes)) as [Tensor, Tensor];
+  const [scores, places] = bestOf(all, Math.min(maxDetections, proposals * classes));
   const inside = ops.minimum(ops.clamp(boxes, { min: 0 }), sizes.to(boxes.dtype));
   return {
     pixels: 'network',

@@ -1,7 +1,9 @@
-// SOLOv2 as a graph: detectors/solo.ts and mask-heads/ in nodes, of all images of a batch at once.
-import type { Solov2Config } from '../config/index.js';
-import type { Solov2 } from '../models/index.js';
-import { gridStrides } from '../models/mask-heads/grid-features.js';
+// SOLOv2 and decoupled SOLO as a graph: detectors/solo.ts and mask-heads/ in nodes, of all images of a batch at once.
+import { ops } from '@goshawk/torch';
+import type { DecoupledSoloConfig, SoloConfig, Solov2Config } from '../config/index.js';
+import { axisNumbers } from '../models/detectors/solo.js';
+import type { DecoupledSolo, Solov2 } from '../models/index.js';
+import { gridStrides, resized } from '../models/mask-heads/grid-features.js';
 import { LEAST_REMAINDER } from '../models/mask-heads/matrix-nms.js';
 import { NO_CANDIDATE } from './emit-suppression.js';
 import { type FlatDetections, recordPictures, type Scene } from './export-scene.js';
@@ -9,28 +11,90 @@ import type { Graph, Value } from './onnx/graph.js';
 
 export function emitSolov2(scene: Scene, model: Solov2, config: Solov2Config, classes: number): FlatDetections {
   const { graph } = scene;
-  const { head } = config;
   const maps = recordPictures(scene, (input) => {
     const features = model.backbone.forward(input);
     const { logits, kernels } = model.head.forward(features);
     return [model.maskFeatures.forward(features), ...logits, ...kernels];
   });
-  const levels = head.grids.length;
+  const levels = config.head.grids.length;
   const [features] = maps;
-  const scores = joined(graph, maps.slice(1, 1 + levels), (map) => cellScores(graph, map));
   const kernels = joined(graph, maps.slice(1 + levels), (map) => map);
+  const flat = flatCells(graph, features!);
+  return emitSelection(scene, {
+    head: config.head,
+    strides: model.backbone.strides,
+    classes,
+    logits: maps.slice(1, 1 + levels),
+    size: graph.slice(graph.shape(features!), 0, 2, 4),
+    masksOf: (places) => kernelMasks(graph, flat, kernels, places),
+  });
+}
+
+export function emitDecoupledSolo(
+  scene: Scene,
+  model: DecoupledSolo,
+  config: DecoupledSoloConfig,
+  classes: number,
+): FlatDetections {
+  const { graph } = scene;
+  const { grids } = config.head;
+  const maps = recordPictures(scene, (input) => {
+    const { logits, columns, rows } = model.head.forward(model.backbone.forward(input));
+    const finest = columns[0]!;
+    const all = (levels: typeof columns) =>
+      ops.cat(
+        levels.map((map) => resized(ops.sigmoid(map), [finest.size(2), finest.size(3)])),
+        { dim: 1 },
+      );
+    return [...logits, all(columns), all(rows)];
+  });
+  const [columns, rows] = maps.slice(grids.length) as [Value, Value];
+  const axes = axisNumbers(grids).map((numbers) => graph.integers(numbers));
+  const along = (map: Value, numbers: Value, places: Value): Value => {
+    const [image, cell] = [graph.slice(places, 1, 0, 1), graph.slice(places, 1, 1, 2)];
+    return graph.gatherAt(flatCells(graph, map), graph.concat([image, graph.gather(numbers, cell)], 1));
+  };
+  return emitSelection(scene, {
+    head: config.head,
+    strides: model.backbone.strides,
+    classes,
+    logits: maps.slice(0, grids.length),
+    size: graph.slice(graph.shape(columns), 0, 2, 4),
+    masksOf: (places) => graph.mul(along(columns, axes[0]!, places), along(rows, axes[1]!, places)),
+  });
+}
+
+interface SoloMaps {
+  readonly head: SoloConfig['head'];
+  /** Of the backbone. */
+  readonly strides: readonly number[];
+  readonly classes: number;
+  /** [N, C, S, S] a level. */
+  readonly logits: readonly Value[];
+  /** [2] int64: height and width of a mask. */
+  readonly size: Value;
+  /** [R, P] probabilities of the masks of cells [R, 2] (image, cell of all levels). */
+  readonly masksOf: (places: Value) => Value;
+}
+
+/** mask-heads/select-masks.ts. */
+function emitSelection(
+  { graph }: Scene,
+  { head, strides: levelStrides, classes, logits, size, masksOf }: SoloMaps,
+): FlatDetections {
+  const scores = joined(graph, logits, (map) => cellScores(graph, map));
   const least = graph.setting('score_threshold', 'float32', head.scoreThreshold);
   const most = graph.setting('max_detections', 'int64', head.maxDetections);
   // Cells [R, 2] (image, cell) whose best class is good enough, and one more at the end, so that there always is one.
   const best = graph.node('ReduceMax', [scores], { axes: { ints: [2] }, keepdims: { int: 0 } });
   const hopeful = graph.concat([graph.places(graph.greater(best, least)), graph.integers([0, 0], [1, 2])], 0);
-  const masks = masksOf(graph, features!, kernels, hopeful);
+  const masks = masksOf(hopeful);
   const isInside = graph.cast(graph.greater(masks, head.maskThreshold), 'float32');
   const areas = sum(graph, isInside, 1);
   const certainty = graph.div(sum(graph, graph.mul(masks, isInside), 1), areas);
   const strides = graph.floats(
     Float32Array.from(
-      gridStrides(model.backbone.strides).flatMap((stride, level) => Array(head.grids[level]! ** 2).fill(stride)),
+      gridStrides(levelStrides).flatMap((stride, level) => Array(head.grids[level]! ** 2).fill(stride)),
     ),
     [head.grids.reduce((cells, side) => cells + side * side, 0)],
   );
@@ -61,8 +125,8 @@ export function emitSolov2(scene: Scene, model: Solov2, config: Solov2Config, cl
   const images = graph.select(found, 1, 0);
   const order = graph.concat([graph.unsqueeze(images, 1), graph.unsqueeze(graph.gatherAt(final.places, found), 1)], 1);
   const kept = graph.gatherAt(chosen, order);
-  const shape = graph.concat([graph.length(kept, 0), graph.slice(graph.shape(features!), 0, 2, 4)], 0);
-  const [stride = 1] = model.backbone.strides;
+  const shape = graph.concat([graph.length(kept, 0), size], 0);
+  const [stride = 1] = levelStrides;
   return {
     measuredIn: 'network',
     boxes: boxesAround(graph, graph.reshape(graph.gather(isInside, kept), shape), stride),
@@ -77,12 +141,7 @@ export function emitSolov2(scene: Scene, model: Solov2, config: Solov2Config, cl
 /** [N, C, S, S] of every level -> [N, cells of all levels, C]. */
 function joined(graph: Graph, maps: readonly Value[], of: (map: Value) => Value): Value {
   return graph.concat(
-    maps.map((map) =>
-      graph.transpose(
-        graph.reshape(of(map), graph.concat([graph.slice(graph.shape(map), 0, 0, 2), graph.integers([-1])], 0)),
-        [0, 2, 1],
-      ),
-    ),
+    maps.map((map) => graph.transpose(flatCells(graph, of(map)), [0, 2, 1])),
     1,
   );
 }
@@ -99,16 +158,17 @@ function cellScores(graph: Graph, logits: Value): Value {
   return graph.mul(scores, graph.cast(graph.equal(best, scores), 'float32'));
 }
 
+/** [N, E, H, W] -> [N, E, H * W]. */
+function flatCells(graph: Graph, map: Value): Value {
+  return graph.reshape(map, graph.concat([graph.slice(graph.shape(map), 0, 0, 2), graph.integers([-1])], 0));
+}
+
 /**
  * [R, P] probabilities. Every kernel is applied to every image and its own is kept: of a batch of one nothing is computed in vain.
- * @param features [N, E, H, W]; `kernels` [N, cells, E]; `places` [R, 2]
+ * @param features [N, E, P]; `kernels` [N, cells, E]; `places` [R, 2]
  */
-function masksOf(graph: Graph, features: Value, kernels: Value, places: Value): Value {
-  const flat = graph.reshape(
-    features,
-    graph.concat([graph.slice(graph.shape(features), 0, 0, 2), graph.integers([-1])], 0),
-  );
-  const everywhere = graph.node('MatMul', [graph.gatherAt(kernels, places), flat]);
+function kernelMasks(graph: Graph, features: Value, kernels: Value, places: Value): Value {
+  const everywhere = graph.node('MatMul', [graph.gatherAt(kernels, places), features]);
   const rows = graph.range(graph.length(places, 0));
   const own = graph.concat([graph.slice(places, 1, 0, 1), graph.unsqueeze(rows, 1)], 1);
   return graph.node('Sigmoid', [graph.gatherAt(everywhere, own)]);
@@ -129,7 +189,7 @@ function matrixNmsFactors(
   graph: Graph,
   masks: Value,
   labels: Value,
-  { nms, nmsSigma }: Pick<Solov2Config['head'], 'nms' | 'nmsSigma'>,
+  { nms, nmsSigma }: Pick<SoloConfig['head'], 'nms' | 'nmsSigma'>,
 ): Value {
   const areas = sum(graph, masks, 2);
   const shared = graph.node('MatMul', [masks, graph.transpose(masks, [0, 2, 1])]);

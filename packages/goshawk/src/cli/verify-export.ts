@@ -1,0 +1,163 @@
+// What ONNX Runtime finds with an exported file against what the engine finds, in the same pictures: where they differ, AP, and time.
+import { basename } from 'node:path';
+import {
+  type Annotation,
+  type Category,
+  type Detection,
+  InputError,
+  type PreparedBatch,
+  prepareBatch,
+} from '@goshawk/core';
+import { createDetector, type OnnxDetector, type OnnxRuntime } from '@goshawk/runtime';
+import type { RunConfig } from '../config/index.js';
+import { decodeImageFile, readAnnotations } from '../data/index.js';
+import { type Agreement, measureAgreement } from '../export/measure-agreement.js';
+import { type ComparedPicture, type ComparedPrecision, comparePrecision } from '../export/measure-precision.js';
+import type { NamedImage, OpenDetector } from '../infer/index.js';
+import { detectorKind } from '../models/index.js';
+
+/** Objects by the name of their picture's file. */
+export interface Truth {
+  readonly categories: readonly Category[];
+  readonly objects: ReadonlyMap<string, readonly Annotation[]>;
+}
+
+/** @throws InputError where a picture is not among the annotated ones */
+export function readTruth(annotations: string, pictures: readonly NamedImage[]): Truth {
+  const { dataset } = readAnnotations({ annotations }, { purpose: 'evaluation', requireFiles: true });
+  const names = new Map(dataset.images.map(({ id, fileName }) => [id, basename(fileName)]));
+  const objects = new Map([...names.values()].map((name) => [name, [] as Annotation[]]));
+  for (const annotation of dataset.annotations) objects.get(names.get(annotation.imageId)!)?.push(annotation);
+  const unknown = pictures.find(({ path }) => !objects.has(basename(path)));
+  if (unknown)
+    throw new InputError(
+      'usage',
+      `${unknown.path}: is not among the pictures of ${annotations}: name annotated pictures, or leave --annotations out`,
+    );
+  return { categories: dataset.categories, objects };
+}
+
+/** Each a batch of its own. */
+export async function* preparedPictures(
+  paths: readonly string[],
+  config: RunConfig,
+  preprocess: OpenDetector['preprocess'],
+): AsyncGenerator<PreparedBatch> {
+  for (const path of paths) yield prepareBatch([await decoded(path, config)], preprocess);
+}
+
+function decoded(path: string, { data: { exifOrientation } }: RunConfig) {
+  return decodeImageFile(path, { exifOrientation });
+}
+
+export interface Verification {
+  readonly agreement: Agreement;
+  /** Boxes, and masks where the model gives some. */
+  readonly precision: readonly ComparedPrecision[];
+  /** Of ONNX Runtime for a picture, median, preparing and pasting included; of the rival too where there is one. */
+  readonly seconds: { readonly exported: number; readonly rival?: number };
+}
+
+export interface VerifyOptions {
+  readonly opened: OpenDetector;
+  readonly config: RunConfig;
+  /** Of the file. */
+  readonly name: string;
+  readonly paths: readonly string[];
+  readonly truth?: Truth | undefined;
+  /** The same detector in full precision, for the time. */
+  readonly rival?: Uint8Array;
+}
+
+export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options: VerifyOptions): Promise<Verification> {
+  const { opened, config, name, paths, truth, rival: rivalBytes } = options;
+  const { predictor, preprocess, categories } = opened;
+  const open: OnnxDetector[] = [];
+  try {
+    const exported = await createDetector(ort, bytes, { name });
+    open.push(exported);
+    const rival = rivalBytes && (await createDetector(ort, rivalBytes, { name: 'the same in fp32' }));
+    if (rival) open.push(rival);
+    const ids = truth && idsByName(truth.categories, categories);
+    const pictures: ComparedPicture[] = [];
+    const times: { exported: number[]; rival: number[] } = { exported: [], rival: [] };
+    for (const path of paths) {
+      const image = await decoded(path, config);
+      const batch = prepareBatch([image], preprocess);
+      const [own] = predictor.predictBatch({ ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) });
+      const timed = async (detector: OnnxDetector, into: number[]): Promise<readonly Detection[]> => {
+        const started = performance.now();
+        const [found] = await detector.detect([image]);
+        into.push((performance.now() - started) / 1000);
+        return found!;
+      };
+      const other = await timed(exported, times.exported);
+      if (rival) await timed(rival, times.rival);
+      const objects = truth?.objects.get(basename(path))!.flatMap((object) => {
+        const categoryId = ids!.get(object.categoryId);
+        return categoryId === undefined ? [] : [{ ...object, categoryId }];
+      });
+      pictures.push({ width: image.width, height: image.height, own: own!, other, ...(objects && { truth: objects }) });
+    }
+    const types = detectorKind(config.model).masks ? (['bbox', 'segm'] as const) : (['bbox'] as const);
+    return {
+      agreement: measureAgreement(pictures.map(({ own, other }) => [own, other])),
+      precision: comparePrecision(pictures, categories, types),
+      seconds: { exported: median(times.exported), ...(rival && { rival: median(times.rival) }) },
+    };
+  } finally {
+    for (const detector of open) await detector.release();
+  }
+}
+
+/** From ids of a data set to those of the model. @throws InputError where no name is the same */
+function idsByName(from: readonly Category[], to: readonly Category[]): ReadonlyMap<number, number> {
+  const byName = new Map(to.map(({ id, name }) => [name, id]));
+  const pairs = from.flatMap(({ id, name }) => {
+    const own = byName.get(name);
+    return own === undefined ? [] : [[id, own] as const];
+  });
+  if (pairs.length === 0)
+    throw new InputError(
+      'usage',
+      `--annotations: none of its categories (${from
+        .map(({ name }) => name)
+        .slice(0, 3)
+        .join(', ')}...) is one of the model (${to
+        .map(({ name }) => name)
+        .slice(0, 3)
+        .join(', ')}...): name annotations of what it finds`,
+    );
+  return new Map(pairs);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
+
+export function verificationLines(
+  { agreement, precision, seconds }: Verification,
+  stored: 'fp32' | 'fp16' | 'int8',
+): string[] {
+  const { pictures, detections, unmatched, leastIou, largestScoreDifference } = agreement;
+  const { leastMaskIou, largestKeypointDistance } = agreement;
+  const parts = [
+    `${detections} detections above 0.05 in ${pictures} pictures`,
+    unmatched === 0 ? 'each with its counterpart' : `${unmatched} without a counterpart`,
+    `IoU at least ${leastIou.toFixed(4)}`,
+    `scores within ${largestScoreDifference.toExponential(1)}`,
+    ...(leastMaskIou === undefined ? [] : [`masks' IoU at least ${leastMaskIou.toFixed(4)}`]),
+    ...(largestKeypointDistance === undefined ? [] : [`keypoints within ${largestKeypointDistance.toFixed(3)} pixels`]),
+  ];
+  const measured = precision.map(
+    ({ type, truth, engine, exported }) =>
+      `AP of ${type === 'bbox' ? 'boxes' : 'masks'}${truth === 'engine' ? ', what the engine finds above 0.5 as the truth' : ''}: ${engine.toFixed(4)} before, ${exported.toFixed(4)} in ${stored}`,
+  );
+  const { rival } = seconds;
+  const speed =
+    rival === undefined
+      ? `${seconds.exported.toFixed(3)} s a picture in ONNX Runtime`
+      : `${seconds.exported.toFixed(3)} s a picture in ONNX Runtime, ${rival.toFixed(3)} s in fp32`;
+  return [`ONNX Runtime against the engine: ${parts.join(', ')}`, ...measured, speed];
+}

@@ -1,0 +1,82 @@
+// AP of what two runtimes find in the same pictures.
+import {
+  type Annotation,
+  type Category,
+  type Dataset,
+  type Detection,
+  evaluateCoco,
+  type IouType,
+} from '@goshawk/core';
+
+export interface ComparedPrecision {
+  /** What the detections are measured against: annotations, or what the engine is sure of. */
+  readonly truth: 'annotations' | 'engine';
+  readonly type: IouType;
+  readonly engine: number;
+  readonly exported: number;
+}
+
+/** What the engine has found from this score on stands for the truth where there is none. */
+const SURE = 0.5;
+
+/** A picture with what both have found in it; `imageId` of the detections does not count. */
+export interface ComparedPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly own: readonly Detection[];
+  readonly other: readonly Detection[];
+  /** Objects of it; of no meaning are their image ids. */
+  readonly truth?: readonly Annotation[];
+}
+
+/**
+ * COCO's AP (IoU 0.5 to 0.95) of both.
+ * @param pictures with truth in all of them, or in none
+ */
+export function comparePrecision(
+  pictures: readonly ComparedPicture[],
+  categories: readonly Category[],
+  types: readonly IouType[],
+): ComparedPrecision[] {
+  const isAnnotated = pictures.some(({ truth }) => truth !== undefined);
+  const images = pictures.map(({ width, height }, i) => ({ id: i, width, height, fileName: String(i) }));
+  const annotations: Annotation[] = pictures
+    .flatMap(({ truth = [], own }, imageId) =>
+      isAnnotated
+        ? truth.map((each) => ({ ...each, imageId }))
+        : own.filter(isSure).map((each) => found(each, imageId)),
+    )
+    .map((annotation, id) => ({ ...annotation, id: id + 1 }));
+  const groundTruth: Dataset = { images, annotations, categories };
+  const all = (side: 'own' | 'other'): Detection[] =>
+    pictures.flatMap((picture, imageId) => picture[side].map((each) => ({ ...each, imageId })));
+  // Annotations of boxes alone say nothing about masks.
+  const measurable = types.filter((type) => type !== 'segm' || annotations.every(({ segmentation }) => segmentation));
+  return measurable.map((type) => {
+    const apOf = (detections: readonly Detection[]): number =>
+      evaluateCoco({ groundTruth, detections, iouType: type }).stats.AP ?? -1;
+    return {
+      truth: isAnnotated ? 'annotations' : 'engine',
+      type,
+      engine: apOf(all('own')),
+      exported: apOf(all('other')),
+    };
+  });
+}
+
+function isSure({ score }: Detection): boolean {
+  return score >= SURE;
+}
+
+function found({ categoryId, bbox, segmentation, keypoints }: Detection, imageId: number): Annotation {
+  return {
+    id: 0,
+    imageId,
+    categoryId,
+    bbox: bbox!,
+    area: bbox![2] * bbox![3],
+    isCrowd: false,
+    ...(segmentation && { segmentation }),
+    ...(keypoints && { keypoints }),
+  } as Annotation;
+}
