@@ -1,12 +1,13 @@
 // A picture with what was found on it: on the canvas, in words, as a table and as JSON.
 import {
   type Category,
-  canvasText,
+  canvasMeasure,
   type Detection,
+  detectionInstructions,
   distinctColor,
-  drawDetections,
   formatPictureResults,
   listText,
+  paintInstructions,
 } from '@goshawk/core';
 import { page } from './elements.js';
 import type { Picture } from './pictures.js';
@@ -20,10 +21,7 @@ export interface Shown {
   readonly milliseconds: number;
 }
 
-const text = canvasText({
-  contextOf: (width, height) => new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!,
-  family: 'system-ui, sans-serif',
-});
+const FONT = { family: 'system-ui, sans-serif', weight: 600 };
 
 /** @param isLive one of many pictures a second, which are drawn and not told */
 export function show({ picture, found, categories, milliseconds }: Shown, isLive: boolean): void {
@@ -42,27 +40,32 @@ export function show({ picture, found, categories, milliseconds }: Shown, isLive
 }
 
 function draw({ image }: Picture, wanted: readonly Detection[], categories: readonly Category[]): void {
-  const drawn = drawDetections(image, wanted, {
+  const { canvas } = page;
+  const { width, height, data } = image;
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+    canvas.style.setProperty('--aspect', String(width / height));
+  }
+  const pixels = new ImageData(width, height);
+  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
+    pixels.data[to] = data[from]!;
+    pixels.data[to + 1] = data[from + 1]!;
+    pixels.data[to + 2] = data[from + 2]!;
+    pixels.data[to + 3] = 255;
+  }
+  const context = canvas.getContext('2d')!;
+  context.putImageData(pixels, 0, 0);
+  const instructions = detectionInstructions(wanted, {
+    width,
+    height,
+    measure: canvasMeasure(context, FONT),
     categories,
-    text,
     showBoxes: page.boxes.checked,
     showMasks: page.masks.checked,
     showLabels: page.names.checked,
   });
-  const { canvas } = page;
-  if (canvas.width !== image.width || canvas.height !== image.height) {
-    canvas.width = image.width;
-    canvas.height = image.height;
-    canvas.style.setProperty('--aspect', String(image.width / image.height));
-  }
-  const pixels = new ImageData(image.width, image.height);
-  for (let from = 0, to = 0; from < drawn.data.length; from += 3, to += 4) {
-    pixels.data[to] = drawn.data[from]!;
-    pixels.data[to + 1] = drawn.data[from + 1]!;
-    pixels.data[to + 2] = drawn.data[from + 2]!;
-    pixels.data[to + 3] = 255;
-  }
-  canvas.getContext('2d')!.putImageData(pixels, 0, 0);
+  paintInstructions(context, instructions, FONT);
   canvas.hidden = false;
   canvas.parentElement!.classList.add('shown');
   page.invitation.hidden = true;
