@@ -1,10 +1,14 @@
 // Trainings in two processes of which one is killed with SIGKILL at a random moment: the other must end within ten seconds and nothing
-// may be left, and the resumed training must end as one that was never stopped, with any number of processes.
+// may be left, and the resumed training must go on as one that was never stopped, with any number of processes.
 //
 //     node bench/dist/ranks-after-kill.js [--kills 10] [--seed 1] [--iterations 24] [--keep FOLDER]
 //
-// Resumed in two processes it ends with the very weights of two that ran through. With another number the sums of gradients are rounded
-// otherwise: there the largest difference within a tensor may be TOLERANCE of its largest value. Exit code 1 where something does not hold.
+// Resumed in two processes it ends with the very bits of two that ran through. With another number the sums of gradients are rounded
+// otherwise, and a training carries a rounding on: it decides which of two nearly equal boxes is kept and on which side of 0 an
+// activation lies. So what is judged is the first regular checkpoint after the number changed, at most HANDOVER steps later, weights and
+// momentum: of each tensor the largest difference may be TOLERANCE of its largest value. How far the ends are apart is printed beside it.
+// That nothing but rounding separates them over more steps is shown in float64, by train/across-ranks.test.ts. Exit code 1 where
+// something does not hold.
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,8 +16,9 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRandom } from '@goshawk/core';
-import { goshawk, makeTinyTraining, readMetricsLines, runGoshawk } from './tiny-training.js';
-import { weightsApart } from './weights-apart.js';
+import { weightsApart } from '@goshawk/torch';
+import { checkpointFile, checkpointsOf, lastIteration, untilIteration } from './killed-training.js';
+import { goshawk, makeTinyTraining, runGoshawk } from './tiny-training.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,7 +29,9 @@ const { values: options } = parseArgs({
   },
 });
 
-const TOLERANCE = 1e-4;
+const TOLERANCE = 1e-5;
+/** Steps from one checkpoint to the next. */
+const HANDOVER = 3;
 const LONGEST_END_MS = 10_000;
 /** A few steps long. */
 const LONGEST_DELAY_MS = 400;
@@ -44,7 +51,14 @@ try {
 }
 
 async function main(): Promise<void> {
-  const train = { iterations, batchSize: 4, logEvery: 1, checkpointEvery: 3, keepCheckpoints: 2, evaluateEvery: 8 };
+  const train = {
+    iterations,
+    batchSize: 4,
+    logEvery: 1,
+    checkpointEvery: HANDOVER,
+    keepCheckpoints: iterations,
+    evaluateEvery: 8,
+  };
   const config = makeTinyTraining(folder, { images: 12, threads: 1, train, validation: 4 });
   const training = (output: string, more: readonly string[] = []) => [
     ...['train', config, '--output', join(folder, output), ...FROZEN],
@@ -52,40 +66,55 @@ async function main(): Promise<void> {
   ];
   runGoshawk(training('one'));
   runGoshawk(training('two', TWO));
-  const apart = weightsApart(finalOf('two'), finalOf('one'));
-  console.log(
-    `${iterations} iterations: two processes differ from one by ${apart.share.toExponential(1)} of the largest value of ${apart.tensor}`,
-  );
-  let failures = apart.share < TOLERANCE ? 0 : 1;
-  console.log('round  killed  at iteration  ended after  left  resumed from  as two     as one');
+  let failures = 0;
+  /** A run against one that was never stopped, soon after the number of processes changed and at the end. */
+  const apartOf = (
+    run: string,
+    reference: string,
+    from: number,
+  ): { readonly holds: boolean; readonly words: string } => {
+    // A run that lost a rank has a checkpoint of the step where it ended, between the regular ones.
+    const at = Math.min((Math.floor(from / HANDOVER) + 1) * HANDOVER, iterations);
+    const soon = weightsApart(checkpointFile(inFolder(run), at), checkpointFile(inFolder(reference), at)).share;
+    const end = weightsApart(finalOf(run), finalOf(reference)).share;
+    const holds = soon < TOLERANCE;
+    if (!holds) failures++;
+    return { holds, words: `${soon.toExponential(1)} at ${at}, ${end.toExponential(1)} at the end` };
+  };
+  console.log(`two processes against one, from the start: ${apartOf('two', 'one', 0).words}`);
+  console.log('round  killed  at iteration  ended after  left  resumed from  as two     as one, against two');
   for (let round = 1; round <= Number(options.kills); round++) {
     const output = `round-${round}`;
     const end = await killOneRank(training(output, TWO), output, random.integer(2));
-    const from = newestCheckpoint(output);
+    const from = checkpointsOf(inFolder(output)).at(-1) ?? 0;
     // A rank may be killed before anything was written.
     mkdirSync(join(folder, output), { recursive: true });
     cpSync(join(folder, output), join(folder, `${output}-one`), { recursive: true });
     runGoshawk(training(output, ['--resume', ...TWO]));
     runGoshawk(training(`${output}-one`, ['--resume']));
     const asTwo = weightsApart(finalOf(output), finalOf('two')).share;
-    const asOne = weightsApart(finalOf(`${output}-one`), finalOf('one')).share;
-    const holds = end.code === 1 && end.ms < LONGEST_END_MS && end.left === 0 && asTwo === 0 && asOne < TOLERANCE;
-    if (!holds) failures++;
+    const asOne = apartOf(`${output}-one`, 'two', from);
+    const endsWell = end.code === 1 && end.ms < LONGEST_END_MS && end.left === 0 && asTwo === 0;
+    if (!endsWell) failures++;
+    const holds = endsWell && asOne.holds;
     const cells = [round, `rank ${end.rank}`, end.iteration, `${(end.ms / 1000).toFixed(1)} s`, end.left, from];
     const widths = [5, 6, 12, 11, 4, 12];
     console.log(
       `${cells.map((cell, column) => String(cell).padStart(widths[column]!)).join('  ')}  ` +
-        `${asTwo === 0 ? 'identical' : asTwo.toExponential(1)}  ${asOne.toExponential(1)}${holds ? '' : `  FAILS (${end.message})`}`,
+        `${asTwo === 0 ? 'identical' : asTwo.toExponential(1)}  ${asOne.words}${holds ? '' : `  FAILS (${end.message})`}`,
     );
   }
   // From one to two.
   await killOneRank(training('grown'), 'grown', undefined);
+  const from = checkpointsOf(inFolder('grown')).at(-1) ?? 0;
   runGoshawk(training('grown', ['--resume', ...TWO]));
-  const grown = weightsApart(finalOf('grown'), finalOf('one')).share;
-  if (grown >= TOLERANCE) failures++;
-  console.log(`one process, killed, resumed as two: ${grown.toExponential(1)}`);
+  console.log(`one process, killed, resumed as two from ${from}, against one: ${apartOf('grown', 'one', from).words}`);
   console.log(failures > 0 ? `FAILED: ${failures} things do not hold` : `ok: ${options.kills} kills`);
   if (failures > 0) process.exitCode = 1;
+}
+
+function inFolder(output: string): string {
+  return join(folder, output);
 }
 
 function finalOf(output: string): string {
@@ -115,14 +144,14 @@ async function killOneRank(args: readonly string[], output: string, rank: number
     child.on('close', resolve);
   });
   const at = random.integer(iterations - 2);
-  while (child.exitCode === null && lastIteration(output) < at) await setTimeout(POLL_MS);
+  await untilIteration(child, inFolder(output), at);
   await setTimeout(random.uniform() * LONGEST_DELAY_MS);
   let ranks = childrenOf(child.pid!);
   while (rank !== undefined && ranks.length < 2 && child.exitCode === null) {
     await setTimeout(POLL_MS);
     ranks = childrenOf(child.pid!);
   }
-  const iteration = lastIteration(output);
+  const iteration = lastIteration(inFolder(output));
   process.kill(rank === undefined ? child.pid! : ranks[rank]!, 'SIGKILL');
   const killed = performance.now();
   const code = await exited;
@@ -135,17 +164,4 @@ function childrenOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   );
-}
-
-function lastIteration(output: string): number {
-  const run = join(folder, output);
-  if (!existsSync(join(run, 'metrics.jsonl'))) return 0;
-  return readMetricsLines(run, { afterKill: true }).at(-1)?.iteration ?? 0;
-}
-
-function newestCheckpoint(output: string): string {
-  const checkpoints = join(folder, output, 'checkpoints');
-  if (!existsSync(checkpoints)) return 'start';
-  const found = readdirSync(checkpoints).flatMap((name) => /iteration-(\d+)\.safetensors$/.exec(name)?.[1] ?? []);
-  return found.length === 0 ? 'start' : String(Math.max(...found.map(Number)));
 }

@@ -13,6 +13,7 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRandom } from '@goshawk/core';
 import { openSafetensors } from '@goshawk/torch/checkpoint';
+import { checkpointFile, checkpointsOf, lastIteration, untilIteration } from './killed-training.js';
 import { goshawk, type MetricsLine, makeTinyTraining, readMetricsLines, runGoshawk } from './tiny-training.js';
 
 const { values: options } = parseArgs({
@@ -25,7 +26,6 @@ const { values: options } = parseArgs({
 });
 
 const iterations = Number(options.iterations);
-const POLL_MS = 2;
 // A few steps and checkpoints long.
 const LONGEST_DELAY_MS = 100;
 const random = createRandom(Number(options.seed));
@@ -92,7 +92,7 @@ async function trainAndKill(config: string, output: string, { iteration, wait }:
       else reject(new Error(`goshawk train ended with ${code ?? signal} before it was killed`));
     });
   });
-  while (child.exitCode === null && lastIteration(output) < iteration) await setTimeout(POLL_MS);
+  await untilIteration(child, output, iteration);
   if (wait === 'writing') while (child.exitCode === null && !isWriting(output)) await setTimeout(0);
   else await setTimeout(wait);
   child.kill('SIGKILL');
@@ -109,12 +109,6 @@ function unfinishedFiles(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.tmp')) : [];
 }
 
-/** The last that metrics.jsonl has a complete line of; 0 where it has none. */
-function lastIteration(output: string): number {
-  if (!existsSync(join(output, 'metrics.jsonl'))) return 0;
-  return readMetricsLines(output, { afterKill: true }).at(-1)?.iteration ?? 0;
-}
-
 /** Reads every tensor of every file under its final name. @throws CheckpointError where one is damaged */
 function readAllCheckpoints(output: string): { count: number; newest: string } {
   const folders = [output, join(output, 'checkpoints')].filter((one) => existsSync(one));
@@ -124,8 +118,7 @@ function readAllCheckpoints(output: string): { count: number; newest: string } {
       .map((name) => join(one, name)),
   );
   for (const file of files) digest(file);
-  const iterationsFound = files.flatMap((file) => /iteration-(\d+)/.exec(file)?.[1] ?? []).map(Number);
-  return { count: files.length, newest: iterationsFound.length > 0 ? String(Math.max(...iterationsFound)) : 'start' };
+  return { count: files.length, newest: String(checkpointsOf(output).at(-1) ?? 'start') };
 }
 
 interface Outcome {
@@ -140,13 +133,9 @@ interface Outcome {
 }
 
 function outcomeOf(output: string): Outcome {
-  const last = readdirSync(join(output, 'checkpoints'))
-    .filter((name) => name.endsWith('.safetensors'))
-    .sort()
-    .at(-1)!;
   return {
     weights: digest(join(output, 'final.safetensors')),
-    state: digest(join(output, 'checkpoints', last)),
+    state: digest(checkpointFile(output, checkpointsOf(output).at(-1)!)),
     best: digest(join(output, 'best.safetensors')),
     metrics: readMetricsLines(output).map(lossesOf),
   };

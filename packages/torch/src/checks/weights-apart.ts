@@ -1,5 +1,5 @@
 // How far the weights are apart that two trainings ended with.
-import { openSafetensors } from '@goshawk/torch/checkpoint';
+import { openSafetensors } from '../checkpoint/index.js';
 
 export interface WeightsApart {
   /** The largest difference within a tensor, as a share of the tensor's own largest value. */
