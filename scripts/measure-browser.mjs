@@ -86,7 +86,6 @@ async function opened() {
 
 async function measureDecoding() {
   const steps = new Float64Array(256);
-  let apart = 0;
   let sum = 0;
   for (const [i, { file, image }] of photos.entries()) {
     const own = image.data;
@@ -97,7 +96,6 @@ async function measureDecoding() {
       const difference = Math.abs(own[k] - theirs[k]);
       steps[difference]++;
       sum += difference;
-      if (difference > 0) apart++;
     }
   }
   const values = steps.reduce((total, count) => total + count, 0);

@@ -164,6 +164,10 @@ for (const control of [page.threshold, page.boxes, page.masks, page.names])
     if (shown) show(shown, camera !== undefined);
   });
 
+on(window, 'resize', () => {
+  if (shown) show(shown, camera !== undefined);
+});
+
 const stage = page.canvas.parentElement!;
 for (const kind of ['dragenter', 'dragover'])
   on(document, kind, (event) => {

@@ -3,11 +3,14 @@ import {
   type Category,
   canvasMeasure,
   type Detection,
+  type DrawInstruction,
+  type DrawnItem,
   detectionInstructions,
   distinctColor,
   formatPictureResults,
   listText,
   paintInstructions,
+  type RgbImage,
 } from '@goshawk/core';
 import { page } from './elements.js';
 import type { Picture } from './pictures.js';
@@ -20,8 +23,6 @@ export interface Shown {
   /** Of finding it. */
   readonly milliseconds: number;
 }
-
-const FONT = { family: 'system-ui, sans-serif', weight: 600 };
 
 /** @param isLive one of many pictures a second, which are drawn and not told */
 export function show({ picture, found, categories, milliseconds }: Shown, isLive: boolean): void {
@@ -39,14 +40,70 @@ export function show({ picture, found, categories, milliseconds }: Shown, isLive
   page.json.value = lines === '' ? listText.empty : listText.open + lines + listText.close;
 }
 
+/** At the size at which it is shown, so that names can be read whatever the photo's own size is. */
 function draw({ image }: Picture, wanted: readonly Detection[], categories: readonly Category[]): void {
   const { canvas } = page;
+  canvas.style.setProperty('--aspect', String(image.width / image.height));
+  canvas.hidden = false;
+  canvas.parentElement!.classList.add('shown');
+  page.invitation.hidden = true;
+  const shownWidth = canvas.clientWidth;
+  const scale = shownWidth / image.width;
+  canvas.width = Math.round(shownWidth * devicePixelRatio);
+  canvas.height = Math.round(image.height * scale * devicePixelRatio);
+  const context = canvas.getContext('2d')!;
+  context.drawImage(bitmapOf(image), 0, 0, canvas.width, canvas.height);
+  context.scale(devicePixelRatio * scale, devicePixelRatio * scale);
+  paintInstructions(context, maskInstructions(image, wanted, categories, scale));
+  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  const shown = wanted.map((item) => scaled(item, scale));
+  const others = detectionInstructions(shown, {
+    categories,
+    width: shownWidth,
+    height: image.height * scale,
+    measure: canvasMeasure(context),
+    showMasks: false,
+    showBoxes: page.boxes.checked,
+    showLabels: page.names.checked,
+  });
+  paintInstructions(context, others);
+}
+
+/** Masks are of the picture's own size; the lines around them are as wide as any other. */
+function maskInstructions(
+  { width, height }: RgbImage,
+  wanted: readonly Detection[],
+  categories: readonly Category[],
+  scale: number,
+): DrawInstruction[] {
+  const masks = detectionInstructions(wanted, {
+    categories,
+    width,
+    height,
+    measure: () => 0,
+    showMasks: page.masks.checked,
+    showBoxes: false,
+    showKeypoints: false,
+    showLabels: false,
+  });
+  return masks.map((mask) => (mask.kind === 'mask' ? { ...mask, outlinePx: OUTLINE_PX / scale } : mask));
+}
+
+const OUTLINE_PX = 1.5;
+
+function scaled({ segmentation: _, bbox, keypoints, ...item }: Detection, scale: number): DrawnItem {
+  const box = bbox?.map((value) => value * scale) as typeof bbox;
+  // Every third value says how visible a point is.
+  const points = keypoints?.map((value, i) => (i % 3 === 2 ? value : value * scale));
+  return { ...item, ...(box && { bbox: box }), ...(points && { keypoints: points }) };
+}
+
+let base: { readonly image: RgbImage; readonly canvas: OffscreenCanvas } | undefined;
+
+/** The picture for a canvas; kept while the same one is drawn again. */
+function bitmapOf(image: RgbImage): OffscreenCanvas {
+  if (base?.image === image) return base.canvas;
   const { width, height, data } = image;
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
-    canvas.style.setProperty('--aspect', String(width / height));
-  }
   const pixels = new ImageData(width, height);
   for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
     pixels.data[to] = data[from]!;
@@ -54,21 +111,10 @@ function draw({ image }: Picture, wanted: readonly Detection[], categories: read
     pixels.data[to + 2] = data[from + 2]!;
     pixels.data[to + 3] = 255;
   }
-  const context = canvas.getContext('2d')!;
-  context.putImageData(pixels, 0, 0);
-  const instructions = detectionInstructions(wanted, {
-    width,
-    height,
-    measure: canvasMeasure(context, FONT),
-    categories,
-    showBoxes: page.boxes.checked,
-    showMasks: page.masks.checked,
-    showLabels: page.names.checked,
-  });
-  paintInstructions(context, instructions, FONT);
-  canvas.hidden = false;
-  canvas.parentElement!.classList.add('shown');
-  page.invitation.hidden = true;
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext('2d')!.putImageData(pixels, 0, 0);
+  base = { image, canvas };
+  return canvas;
 }
 
 function summary(wanted: readonly Detection[], categories: readonly Category[]): string {

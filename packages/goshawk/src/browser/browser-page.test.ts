@@ -121,10 +121,12 @@ describe("the browser's page", { skip }, () => {
     for (const id of ['masks', 'names']) await page.click(`#${id}`);
     const [best] = nodes;
     const [x, y, w] = best!.bbox!;
-    const at = [Math.round(x + w / 2), Math.max(0, Math.round(y))];
-    const seen = await page.evaluate(
-      `[...document.querySelector('#canvas').getContext('2d').getImageData(${at}, 1, 1).data.slice(0, 3)]`,
-    );
+    const seen = await page.evaluate(`(() => {
+      const canvas = document.querySelector('#canvas');
+      const scale = canvas.width / ${width};
+      const at = [Math.round(${x + w / 2} * scale), Math.max(0, Math.round(${y} * scale)) + 1];
+      return [...canvas.getContext('2d').getImageData(...at, 1, 1).data.slice(0, 3)];
+    })()`);
     const isOneCategory = nodes.every(({ categoryId }) => categoryId === best!.categoryId);
     const wanted = distinctColor(isOneCategory ? 0 : CLASS_NAMES.findIndex(({ id }) => id === best!.categoryId));
     assert.deepEqual(seen, [...wanted]);
