@@ -4,7 +4,7 @@
 // Needs the npm registry for the dependencies, a libtorch and g++. Prints a table of the steps with their times; exit
 // code 1 when one fails.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -119,8 +119,38 @@ const steps = {
     goshawk(['predict', 'runs/squares/best.safetensors', 'scenes/images/000001.png', '--output', 'squares']);
     expect(existsSync(path.join(project, 'squares/000001.png')), 'no picture was drawn');
   },
+  'an exported detector from TypeScript, in a project of the runtime alone': () => {
+    goshawk(['export', weights, '--output', path.join(folder, 'model.onnx')]);
+    const program = typescriptOf('packages/runtime/README.md');
+    const lines = program.trimEnd().split('\n').length;
+    expect(lines <= MOST_RUNTIME_LINES, `the program of packages/runtime/README.md has ${lines} lines`);
+    const own = path.join(folder, 'runtime-project');
+    mkdirSync(own);
+    writeFileSync(
+      path.join(own, 'package.json'),
+      JSON.stringify({ name: 'check-runtime', private: true, type: 'module' }),
+    );
+    const others = ['typescript', '@types/node', 'onnxruntime-node'].map((name) => `${name}@${devDependencies[name]}`);
+    run('npm', ['install', '--no-audit', '--no-fund', ...tarballs.slice(0, 2), 'sharp', ...others], {
+      ...{ cwd: own, env: { ONNXRUNTIME_NODE_INSTALL: 'skip' } },
+    });
+    cpSync(path.join(folder, 'model.onnx'), path.join(own, 'model.onnx'));
+    cpSync(path.join(project, 'scenes/images/000001.png'), path.join(own, 'photo.jpg'));
+    writeFileSync(path.join(own, 'find.ts'), program);
+    const compilerOptions = {
+      ...{ strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+      ...{ target: 'ES2022', lib: ['ES2023', 'DOM'], module: 'NodeNext', types: ['node'] },
+    };
+    writeFileSync(path.join(own, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
+    run('npx', ['tsc', '-p', '.'], { cwd: own });
+    const found = run('node', ['find.js'], { cwd: own, env: noEngine });
+    expect(!/goshawk-runtime|libtorch/.test(found.err), `it says on stderr: ${found.err}`);
+  },
   'a prediction from TypeScript': () => void run('node', ['--enable-source-maps', 'out/predict.js']),
 };
+
+/** What a program that finds objects with an exported file may need. */
+const MOST_RUNTIME_LINES = 15;
 
 /** What a program that trains on data of its own may need. */
 const MOST_LINES = 40;

@@ -1,5 +1,5 @@
 // Measures how far exported detectors agree with the engine, a row of docs/export.md's table for each file of weights.
-//   node scripts/measure-export.mjs PHOTOS WEIGHTS... [--precision fp16]     PHOTOS: a folder of pictures
+//   node scripts/measure-export.mjs PHOTOS WEIGHTS... [--precision fp16 | int8]     PHOTOS: a folder of pictures
 // WEIGHTS are checkpoints that bring their config. Needs a finished `tsc -b` and onnxruntime-node.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,9 +20,9 @@ if (photos === undefined || weights.length === 0) {
 
 try {
   console.log(
-    '| weights | model | precision | MB | pictures | detections | unmatched | least IoU | scores within | masks, least IoU |',
+    '| weights | model | precision | MB | pictures | detections | unmatched | least IoU | scores within | masks, least IoU | AP, engine and file |',
   );
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
   for (const file of weights) console.log(rowOf(file));
 } finally {
   rmSync(folder, { recursive: true });
@@ -30,12 +30,25 @@ try {
 
 function rowOf(file) {
   const output = path.join(folder, 'model.onnx');
-  const command = ['export', file, '--output', output, '--precision', precision, '--verify', photos, '--json'];
+  const calibrate = precision === 'int8' ? ['--calibrate', photos] : [];
+  const command = [
+    'export',
+    file,
+    '--output',
+    output,
+    '--precision',
+    precision,
+    '--verify',
+    photos,
+    '--json',
+    ...calibrate,
+  ];
   const main = path.join(root, 'packages/goshawk/dist/cli/main.js');
   const facts = JSON.parse(execFileSync(process.execPath, [main, ...command], { encoding: 'utf8' }));
   const { pictures, detections, unmatched, leastIou, largestScoreDifference, leastMaskIou } = facts.agreement;
   const name = path.join(path.basename(path.dirname(file)), path.basename(file));
   const cells = [name, facts.model, precision, (facts.bytes / 1e6).toFixed(1), pictures, detections, unmatched];
   const measured = [leastIou.toFixed(4), largestScoreDifference.toExponential(1), leastMaskIou?.toFixed(4) ?? '-'];
-  return `| ${[...cells, ...measured].join(' | ')} |`;
+  const aps = facts.precision.map(({ engine, exported }) => `${engine.toFixed(4)}, ${exported.toFixed(4)}`).join('; ');
+  return `| ${[...cells, ...measured, aps].join(' | ')} |`;
 }

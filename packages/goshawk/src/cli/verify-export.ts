@@ -93,7 +93,7 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
       };
       const other = await timed(exported, times.exported);
       if (rival) await timed(rival, times.rival);
-      const objects = truth?.objects.get(basename(path))!.flatMap((object) => {
+      const objects = truth?.objects.get(basename(path))?.flatMap((object) => {
         const categoryId = ids!.get(object.categoryId);
         return categoryId === undefined ? [] : [{ ...object, categoryId }];
       });
