@@ -98,7 +98,11 @@ function configOf(curves: readonly Curve[], options: CurvesOptions): ChartConfig
   const named = curves.map(({ label }, i) => lineOf(cut(label), shown[i]!.smooth, { width, index: i, smoothing }));
   const faint = smoothing > 0 ? shown.map(({ raw }, i) => faintLineOf(raw, { width, index: i })) : [];
   const text = { font: { family: nodeCanvas.font.family, size: FONT_PX, weight: nodeCanvas.font.weight }, color: INK };
-  const scale = { ticks: { ...text, maxRotation: 0, includeBounds: false }, grid: { color: GRID }, border: { color: INK } };
+  const scale = {
+    ticks: { ...text, maxRotation: 0, includeBounds: false },
+    grid: { color: GRID },
+    border: { color: INK },
+  };
   return {
     type: 'line',
     data: { datasets: [...named, ...faint] },

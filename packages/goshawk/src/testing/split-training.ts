@@ -53,7 +53,12 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   const { model: config } = parseConfig(training.model, { file: 'test' });
   // Another in each process, where they do not begin alone: rank 0's is the one that counts.
   manualSeed(7 + (before === 0 ? (group?.rank ?? 0) : 0));
-  const options = { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: seed === undefined ? evenDraws : turnDraws(seed), sizing };
+  const options = {
+    classes: 2,
+    keypoints: SQUARE_KEYPOINTS,
+    draws: seed === undefined ? evenDraws : turnDraws(seed),
+    sizing,
+  };
   const model = buildModel(config, options).to({ memoryFormat: 'channels_last', dtype }) as Detector;
   const optimizer = new SGD(
     [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
