@@ -1,11 +1,14 @@
-// A detector of ours against torchvision's on the same engine, threads and scenes, in turns in one run.
+// A detector of ours against torchvision's on the same engine, threads and scenes, in turns in one run: theirs as it comes, and as its
+// best user sets it.
 // Options of the commands: [--python PYTHON] [--rounds N] [--threads N] [--only train|predict] [--precision fp32|bf16] [--tuned]
+// [--compile]; --tuned leaves theirs as it comes out, --compile has the tuned one's backbone compiled, which takes minutes.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median, PeerProcess } from './peer-process.js';
+import { keptMemory } from './tuned-peer.js';
 
 /** One step or prediction; objects found in the first picture, to see that both sides have as much to do. */
 interface Run {
@@ -26,22 +29,25 @@ export interface ComparedCase {
 
 export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn' | 'sparse_rcnn';
 
-/** glibc's allocator told to keep memory, which without it goes back to the system and comes again as page faults. */
-const keptMemory = {
-  MALLOC_MMAP_THRESHOLD_: '1073741824',
-  MALLOC_TRIM_THRESHOLD_: '2147483647',
-  MALLOC_TOP_PAD_: '67108864',
-};
-
 interface Settings {
   readonly python: string;
   readonly threads: string;
   readonly rounds: number;
-  /** Theirs with memory kept and everything in the channels_last format. */
+  /** Only theirs with memory kept, everything in the channels_last format and the optimizer fused. */
   readonly tuned: boolean;
+  /** And with its backbone compiled. */
+  readonly compile: boolean;
 }
 
-/** Prints a line for each case and precision. */
+/** What `setup` and `memory` of both sides answer. */
+interface About {
+  readonly version: string;
+  readonly torchvision?: string;
+  /** What of its tuning took effect. */
+  readonly tuning?: string;
+}
+
+/** Prints a line for each case and precision, and one below it for each of theirs. */
 export async function compareDetector(model: ComparedModel, cases: readonly ComparedCase[]): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -51,14 +57,17 @@ export async function compareDetector(model: ComparedModel, cases: readonly Comp
       only: { type: 'string' },
       precision: { type: 'string' },
       tuned: { type: 'boolean', default: false },
+      compile: { type: 'boolean', default: false },
     },
   });
-  const { python, threads, tuned } = values;
+  const { python, threads, tuned, compile } = values;
   for (const one of cases) {
     if (values.only && values.only !== one.mode) continue;
     for (const precision of ['fp32', 'bf16'] as const) {
       if (values.precision && values.precision !== precision) continue;
-      console.log(await compare(model, one, precision, { python, threads, tuned, rounds: Number(values.rounds) }));
+      console.log(
+        await compare(model, one, precision, { python, threads, tuned, compile, rounds: Number(values.rounds) }),
+      );
     }
   }
 }
@@ -67,7 +76,7 @@ async function compare(
   model: ComparedModel,
   { mode, size, images, required }: ComparedCase,
   precision: 'fp32' | 'bf16',
-  { python, threads, rounds, tuned }: Settings,
+  { python, threads, rounds, tuned, compile }: Settings,
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
   const weights = join(folder, 'weights.pth');
@@ -75,39 +84,54 @@ async function compare(
   const env = { ...process.env, OMP_NUM_THREADS: threads };
   const side = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
   const ours = new PeerProcess(process.execPath, [side('./detector-ours.js')], env);
-  const theirs = new PeerProcess(python, [side('../peers/detector.py')], tuned ? { ...env, ...keptMemory } : env);
+  const peer = (own: NodeJS.ProcessEnv): PeerProcess =>
+    new PeerProcess(python, [side('../peers/detector.py')], { ...env, ...own });
+  const theirs = [
+    ...(tuned ? [] : [{ name: 'torchvision', process: peer({}), tuned: false }]),
+    { name: 'tuned torchvision', process: peer(keptMemory), tuned: true },
+  ];
   try {
-    // They write their fresh weights, we read them: both sides compute the same.
-    const them = await theirs.ask<{ version: string; torchvision: string }>({ ...setup, channels_last: tuned });
-    const us = await ours.ask<{ version: string }>(setup);
-    const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
-    const processor: typeof times = { ours: [], theirs: [] };
-    let objects = [0, 0];
-    // The first round pays for allocations and for oneDNN's choice of kernels, on both sides.
-    for (let round = -1; round < rounds; round++) {
-      const own = await ours.ask<Run>({ do: 'run' });
-      const other = await theirs.ask<Run>({ do: 'run' });
-      objects = [own.objects, other.objects];
-      if (round < 0) continue;
-      times.ours.push(own.seconds);
-      times.theirs.push(other.seconds);
-      processor.ours.push(own.processor_seconds);
-      processor.theirs.push(other.processor_seconds);
+    // They write their fresh weights, we read them: all sides compute the same.
+    const about: About[] = [];
+    for (const one of theirs)
+      about.push(await one.process.ask<About>({ ...setup, tuned: one.tuned, compile: one.tuned && compile }));
+    const us = await ours.ask<About>(setup);
+    const sides = [ours, ...theirs.map(({ process }) => process)];
+    const runs = sides.map((): Run[] => []);
+    // The first round pays for allocations and for oneDNN's choice of kernels, on all sides.
+    for (let round = -1; round < rounds; round++)
+      for (const [index, each] of sides.entries()) {
+        const run = await each.ask<Run>({ do: 'run' });
+        if (round >= 0) runs[index]!.push(run);
+      }
+    const peaks: number[] = [];
+    for (const each of sides) peaks.push((await each.ask<{ peak_bytes: number }>({ do: 'memory' })).peak_bytes);
+    const own = runs[0]!;
+    const seconds = (of: readonly Run[]): number => median(of.map((run) => run.seconds));
+    const processor = (of: readonly Run[]): number => median(of.map((run) => run.processor_seconds));
+    const lines = [
+      `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${seconds(own).toFixed(3)} s, ` +
+        `processor ${processor(own).toFixed(3)} s, peak ${(peaks[0]! / 1e9).toFixed(2)} GB${objectsIn(own, mode)}; libtorch ${us.version}`,
+    ];
+    for (const [index, { name }] of theirs.entries()) {
+      const others = runs[index + 1]!;
+      const spread = own.map((run, round) => run.seconds / others[round]!.seconds);
+      const { version, torchvision, tuning } = about[index]!;
+      lines.push(
+        `  ${name}${tuning ? ` (${tuning})` : ''}: ${seconds(others).toFixed(3)} s, ratio ${(seconds(own) / seconds(others)).toFixed(3)} ` +
+          `(${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}), ` +
+          `processor ${processor(others).toFixed(3)} s, ratio ${(processor(own) / processor(others)).toFixed(3)}; ` +
+          `peak ${(peaks[index + 1]! / 1e9).toFixed(2)} GB, ratio ${(peaks[0]! / peaks[index + 1]!).toFixed(2)}${objectsIn(others, mode)}; ` +
+          `torch ${version}, torchvision ${torchvision}`,
+      );
     }
-    const peaks = await Promise.all([ours, theirs].map((each) => each.ask<{ peak_bytes: number }>({ do: 'memory' })));
-    const ratio = median(times.ours) / median(times.theirs);
-    const spread = times.ours.map((own, round) => own / times.theirs[round]!);
-    const memory = peaks[0]!.peak_bytes / peaks[1]!.peak_bytes;
-    return (
-      `${model} ${mode} ${precision} ${images} x ${size.join('x')}, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, ${tuned ? 'tuned torchvision' : 'torchvision'} ${median(times.theirs).toFixed(3)} s, ` +
-      `ratio ${ratio.toFixed(3)} (${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}), ` +
-      `processor time ${median(processor.ours).toFixed(3)} / ${median(processor.theirs).toFixed(3)} s = ${(median(processor.ours) / median(processor.theirs)).toFixed(3)}; ` +
-      `${mode === 'predict' ? `${objects.join(' and ')} objects; ` : ''}peak memory ${(peaks[0]!.peak_bytes / 1e9).toFixed(2)} / ${(peaks[1]!.peak_bytes / 1e9).toFixed(2)} GB = ${memory.toFixed(2)}; ` +
-      `libtorch ${us.version} / torch ${them.version}, torchvision ${them.torchvision}`
-    );
+    return lines.join('\n');
   } finally {
-    ours.close();
-    theirs.close();
+    for (const { process } of [{ process: ours }, ...theirs]) process.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+function objectsIn(runs: readonly Run[], mode: ComparedCase['mode']): string {
+  return mode === 'predict' ? `, ${runs.at(-1)?.objects} objects` : '';
 }

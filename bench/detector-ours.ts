@@ -119,7 +119,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (!state) throw new Error('run before setup');
     answer = run(state);
   } else {
-    answer = { peak_bytes: process.resourceUsage().maxRSS * 1024 };
+    const { maxRSS, minorPageFault } = process.resourceUsage();
+    answer = { peak_bytes: maxRSS * 1024, page_faults: minorPageFault, resident_bytes: process.memoryUsage.rss() };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { rleArea } from '@goshawk/core';
 import { decodeImageFile, openDetector, parseConfig } from 'goshawk';
 import { median, PeerProcess } from './peer-process.js';
+import { keptMemory } from './tuned-peer.js';
 
 /** Largest ratio of our time to the peer's. */
 const REQUIRED = 0.6;
@@ -50,18 +51,22 @@ const fixtures = fileURLToPath(
 );
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
 try {
-  for (const channelsLast of [false, true]) console.log(await compare(channelsLast));
+  for (const tuned of [false, true]) console.log(await compare(tuned));
 } finally {
   rmSync(folder, { recursive: true });
 }
 
 /** Both sides have the weights of the parity case, which find many objects in any picture. */
-async function compare(channelsLast: boolean): Promise<string> {
+async function compare(tuned: boolean): Promise<string> {
   const threads = Number(values.threads);
   const weights = join(folder, 'weights.pth');
   const picture = join(folder, 'picture.png');
   const peer = fileURLToPath(new URL('../peers/solov2.py', import.meta.url));
-  const theirs = new PeerProcess(values.python, [peer], { ...process.env, OMP_NUM_THREADS: values.threads });
+  const theirs = new PeerProcess(values.python, [peer], {
+    ...process.env,
+    OMP_NUM_THREADS: values.threads,
+    ...(tuned && keptMemory),
+  });
   try {
     const { version } = await theirs.ask<{ version: string }>({
       do: 'setup',
@@ -71,7 +76,7 @@ async function compare(channelsLast: boolean): Promise<string> {
       picture: `${fixtures}input.png`,
       enlarged: picture,
       size: SIZE,
-      channels_last: channelsLast,
+      channels_last: tuned,
     });
     const config = parseConfig(CONFIG, { file: 'bench', sets: [`runtime.threads=${threads}`] });
     const categories = Array.from({ length: 80 }, (_, i) => ({ id: i + 1, name: `class ${i + 1}` }));
@@ -111,7 +116,7 @@ async function compare(channelsLast: boolean): Promise<string> {
     if (ratio > REQUIRED) process.exitCode = 1;
     return (
       `SOLOv2-Light R-18 at 448 px, ${threads} threads: ours ${median(times.ours).toFixed(3)} s, PyTorch ${version} and OpenCV` +
-      `${channelsLast ? ' (channels_last)' : ''} ${median(times.theirs).toFixed(3)} s, ratio ${ratio.toFixed(3)} ` +
+      `${tuned ? ' (tuned: memory kept, channels_last)' : ''} ${median(times.theirs).toFixed(3)} s, ratio ${ratio.toFixed(3)} ` +
       `(${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${REQUIRED}); processor ${median(cpu.ours).toFixed(3)} s, ` +
       `${median(cpu.theirs).toFixed(3)} s, ratio ${(median(cpu.ours) / median(cpu.theirs)).toFixed(3)}; ${objects} objects`
     );

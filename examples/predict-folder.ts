@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { drawDetections } from '@goshawk/core';
-import { decodeImageFile, encodePng, findImages, labelText, openDetector } from 'goshawk';
+import { decodeImageFile, encodePng, findImages, nodeCanvas, openDetector } from 'goshawk';
 
 const [weights, pictures, output = 'found'] = process.argv.slice(2);
 if (weights === undefined || pictures === undefined) {
@@ -28,7 +28,7 @@ async function predictFolder(weights: string, pictures: string, output: string):
       const place = `${width.toFixed(0)} x ${height.toFixed(0)} at ${x.toFixed(0)}, ${y.toFixed(0)}`;
       console.log(`${file.fileName}: ${nameOf.get(categoryId)} ${score.toFixed(2)}, ${place}`);
     }
-    const drawn = drawDetections(image, sure, { categories, text: labelText });
+    const drawn = drawDetections(image, sure, { categories, canvas: nodeCanvas });
     const target = path.join(output, `${file.fileName}.png`);
     mkdirSync(path.dirname(target), { recursive: true });
     writeFileSync(target, await encodePng(drawn));

@@ -23,6 +23,7 @@ const allowed = {
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',
+      '@goshawk/torch/pixels',
       '@hono/node-server',
       '@napi-rs/canvas',
       'chart.js',

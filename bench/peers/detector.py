@@ -2,14 +2,16 @@
 
 Reads one JSON command a line on stdin, does it, answers with one JSON line on stdout:
   {"do": "setup", "model": "mask_rcnn" | "retinanet" | "res2net_mask_rcnn" | "sparse_rcnn", "threads": 2, "size": [h, w], "images": n,
-   "mode": "train" | "predict", "precision": "fp32" | "bf16", "channels_last": whether the model and its input lie so,
-   "weights": file to write the fresh weights to}
+   "mode": "train" | "predict", "precision": "fp32" | "bf16", "tuned": whether the model and its input are channels_last
+   and the optimizer fused, "compile": whether its backbone and RPN head are compiled, where there is a compiler, "weights": file to write the fresh weights to}
   {"do": "run"}      one training step or one prediction
                      -> {"seconds": s, "processor_seconds": s of all threads, "objects": found in the first image}
   {"do": "memory"}   -> {"peak_bytes": n}
 """
 import json
+import os
 import resource
+import shutil
 import sys
 import time
 
@@ -65,6 +67,19 @@ def lay_out_by_pixel(model):
     )
 
 
+def compile_parts(model):
+    """The backbone and the RPN's head; the rest has sizes that change with every picture."""
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        return "no compiler"
+    if isinstance(model, SparseRcnn):
+        model.fpn = torch.compile(model.fpn, dynamic=False)
+        return "pyramid compiled"
+    model.backbone = torch.compile(model.backbone, dynamic=False)
+    if hasattr(model, "rpn"):
+        model.rpn.head = torch.compile(model.rpn.head, dynamic=False)
+    return "compiled"
+
+
 def scene(height, width, index):
     """The same boxes and boxed masks as bench/detector-scene.ts."""
     image = torch.rand(3, height, width)
@@ -99,14 +114,19 @@ def main():
                 spread_scores(state["model"], state["images"][0])
             torch.save(state["model"].state_dict(), command["weights"])
             state["model"].train(command["mode"] == "train")
-            if command.get("channels_last"):
+            tuned = bool(command.get("tuned"))
+            tuning = []
+            if tuned:
                 lay_out_by_pixel(state["model"])
+                tuning.append("memory kept, channels_last, fused optimizer")
+            if command.get("compile"):
+                tuning.append(compile_parts(state["model"]))
             trained = [p for p in state["model"].parameters() if p.requires_grad]
             if command["model"] == "sparse_rcnn":
-                state["optimizer"] = torch.optim.AdamW(trained, lr=1e-6, weight_decay=1e-4)
+                state["optimizer"] = torch.optim.AdamW(trained, lr=1e-6, weight_decay=1e-4, fused=tuned or None)
             else:
-                state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
-            answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}
+                state["optimizer"] = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4, fused=tuned or None)
+            answer = {"version": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads(), "tuning": ", ".join(tuning)}
         elif command["do"] == "run":
             objects = 0
             begun = time.perf_counter()

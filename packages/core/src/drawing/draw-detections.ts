@@ -1,48 +1,15 @@
-// Detections or annotations drawn on their picture: masks, boxes, keypoints and labels.
-import { InputError } from '../errors/index.js';
-import type { Category, Segmentation } from '../formats/dataset.js';
+// Detections or annotations drawn on their picture, which is bytes: they go to a canvas and come back.
 import type { RgbImage } from '../geometry/image.js';
-import { drawKeypoints, keypointExtent } from './draw-keypoints.js';
-import { drawMask, type MaskPatch, maskPatch } from './draw-mask.js';
-import { placeLabel, type Rectangle } from './label-layout.js';
-import { distinctColor, type RgbColor, readableOn } from './palette.js';
-import { Surface, type SurfaceMemory, surfaceMemory } from './surface.js';
-import { fitText, lineHeight, type TextRenderer } from './text-renderer.js';
+import type { Canvas2D, DrawingCanvas } from './canvas-2d.js';
+import { type DrawnItem, type DrawStyle, detectionInstructions } from './detection-instructions.js';
+import type { DrawInstruction, Rectangle } from './instructions.js';
+import { instructionExtent, paintInstructions } from './paint-instructions.js';
+import { copyFromCanvas, copyToCanvas } from './pixels-on-canvas.js';
+import { canvasMeasure, type TextMeasure } from './text-measure.js';
 
-/** What is drawn: a `Detection`, or an `Annotation` (which has no score). */
-export interface DrawnItem {
-  readonly categoryId: number;
-  readonly score?: number;
-  /** `[x, y, width, height]`, image pixels. */
-  readonly bbox?: readonly [number, number, number, number];
-  readonly segmentation?: Segmentation;
-  /** `[x, y, v, ...]`; points with v = 0 are not drawn. */
-  readonly keypoints?: readonly number[];
-  /** Of the frames of a film: the object that it is, a number from 1, with a colour of its own and `#number` in its label. */
-  readonly trackId?: number;
-}
-
-export interface DrawOptions {
-  /** Names, skeletons and the order of the colours. */
-  readonly categories: readonly Category[];
-  /** What names and scores are drawn with; none are drawn without. */
-  readonly text?: TextRenderer;
-  /**
-   * Each category or each object has its colour; `track` gives an object the same one in every picture. Default `instance` where all are
-   * of one category, else `category`; `track` where one of them has a track.
-   */
-  readonly colorBy?: 'category' | 'instance' | 'track';
-  /** Default true. */
-  readonly showBoxes?: boolean;
-  readonly showMasks?: boolean;
-  readonly showKeypoints?: boolean;
-  readonly showLabels?: boolean;
-  /** Scores stand in the labels of items that have one. Default true. */
-  readonly showScores?: boolean;
-  /** Of the masks' tint, 0 to 1. Default 0.42. */
-  readonly maskOpacity?: number;
-  /** Of boxes and outlines, pixels. Default by the picture's size: 1 pixel for each 240 of the shorter side, rounded. */
-  readonly lineWidthPx?: number;
+export interface DrawOptions extends DrawStyle {
+  /** What draws. In Node goshawk's `nodeCanvas`; in a browser `{ context: (w, h) => new OffscreenCanvas(w, h).getContext('2d')! }`. */
+  readonly canvas: DrawingCanvas;
 }
 
 /**
@@ -55,157 +22,64 @@ export function drawDetections(image: RgbImage, items: readonly DrawnItem[], opt
   return copy;
 }
 
-/** Draws as {@link drawDetections} does, on the pictures themselves; memory is kept from one to the next of the same size. */
+/** Draws as {@link drawDetections} does, on the pictures themselves; the canvas is kept from one to the next of the same size. */
 export class DetectionPainter {
   readonly #options: DrawOptions;
-  readonly #categories: ReadonlyMap<number, { readonly category: Category; readonly index: number }>;
-  #memory: { readonly pixels: number; readonly surface: SurfaceMemory } | undefined;
+  #kept: (Pick<RgbImage, 'width' | 'height'> & { readonly context: Canvas2D }) | undefined;
+  #measure: TextMeasure | undefined;
 
   constructor(options: DrawOptions) {
     this.#options = options;
-    this.#categories = new Map(options.categories.map((category, index) => [category.id, { category, index }]));
   }
 
   /** @throws InputError where a mask is not of the picture's size */
   paint(image: RgbImage, items: readonly DrawnItem[]): void {
-    const { showMasks = true, showBoxes = true, showKeypoints = true, showLabels = true } = this.#options;
-    const { showScores = true, maskOpacity = 0.42 } = this.#options;
     if (items.length === 0) return;
-    const surface = new Surface(image, this.#memoryFor(image));
-    const shorter = Math.min(image.width, image.height);
-    const lineWidth = this.#options.lineWidthPx ?? Math.max(1, Math.round(shorter / 240));
-    const drawn = this.#prepare(image, items);
-    const byArea = [...drawn].sort((a, b) => area(b.extent) - area(a.extent));
-
-    if (showMasks) {
-      for (const { patch, color } of byArea) {
-        if (patch !== undefined) drawMask(surface, patch, color, maskOpacity, Math.max(lineWidth * 0.75, 1.25));
-      }
-    }
-    if (showBoxes) {
-      for (const { item, color } of byArea) if (isDrawable(item.bbox)) drawBox(surface, item.bbox, color, lineWidth);
-    }
-    if (showKeypoints) {
-      for (const { item, category, color } of byArea) {
-        if (item.keypoints !== undefined) drawKeypoints(surface, item.keypoints, category, color, lineWidth);
-      }
-    }
-    const { text } = this.#options;
-    if (showLabels && text) drawLabels(surface, drawn, { text, showScores, lineWidth });
-  }
-
-  #prepare(image: RgbImage, items: readonly DrawnItem[]): Prepared[] {
-    const isOneCategory = items.every(({ categoryId }) => categoryId === items[0]?.categoryId);
-    const hasTracks = items.some(({ trackId }) => trackId !== undefined);
-    const colorBy = this.#options.colorBy ?? (hasTracks ? 'track' : isOneCategory ? 'instance' : 'category');
-    return items.map((item, i) => {
-      const known = this.#categories.get(item.categoryId);
-      const ofCategory = known?.index ?? Math.abs(item.categoryId);
-      const ofTrack = item.trackId === undefined ? ofCategory : item.trackId - 1;
-      const color = distinctColor({ instance: i, category: ofCategory, track: ofTrack }[colorBy]);
-      // Masks that are not drawn still say where an item is that has no box.
-      const isNeeded = (this.#options.showMasks ?? true) || !isDrawable(item.bbox);
-      const patch = item.segmentation === undefined || !isNeeded ? undefined : patchOf(item.segmentation, image);
-      return { item, category: known?.category, color, patch, extent: extentOf(item, patch) };
-    });
-  }
-
-  #memoryFor(image: RgbImage): SurfaceMemory {
-    const pixels = image.width * image.height;
-    if (this.#memory?.pixels !== pixels) this.#memory = { pixels, surface: surfaceMemory(image) };
-    return this.#memory.surface;
+    const { canvas } = this.#options;
+    const { width, height } = image;
+    if (this.#kept?.width !== width || this.#kept.height !== height)
+      this.#kept = { width, height, context: canvas.context(width, height) };
+    const { context } = this.#kept;
+    this.#measure ??= canvasMeasure(canvas.context(1, 1), canvas.font);
+    const instructions = detectionInstructions(items, { ...this.#options, width, height, measure: this.#measure });
+    // Of a film most pixels stay as they are: only the others make the way.
+    const regions = changedRegions(instructions, image);
+    for (const region of regions) copyToCanvas(image, context, region);
+    paintInstructions(context, instructions, canvas.font);
+    for (const region of regions) copyFromCanvas(image, context, region);
   }
 }
 
-interface Prepared {
-  readonly item: DrawnItem;
-  readonly category: Category | undefined;
-  readonly color: RgbColor;
-  readonly patch: MaskPatch | undefined;
-  readonly extent: Rectangle | undefined;
-}
-
-function patchOf(segmentation: Segmentation, image: RgbImage): MaskPatch | undefined {
-  if (segmentation.kind === 'rle') {
-    const [height, width] = segmentation.rle.size;
-    if (height !== image.height || width !== image.width) {
-      throw new InputError(
-        'annotation-invalid',
-        `drawDetections: a mask is ${width} x ${height}, but the picture is ${image.width} x ${image.height}: draw it on its own picture`,
-      );
-    }
+/** Rectangles of whole pixels, clear of each other, that hold all that is drawn within the picture. */
+function changedRegions(instructions: readonly DrawInstruction[], { width, height }: RgbImage): Rectangle[] {
+  const regions: Rectangle[] = [];
+  for (const instruction of instructions) {
+    const extent = instructionExtent(instruction);
+    const left = Math.max(0, Math.floor(extent.x));
+    const top = Math.max(0, Math.floor(extent.y));
+    const right = Math.min(width, Math.ceil(extent.x + extent.width));
+    const bottom = Math.min(height, Math.ceil(extent.y + extent.height));
+    if (left < right && top < bottom) absorb(regions, { x: left, y: top, width: right - left, height: bottom - top });
   }
-  return maskPatch(segmentation, [image.height, image.width]);
+  return regions;
 }
 
-// The box, or that of the mask or keypoints where there is none.
-function extentOf(item: DrawnItem, patch: MaskPatch | undefined): Rectangle | undefined {
-  if (isDrawable(item.bbox)) return { x: item.bbox[0], y: item.bbox[1], width: item.bbox[2], height: item.bbox[3] };
-  if (patch !== undefined) return { x: patch.left, y: patch.top, width: patch.width, height: patch.height };
-  return item.keypoints === undefined ? undefined : keypointExtent(item.keypoints);
-}
-
-function isDrawable(box: DrawnItem['bbox']): box is NonNullable<DrawnItem['bbox']> {
-  return box?.every(Number.isFinite) ?? false;
-}
-
-function area(extent: Rectangle | undefined): number {
-  return extent === undefined ? 0 : extent.width * extent.height;
-}
-
-// Borders on whole pixels are crisp; they lie inside the box.
-function drawBox(surface: Surface, box: NonNullable<DrawnItem['bbox']>, color: RgbColor, lineWidth: number): void {
-  // Far outside of the picture nothing shows, and huge numbers lose their fractions.
-  const limit = (value: number, side: number) =>
-    Math.round(Math.min(Math.max(value, -lineWidth - 1), side + lineWidth + 1));
-  const x0 = limit(box[0], surface.width);
-  const y0 = limit(box[1], surface.height);
-  const x1 = Math.max(limit(box[0] + box[2], surface.width), x0 + 1);
-  const y1 = Math.max(limit(box[1] + box[3], surface.height), y0 + 1);
-  surface.fillRectangle(x0, y0, x1, Math.min(y0 + lineWidth, y1), color);
-  surface.fillRectangle(x0, Math.max(y1 - lineWidth, y0), x1, y1, color);
-  surface.fillRectangle(x0, y0, Math.min(x0 + lineWidth, x1), y1, color);
-  surface.fillRectangle(Math.max(x1 - lineWidth, x0), y0, x1, y1, color);
-}
-
-/** As high as fits names beside objects: a 40th of the picture, and never too small to be read. */
-function labelSize({ width, height }: Pick<RgbImage, 'width' | 'height'>): number {
-  return Math.max(SMALLEST_LABEL, Math.round(Math.min(width, height) / 40));
-}
-
-const SMALLEST_LABEL = 11;
-
-interface LabelStyle {
-  readonly text: TextRenderer;
-  readonly showScores: boolean;
-  readonly lineWidth: number;
-}
-
-function drawLabels(surface: Surface, drawn: readonly Prepared[], { text, showScores, lineWidth }: LabelStyle): void {
-  const size = labelSize(surface);
-  const padding = Math.round(size / 5);
-  const height = lineHeight(size);
-  if (height > surface.height) return;
-  const placed: Rectangle[] = [];
-  const paints: (() => void)[] = [];
-  for (const { item, category, color, extent } of drawn) {
-    if (extent === undefined) continue;
-    const name = category?.name ?? `category ${item.categoryId}`;
-    const track = item.trackId === undefined ? '' : ` #${item.trackId}`;
-    const score = showScores && item.score !== undefined ? ` ${item.score.toFixed(2)}` : '';
-    const most = surface.width - 2 * padding - text.width(track + score, size);
-    const line = text.line(fitText(text, name, size, most) + track + score, size);
-    const width = line.width + 2 * padding;
-    if (width > surface.width) continue;
-    const place = placeLabel(extent, { width, height }, surface, placed);
-    placed.push(place);
-    paints.push(() => {
-      surface.addRectangle(place.x, place.y, place.x + width, place.y + height, lineWidth > 1 ? lineWidth : 0);
-      surface.paint(color, 0.92);
-      surface.addCoverage(line, Math.round(place.x) + padding, Math.round(place.y));
-      surface.paint(readableOn(color));
-    });
+/** Adds a rectangle; those that it meets become one with it, which may then meet others. */
+function absorb(regions: Rectangle[], added: Rectangle): void {
+  let region = added;
+  for (let met = regions.findIndex((other) => meet(other, region)); met >= 0; ) {
+    region = hull(regions.splice(met, 1)[0]!, region);
+    met = regions.findIndex((other) => meet(other, region));
   }
-  // The first, which are the best, had the first choice of place and end on top.
-  for (const paint of paints.reverse()) paint();
+  regions.push(region);
+}
+
+function meet(a: Rectangle, b: Rectangle): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+}
+
+function hull(a: Rectangle, b: Rectangle): Rectangle {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
+  const width = Math.max(a.x + a.width, b.x + b.width) - x;
+  return { x, y, width, height: Math.max(a.y + a.height, b.y + b.height) - y };
 }

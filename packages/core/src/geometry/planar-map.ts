@@ -77,6 +77,12 @@ export function keepsAxes([, b, , d, , , g, h, i]: PlanarMap): boolean {
   return b === 0 && d === 0 && g === 0 && h === 0 && i === 1;
 }
 
+/** Whether pixels go to the places of pixels: moved by whole ones, mirrored or not. */
+export function isWholeMove(map: PlanarMap): boolean {
+  const [a, , c, , e, f] = map;
+  return keepsAxes(map) && Math.abs(a) === 1 && Math.abs(e) === 1 && Number.isInteger(c) && Number.isInteger(f);
+}
+
 /** Whether left becomes right: what turns away from the viewer shows its other side. */
 export function isMirrored(map: PlanarMap): boolean {
   return map[0] * map[4] - map[1] * map[3] < 0;

@@ -7,6 +7,7 @@ import {
   padValuesOf,
   placeInFrame,
   prepareImage,
+  type Resizer,
 } from './prepare-image.js';
 import { networkSize, type PictureFrame, seenSize } from './size-rules.js';
 
@@ -29,11 +30,15 @@ export interface PreparedBatch {
   }[];
 }
 
-/** @param memory to write into, as long as the pixels or longer; default new */
+/**
+ * @param memory to write into, as long as the pixels or longer; default new
+ * @param resizer another way to the same values, see {@link prepareImage}
+ */
 export function prepareBatch(
   images: readonly RgbImage[],
   preprocess: Preprocess,
   memory?: Float32Array,
+  resizer?: Resizer,
 ): PreparedBatch {
   const { sizes, width, height, images: described } = batchLayout(images, preprocess);
   const values = images.length * height * width * 3;
@@ -41,7 +46,7 @@ export function prepareBatch(
   images.forEach((image, index) => {
     const into = { data: pixels, offset: index * height * width * 3, rowStride: width * 3 };
     const size = sizes[index]!;
-    prepareImage(image, preprocess, { into: placeInFrame(into, size.frame), size });
+    prepareImage(image, preprocess, { into: placeInFrame(into, size.frame), size, ...(resizer && { resizer }) });
     fillPadding(into, size, height, padValuesOf(preprocess));
   });
   return { pixels, height, width, images: described };

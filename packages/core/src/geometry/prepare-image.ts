@@ -58,8 +58,30 @@ export interface PreparedImage {
   readonly scaleY: number;
 }
 
+/** What one picture becomes in a network's memory: the work that {@link prepareImage} has planned. */
+export interface NormalisedResize {
+  readonly kernel: ResizeKernel;
+  /** Of the whole resized picture, pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Picture pixels from one network pixel to the next; only the kernel torch takes them. */
+  readonly stepX: number;
+  readonly stepY: number;
+  /** The part of the resized picture that is computed. */
+  readonly window: PixelWindow;
+  /** Network channel c is `gain[c] * grey level[source[c]] + bias[c]`. */
+  readonly gain: readonly [number, number, number];
+  readonly bias: readonly [number, number, number];
+  readonly source: readonly [number, number, number];
+  readonly into: FloatDestination;
+}
+
+/** Whatever does that work has to give the values of {@link resizeNormalised}. */
+export type Resizer = (image: RgbImage, resize: NormalisedResize) => void;
+
 /**
  * Resizes and normalises `image`.
+ * @param options.resizer another way to the same values. Default: {@link resizeNormalised}
  * @param options.into writes there (a padded batch) instead of into a new array without gaps
  * @param options.size another size than the rule's, e.g. of a multi-scale draw
  * @param options.window the part of the resized picture that is wanted; only that is computed. Default: all of it.
@@ -67,7 +89,12 @@ export interface PreparedImage {
 export function prepareImage(
   image: RgbImage,
   preprocess: Preprocess,
-  options: { readonly into?: FloatDestination; readonly size?: NetworkSize; readonly window?: PixelWindow } = {},
+  options: {
+    readonly into?: FloatDestination;
+    readonly size?: NetworkSize;
+    readonly window?: PixelWindow;
+    readonly resizer?: Resizer;
+  } = {},
 ): PreparedImage {
   const size = options.size ?? networkSize(image.width, image.height, preprocess.resize.rule, { ...preprocess.resize });
   const { scaleX, scaleY } = size;
@@ -77,31 +104,40 @@ export function prepareImage(
   const source: readonly [number, number, number] = preprocess.channels === 'rgb' ? [0, 1, 2] : [2, 1, 0];
   const gain = preprocess.std.map((std) => preprocess.valueScale / std) as [number, number, number];
   const bias = preprocess.std.map((std, c) => -preprocess.mean[c]! / std) as [number, number, number];
-  switch (preprocess.resize.kernel) {
+  const { resizer = resizeNormalised } = options;
+  resizer(image, {
+    kernel: preprocess.resize.kernel,
+    width: size.width,
+    height: size.height,
+    stepX: size.stepX,
+    stepY: size.stepY,
+    window,
+    gain,
+    bias,
+    source,
+    into,
+  });
+  return { pixels: into.data, offset: into.offset, rowStride: into.rowStride, width, height, scaleX, scaleY };
+}
+
+/** The definition of what a network reads of a picture. */
+export function resizeNormalised(image: RgbImage, resize: NormalisedResize): void {
+  const { kernel, width, height, window, gain, bias, source, into } = resize;
+  switch (kernel) {
     case 'torch':
-      resizeTorch(image, size.width, size.height, {
-        stepX: size.stepX,
-        stepY: size.stepY,
-        gain,
-        bias,
-        source,
-        into,
-        window,
-      });
+      resizeTorch(image, width, height, resize);
       break;
-    case 'opencv': {
-      const normalise = rowNormaliser(gain, bias, source, into);
-      resizeOpenCvRows(image, size.width, size.height, normalise, window);
+    case 'opencv':
+      resizeOpenCvRows(image, width, height, rowNormaliser(gain, bias, source, into), window);
       break;
-    }
     case 'pil': {
       const normalise = rowNormaliser(gain, bias, source, into);
-      const { data } = resizePil(image, size.width, size.height, window);
-      for (let y = 0; y < height; y++) normalise(y, data.subarray(y * width * 3, (y + 1) * width * 3));
+      const { data } = resizePil(image, width, height, window);
+      const stride = window.width * 3;
+      for (let y = 0; y < window.height; y++) normalise(y, data.subarray(y * stride, (y + 1) * stride));
       break;
     }
   }
-  return { pixels: into.data, offset: into.offset, rowStride: into.rowStride, width, height, scaleX, scaleY };
 }
 
 /** The common padded size of a batch, in pixels. */

@@ -1,7 +1,7 @@
 // Pictures under a map of the plane, by bilinear interpolation between pixel centres, in bytes.
 import { mirrorImage } from './flip.js';
 import type { RgbImage } from './image.js';
-import { inverseMap, isIdentity, type PlanarMap } from './planar-map.js';
+import { inverseMap, isIdentity, isWholeMove, type PlanarMap } from './planar-map.js';
 
 /** Red, green and blue, 0..255. */
 export type Fill = readonly [number, number, number];
@@ -33,9 +33,8 @@ export function warpImage(
   const { width, height } = size;
   if (isIdentity(map) && width === image.width && height === image.height)
     return { width, height, data: image.data.slice() };
-  const [a, b, c, d, e, f, g, h, i] = map;
-  const isWhole = Math.abs(a) === 1 && Math.abs(e) === 1 && Number.isInteger(c) && Number.isInteger(f);
-  if (isWhole && b === 0 && d === 0 && g === 0 && h === 0 && i === 1) {
+  if (isWholeMove(map)) {
+    const [a, , c, , e, f] = map;
     const moved = filledImage(width, height, fill);
     const mirrored = mirrorImage(image, { horizontally: a < 0, vertically: e < 0 });
     pasteImage(moved, mirrored, a < 0 ? c - image.width : c, e < 0 ? f - image.height : f);

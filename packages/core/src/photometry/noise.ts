@@ -9,8 +9,7 @@ let quantiles: Float32Array | undefined;
  * levels, rounded and cut to 0..255. Numbers have 2^16 values (up to 4.3 deviations) and come from xorshift32 started with `seed`.
  */
 export function addNoise({ data, width, height }: RgbImage, sigma: number, seed: number): RgbImage {
-  quantiles ??= normalQuantiles(1 << BITS);
-  const table = Int16Array.from(quantiles, (value) => Math.round(value * sigma));
+  const table = Int16Array.from(noiseQuantiles(), (value) => Math.round(value * sigma));
   const into = new Uint8ClampedArray(data.length);
   // A xorshift generator never leaves 0.
   let state = seed | 0 || 1;
@@ -24,6 +23,12 @@ export function addNoise({ data, width, height }: RgbImage, sigma: number, seed:
   }
   if (pairs < data.length) into[pairs] = data[pairs]! + table[(state * 31) >>> BITS]!;
   return { data: new Uint8Array(into.buffer), width, height };
+}
+
+/** The 2^16 numbers that noise is drawn from at a deviation of 1, in order. */
+export function noiseQuantiles(): Float32Array {
+  quantiles ??= normalQuantiles(1 << BITS);
+  return quantiles;
 }
 
 /** The middles of `count` equally likely stretches of the normal distribution, in order. */

@@ -1,7 +1,7 @@
 // Many pictures on one: thumbnails in rows with their names below, small enough to be looked at whole.
 import { drawCaption, type RgbImage } from '@goshawk/core';
 import sharp from 'sharp';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 
 /** Pictures beyond this many are not taken: a sheet of more is too large to look at. */
 const SHEET_LIMIT = 200;
@@ -36,7 +36,7 @@ export class ContactSheet {
       .resize({ width: THUMBNAIL_PX, height: THUMBNAIL_PX, fit: 'inside' })
       .png()
       .toBuffer({ resolveWithObject: true });
-    const label = drawCaption(caption, { width: THUMBNAIL_PX, text: labelText });
+    const label = drawCaption(caption, { width: THUMBNAIL_PX, canvas: nodeCanvas });
     const { width, height } = thumbnail.info;
     const size = { width: THUMBNAIL_PX, height: height + label.height };
     const png = await sharp({ create: { ...size, channels: 3, background: '#ffffff' } })

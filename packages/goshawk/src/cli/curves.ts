@@ -1,9 +1,9 @@
 // goshawk curves: losses and measures of one or several runs as a chart, from their metrics.jsonl.
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { type Curve, drawCurves, InputError, type RgbImage } from '@goshawk/core';
+import { InputError, type RgbImage } from '@goshawk/core';
 import sharp from 'sharp';
-import { labelText } from '../drawing/index.js';
+import { type Curve, drawCurves } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -33,14 +33,14 @@ export async function runCurves(names: readonly string[], options: CurvesCommand
   requireWritableFile(options.output);
   const runs = names.map(readRun);
   const panels = choosePanels(runs, options.keys);
-  const charts = panels.map(({ title, keys }) => {
+  const charts = panels.map(async ({ title, keys }) => {
     const curves = curvesOf(runs, keys);
-    const common = { text: labelText, title, xLabel: 'iteration', x: { from: 0, to: lastIteration(runs) } };
+    const common = { title, xLabel: 'iteration', x: { from: 0, to: lastIteration(runs) } };
     // Measures come seldom and are no estimates: they stay as they are.
     if (title === MEASURES) return drawCurves(curves, { ...common, y: { from: 0, to: 1 } });
     return drawCurves(curves, { ...common, smoothing, logarithmic: options.log === true });
   });
-  const { data, width, height } = stacked(charts);
+  const { data, width, height } = stacked(await Promise.all(charts));
   endTidilyOnSignals();
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   writeFileAtomic(options.output, await image.png().toBuffer());

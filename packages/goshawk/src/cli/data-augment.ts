@@ -3,7 +3,7 @@ import path from 'node:path';
 import { drawDetections } from '@goshawk/core';
 import sharp from 'sharp';
 import { createLoader, itemsOfTarget, pictureOfBatch } from '../data/index.js';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -43,7 +43,7 @@ export async function runDataAugment(file: string, options: DataAugmentCommandOp
       for (let place = 0; place < batch.images.length && done < count; place++) {
         const image = pictureOfBatch(batch, place, config.preprocess);
         const items = itemsOfTarget(batch.targets[place]!, dataset.categories, batch.images[place]!);
-        const drawn = drawDetections(image, items, { categories: dataset.categories, text: labelText });
+        const drawn = drawDetections(image, items, { categories: dataset.categories, canvas: nodeCanvas });
         const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
         const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
         done += 1;

@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { readAnnotations } from '../data/annotation-files.js';
 import { decodeImageFile } from '../data/decode-image.js';
 import { pictureLocator } from '../data/picture-files.js';
-import { labelText, unreadableNotice } from '../drawing/index.js';
+import { nodeCanvas, unreadableNotice } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
@@ -58,7 +58,7 @@ async function drawAll(file: string, options: DataDrawCommandOptions, limit: num
       unusable.push(picture);
       continue;
     }
-    const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories, text: labelText });
+    const drawn = drawDetections(picture, byImage.get(record.id) ?? [], { categories, canvas: nodeCanvas });
     const raw = { width: drawn.width, height: drawn.height, channels: 3 } as const;
     const png = await sharp(drawn.data, { raw }).png({ compressionLevel: 3 }).toBuffer();
     writeFileAtomic(path.join(options.output, drawnName(record)), png);

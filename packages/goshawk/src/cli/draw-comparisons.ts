@@ -14,7 +14,7 @@ import {
 } from '@goshawk/core';
 import sharp from 'sharp';
 import { decodeImageFile, encodePng } from '../data/index.js';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 
 export interface ComparisonOptions {
@@ -70,7 +70,7 @@ function drawScaled(
     }),
   );
   // One category may be annotated and two found: the colours must mean the same on both sides.
-  return drawDetections(enlarged, scaled, { categories, text: labelText, colorBy: 'category' });
+  return drawDetections(enlarged, scaled, { categories, canvas: nodeCanvas, colorBy: 'category' });
 }
 
 function scaleSegmentation(segmentation: Segmentation, scale: number): Segmentation {

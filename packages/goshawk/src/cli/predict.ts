@@ -13,7 +13,7 @@ import type { ProcessGroup } from '@goshawk/torch';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
 import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
-import { labelText, unreadableNotice } from '../drawing/index.js';
+import { nodeCanvas, unreadableNotice } from '../drawing/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile } from '../files/results-file.js';
@@ -391,7 +391,7 @@ async function* detectAndDraw(
       const detections = detect(image);
       const sure = detections.map((detection) => withSureKeypoints(detection, drawing.keypointThreshold));
       const drawn = stages.during('drawing', () =>
-        drawDetections(image, sure, { categories: drawing.categories, text: labelText }),
+        drawDetections(image, sure, { categories: drawing.categories, canvas: nodeCanvas }),
       );
       const png = await stages.waiting('drawing', encoded(drawn));
       const problem = orWriteProblem(targets[index]!, png);

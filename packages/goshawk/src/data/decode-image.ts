@@ -1,10 +1,14 @@
 // Pictures of any common kind to RGB bytes, by content and not by name. JPEGs come out bit for bit as in PIL and OpenCV, whose
 // pixels the published checkpoints have seen; hence embedded colour profiles are ignored, as they ignore them.
 import { InputError, type RgbImage } from '@goshawk/core';
+import { pixelAddon } from '@goshawk/torch/pixels';
 import sharp, { type Metadata } from 'sharp';
 import { readInputFile } from '../files/read-file.js';
 import { sniffImageFormat } from './image-format.js';
 import { jpegDamage } from './jpeg-damage.js';
+
+// Before set-up has built the addon, commands that need no engine decode pictures too.
+const damageOf = pixelAddon()?.jpegDamage ?? jpegDamage;
 
 // One picture is decoded by one thread: the loader's workers and the engine share the processor. libvips's cache of
 // operations would only grow.
@@ -77,7 +81,7 @@ export async function decodeImage(
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
   const header = await readMetadata(bytes, shownName, options);
-  const damage = header.format === 'jpeg' ? jpegDamage(bytes) : undefined;
+  const damage = header.format === 'jpeg' ? damageOf(bytes) : undefined;
   if (damage !== undefined) throw imageError(shownName, `is a damaged jpeg picture (${damage})`, undefined);
   try {
     return await decodePixels(bytes, header, options, header.format === 'jpeg' ? 'warning' : 'error');

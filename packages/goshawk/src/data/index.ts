@@ -18,6 +18,7 @@ export type { LoadedPictures, PictureContent } from './loaded-pictures.js';
 export * from './loader.js';
 export * from './open-split-dataset.js';
 export * from './picture-files.js';
+export * from './pixels/index.js';
 export type { Augment, Jitter } from './plan-image.js';
 export { decodeSample } from './prepare-sample.js';
 export * from './proposals-file.js';

@@ -2,6 +2,8 @@
 // with what follows, so a file with a hole in it decodes to stripes and grey without a word. Here the codes are read as
 // ITU-T T.81 (annex F.2) has them, without making pixels of them: each block must end where its 64 coefficients do, and
 // the last block where the data does. A change of single bits that leaves all that as it is cannot be told.
+// @goshawk/torch's native/pixels/jpeg-damage.cc does the same, faster and with the same words; this is what it is held to, and what is
+// run before it has been built.
 
 /** What is wrong with the data, in words; undefined where it is whole, or of a kind that is left to the decoder to judge. */
 export function jpegDamage(bytes: Uint8Array): string | undefined {
@@ -179,8 +181,9 @@ function walkScan(bytes: Uint8Array, start: number, { units, blocks }: Scan, res
     Object.assign(state, { pos, bits: 0, count: 0, missing: 0 });
     const problem = walkBlocks(bytes, state, blocks, Math.min(interval, units - done));
     if (problem !== undefined) return problem;
-    if (!blocks.every(isFlatInZeros) && hasLongZeros(bytes, pos, state.pos)) return 'a part of its data is zeros';
-    const next = nextMarker(bytes, state.pos, state.count - state.missing);
+    const read = firstUnread(bytes, state);
+    if (!blocks.every(isFlatInZeros) && hasLongZeros(bytes, pos, read)) return 'a part of its data is zeros';
+    const next = nextMarker(bytes, read);
     if (typeof next === 'string') return next;
     pos = next;
   }
@@ -272,11 +275,19 @@ function walkBlocks(bytes: Uint8Array, state: BitState, blocks: Scan['blocks'], 
   return undefined;
 }
 
-/** The marker that ends the data at `pos`, of which `unread` bits are in hand; or what is wrong. */
-function nextMarker(bytes: Uint8Array, pos: number, unread: number): number | string {
+/** Of the first byte of which no bit has been used. */
+function firstUnread(bytes: Uint8Array, { pos, count, missing }: BitState): number {
+  let at = pos;
+  for (let unread = (count - missing) >> 3; unread > 0; unread--)
+    at -= bytes[at - 1] === 0 && bytes[at - 2] === 0xff ? 2 : 1;
+  return at;
+}
+
+/** The marker that ends the data that has been read to `pos`; or what is wrong. */
+function nextMarker(bytes: Uint8Array, pos: number): number | string {
   let at = pos;
   while (at < bytes.length && !(bytes[at] === 0xff && bytes[at + 1] !== 0 && bytes[at + 1] !== 0xff)) at++;
   if (at >= bytes.length - 1) return 'the end is missing';
-  const stray = at - pos + Math.floor(unread / 8);
+  const stray = at - pos;
   return stray > MOST_STRAY_BYTES ? `${stray} bytes of data are left over` : at;
 }

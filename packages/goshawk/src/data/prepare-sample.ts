@@ -2,7 +2,6 @@
 // function of its request alone, so that it gives the same wherever it runs.
 import {
   fillPadding,
-  flipImageInPlace,
   InputError,
   type InputErrorCode,
   type Preprocess,
@@ -17,6 +16,7 @@ import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
 import { decodeContent, type LoadedPictures } from './loaded-pictures.js';
 import { pictureSizeProblem } from './picture-size.js';
+import { fastResizer, flipImageInPlace } from './pixels/index.js';
 import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
@@ -53,7 +53,8 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
     const { memory, offset, rowStride, height } = request.slot;
     const into = { data: new Float32Array(memory), offset, rowStride };
     const { size, window } = request;
-    prepareImage(image, request.preprocess, { into: placeInFrame(into, size.frame), size, window });
+    const place = { into: placeInFrame(into, size.frame), size, window };
+    prepareImage(image, request.preprocess, { ...place, resizer: fastResizer });
     fillPadding(into, window ?? size, height, padValuesOf(request.preprocess));
     const annotations = objects.map(({ annotation }) => annotation);
     const classes = objects.map(({ objectClass }) => objectClass);

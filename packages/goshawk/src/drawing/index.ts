@@ -1,1 +1,3 @@
-export * from './label-text.js';
+export { type AxisRange, type Curve, type CurvesOptions, drawCurves } from './draw-curves.js';
+export { nodeCanvas } from './node-canvas.js';
+export { unreadableNames, unreadableNotice } from './unreadable-names.js';

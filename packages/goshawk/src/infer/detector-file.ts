@@ -93,16 +93,21 @@ function damaged(path: string, key: string): InputError {
 
 /** The weights in any supported file, under the file's names; where it has averaged ones too, these. */
 export function readWeights(path: string): Map<string, TensorData> {
+  return withWeightsOf(path, (weights) => new Map([...weights].map(([name, lazy]) => [name, lazy.materialize()])));
+}
+
+/** Gives `use` the weights that readWeights() would read, which lie in the file while it runs. */
+export function withWeightsOf<T>(path: string, use: (weights: ReadonlyMap<string, LazyTensor>) => T): T {
   const file = openBestState(path);
   try {
     const names = [...file.tensors.keys()];
     const prefix = names.some((name) => name.startsWith(AVERAGE_PREFIX)) ? AVERAGE_PREFIX : '';
-    const weights = new Map<string, TensorData>();
+    const weights = new Map<string, LazyTensor>();
     for (const [name, lazy] of file.tensors) {
       const own = name.slice(prefix.length);
-      if (name.startsWith(prefix) && !own.includes(STATE_SEPARATOR)) weights.set(own, lazy.materialize());
+      if (name.startsWith(prefix) && !own.includes(STATE_SEPARATOR)) weights.set(own, lazy);
     }
-    return weights;
+    return use(weights);
   } finally {
     file.close();
   }
@@ -129,7 +134,7 @@ export function requireKnownModel(weights: ReadonlyMap<string, unknown>, path: s
 
 /** What the weights of a model say about what it tells apart: classes, the background included, and an object's keypoints. */
 export function outputsIn(
-  weights: ReadonlyMap<string, TensorData>,
+  weights: ReadonlyMap<string, TensorData | LazyTensor>,
   model: ModelConfig,
 ): { readonly classes: number | undefined; readonly keypoints: number | undefined } {
   const kind = detectorKind(model);

@@ -7,10 +7,11 @@ import {
   flipPairsOf,
   InputError,
 } from '@goshawk/core';
+import { type LazyTensor, requireDrawn, withoutDraws } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { applyRuntime } from './apply-runtime.js';
-import { loadWeights, outputsIn, readDescription, readWeights, requireKnownModel } from './detector-file.js';
+import { loadWeights, outputsIn, readDescription, requireKnownModel, withWeightsOf } from './detector-file.js';
 import { explainEngineError } from './engine-errors.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
@@ -42,11 +43,17 @@ export interface OpenDetectorOptions {
  * @throws InputError where the file cannot be read, does not fit the config, or holds none and none is given
  */
 export function openDetector(options: string | OpenDetectorOptions): OpenDetector {
-  const { weights: path, device, categories: known, relabel, config: given } = withWeights(options);
+  const all = withWeights(options);
+  return withWeightsOf(all.weights, (weights) => openOver(weights, all));
+}
+
+function openOver(
+  weights: ReadonlyMap<string, LazyTensor>,
+  { weights: path, device, categories: known, relabel, config: given }: OpenDetectorOptions,
+): OpenDetector {
   const read = given ?? configInside(path);
   const config = device === undefined ? read : { ...read, runtime: { ...read.runtime, device } };
   applyRuntime(config.runtime, { kind: 'prediction' });
-  const weights = readWeights(path);
   requireKnownModel(weights, path);
   const { classes, keypoints } = outputsIn(weights, config.model);
   if (classes === undefined)
@@ -62,13 +69,15 @@ export function openDetector(options: string | OpenDetectorOptions): OpenDetecto
   // Before the model is built: categories that do not fit are known by now.
   const named = relabel && gives === 'objects' ? relabel(own) : own;
   const categories = withFlipPairs(named, config);
-  const model = buildModel(config.model, { classes: classes - 1, keypoints });
-  loadWeights(model, weights, path);
+  // All weights come from the file: none are drawn before, and each is copied once, to where it stays.
+  const model = withoutDraws(() => buildModel(config.model, { classes: classes - 1, keypoints }));
   try {
     model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
   } catch (error) {
     throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }
+  loadWeights(model, weights, path);
+  requireDrawn(model.stateDict());
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { config, model, predictor, preprocess: config.preprocess, categories };
 }

@@ -11,7 +11,7 @@ import {
 } from '@goshawk/core';
 import type { RunConfig } from '../config/index.js';
 import { decodeImage, decodeImageFile, encodePng } from '../data/index.js';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 import { openConfig } from '../foreign/open-config.js';
 import { readDescription } from './detector-file.js';
 import { type OpenDetector, openDetector } from './open-detector.js';
@@ -85,7 +85,7 @@ export class PictureDetector {
 
   /** A copy of the picture with boxes, masks, keypoints and names on it. */
   overlay({ image, detections }: PictureResult): RgbImage {
-    return drawDetections(image, detections, { categories: this.categories, text: labelText });
+    return drawDetections(image, detections, { categories: this.categories, canvas: nodeCanvas });
   }
 
   /** The same as the bytes of a PNG file. */

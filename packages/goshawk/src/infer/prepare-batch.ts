@@ -1,2 +1,3 @@
-// Decoded pictures as one padded batch: core's, where pictures are prepared in a browser too.
-export { batchLayout, type PreparedBatch, prepareBatch } from '@goshawk/core';
+// Decoded pictures as one padded batch: the values are core's, where pictures are prepared in a browser too.
+export { batchLayout, type PreparedBatch } from '@goshawk/core';
+export { prepareBatch } from '../data/index.js';

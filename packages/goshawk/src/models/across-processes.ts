@@ -28,19 +28,24 @@ export function acrossProcessesOnDevice(counts: Tensor): Tensor {
 }
 
 /**
- * The lowest score among the `limit` best of all processes, a scalar: -Infinity where there are fewer. undefined alone.
+ * [S] bool: which of this process's scores are among the `limit` best of all processes. Of equal ones the first are taken, in the order of
+ * the processes and then as they stand, so that the whole batch in one process keeps the same.
  * @param scores [S] of this process
  */
-export function lowestOfBest(scores: Tensor, limit: number): Tensor | undefined {
+export function bestAcrossProcesses(scores: Tensor, limit: number): Tensor {
   const group = processGroup();
-  if (group === undefined || group.size === 1) return undefined;
+  const [rank, size] = group === undefined ? [0, 1] : [group.rank, group.size];
   return noGrad(() =>
     scope(() => {
       const count = Math.min(limit, scores.length);
-      const [own] = ops.topk(scores, count, { dim: 0 });
-      const lacking = ops.new_full(scores, [limit - count], -Infinity);
-      const all = ops.cat(group.allGather(ops.cat([own, lacking])));
-      return ops.amin(ops.topk(all, limit, { dim: 0 })[0]);
+      const [best] = ops.topk(scores, count, { dim: 0 });
+      const own = ops.cat([best, ops.new_full(scores, [limit - count], -Infinity)]);
+      const all = group === undefined || size === 1 ? own : ops.cat(group.allGather(own));
+      const lowest = ops.amin(ops.topk(all, limit, { dim: 0 })[0]);
+      const taken = ops.add(ops.sum(ops.gt(all, lowest)), ops.sum(ops.eq(ops.narrow(all, 0, 0, rank * limit), lowest)));
+      const isTied = ops.eq(scores, lowest);
+      const isFirst = ops.le(ops.cumsum(isTied, 0), ops.rsub(taken, limit));
+      return ops.logical_or(ops.gt(scores, lowest), ops.logical_and(isTied, isFirst));
     }),
   );
 }

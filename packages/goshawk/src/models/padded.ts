@@ -8,6 +8,8 @@ export interface PaddedBoxes {
   readonly boxes: Tensor;
   /** [N, P] bool. */
   readonly valid: Tensor;
+  /** [N, P] int64 number of the anchor of each, where they come of anchors. */
+  readonly anchorNumbers?: Tensor;
 }
 
 /** Objects of N images. */

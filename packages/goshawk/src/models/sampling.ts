@@ -56,7 +56,8 @@ export interface Sample {
 
 /** How samples of exact size are drawn; each gives [count] int64 places below `total`. */
 export interface PlaceDraws {
-  distinct(total: number, count: number): Tensor;
+  /** @param candidates [total] int64: the place of each among all candidates of the image, by which draws in turns know its name */
+  distinct(total: number, count: number, candidates: Tensor): Tensor;
   withRepeats(total: number, count: number): Tensor;
 }
 
@@ -80,15 +81,21 @@ export interface BatchDraws extends PriorityDraws {
   ofImage(image: number): PlaceDraws;
 }
 
+/**
+ * What an image's candidates are called, whatever their order: [A] int64 of each image, or [N, A] of all. Proposals stand in the order of
+ * their scores, of which rounding moves neighbours; what is drawn by name does not hang on that.
+ */
+export type CandidateNames = readonly Tensor[] | Tensor;
+
 /** How samples are drawn. */
 export interface Draws extends PlaceDraws, BatchDraws {
   /** Draws that depend on the turns of the batch's pictures. Absent: they come as they are asked for. */
-  inTurns?(batch: ImageBatch, stage: DrawStage): BatchDraws;
+  inTurns?(batch: ImageBatch, stage: DrawStage, names?: CandidateNames): BatchDraws;
 }
 
-/** The draws of a stage from a batch. */
-export function drawsOf(draws: Draws, batch: ImageBatch, stage: DrawStage): BatchDraws {
-  return draws.inTurns && batch.turns ? draws.inTurns(batch, stage) : draws;
+/** The draws of a stage from a batch. @param names of candidates whose order the network decides */
+export function drawsOf(draws: Draws, batch: ImageBatch, stage: DrawStage, names?: () => CandidateNames): BatchDraws {
+  return draws.inTurns && batch.turns ? draws.inTurns(batch, stage, names?.()) : draws;
 }
 
 /** By the engine's generator. */
@@ -148,7 +155,7 @@ export function drawSample(
 /** `count` of the [N] int64 indices, without repeats. */
 export function drawFrom(indices: Tensor, count: number, draws: PlaceDraws): Tensor {
   if (count === indices.size(0)) return indices;
-  return ops.index_select(indices, 0, draws.distinct(indices.size(0), count).to({ device: indices.device }));
+  return ops.index_select(indices, 0, draws.distinct(indices.size(0), count, indices).to({ device: indices.device }));
 }
 
 /** The indices of the true elements of an [A] bool tensor, int64. */

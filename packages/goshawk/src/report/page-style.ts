@@ -80,12 +80,16 @@ figcaption { font-size: 0.9rem; margin-bottom: 0.25rem; }
 .large { --tall: 78vh; }
 .half img { width: 100%; height: 100%; display: block; object-fit: fill; }
 .half svg { position: absolute; inset: 0; width: 100%; height: 100%; }
-.half rect { fill: none; stroke-width: 1.5; opacity: 0.75; }
-.half rect.rim { stroke: #000; stroke-width: 3.5; opacity: 0.35; }
-.half g.truth rect:not(.rim) { stroke: #38e08c; }
-.half g.found rect:not(.rim) { stroke: #ffb02e; }
-.half g.meant rect:not(.rim) { stroke: #ff4fa0; stroke-width: 3; opacity: 1; }
-.half g.meant rect.rim { stroke-width: 5.5; opacity: 0.6; }
+.half rect, .half path { fill: none; stroke-width: 1.5; opacity: 0.75; }
+.half path.line { fill-rule: evenodd; fill-opacity: 0.28; }
+.half g.truth path.line { fill: #38e08c; }
+.half g.found path.line { fill: #ffb02e; }
+.half g.meant path.line { fill: #ff4fa0; }
+.half .rim { stroke: #000; stroke-width: 3.5; opacity: 0.35; }
+.half g.truth .line { stroke: #38e08c; }
+.half g.found .line { stroke: #ffb02e; }
+.half g.meant .line { stroke: #ff4fa0; stroke-width: 3; opacity: 1; }
+.half g.meant .rim { stroke-width: 5.5; opacity: 0.6; }
 .half text { fill: #fff; stroke: #000; stroke-width: 0.25em; paint-order: stroke; font-weight: 600; }
 .side { position: absolute; left: 0; bottom: 0; background: rgb(0 0 0 / 0.65); color: #fff; font-size: 0.75rem; padding: 0 0.4rem; }
 .no-picture { position: absolute; inset: 0; display: grid; place-items: center; color: var(--soft); font-size: 0.8rem; }

@@ -8,7 +8,7 @@ import type { Browser, Page } from 'puppeteer-core';
 import sharp from 'sharp';
 import { madeReport } from '../testing/made-report.js';
 import { Thumbnails } from './thumbnails.js';
-import { writeReport } from './write-report.js';
+import { type ReportInput, writeReport } from './write-report.js';
 
 const browsers = [
   '/usr/bin/chromium',
@@ -23,10 +23,17 @@ const hostile = '</script><b>"&';
 describe('the page of a report', { skip }, () => {
   let folder: string;
   let browser: Browser;
+  let input: ReportInput;
   const complaints: string[] = [];
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'goshawk-report-'));
-    const input = madeReport({ pictures: 30, categories: ['cat', '猫', hostile] }, (name) => join(folder, name));
+    input = madeReport({ pictures: 30, categories: ['cat', '猫', hostile] }, (name) => join(folder, name));
+    // Every second object has a mask that fills its box.
+    for (const [i, one] of input.dataset.annotations.annotations.entries()) {
+      const [x, y, width, height] = one.bbox;
+      const corners = [x, y, x + width, y, x + width, y + height, x, y + height];
+      if (i % 2 === 1) Object.assign(one, { segmentation: { kind: 'polygons', polygons: [corners] } });
+    }
     for (const { path } of input.dataset.samples)
       await sharp({ create: { width: 320, height: 240, channels: 3, background: '#567' } }).toFile(path);
     await writeReport(folder, { ...input, title: hostile }, new Thumbnails(folder));
@@ -113,6 +120,22 @@ describe('the page of a report', { skip }, () => {
   test('an address opens its list', async () => {
     const page = await opened(390, 'dark', '#pictures=missed');
     assert.match((await text(page, '#pictures > div > h3'))[0]!, /^Not found, largest first/);
+    await page.close();
+  });
+
+  test('objects with masks are shown by them, others by their boxes', async () => {
+    const page = await opened(390, 'light', '#pictures=all');
+    const shapes = (await page.evaluate(`[...document.querySelectorAll('.card .truth g')].map((group) => {
+      const { x, y, width, height } = group.querySelector('.line').getBBox();
+      return [group.querySelector('path') !== null, x, y, width, height];
+    })`)) as [boolean, number, number, number, number][];
+    assert.ok(shapes.some(([isMask]) => isMask) && shapes.some(([isMask]) => !isMask));
+    const boxes = input.dataset.annotations.annotations.map(({ bbox }) => bbox);
+    for (const [, x, y, width, height] of shapes)
+      assert.ok(
+        boxes.some((box) => [x, y, width, height].every((value, i) => Math.abs(value - box[i]!) <= 1)),
+        `${x}, ${y}, ${width}, ${height}`,
+      );
     await page.close();
   });
 

@@ -1,5 +1,6 @@
 // Which objects and detections a report keeps of each picture, and how lists name them.
 import { type Annotation, type BoxXywh, boxXywh, type Dataset, type Detection, type ImageRecord } from '@goshawk/core';
+import { maskPath } from './mask-paths.js';
 import { keptPixels } from './page/box-measures.js';
 import type { DetectionData, ObjectData, Pair, PictureData } from './page/report-data.js';
 
@@ -15,6 +16,9 @@ const MOST_DETECTIONS = 120_000;
 const FEWEST_A_PICTURE = 10;
 const MOST_A_PICTURE = 60;
 const LOWEST_SCORE = 0.05;
+// Of masks: of all pictures together, and of a detection.
+const MOST_PATH_LETTERS = 6_000_000;
+const LOWEST_MASK_SCORE = 0.2;
 
 export class ReportPictures {
   readonly #dataset: Dataset;
@@ -58,8 +62,20 @@ export class ReportPictures {
 
   /** @param fileOf where the report has the picture */
   data(fileOf: (image: ImageRecord) => string | undefined): PictureData[] {
+    let left = MOST_PATH_LETTERS;
+    const paths = (items: readonly (Annotation | Detection)[], { width, height }: ImageRecord): string[] => {
+      const made = items.map((item) => {
+        if (left <= 0 || !item.segmentation || ('score' in item && item.score < LOWEST_MASK_SCORE)) return '';
+        const path = maskPath(item.segmentation, Math.max(width, height));
+        left -= path.length;
+        return path;
+      });
+      return made.some((path) => path !== '') ? made : [];
+    };
     return this.#dataset.images.map((image, index) => {
       const file = fileOf(image);
+      const objectMasks = file === undefined ? [] : paths(this.#objects[index]!, image);
+      const detectionMasks = file === undefined ? [] : paths(this.#detections[index]!, image);
       return {
         name: image.fileName,
         width: image.width,
@@ -67,6 +83,8 @@ export class ReportPictures {
         ...(file !== undefined && { file }),
         objects: this.#objects[index]!.map((one) => this.#object(one)),
         detections: this.#detections[index]!.map((one) => this.#detection(one)),
+        ...(objectMasks.length > 0 && { objectMasks }),
+        ...(detectionMasks.length > 0 && { detectionMasks }),
       };
     });
   }

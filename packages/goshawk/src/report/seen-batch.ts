@@ -4,7 +4,7 @@ import { drawDetections, InputError } from '@goshawk/core';
 import sharp from 'sharp';
 import type { RunConfig } from '../config/index.js';
 import { createLoader, type DetectionDataset, itemsOfTarget, pictureOfBatch } from '../data/index.js';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { trainingBatches } from '../infer/split-options.js';
 import type { SeenPicture } from './page/report-data.js';
@@ -32,7 +32,7 @@ export async function writeSeenBatch(
       const items = itemsOfTarget(batch.targets[place]!, dataset.categories, image);
       const { data, width, height } = drawDetections(picture, items, {
         categories: dataset.categories,
-        text: labelText,
+        canvas: nodeCanvas,
       });
       const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
         .resize({ width: SIDE, height: SIDE, fit: 'inside', withoutEnlargement: true })

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { categoryNames, type Detection, drawDetections, formatPictureResults, InputError } from '@goshawk/core';
 import { encodePng } from '../data/encode-png.js';
-import { labelText } from '../drawing/index.js';
+import { nodeCanvas } from '../drawing/index.js';
 import { withSureKeypoints } from '../infer/sure-keypoints.js';
 import { openServedDetector, type ServedDetector } from './served-detector.js';
 import type { DetectorSetup, FromDetector, ToDetector } from './thread-messages.js';
@@ -41,7 +41,7 @@ async function handle(message: ToDetector): Promise<void> {
       return;
     }
     const sure = found.map((detection) => withSureKeypoints(detection, keypointThreshold));
-    const png = await encodePng(drawDetections(image, sure, { categories, text: labelText }));
+    const png = await encodePng(drawDetections(image, sure, { categories, canvas: nodeCanvas }));
     tell({ ...answer, png });
   } catch (error) {
     tell({ kind: 'failed', id, reason: error instanceof Error ? error.message : String(error) });

@@ -8,6 +8,7 @@ import { withFrames } from '../models/padded.js';
 import { evenDraws } from '../models/sampling.js';
 import type { Sizing } from '../models/sizing.js';
 import type { ImageBatch, Losses } from '../models/structures.js';
+import { turnDraws } from '../models/turn-draws.js';
 import { AcrossRanks } from '../train/across-ranks.js';
 import { batchOf } from './rcnn-kinds.js';
 import { SQUARE_KEYPOINTS, SQUARES, type Square, squareTargets } from './tiny-targets.js';
@@ -19,6 +20,8 @@ export interface Training {
   /** The config's part `model`, in YAML. */
   readonly model: string;
   readonly sizing: Sizing;
+  /** Evenly, or as a training of this seed draws: by the turns of the pictures. Default evenly. */
+  readonly seed?: number;
   /** Of the network. Default float32. */
   readonly dtype?: 'float32' | 'float64';
   /** Steps that every process takes alone with all pictures, the same everywhere. Default 0. */
@@ -44,13 +47,13 @@ const MOMENTUM = 0.9;
 
 /** Trains on all pictures, or, in a group, on this process's share of them, which are the next ones after those of the rank before. */
 export function trainOn(training: Training, group?: ProcessGroup): Trained {
-  const { sizing, dtype = 'float32', before = 0, steps, learningRate, order = PICTURES.keys() } = training;
+  const { sizing, seed, dtype = 'float32', before = 0, steps, learningRate, order = PICTURES.keys() } = training;
   const places = [...order];
   setThreads(1);
   const { model: config } = parseConfig(training.model, { file: 'test' });
   // Another in each process, where they do not begin alone: rank 0's is the one that counts.
   manualSeed(7 + (before === 0 ? (group?.rank ?? 0) : 0));
-  const options = { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: evenDraws, sizing };
+  const options = { classes: 2, keypoints: SQUARE_KEYPOINTS, draws: seed === undefined ? evenDraws : turnDraws(seed), sizing };
   const model = buildModel(config, options).to({ memoryFormat: 'channels_last', dtype }) as Detector;
   const optimizer = new SGD(
     [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
@@ -60,7 +63,7 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   setProcessGroup(undefined);
   for (let step = 0; step < before; step++)
     scope(() => {
-      totalLoss(lossOf(model, [...PICTURES.keys()], dtype)).backward();
+      totalLoss(lossOf(model, [...PICTURES.keys()], { dtype, step })).backward();
       optimizer.step();
       optimizer.zeroGrad();
     });
@@ -73,7 +76,7 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   let gradients: ReadonlyMap<string, Float32Array> = new Map();
   for (let step = 0; step < steps; step++)
     scope(() => {
-      const own = lossOf(model, places.slice(from, from + share), dtype);
+      const own = lossOf(model, places.slice(from, from + share), { dtype, step: before + step });
       ranks?.begin();
       totalLoss(own).backward();
       ranks?.reduceGradients();
@@ -90,10 +93,15 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   return { losses, gradients, state: new Map(state.map(([name, value]) => [name, value.toFloat32Array()])) };
 }
 
-function lossOf(model: Detector, places: readonly number[], dtype: 'float32' | 'float64'): Losses {
+interface Pass {
+  readonly dtype: 'float32' | 'float64';
+  readonly step: number;
+}
+
+function lossOf(model: Detector, places: readonly number[], { dtype, step }: Pass): Losses {
   const batch = withFrames(partOf(batchOf(PICTURES), places));
   return model.loss(
-    { ...batch, pixels: batch.pixels.to(dtype) },
+    { ...batch, pixels: batch.pixels.to(dtype), turns: places.map((place) => step * PICTURES.length + place) },
     places.map((place) => squareTargets(PICTURES[place]!)),
   );
 }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "memory/cpu-allocator.h"
 #include "values.h"
 
 namespace goshawk {
@@ -39,13 +40,17 @@ NAPI_MODULE_INIT() {
   using namespace goshawk;
   // The engine looks up a C++ stack trace, 15 ms each, for errors that people see without one.
   static std::once_flag once;
-  std::call_once(once, [] { c10::SetStackTraceFetcher([]() -> std::string { return {}; }); });
+  std::call_once(once, [] {
+    c10::SetStackTraceFetcher([]() -> std::string { return {}; });
+    installCpuAllocator();
+  });
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
   napi_set_instance_data(env, new Environment(), destroy, nullptr);
   registerOperators(env, exports);
   registerTensors(env, exports);
   registerAutograd(env, exports);
   registerRuntime(env, exports);
+  registerHostMemory(env, exports);
   registerDevice(env, exports);
   registerRecording(env, exports);
   registerDeviceFacts(env, exports);

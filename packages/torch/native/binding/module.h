@@ -35,6 +35,7 @@ void registerOperators(napi_env env, napi_value exports);
 void registerTensors(napi_env env, napi_value exports);
 void registerAutograd(napi_env env, napi_value exports);
 void registerRuntime(napi_env env, napi_value exports);
+void registerHostMemory(napi_env env, napi_value exports);
 void registerDevice(napi_env env, napi_value exports);
 void registerRecording(napi_env env, napi_value exports);
 void registerDeviceFacts(napi_env env, napi_value exports);

@@ -1,9 +1,8 @@
-// The engine as a whole: version, threads, random numbers, autocast, devices, memory of the process.
+// The engine as a whole: version, threads, random numbers, autocast, devices.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <dlfcn.h>
-#include <malloc.h>
 #include <torch/version.h>
 
 #include "module.h"
@@ -122,26 +121,6 @@ napi_value loadLibrary(Call& call) {
 
 napi_value hasCuda(Call& call) { return boolToJs(call.env, at::hasCUDA()); }
 
-// trimMemory(): gives freed heap pages back to the system
-napi_value trimMemory(Call&) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-  return nullptr;
-}
-
-// keepFreedMemory(bytes): large blocks come from the heap and stay there after being freed, up to so many bytes at its
-// top. A training step frees and takes the same gigabyte again and again: handing it to the kernel each time costs page
-// faults.
-napi_value keepFreedMemory(Call& call) {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min<double>(numberFromJs(call.env, call[0]), 2147483647.0)));
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
-  return nullptr;
-}
-
 constexpr Export kRuntimeExports[] = {
     {"version", version},
     {"configuration", configuration},
@@ -156,8 +135,6 @@ constexpr Export kRuntimeExports[] = {
     {"clearAutocastCache", clearAutocastCache},
     {"loadLibrary", loadLibrary},
     {"hasCuda", hasCuda},
-    {"trimMemory", trimMemory},
-    {"keepFreedMemory", keepFreedMemory},
 };
 
 }  // namespace

@@ -49,8 +49,11 @@ export class ByteSource {
     return new ByteSource(this.file, this.handle, this.start + offset, length);
   }
 
-  /** Reads `length` bytes into a fresh array; `what` names them in the error when the file ends before. */
-  read(offset: number, length: number, what: string): Uint8Array<ArrayBuffer> {
+  /**
+   * Reads `length` bytes into `scratch`, from its beginning, where it is large enough, else into a fresh array; `what` names them in
+   * the error when the file ends before.
+   */
+  read(offset: number, length: number, what: string, scratch?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     this.check(offset, length, what);
     if (length > maxReadBytes) {
       throw this.error('too-large', offset, `${what} takes ${length} bytes: more than one array can hold`);
@@ -61,7 +64,7 @@ export class ByteSource {
     }
     let bytes: Uint8Array<ArrayBuffer>;
     try {
-      bytes = new Uint8Array(length);
+      bytes = scratch && scratch.byteLength >= length ? scratch.subarray(0, length) : new Uint8Array(length);
     } catch {
       throw this.error('too-large', offset, `${what} takes ${length} bytes: not enough memory`);
     }

@@ -7,10 +7,10 @@ import { elementCount, type LazyTensor, type TensorData } from './tensor-data.js
 const maxExpandedBytes = 256 * 1024 * 1024;
 const maxDimensions = 64;
 
-/** Where a storage's bytes are. `read` gives a fresh array; ranges are whole elements. */
+/** Where a storage's bytes are. `read` gives `scratch`'s beginning, where it can, or a fresh array; ranges are whole elements. */
 export interface StorageBytes {
   readonly byteLength: number;
-  read(offset: number, length: number): Uint8Array;
+  read(offset: number, length: number, scratch?: Uint8Array<ArrayBuffer>): Uint8Array;
 }
 
 /** Where the bytes of a storage and of all views of it are: in the legacy format known only after the tensors. */
@@ -73,9 +73,9 @@ export class PickledStorage {
   }
 
   /** Bytes of a range, little endian for elements of `width` bytes; `undefined` when the file has none for this storage. */
-  read(offset: number, length: number, width: number): Uint8Array | undefined {
+  read(offset: number, length: number, width: number, scratch?: Uint8Array<ArrayBuffer>): Uint8Array | undefined {
     const { bytes, bigEndian } = this.place;
-    const read = bytes?.read(this.byteOffset + offset, length);
+    const read = bytes?.read(this.byteOffset + offset, length, scratch);
     if (read && bigEndian) swapBytes(read, width);
     return read;
   }
@@ -121,13 +121,13 @@ export class PickledTensor implements LazyTensor, TensorView {
     this.check();
   }
 
-  /** Reads the bytes into a fresh contiguous array. Throws `CheckpointError` when the file is closed or too short. */
-  materialize(): TensorData {
+  /** The bytes, contiguous, in `scratch` or in a fresh array. Throws `CheckpointError` when the file is closed or too short. */
+  materialize(scratch?: Uint8Array<ArrayBuffer>): TensorData {
     const { dtype, shape, strides, storageOffset } = this;
     const size = itemSize(dtype);
     const count = elementCount(shape);
     if (count === 0) return { dtype, shape, data: new Uint8Array(0) };
-    const source = this.storage.read(storageOffset * size, extent(shape, strides) * size, size);
+    const source = this.storage.read(storageOffset * size, extent(shape, strides) * size, size, scratch);
     if (!source)
       throw this.fail('truncated', `storage ${quoted(this.storage.key)} is not in the file: the file is incomplete`);
     const data = isContiguous(shape, strides) ? source : gather(source, shape, strides, size);

@@ -74,7 +74,7 @@ export function placeStorage(source: ByteSource, position: number, storage: Pick
   const content = source.window(position + 8, count * itemSize(storage.dtype), `storage ${quoted(storage.key)}`);
   storage.place.bytes = {
     byteLength: content.size,
-    read: (offset, length) => content.read(offset, length, `storage ${quoted(storage.key)}`),
+    read: (offset, length, scratch) => content.read(offset, length, `storage ${quoted(storage.key)}`, scratch),
   };
   return position + 8 + content.size;
 }

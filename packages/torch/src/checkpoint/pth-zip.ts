@@ -64,7 +64,7 @@ function zipPlace(
     bigEndian,
     bytes: {
       byteLength: entry.size,
-      read: (offset, length) => content.read(offset, length, `zip entry ${quoted(name)}`),
+      read: (offset, length, scratch) => content.read(offset, length, `zip entry ${quoted(name)}`, scratch),
     },
   };
 }

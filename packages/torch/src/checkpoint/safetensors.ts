@@ -21,8 +21,8 @@ export interface SafetensorsFile {
     readonly shape: readonly number[];
     readonly byteLength: number;
   };
-  /** Reads one tensor into a fresh array. */
-  read(name: string): TensorData;
+  /** Reads one tensor into `scratch`, from its beginning, where that is large enough, else into a fresh array. */
+  read(name: string, scratch?: Uint8Array<ArrayBuffer>): TensorData;
   close(): void;
 }
 
@@ -79,9 +79,9 @@ export function readSafetensors(source: ByteSource): SafetensorsFile {
       const { dtype, shape, begin, end } = find(name);
       return { dtype, shape, byteLength: end - begin };
     },
-    read: (name) => {
+    read: (name, scratch) => {
       const { dtype, shape, begin, end } = find(name);
-      return { dtype, shape, data: source.read(dataStart + begin, end - begin, `tensor ${quoted(name)}`) };
+      return { dtype, shape, data: source.read(dataStart + begin, end - begin, `tensor ${quoted(name)}`, scratch) };
     },
     close: () => source.close(),
   };
@@ -92,7 +92,7 @@ export function safetensorsTensors(file: SafetensorsFile): Map<string, LazyTenso
   return new Map(
     file.names.map((name) => {
       const { dtype, shape } = file.info(name);
-      return [name, { dtype, shape, materialize: () => file.read(name) }];
+      return [name, { dtype, shape, materialize: (scratch) => file.read(name, scratch) }];
     }),
   );
 }

@@ -12,8 +12,8 @@ export interface TensorData {
 export interface LazyTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Reads the bytes from the (still open) file into a fresh array. */
-  materialize(): TensorData;
+  /** Reads the bytes from the (still open) file into `scratch`, from its beginning, where that is large enough, else into a fresh array. */
+  materialize(scratch?: Uint8Array<ArrayBuffer>): TensorData;
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

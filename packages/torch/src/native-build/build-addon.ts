@@ -1,4 +1,5 @@
-// Compiles native/ into build/<libtorch>/goshawk_torch.node with the system's C++ compiler.
+// Compiles native/ with the system's C++ compiler: native/pixels/, which needs no engine, into build/pixels/goshawk_pixels.node, and
+// all else into build/<libtorch>/goshawk_torch.node.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,6 +19,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Libtorch, libtorchKey } from '../libtorch/discover.js';
+import { pixelAddonPath } from '../pixels/addon-path.js';
 import { SetUpError } from './set-up-error.js';
 import { translationUnits, unitText, withIncludes } from './translation-units.js';
 
@@ -39,6 +41,20 @@ interface Unit {
   /** What a person reads while it compiles. */
   readonly title: string;
 }
+
+/** One of the addons. */
+interface Addon {
+  readonly file: string;
+  readonly compiler: Compiler;
+  /** Whether it is made from this path below native/. */
+  isMadeFrom(source: string): boolean;
+  readonly linkFlags: readonly string[];
+  /** What a person reads before all of it is compiled, and when it stands. */
+  readonly notice: string;
+  readonly done: string;
+}
+
+const PIXELS = /^pixels\//;
 
 /** Paths below native/, with slashes. */
 function sources(extension: RegExp): string[] {
@@ -64,12 +80,14 @@ function compilerVersion(command: string): string | undefined {
   }
 }
 
-function compilerFor(libtorch: Libtorch): Compiler {
+/** @param libtorch of the addon that is compiled against it. Absent: of the other one */
+function compilerFor(libtorch?: Libtorch): Compiler {
   const command = findCompiler();
   if (command === undefined)
     throw new SetUpError(`no C++ compiler (${process.env.CXX ?? 'g++'}): install g++, or name one in CXX`, 1);
-  const [major = 0, minor = 0] = libtorch.version.split('.').map(Number);
+  const [major = 0, minor = 0] = libtorch?.version.split('.').map(Number) ?? [];
   const nodeHeaders = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
+  const onlyEngine = (...flags: readonly string[]) => (libtorch ? flags : []);
   return {
     command,
     version: compilerVersion(command) ?? '',
@@ -78,7 +96,7 @@ function compilerFor(libtorch: Libtorch): Compiler {
       `-std=gnu++${major > 2 || (major === 2 && minor >= 9) ? 20 : 17}`,
       '-O3',
       '-fPIC',
-      '-fopenmp',
+      ...onlyEngine('-fopenmp'),
       // The addon is built where it runs; without contraction the arithmetic is that of the definitions.
       '-march=native',
       '-ffp-contract=off',
@@ -87,16 +105,18 @@ function compilerFor(libtorch: Libtorch): Compiler {
       '-Wall',
       '-Wextra',
       // g++ 13 finds faults of this kind in the engine's headers, in std::vector<bool>, that are none.
-      '-Wno-array-bounds',
+      ...onlyEngine('-Wno-array-bounds'),
       '-DNAPI_VERSION=8',
-      '-DNODE_GYP_MODULE_NAME=goshawk_torch',
-      '-D_GLIBCXX_USE_CXX11_ABI=1',
+      `-DNODE_GYP_MODULE_NAME=goshawk_${libtorch ? 'torch' : 'pixels'}`,
+      ...onlyEngine('-D_GLIBCXX_USE_CXX11_ABI=1'),
     ],
     includes: [
       // In place of headers that the engine's own include and no package of it brings.
-      `-I${join(nativeDir, 'distributed/gloo-names')}`,
+      ...onlyEngine(`-I${join(nativeDir, 'distributed/gloo-names')}`),
       `-I${nativeDir}`,
-      ...[nodeHeaders, ...libtorch.includeDirs].flatMap((dir) => (dir === '/usr/include' ? [] : ['-isystem', dir])),
+      ...[nodeHeaders, ...(libtorch?.includeDirs ?? [])].flatMap((dir) =>
+        dir === '/usr/include' ? [] : ['-isystem', dir],
+      ),
     ],
   };
 }
@@ -110,58 +130,74 @@ function processorFlags(): string {
 }
 
 /** Object names say what they are made from, not where the checkout lies: checkouts can share a build folder's content. */
-function planUnits(compiler: Compiler, buildDir: string): Unit[] {
+function planUnits({ compiler, file, isMadeFrom }: Addon): Unit[] {
   const shared = [compiler.version, compiler.flags.join(' '), processorFlags()].join('\n');
-  const all = sources(/\.cc$/).map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));
+  const all = sources(/\.cc$/)
+    .filter(isMadeFrom)
+    .map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));
   return translationUnits(all).map((unit) => {
     const text = unitText(unit);
     const digest = createHash('sha256').update(shared).update(text);
     for (const name of withIncludes(nativeDir, unit.sources)) digest.update(readFileSync(join(nativeDir, name)));
     return {
       text,
-      object: join(buildDir, `${unit.name}.${digest.digest('hex').slice(0, 16)}.o`),
+      object: join(dirname(file), `${unit.name}.${digest.digest('hex').slice(0, 16)}.o`),
       title: unit.sources.map((name) => name.replace(/\.cc$/, '')).join(' '),
     };
   });
 }
 
 /**
- * Compiles what changed and links the addon for this libtorch; returns whether there was anything to do.
+ * Compiles what changed and links the addons, the engine's for this libtorch; returns whether there was anything to do.
  * @param report is told a line at a time what happens
  * @throws SetUpError without a compiler, for a folder that cannot be written, and where compiling fails
  */
-export async function buildAddon(libtorch: Libtorch, report: (line: string) => void): Promise<boolean> {
-  const compiler = compilerFor(libtorch);
-  const buildDir = join(packageDir, 'build', libtorchKey(libtorch));
-  const addon = join(buildDir, 'goshawk_torch.node');
-  const units = planUnits(compiler, buildDir);
+export async function buildAddons(libtorch: Libtorch, report: (line: string) => void): Promise<boolean> {
+  const engine: Addon = {
+    file: join(packageDir, 'build', libtorchKey(libtorch), 'goshawk_torch.node'),
+    compiler: compilerFor(libtorch),
+    isMadeFrom: (source) => !PIXELS.test(source),
+    linkFlags: [
+      '-fopenmp',
+      `-L${libtorch.libDir}`,
+      `-Wl,-rpath,${libtorch.libDir}`,
+      '-Wl,--no-as-needed',
+      '-ltorch_cpu',
+      '-lc10',
+    ],
+    notice: `compiling the addon for libtorch ${libtorch.version}: a minute and a half on two quiet processors, minutes on busy ones`,
+    done: `built the addon against libtorch ${libtorch.version} (${libtorch.libDir})`,
+  };
+  const pixels: Addon = {
+    file: pixelAddonPath,
+    compiler: compilerFor(),
+    isMadeFrom: (source) => PIXELS.test(source),
+    linkFlags: [],
+    notice: 'compiling the addon for pictures: some ten seconds',
+    done: 'built the addon for pictures',
+  };
+  const [engineBuilt, pixelsBuilt] = [await build(engine, report), await build(pixels, report)];
+  return engineBuilt || pixelsBuilt;
+}
+
+async function build(addon: Addon, report: (line: string) => void): Promise<boolean> {
+  const { file, compiler, linkFlags } = addon;
+  const buildDir = dirname(file);
+  const units = planUnits(addon);
   const fingerprint = units.map(({ object }) => basename(object)).join('\n');
   const stamp = join(buildDir, 'built-from');
-  const current = existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
+  const current = existsSync(file) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
   if (current) return false;
   makeWritable(buildDir);
   const pending = units.filter(({ object }) => !existsSync(object));
-  if (pending.length === units.length)
-    report(
-      `compiling the addon for libtorch ${libtorch.version}: a minute and a half on two quiet processors, minutes on busy ones`,
-    );
+  if (pending.length === units.length) report(addon.notice);
   await compileAll(compiler, pending, report);
-  const partial = `${addon}.${process.pid}`;
-  await run(compiler.command, [
-    '-shared',
-    '-fopenmp',
-    '-o',
-    partial,
-    ...units.map(({ object }) => object),
-    `-L${libtorch.libDir}`,
-    `-Wl,-rpath,${libtorch.libDir}`,
-    '-Wl,--no-as-needed',
-    '-ltorch_cpu',
-    '-lc10',
-  ]);
-  renameSync(partial, addon);
+  const partial = `${file}.${process.pid}`;
+  const objects = units.map(({ object }) => object);
+  await run(compiler.command, ['-shared', '-o', partial, ...objects, ...linkFlags]);
+  renameSync(partial, file);
   writeFileSync(stamp, fingerprint);
-  report(`built the addon against libtorch ${libtorch.version} (${libtorch.libDir})`);
+  report(addon.done);
   return true;
 }
 

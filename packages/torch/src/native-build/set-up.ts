@@ -1,7 +1,7 @@
-// Puts the engine in place: a libtorch that is found, or that is said how to get, and the addon compiled for it.
+// Puts the engine in place: a libtorch that is found, or that is said how to get, and the addons compiled for it.
 import { resolve } from 'node:path';
 import { explainDiscovery, type Libtorch } from '../libtorch/discover.js';
-import { buildAddon, findCompiler } from './build-addon.js';
+import { buildAddons, findCompiler } from './build-addon.js';
 import { SetUpError } from './set-up-error.js';
 import { installAdvice, installPackages, missingPackages } from './system-packages.js';
 
@@ -15,7 +15,7 @@ export interface SetUpOptions {
 }
 
 /**
- * @returns the libtorch that the addon stands for now, and whether it was built by this call
+ * @returns the libtorch that the addons stand for now, and whether one was built by this call
  * @throws SetUpError that says what is missing and how to get it (exitCode 2), or what failed (1)
  */
 export async function setUpEngine(
@@ -23,7 +23,7 @@ export async function setUpEngine(
 ): Promise<{ readonly libtorch: Libtorch; readonly built: boolean }> {
   const env = options.libtorch ? { ...process.env, LIBTORCH: resolve(options.libtorch) } : process.env;
   const libtorch = await provideLibtorch(env, options);
-  const built = await buildAddon(libtorch, options.report);
+  const built = await buildAddons(libtorch, options.report);
   return { libtorch, built };
 }
 

@@ -11,3 +11,4 @@ export { Buffer, Parameter, type Placement, StateTensor } from './parameter.js';
 export * from './pooling.js';
 export * from './sequential.js';
 export * from './sync-batch-norm.js';
+export { requireDrawn, withoutDraws } from './undrawn.js';

@@ -2,6 +2,8 @@
 import { noGrad } from '../tensor/autograd.js';
 import { callOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { StateTensor } from './parameter.js';
+import { markDrawn, waits } from './undrawn.js';
 
 /** What follows the layer; sets the gain of the Kaiming initialisers. */
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leaky_relu' | 'selu';
@@ -16,16 +18,17 @@ export interface KaimingOptions {
 }
 
 export function constant<T extends Tensor>(tensor: T, value: number): T {
+  if (tensor instanceof StateTensor) markDrawn(tensor);
   return fill(tensor, 'aten::fill_.Scalar', value);
 }
 
 export function normal<T extends Tensor>(tensor: T, { mean = 0, std = 1 }: { mean?: number; std?: number } = {}): T {
-  return fill(tensor, 'aten::normal_', mean, std);
+  return shallWait(tensor) ? tensor : fill(tensor, 'aten::normal_', mean, std);
 }
 
 /** Uniform in [from, to). Default [0, 1). */
 export function uniform<T extends Tensor>(tensor: T, { from = 0, to = 1 }: { from?: number; to?: number } = {}): T {
-  return fill(tensor, 'aten::uniform_', from, to);
+  return shallWait(tensor) ? tensor : fill(tensor, 'aten::uniform_', from, to);
 }
 
 /** Normal, drawn again outside of [from, to]: the inverse of the distribution function over uniform draws. */
@@ -33,6 +36,7 @@ export function truncatedNormal<T extends Tensor>(
   tensor: T,
   { mean = 0, std = 1, from = -2, to = 2 }: { mean?: number; std?: number; from?: number; to?: number } = {},
 ): T {
+  if (shallWait(tensor)) return tensor;
   const low = normalCdf((from - mean) / std);
   const high = normalCdf((to - mean) / std);
   fill(tensor, 'aten::uniform_', 2 * low - 1, 2 * high - 1);
@@ -110,6 +114,11 @@ function normalCdf(x: number): number {
     sum += term;
   }
   return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}
+
+/** Of a module's own tensors alone is known when they get values. */
+function shallWait(tensor: Tensor): boolean {
+  return tensor instanceof StateTensor && waits(tensor);
 }
 
 function fill<T extends Tensor>(tensor: T, operator: string, ...args: number[]): T {

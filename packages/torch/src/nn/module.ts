@@ -1,5 +1,6 @@
 // Module: a tree of parameters, buffers and child modules, found by enumerating its properties. As torch.nn.Module, with
 // camelCase properties whose state names are the snake_case ones of PyTorch's checkpoints.
+import { byteCount } from '../checkpoint/tensor-data.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Buffer, Parameter, type Placement, type StateSource, type StateTensor } from './parameter.js';
@@ -110,7 +111,9 @@ export abstract class Module {
     const report = { loaded: fitting.map(([name]) => name), missing, unexpected, mismatched };
     if (strict && missing.length + unexpected.length + mismatched.length > 0)
       throw new Error(`state of ${this.constructor.name}: ${describeMisfit(report, own.size)}`);
-    for (const [, tensor, value] of fitting) tensor.assign(value);
+    const largest = Math.max(0, ...fitting.map(([, , value]) => ('materialize' in value ? byteCount(value) : 0)));
+    const scratch = new Uint8Array(largest);
+    for (const [, tensor, value] of fitting) tensor.assign(value, scratch);
     return report;
   }
 

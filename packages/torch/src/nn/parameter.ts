@@ -2,12 +2,14 @@
 import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
 import { noGrad } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
-import { callOp, findOperator } from '../tensor/dispatch.js';
+import { ensureDevice } from '../tensor/device.js';
+import { callOp, callTensorOp, findOperator } from '../tensor/dispatch.js';
 import type { DType } from '../tensor/dtype.js';
 import { track } from '../tensor/lifetime.js';
 import { native, type TensorId } from '../tensor/native.js';
 import { keep } from '../tensor/scope.js';
 import { type Device, type MemoryFormat, Tensor } from '../tensor/tensor.js';
+import { isUndrawn, markDrawn } from './undrawn.js';
 
 /** What can be copied into a parameter or buffer: a tensor, its bytes, or one still in its file. */
 export type StateSource = Tensor | TensorData | LazyTensor;
@@ -41,15 +43,18 @@ export abstract class StateTensor extends Tensor {
 
   /**
    * Overwrites the elements, converting dtype and device.
+   * @param scratch is overwritten with what is read from a file, where it is large enough
    * @throws Error when the shapes differ
    */
-  assign(value: StateSource): void {
+  assign(value: StateSource, scratch?: Uint8Array<ArrayBuffer>): void {
     if (value.shape.length !== this.shape.length || value.shape.some((side, i) => side !== this.shape[i]))
       throw new Error(`assign: the tensor is [${this.shape.join(', ')}], got [${value.shape.join(', ')}]`);
     noGrad(() => {
-      const source = value instanceof Tensor ? value : borrowed('materialize' in value ? value.materialize() : value);
+      const source =
+        value instanceof Tensor ? value : borrowed('materialize' in value ? value.materialize(scratch) : value);
       callOp('aten::copy_', this, source);
     });
+    markDrawn(this);
   }
 
   /** Moves or casts in place: this stays the same tensor for those who hold it. Its gradient goes along. */
@@ -60,7 +65,7 @@ export abstract class StateTensor extends Tensor {
       ...(memoryFormat && this.rank === 4 ? { memoryFormat } : {}),
     };
     noGrad(() => {
-      const moved = convert(this, target);
+      const moved = isUndrawn(this) ? emptyLike(this, target) : convert(this, target);
       if (moved.is(this)) return;
       const gradient = this.grad && convert(this.grad, target);
       this.grad = undefined;
@@ -87,6 +92,13 @@ export class Buffer extends StateTensor {
     super(tensor);
     this.persistent = persistent;
   }
+}
+
+/** Of a tensor whose elements say nothing yet only the place is converted. */
+function emptyLike(tensor: Tensor, { dtype, device, memoryFormat }: Placement): Tensor {
+  if (device) ensureDevice(device);
+  const kept = dtype ?? tensor.dtype;
+  return callTensorOp('aten::empty_like', tensor, kept, undefined, device ?? tensor.device, undefined, memoryFormat);
 }
 
 /** Over the bytes themselves, which are copied at once. */

@@ -31,6 +31,7 @@ export {
   operatorNames,
 } from './dispatch.js';
 export * from './dtype.js';
+export { type HostMemory, hostMemory, keepFreedMemory, trimMemory } from './host-memory.js';
 export * from './indexing.js';
 export { liveTensors } from './lifetime.js';
 export { EngineMissingError } from './native.js';

@@ -118,7 +118,10 @@ interface Native extends CudaLoader, NativeGroups {
   deviceMemory(index: number): number[];
   releaseDeviceMemory(index: number): boolean;
   trimMemory(): void;
-  keepFreedMemory(bytes: number): void;
+  keepFreedMemory(bytes: number, idleMilliseconds: number): void;
+  keepInMalloc(largestBlock: number, bytes: number): void;
+  hostMemory(): [inUse: number, reserved: number, mostInUse: number, mostReserved: number] | undefined;
+  dataAddress(id: TensorId): number;
   setDeviceCode(sources: string, compiler: string, cache: string): void;
   compileDeviceCode(name: string, dtype: string, architecture: number): TensorId;
   emulateCard(library: string): void;
@@ -132,8 +135,6 @@ export class EngineMissingError extends Error {
   readonly code = 'engine-missing';
 }
 
-/** What malloc keeps at most for the next use: as much as glibc's setting holds. */
-const KEPT_BYTES = 2 ** 31 - 1;
 const mallocVariables = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TOP_PAD_', 'GLIBC_TUNABLES'];
 
 /** Which libtorch this process uses. */
@@ -177,13 +178,22 @@ function loadAddon(): Native {
 }
 
 function prepare(): void {
-  // Networks take and free the same gigabyte at every picture: given back to the system each time, it is made of zeros
-  // again, a page at a time, which doubles the time of a prediction. Who sets malloc up in the environment keeps that.
-  if (isMainThread && !mallocVariables.some((name) => process.env[name])) native.keepFreedMemory(KEPT_BYTES);
+  // Who sets malloc up in the environment keeps that.
+  if (isMainThread && !mallocVariables.some((name) => process.env[name])) keepInMalloc();
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
   const wanted = Number(process.env.GOSHAWK_THREADS ?? process.env.OMP_NUM_THREADS ?? 0);
   native.setThreads(isMainThread ? (wanted > 0 ? wanted : availableParallelism()) : 1);
   if (cudaStart.state === 'ready') prepareDeviceCode();
+}
+
+/**
+ * Networks take and free the same memory at every picture: given back to the system each time, it is made of zeros again, a page
+ * at a time. Beside tensors malloc has scratch memory of the engine's libraries and decoded pictures, tens of megabytes each;
+ * where it has the tensors too, it keeps as much as its setting holds.
+ */
+function keepInMalloc(): void {
+  if (native.hostMemory()) native.keepInMalloc(2 ** 26, 2 ** 28);
+  else native.keepInMalloc(2 ** 30, 2 ** 31 - 1);
 }
 
 /** Own kernels are compiled at their first use on a card, and kept where programs keep what can be made again. */

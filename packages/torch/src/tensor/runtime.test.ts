@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import {
   engineInfo,
@@ -12,7 +11,6 @@ import {
   scope,
   setRandomState,
   setThreads,
-  zeros,
 } from './index.js';
 
 test('a restored random state goes on with the same numbers', () => {
@@ -83,34 +81,3 @@ test('the engine says what it is', () => {
   assert.match(info.configuration, /PyTorch built with/);
   assert.ok(info.threads >= 1);
 });
-
-// glibc's own rule hands blocks of more than 32 MB back at once, and the next is made of fresh pages of 4 KiB.
-test('memory that is freed serves the next tensor, without anything being set', { skip: !isGlibc() }, () => {
-  const takeAndFree = () => scope(() => void zeros([64 << 20], { dtype: 'uint8' }));
-  // Small blocks that stay come to lie between the first large ones: after these, nearly all are made of what was freed.
-  for (let i = 0; i < 20; i++) takeAndFree();
-  const before = process.resourceUsage().minorPageFault;
-  for (let i = 0; i < 10; i++) takeAndFree();
-  const pages = process.resourceUsage().minorPageFault - before;
-  // One that is not takes 16,384 pages; all ten would be fresh by glibc's own rule.
-  assert.ok(pages < (5 * (64 << 20)) / 4096, `${pages} fresh pages`);
-});
-
-test('what malloc was told in the environment holds', { skip: !isGlibc() }, () => {
-  const program = `
-    const { scope, zeros } = await import(${JSON.stringify(new URL('./index.js', import.meta.url).href)});
-    const before = process.resourceUsage().minorPageFault;
-    for (let i = 0; i < 10; i++) scope(() => void zeros([64 << 20], { dtype: 'uint8' }));
-    console.log(process.resourceUsage().minorPageFault - before);`;
-  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    encoding: 'utf8',
-    env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' },
-  });
-  // Huge pages, where the system gives them unasked, are 2 MiB.
-  assert.ok(Number(stdout) >= 10 * 32, stdout);
-});
-
-function isGlibc(): boolean {
-  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return header.glibcVersionRuntime !== undefined;
-}

@@ -55,16 +55,3 @@ export function setRandomState(state: Tensor, device: Device = 'cpu'): void {
   ensureDevice(device);
   native.setRandomState(state.id, device);
 }
-
-/** Gives freed memory back to the system. */
-export function trimMemory(): void {
-  native.trimMemory();
-}
-
-/**
- * Lets the allocator keep up to so many freed bytes for the next use. Loading the engine sets it to 2 GiB; what is kept is
- * never more than was in use at once, and `trimMemory()` gives it back. No effect but with glibc.
- */
-export function keepFreedMemory(bytes: number): void {
-  native.keepFreedMemory(bytes);
-}

@@ -272,7 +272,9 @@ test('what is left undone where nothing is seen does not show', async () => {
   );
   // The same, each step on the whole picture.
   const whole = async (plan: PlannedPicture): Promise<AnnotatedPicture> => {
-    let picture: AnnotatedPicture = { image: set.samples[plan.image.id - 1]!.picture, objects: [] };
+    // Steps may write into a picture.
+    const image = structuredClone(set.samples[plan.image.id - 1]!.picture);
+    let picture: AnnotatedPicture = { image, objects: [] };
     for (const step of plan.steps ?? []) {
       if (step.kind === 'move') picture = movePicture(picture, step, conventions);
       else if (step.kind === 'resize') picture = resizePicture(picture, step, conventions);

@@ -1,15 +1,6 @@
 // The steps that leave objects where they are.
-import {
-  addNoise,
-  blurImage,
-  changeColor,
-  filledImage,
-  medianImage,
-  type PixelWindow,
-  pasteImage,
-  type RgbImage,
-  scaleHsv,
-} from '@goshawk/core';
+import { filledImage, type PixelWindow, pasteImage, type RgbImage } from '@goshawk/core';
+import { addNoise, blurImage, changeColor, scaleHsv } from '../pixels/index.js';
 import type { PlannedColors } from './planned-picture.js';
 
 /** The step on a region of the picture, in the picture's own memory; what lies outside is left as it is. */
@@ -23,6 +14,7 @@ export function changeColorsIn(image: RgbImage, step: PlannedColors, region: Pix
   return image;
 }
 
+/** The step on the whole picture, in its own memory or in new one. */
 export function changeColors(image: RgbImage, step: PlannedColors): RgbImage {
   switch (step.kind) {
     case 'hsv':
@@ -30,7 +22,7 @@ export function changeColors(image: RgbImage, step: PlannedColors): RgbImage {
     case 'color':
       return step.changes.reduce((changed, { change, factor }) => changeColor(changed, change, factor), image);
     case 'blur':
-      return step.filter === 'median' ? medianImage(image, step.side) : blurImage(image, step.filter, step.side);
+      return blurImage(image, step.filter, step.side);
     case 'noise':
       return addNoise(image, step.sigma, step.seed);
   }

@@ -1,5 +1,6 @@
 // The steps that move one picture: by a map of the plane, or to another size.
-import { filledImage, inOrder, pasteImage, resizeOpenCv, scaling, translation, warpImage } from '@goshawk/core';
+import { filledImage, inOrder, pasteImage, scaling, translation } from '@goshawk/core';
+import { resizeOpenCv, warpImage } from '../pixels/index.js';
 import { type AnnotatedPicture, moveObjects, type PointConventions } from './annotated-picture.js';
 import type { PlannedMove, PlannedResize } from './planned-picture.js';
 

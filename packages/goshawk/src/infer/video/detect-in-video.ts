@@ -6,7 +6,7 @@ import {
   ByteTracker,
   type Detection,
   type DrawnItem,
-  type DrawOptions,
+  type DrawStyle,
   type Preprocess,
   rleToBbox,
   type TrackedDetection,
@@ -57,7 +57,7 @@ export interface VideoDetectionOptions {
   readonly maxDetections: number;
   /** The drawn film, to be written. */
   readonly file: string;
-  readonly drawing: Omit<DrawOptions, 'text'>;
+  readonly drawing: DrawStyle;
   /** What is drawn of a detection; default all of it. */
   readonly drawn?: (detection: TrackedDetection) => DrawnItem;
   /** Where the film is left; default at its end. */

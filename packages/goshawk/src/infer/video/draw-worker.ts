@@ -2,14 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DetectionPainter } from '@goshawk/core';
 import { EncodingError, FrameEncoder } from '../../data/video/index.js';
-import { labelText } from '../../drawing/index.js';
+import { nodeCanvas } from '../../drawing/index.js';
 import { type DrawerSetup, type FromDrawer, frameOf, type ToDrawer } from './frame-messages.js';
 
 const port = parentPort!;
 const { file, facts, ffmpeg, drawing, slots, freed } = workerData as DrawerSetup;
 const tell = (message: FromDrawer): void => port.postMessage(message);
 
-const painter = new DetectionPainter({ ...drawing, text: labelText });
+const painter = new DetectionPainter({ ...drawing, canvas: nodeCanvas });
 let encoder: FrameEncoder | undefined;
 let hasFailed = false;
 let work: Promise<void> = Promise.resolve();

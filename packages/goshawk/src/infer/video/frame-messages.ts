@@ -4,7 +4,7 @@
 // Each thread starts its ffmpeg before the network runs for the first time, and says when it has: OpenBLAS ends its threads where the
 // process forks, and a multiplication that another thread is in the middle of would wait for them for ever.
 import type { MessagePort } from 'node:worker_threads';
-import type { DrawnItem, DrawOptions, Preprocess } from '@goshawk/core';
+import type { DrawnItem, DrawStyle, Preprocess } from '@goshawk/core';
 import type { DecodingEnd, Ffmpeg, Ratio, VideoFacts, VideoSource } from '../../data/video/index.js';
 
 /** Slots in flight: one being read, one being detected in, one being drawn, and one that waits. */
@@ -53,8 +53,8 @@ export interface DrawerSetup {
   readonly file: string;
   readonly facts: VideoFacts;
   readonly ffmpeg: Ffmpeg;
-  /** Text comes of the thread's own canvas. */
-  readonly drawing: Omit<DrawOptions, 'text'>;
+  /** The canvas is the thread's own. */
+  readonly drawing: DrawStyle;
   readonly slots: readonly FrameSlot[];
   readonly freed: MessagePort;
 }

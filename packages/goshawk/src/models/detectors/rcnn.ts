@@ -90,7 +90,7 @@ export class Rcnn extends Detector {
       if (this.#sizing(batch) === 'fixed') return this.#fixedLoss(batch, targets);
       const features = this.backbone.forward(batch.pixels);
       const proposals = this.rpn?.forward(batch, features, targets);
-      const boxes = proposals?.boxes ?? storedProposals(batch);
+      const boxes = proposals ?? { boxes: storedProposals(batch) };
       const heads = this.roiHeads?.loss(batch, this.#pooledLevels(features), boxes, targets);
       return { ...heads, ...proposals?.losses };
     });

@@ -1,6 +1,7 @@
 // Proposals of fixed size: what the region proposal network selects for one image after the other, for all images of a batch
 // at once and without reading how many survive.
 import { nmsFirst, ops, scope, type Tensor } from '@goshawk/torch';
+import { bestAcrossProcesses } from '../across-processes.js';
 import { atLeast, decodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { inAll } from '../losses.js';
@@ -9,7 +10,7 @@ import type { HeightWidth } from '../structures.js';
 import { ANCHOR_WEIGHTS } from './anchor-loss.js';
 import type { JoinedPredictions } from './fixed-anchor-loss.js';
 import { objectnessOf } from './objectness.js';
-import { bestOfBatch, collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
+import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface SelectionContext {
   readonly frames: Frames;
@@ -20,9 +21,10 @@ export interface SelectionContext {
   readonly conventions: Conventions;
 }
 
-/** Boxes [N, P, 4], scores [N, P], and which of them are any; best first. */
+/** Boxes [N, P, 4], scores [N, P], numbers [N, P] of their anchors, and which of them are any; best first. */
 export interface FixedSelection {
   readonly boxes: Tensor;
+  readonly anchorNumbers: Tensor;
   readonly scores: Tensor;
   readonly valid: Tensor;
 }
@@ -65,7 +67,7 @@ export function selectFixedProposals(predicted: JoinedPredictions, context: Sele
     const found = zeroUnless(ofLevels.valid, rowsAt(inside, ofLevels.kept));
     const own = rowsAt(scores, ofLevels.kept);
     const isFound = limit === undefined ? ofLevels.valid : bestOfImages(own, ofLevels.valid, limit);
-    return { boxes: found, scores: own, valid: isFound };
+    return { boxes: found, scores: own, anchorNumbers: rowsAt(numbers, ofLevels.kept), valid: isFound };
   });
 }
 
@@ -119,7 +121,7 @@ function isLargeEnough(boxes: Tensor, border: Tensor, { frames, options, convent
 /** [N, P] bool: which of an image's proposals are among the `limit` best of the batch. */
 function bestOfImages(scores: Tensor, valid: Tensor, limit: number): Tensor {
   const flat = ops.view(ops.where(valid, scores, -Infinity), [-1]);
-  return ops.logical_and(valid, ops.view(bestOfBatch(flat, limit), valid.shape));
+  return ops.logical_and(valid, ops.view(bestAcrossProcesses(flat, limit), valid.shape));
 }
 
 interface Kept {

@@ -1,5 +1,6 @@
 // Region Proposal Network (Faster R-CNN, Ren et al. 2015) over one or several levels of features.
 import { batchedNms, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { bestAcrossProcesses } from '../across-processes.js';
 import { AnchorGenerator } from '../anchors.js';
 import { atLeast, clipBoxes, decodeBoxes } from '../box-coder.js';
 import { CONVENTIONS, type Conventions } from '../conventions.js';
@@ -12,18 +13,21 @@ import { fixedAnchorLosses } from './fixed-anchor-loss.js';
 import { selectFixedProposals } from './fixed-proposals.js';
 import { objectnessOf } from './objectness.js';
 import { RpnHead } from './rpn-head.js';
-import { bestOfBatch, collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
+import { collectedLimit, keepsBest, type RpnOptions } from './rpn-options.js';
 
 export interface Proposals {
   /** [P, 4] xyxy in network pixels an image, best first. */
   readonly boxes: Tensor[];
   /** [P] float32 objectness of each, 0 to 1. */
   readonly scores: Tensor[];
+  /** [P] int64 number of each one's anchor, over all levels. */
+  readonly anchorNumbers: Tensor[];
   readonly losses: Losses;
 }
 
 /** {@link Proposals} of fixed size. */
 export interface FixedProposals extends PaddedBoxes {
+  readonly anchorNumbers: Tensor;
   /** [N, P] float32 objectness of each, 0 to 1. */
   readonly scores: Tensor;
   readonly losses: Losses;
@@ -32,6 +36,7 @@ export interface FixedProposals extends PaddedBoxes {
 interface ScoredBoxes {
   readonly boxes: Tensor;
   readonly scores: Tensor;
+  readonly anchorNumbers: Tensor;
 }
 
 export class RegionProposalNetwork extends Module {
@@ -68,11 +73,13 @@ export class RegionProposalNetwork extends Module {
     });
     const boxes = found.map((own) => own.boxes);
     const scores = found.map((own) => own.scores);
-    if (!targets) return { boxes, scores, losses: {} };
+    const anchorNumbers = found.map((own) => own.anchorNumbers);
+    if (!targets) return { boxes, scores, anchorNumbers, losses: {} };
     const predicted = { logits: flatLogits, offsets: flatOffsets, anchors: levels };
     return {
       boxes,
       scores,
+      anchorNumbers,
       losses: anchorLosses(predicted, batch.sizes, targets, this.#lossOptions(batch), this.#conventions),
     };
   }
@@ -142,7 +149,8 @@ export class RegionProposalNetwork extends Module {
     const boxes: Tensor[] = [];
     const scores: Tensor[] = [];
     const groups: Tensor[] = [];
-    const anchorNumbers: Tensor[] = [];
+    const numbers: Tensor[] = [];
+    let start = 0;
     for (let level = 0; level < levels.length; level++) {
       const objectness = objectnessOf(ops.select(logits[level]!, 0, image));
       const count = Math.min(this.#options.preNmsTopN[mode], objectness.size(0));
@@ -154,7 +162,8 @@ export class RegionProposalNetwork extends Module {
       );
       scores.push(ops.sigmoid(top));
       groups.push(ops.full_like(index, level));
-      anchorNumbers.push(index);
+      numbers.push(ops.add(index, start));
+      start += objectness.size(0);
     }
     const clipped = clipBoxes(ops.cat(boxes), size, convention);
     const score = ops.cat(scores);
@@ -164,6 +173,7 @@ export class RegionProposalNetwork extends Module {
     const validBoxes = ops.index_select(clipped, 0, valid);
     const validScores = ops.index_select(score, 0, valid);
     const validGroups = ops.index_select(ops.cat(groups), 0, valid);
+    const anchorNumbers = ops.index_select(ops.cat(numbers), 0, valid);
     const inclusive = convention === 'inclusive';
     const separate = batchedNms(validBoxes, validScores, validGroups, this.#options.nmsThreshold, {
       plusOne: inclusive,
@@ -175,7 +185,7 @@ export class RegionProposalNetwork extends Module {
         ? separate
         : firstOfLevels(separate, ofLevel, {
             groups: validGroups,
-            anchorNumbers: ops.index_select(ops.cat(anchorNumbers), 0, valid),
+            anchorNumbers,
             isSorted: levels.map((anchors) =>
               keepsBest(anchors.size(0), this.#options.preNmsTopN[mode], this.#conventions),
             ),
@@ -183,7 +193,11 @@ export class RegionProposalNetwork extends Module {
     // Where the batch is thinned out as a whole, an image may give more than its own share.
     const share = this.training && this.#options.collectImages ? kept.size(0) : this.#options.postNmsTopN[mode];
     const best = ops.narrow(kept, 0, 0, Math.min(kept.size(0), share));
-    return { boxes: ops.index_select(validBoxes, 0, best), scores: ops.index_select(validScores, 0, best) };
+    return {
+      boxes: ops.index_select(validBoxes, 0, best),
+      scores: ops.index_select(validScores, 0, best),
+      anchorNumbers: ops.index_select(anchorNumbers, 0, best),
+    };
   }
 
   #isLargeEnough(boxes: Tensor, [height, width]: HeightWidth, scale: number): Tensor {
@@ -201,12 +215,17 @@ export class RegionProposalNetwork extends Module {
     const limit = collectedLimit(this.#options, inAll(found.length));
     const scores = ops.cat(found.map((own) => own.scores));
     if (limit === undefined) return [...found];
-    const kept = bestOfBatch(scores, limit);
+    const kept = bestAcrossProcesses(scores, limit);
     let start = 0;
-    return found.map(({ boxes, scores: own }) => {
-      const mine = indicesWhere(ops.narrow(kept, 0, start, own.size(0)));
-      start += own.size(0);
-      return { boxes: ops.index_select(boxes, 0, mine), scores: ops.index_select(own, 0, mine) };
+    return found.map((own) => {
+      const count = own.scores.size(0);
+      const mine = indicesWhere(ops.narrow(kept, 0, start, count));
+      start += count;
+      return {
+        boxes: ops.index_select(own.boxes, 0, mine),
+        scores: ops.index_select(own.scores, 0, mine),
+        anchorNumbers: ops.index_select(own.anchorNumbers, 0, mine),
+      };
     });
   }
 }
@@ -215,7 +234,7 @@ export class RegionProposalNetwork extends Module {
  * At most `count` of each level's proposals, best first.
  * @param kept [K] numbers of proposals, best first
  * @param levels.groups [P] level of each proposal
- * @param levels.anchorNumbers [P] number of its anchor in its level
+ * @param levels.anchorNumbers [P] number of its anchor
  * @param levels.isSorted for each level whether its best count, or its first
  */
 function firstOfLevels(

@@ -1,6 +1,4 @@
 // What a region proposal network is told.
-import { ops, type Tensor } from '@goshawk/torch';
-import { lowestOfBest } from '../across-processes.js';
 import type { AnchorOptions } from '../anchors.js';
 import type { Conventions } from '../conventions.js';
 import type { Draws } from '../sampling.js';
@@ -43,15 +41,6 @@ export function collectedLimit(
 ): number | undefined {
   if (collectImages === 0) return undefined;
   return collectImages === 'batch' ? postNmsTopN.train : Math.round((postNmsTopN.train * images) / collectImages);
-}
-
-/** [S] bool: which of this process's scores are among the `limit` best of the batch, that of all processes. */
-export function bestOfBatch(scores: Tensor, limit: number): Tensor {
-  const lowest = lowestOfBest(scores, limit);
-  if (lowest !== undefined) return ops.ge(scores, lowest);
-  if (scores.length <= limit) return ops.ones_like(scores).to('bool');
-  const [, best] = ops.topk(scores, limit, { dim: 0 });
-  return ops.index_fill(ops.zeros_like(scores), 0, best, 1).to('bool');
 }
 
 /** Whether a level of `anchors` that is limited keeps its best, or the first in the order of its anchors. */

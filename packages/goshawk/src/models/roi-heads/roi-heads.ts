@@ -24,6 +24,7 @@ import {
   Stage5BoxHead,
 } from './box-head.js';
 import { boxLosses } from './box-loss.js';
+import { candidateNames, type ProposedBoxes, paddedCandidateNames } from './candidate-names.js';
 import { fillBatch, withoutFillers } from './filled-batch.js';
 import { fixedCandidates, selectFixedDetections } from './fixed-candidates.js';
 import { fixedBoxLosses, fixedKeypointLoss, fixedMaskLoss } from './fixed-losses.js';
@@ -99,10 +100,12 @@ export class RoiHeads extends Module {
     }
   }
 
-  /** Losses of the second stage; the proposals, [P, 4] network pixels an image, get no gradient. */
-  loss(batch: ImageBatch, features: Features, proposals: readonly Tensor[], targets: readonly Targets[]): Losses {
+  /** Losses of the second stage; the proposals get no gradient. */
+  loss(batch: ImageBatch, features: Features, proposed: ProposedBoxes, targets: readonly Targets[]): Losses {
     const { box, conventions, mask, keypoint } = this.#options;
-    const draws = drawsOf(this.#options.draws, batch, 'proposals');
+    const proposals = proposed.boxes;
+    const names = (): Tensor[] => candidateNames(proposed, targets);
+    const draws = drawsOf(this.#options.draws, batch, 'proposals', names);
     const samples = noGrad(() =>
       proposals.map((boxes, image) =>
         scope(() =>
@@ -118,7 +121,7 @@ export class RoiHeads extends Module {
       ...boxLosses(prediction, labels, goals, box.smoothL1Beta),
       ...(mask && { loss_mask: scope(() => this.#maskLoss(batch, features, samples, targets, shared)) }),
       ...(keypoint && {
-        loss_keypoint: scope(() => this.#keypointLoss(batch, features, { proposals, samples }, targets)),
+        loss_keypoint: scope(() => this.#keypointLoss(batch, features, { proposals, samples, names }, targets)),
       }),
     };
   }
@@ -131,7 +134,8 @@ export class RoiHeads extends Module {
     { targets, objects }: { readonly targets: readonly Targets[]; readonly objects: PaddedObjects },
   ): Losses {
     const { box, conventions, mask, keypoint } = this.#options;
-    const draws = drawsOf(this.#options.draws, batch, 'proposals');
+    const names = (): Tensor => paddedCandidateNames(proposals, objects);
+    const draws = drawsOf(this.#options.draws, batch, 'proposals', names);
     const frames = framesOf(batch);
     const matched = noGrad(() => matchProposals(proposals, objects, frames, box, conventions));
     const sample = noGrad(() => sampleFixedProposals(matched, objects, box, conventions, draws));
@@ -140,7 +144,9 @@ export class RoiHeads extends Module {
       ...scope(() => fixedBoxLosses(prediction, sample, box.smoothL1Beta)),
       ...(mask && { loss_mask: scope(() => this.#fixedMaskLoss(batch, features, sample, targets, shared)) }),
       ...(keypoint && {
-        loss_keypoint: scope(() => this.#fixedKeypointLoss(batch, features, { matched, sample, frames }, objects)),
+        loss_keypoint: scope(() =>
+          this.#fixedKeypointLoss(batch, features, { matched, sample, frames, names }, objects),
+        ),
       }),
     };
   }
@@ -280,12 +286,17 @@ export class RoiHeads extends Module {
   #fixedKeypointLoss(
     batch: FramedBatch,
     features: Features,
-    drawn: { readonly matched: MatchedProposals; readonly sample: FixedRoiSample; readonly frames: Frames },
+    drawn: {
+      readonly matched: MatchedProposals;
+      readonly sample: FixedRoiSample;
+      readonly frames: Frames;
+      readonly names: () => Tensor;
+    },
     objects: PaddedObjects,
   ): Tensor {
     const { box, keypoint, keypoints: count, conventions } = this.#options;
-    const draws = drawsOf(this.#options.draws, batch, 'keypoints');
-    const { matched, sample, frames } = drawn;
+    const { matched, sample, frames, names } = drawn;
+    const draws = drawsOf(this.#options.draws, batch, 'keypoints', names);
     const { valid, rois, boxes, keypoints } = noGrad(() => {
       const measured = fixedKeypointsInSecondStage(paddedKeypoints(objects, count), frames, conventions);
       return conventions.keypointRois === 'box_head'
@@ -336,11 +347,16 @@ export class RoiHeads extends Module {
   #keypointLoss(
     batch: ImageBatch,
     features: Features,
-    { proposals, samples: ofBoxes }: { readonly proposals: readonly Tensor[]; readonly samples: readonly RoiSample[] },
+    drawn: {
+      readonly proposals: readonly Tensor[];
+      readonly samples: readonly RoiSample[];
+      readonly names: () => readonly Tensor[];
+    },
     targets: readonly Targets[],
   ): Tensor {
     const { box, keypoint, keypoints: count, conventions } = this.#options;
-    const draws = drawsOf(this.#options.draws, batch, 'keypoints');
+    const { proposals, samples: ofBoxes, names } = drawn;
+    const draws = drawsOf(this.#options.draws, batch, 'keypoints', names);
     const samples = noGrad(() =>
       targets.map((target, image) =>
         scope(() =>

@@ -110,16 +110,16 @@ function describe(report: ReportData, { picture, object, detection }: Entry): st
   return found === undefined ? `${truth}, not found` : `${truth}, found as ${found}`;
 }
 
-/** One side of a card: the picture with boxes over it. */
+/** One side of a card: the picture with masks and boxes over it. */
 function half(report: ReportData, entry: Entry, side: 'truth' | 'found', score: number, hasLabels = false): Node {
   const picture = report.pictures[entry.picture]!;
   const { width, height } = picture;
   const boxes =
     side === 'truth'
-      ? picture.objects.map((box, i) => shape(report, picture, box, false, i === entry.object, hasLabels))
+      ? picture.objects.map((_, i) => shape(report, picture, side, i, i === entry.object, hasLabels))
       : picture.detections.flatMap((box, i) =>
           box[1] >= score || i === entry.detection
-            ? [shape(report, picture, box, true, i === entry.detection, hasLabels)]
+            ? [shape(report, picture, side, i, i === entry.detection, hasLabels)]
             : [],
         );
   const file = picture.file;
@@ -134,23 +134,30 @@ function half(report: ReportData, entry: Entry, side: 'truth' | 'found', score: 
   );
 }
 
+/** A mask, or the box of what has none. */
 function shape(
   report: ReportData,
   picture: PictureData,
-  box: ObjectData | DetectionData,
-  isDetection: boolean,
+  side: 'truth' | 'found',
+  place: number,
   isMeant: boolean,
   hasLabels: boolean,
 ): SVGElement {
+  const isDetection = side === 'found';
+  const box: ObjectData | DetectionData = isDetection ? picture.detections[place]! : picture.objects[place]!;
   const [x, y, width, height] = (isDetection ? box.slice(2, 6) : box.slice(1, 5)) as [number, number, number, number];
-  const rectangle = { x, y, width, height, 'vector-effect': 'non-scaling-stroke' };
+  const path = (isDetection ? picture.detectionMasks : picture.objectMasks)?.[place] ?? '';
+  const outline = (name: string): SVGElement => {
+    const common = { class: name, 'vector-effect': 'non-scaling-stroke' };
+    return path === '' ? svg('rect', { x, y, width, height, ...common }) : svg('path', { d: path, ...common });
+  };
   const size = Math.max(picture.width, picture.height) / 42;
   return svg(
     'g',
-    { class: `${isDetection ? 'found' : 'truth'}${isMeant ? ' meant' : ''}` },
+    { class: `${side}${isMeant ? ' meant' : ''}` },
     svg('title', {}, labelOf(report, box, isDetection)),
-    svg('rect', { ...rectangle, class: 'rim' }),
-    svg('rect', rectangle),
+    outline('rim'),
+    outline('line'),
     hasLabels
       ? svg(
           'text',

@@ -121,6 +121,9 @@ export interface PictureData {
   readonly objects: readonly ObjectData[];
   /** The best ones, best first, and those that something counts. */
   readonly detections: readonly DetectionData[];
+  /** For each object and detection the path around its mask in picture pixels, empty where there is none. Absent where all are. */
+  readonly objectMasks?: readonly string[];
+  readonly detectionMasks?: readonly string[];
 }
 
 /** Category, box in picture pixels, and whether it is a crowd. */

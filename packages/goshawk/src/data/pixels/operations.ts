@@ -1,0 +1,96 @@
+// What is done to pictures in bytes, by the compiled kernels where they are there. Each gives the bytes of core's function of the same
+// name. Functions that say so write into the picture that they are given: training decodes each picture for itself.
+import {
+  addNoise as addNoiseBy,
+  type BlurKernel,
+  blendImages as blendBy,
+  blurImage as blurBy,
+  type ColorChange,
+  changeColor as changeColorBy,
+  type Fill,
+  flipImageInPlace as flipBy,
+  type HsvGains,
+  inverseMap,
+  isWholeMove,
+  medianImage as medianBy,
+  noiseQuantiles,
+  type PlanarMap,
+  type RgbImage,
+  resizeOpenCv as resizeBy,
+  scaleHsv as scaleHsvBy,
+  warpImage as warpBy,
+} from '@goshawk/core';
+import { mostWarpSide, pixelAddon } from '@goshawk/torch/pixels';
+
+const addon = pixelAddon();
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A new picture, whose bytes are still to be written. */
+function unwritten({ width, height }: Size): RgbImage {
+  const { buffer, byteOffset, byteLength } = Buffer.allocUnsafeSlow(width * height * 3);
+  return { data: new Uint8Array(buffer, byteOffset, byteLength), width, height };
+}
+
+/** A new picture. */
+export function resizeOpenCv(image: RgbImage, width: number, height: number): RgbImage {
+  if (addon === undefined) return resizeBy(image, width, height);
+  const result = unwritten({ width, height });
+  addon.resizeBytes(image, 'opencv', result);
+  return result;
+}
+
+/** A new picture. */
+export function warpImage(image: RgbImage, map: PlanarMap, size: Size, fill: Fill): RgbImage {
+  const isLarge = Math.max(image.width, image.height, size.width, size.height) > mostWarpSide;
+  if (addon === undefined || isLarge || isWholeMove(map)) return warpBy(image, map, size, fill);
+  const result = unwritten(size);
+  addon.warp(image, inverseMap(map), fill, result);
+  return result;
+}
+
+/** Writes into the picture. */
+export function scaleHsv(image: RgbImage, gains: HsvGains): RgbImage {
+  if (addon === undefined) return scaleHsvBy(image, gains);
+  const { hue, saturation, value } = gains;
+  if (hue !== 1 || saturation !== 1 || value !== 1) addon.scaleHsv(image, [hue, saturation, value], image.data);
+  return image;
+}
+
+/** Writes into the picture. */
+export function changeColor(image: RgbImage, change: ColorChange, factor: number): RgbImage {
+  if (addon === undefined) return changeColorBy(image, change, factor);
+  if (factor !== 1) addon.changeColor(image, change, factor, image.data);
+  return image;
+}
+
+/** A new picture. */
+export function blurImage(image: RgbImage, filter: 'gaussian' | 'box' | 'median', side: BlurKernel): RgbImage {
+  if (addon === undefined) return filter === 'median' ? medianBy(image, side) : blurBy(image, filter, side);
+  const result = unwritten(image);
+  addon.blur(image, filter, side, result.data);
+  return result;
+}
+
+/** Writes into the picture. */
+export function addNoise(image: RgbImage, sigma: number, seed: number): RgbImage {
+  if (addon === undefined) return addNoiseBy(image, sigma, seed);
+  addon.addNoise(image, sigma, seed, noiseQuantiles(), image.data);
+  return image;
+}
+
+/** Writes into the first picture. */
+export function blendImages(first: RgbImage, second: RgbImage, share: number): RgbImage {
+  if (addon === undefined || first.data.length !== second.data.length) return blendBy(first, second, share);
+  addon.blend(first.data, second.data, share, first.data);
+  return first;
+}
+
+/** Writes into the picture. */
+export function flipImageInPlace(image: RgbImage): void {
+  if (addon === undefined) flipBy(image);
+  else addon.mirrorRows(image);
+}
