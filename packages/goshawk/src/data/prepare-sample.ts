@@ -16,7 +16,7 @@ import type { Target } from './batch.js';
 import { decodeImageFile, readImageHeader } from './decode-image.js';
 import { decodeContent, type LoadedPictures } from './loaded-pictures.js';
 import { pictureSizeProblem } from './picture-size.js';
-import { fastResizer, flipImageInPlace } from './pixels/index.js';
+import { fastResizer, flipImageInPlace, recycle } from './pixels/index.js';
 import { makeTarget, type PictureView } from './target.js';
 
 /** Everything that the work on one picture needs; can be sent to a worker. */
@@ -56,6 +56,7 @@ export async function prepareSample(request: SampleRequest): Promise<SampleResul
     const place = { into: placeInFrame(into, size.frame), size, window };
     prepareImage(image, request.preprocess, { ...place, resizer: fastResizer });
     fillPadding(into, window ?? size, height, padValuesOf(request.preprocess));
+    recycle(image);
     const annotations = objects.map(({ annotation }) => annotation);
     const classes = objects.map(({ objectClass }) => objectClass);
     return { target: makeTarget(annotations, image, { ...request, classes }) };

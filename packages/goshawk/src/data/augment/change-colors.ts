@@ -1,6 +1,6 @@
 // The steps that leave objects where they are.
-import { filledImage, type PixelWindow, pasteImage, type RgbImage } from '@goshawk/core';
-import { addNoise, blurImage, changeColor, scaleHsv } from '../pixels/index.js';
+import { type PixelWindow, pasteImage, type RgbImage } from '@goshawk/core';
+import { addNoise, blurImage, changeColor, filledImage, recycle, scaleHsv } from '../pixels/index.js';
 import type { PlannedColors } from './planned-picture.js';
 
 /** The step on a region of the picture, in the picture's own memory; what lies outside is left as it is. */
@@ -10,7 +10,10 @@ export function changeColorsIn(image: RgbImage, step: PlannedColors, region: Pix
   if (width === image.width && height === image.height) return changeColors(image, step);
   const part = filledImage(width, height, [0, 0, 0]);
   pasteImage(part, image, -x, -y);
-  pasteImage(image, changeColors(part, step), x, y);
+  const changed = changeColors(part, step);
+  pasteImage(image, changed, x, y);
+  recycle(part);
+  recycle(changed);
   return image;
 }
 

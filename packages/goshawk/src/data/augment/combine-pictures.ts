@@ -1,6 +1,6 @@
 // The steps that make one picture of several.
-import { filledImage, pasteImage, type RgbImage, translation } from '@goshawk/core';
-import { blendImages } from '../pixels/index.js';
+import { pasteImage, type RgbImage, translation } from '@goshawk/core';
+import { blendImages, filledImage } from '../pixels/index.js';
 import { type AnnotatedPicture, moveObjects, type PointConventions } from './annotated-picture.js';
 import { cornerOf, type PlannedMixup, type PlannedMosaic } from './planned-picture.js';
 

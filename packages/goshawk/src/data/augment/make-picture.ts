@@ -1,5 +1,6 @@
 // From a plan to the picture: the steps in order.
 import { type PixelWindow, type RgbImage, wholeWindow } from '@goshawk/core';
+import { recycle } from '../pixels/index.js';
 import type { AnnotatedPicture, PointConventions } from './annotated-picture.js';
 import { changeColorsIn } from './change-colors.js';
 import { mixupOf, mosaicOf } from './combine-pictures.js';
@@ -24,8 +25,11 @@ export async function makePicture(
     image: await decode(plan),
     objects: annotations.map((annotation, i) => ({ annotation, objectClass: classes[i]! })),
   };
-  for (const [i, step] of steps.entries())
-    picture = await takeStep(picture, step, { before: regions[i]!, after: regions[i + 1]! }, decode, conventions);
+  for (const [i, step] of steps.entries()) {
+    const before = picture;
+    picture = await takeStep(before, step, { before: regions[i]!, after: regions[i + 1]! }, decode, conventions);
+    if (picture.image.data.buffer !== before.image.data.buffer) recycle(before.image);
+  }
   return picture;
 }
 
@@ -48,10 +52,16 @@ async function takeStep(
           return makePicture(other, decode, conventions, region);
         }),
       );
-      return mosaicOf([picture, ...others], step, conventions);
+      const whole = mosaicOf([picture, ...others], step, conventions);
+      for (const { image } of others) recycle(image);
+      return whole;
     }
-    case 'mixup':
-      return mixupOf(picture, await makePicture(step.other, decode, conventions, seenOf(step.other, seen.after)), step);
+    case 'mixup': {
+      const other = await makePicture(step.other, decode, conventions, seenOf(step.other, seen.after));
+      const both = mixupOf(picture, other, step);
+      recycle(other.image);
+      return both;
+    }
     default:
       return { ...picture, image: changeColorsIn(picture.image, step, seen.before) };
   }

@@ -1,6 +1,6 @@
 // The steps that move one picture: by a map of the plane, or to another size.
-import { filledImage, inOrder, pasteImage, scaling, translation } from '@goshawk/core';
-import { resizeOpenCv, warpImage } from '../pixels/index.js';
+import { inOrder, pasteImage, scaling, translation } from '@goshawk/core';
+import { filledImage, recycle, resizeOpenCv, warpImage } from '../pixels/index.js';
 import { type AnnotatedPicture, moveObjects, type PointConventions } from './annotated-picture.js';
 import type { PlannedMove, PlannedResize } from './planned-picture.js';
 
@@ -30,5 +30,6 @@ export function resizePicture(
   if (inner.width === width && inner.height === height) return { image: resized, objects: moved };
   const padded = filledImage(width, height, fill);
   pasteImage(padded, resized, left, top);
+  if (!isSame) recycle(resized);
   return { image: padded, objects: moved };
 }

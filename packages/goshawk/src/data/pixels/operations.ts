@@ -13,6 +13,7 @@ import {
   inverseMap,
   isWholeMove,
   medianImage as medianBy,
+  mirroring,
   noiseQuantiles,
   type PlanarMap,
   type RgbImage,
@@ -29,10 +30,26 @@ interface Size {
   readonly height: number;
 }
 
+// Pictures of megabytes, one for each step, cost the collector more than the steps cost: their memory is used again.
+const free: ArrayBuffer[] = [];
+const MOST_FREE = 8;
+/** What {@link recycle} may take: memory that no one else has a part of. */
+const lent = new WeakSet<ArrayBufferLike>();
+
 /** A new picture, whose bytes are still to be written. */
 function unwritten({ width, height }: Size): RgbImage {
-  const { buffer, byteOffset, byteLength } = Buffer.allocUnsafeSlow(width * height * 3);
-  return { data: new Uint8Array(buffer, byteOffset, byteLength), width, height };
+  const length = width * height * 3;
+  const place = free.findIndex(({ byteLength }) => byteLength >= length && byteLength <= 2 * length);
+  const buffer = place < 0 ? (Buffer.allocUnsafeSlow(length).buffer as ArrayBuffer) : free.splice(place, 1)[0]!;
+  lent.add(buffer);
+  return { data: new Uint8Array(buffer, 0, length), width, height };
+}
+
+/** Ends a picture: its memory becomes another's, where it comes from here. */
+export function recycle({ data: { buffer } }: RgbImage): void {
+  if (!lent.delete(buffer)) return;
+  free.push(buffer as ArrayBuffer);
+  if (free.length > MOST_FREE) free.shift();
 }
 
 /** A new picture. */
@@ -43,8 +60,32 @@ export function resizeOpenCv(image: RgbImage, width: number, height: number): Rg
   return result;
 }
 
-/** A new picture. */
+/** A new picture of one colour. */
+export function filledImage(width: number, height: number, fill: Fill): RgbImage {
+  const image = unwritten({ width, height });
+  // From few bytes that are written to many: each copy reads what lies in the processor's cache.
+  const row = Math.min(64, width) * 3;
+  for (let i = 0; i < row; i++) image.data[i] = fill[i % 3]!;
+  for (let done = row; done < image.data.length; ) {
+    const count = Math.min(done, 24_576, image.data.length - done);
+    image.data.copyWithin(done, 0, count);
+    done += count;
+  }
+  return image;
+}
+
+/** A new picture; mirrored left to right, the picture itself in its own memory. */
 export function warpImage(image: RgbImage, map: PlanarMap, size: Size, fill: Fill): RgbImage {
+  const mirror = mirroring('horizontal', image.width);
+  if (
+    addon &&
+    size.width === image.width &&
+    size.height === image.height &&
+    map.every((value, i) => value === mirror[i])
+  ) {
+    addon.mirrorRows(image);
+    return image;
+  }
   const isLarge = Math.max(image.width, image.height, size.width, size.height) > mostWarpSide;
   if (addon === undefined || isLarge || isWholeMove(map)) return warpBy(image, map, size, fill);
   const result = unwritten(size);
