@@ -62,7 +62,7 @@ export async function createDetector(
   { session: sessionOptions, check = true, name = 'the model' }: CreateDetectorOptions = {},
 ): Promise<OnnxDetector> {
   const description = readModelDescription(bytes, name);
-  const session = await ort.InferenceSession.create(bytes, { ...SESSION_OPTIONS, ...sessionOptions });
+  const session = await openSession(ort, bytes, name, { ...SESSION_OPTIONS, ...sessionOptions });
   const detector = new SessionDetector(ort, session, description);
   if (!check) return detector;
   const { agrees, expected, missing } = await detector.selfCheck();
@@ -72,6 +72,24 @@ export async function createDetector(
     'usage',
     `${name}: this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe: use the execution provider cpu or wasm`,
   );
+}
+
+async function openSession(
+  ort: OnnxRuntime,
+  bytes: Uint8Array,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+): Promise<OnnxSession> {
+  try {
+    return await ort.InferenceSession.create(bytes, options);
+  } catch (error) {
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new InputError(
+      'checkpoint-invalid',
+      `${name}: ONNX Runtime does not open it (${reason}): export the weights again, or look at the options of the session`,
+      { cause: error },
+    );
+  }
 }
 
 class SessionDetector implements OnnxDetector {
