@@ -49,6 +49,8 @@ function rowOf(file) {
   const name = path.join(path.basename(path.dirname(file)), path.basename(file));
   const cells = [name, facts.model, precision, (facts.bytes / 1e6).toFixed(1), pictures, detections, unmatched];
   const measured = [leastIou.toFixed(4), largestScoreDifference.toExponential(1), leastMaskIou?.toFixed(4) ?? '-'];
-  const aps = facts.precision.map(({ engine, exported }) => `${engine.toFixed(4)}, ${exported.toFixed(4)}`).join('; ');
+  const aps = facts.precision
+    .map(({ engine, exported }) => (engine < 0 ? '-' : `${engine.toFixed(4)}, ${exported.toFixed(4)}`))
+    .join('; ');
   return `| ${[...cells, ...measured, aps].join(' | ')} |`;
 }

@@ -62,11 +62,7 @@ export async function createDetector(
   { session: sessionOptions, check = true, name = 'the model' }: CreateDetectorOptions = {},
 ): Promise<OnnxDetector> {
   const description = readModelDescription(bytes, name);
-  const session = await ort.InferenceSession.create(bytes, { ...SESSION_OPTIONS, ...sessionOptions }).catch(
-    (error: unknown) => {
-      throw refusal(name, `this runtime cannot open it (${reasonOf(error)})`, error);
-    },
-  );
+  const session = await openSession(ort, bytes, name, { ...SESSION_OPTIONS, ...sessionOptions });
   const detector = new SessionDetector(ort, session, description);
   if (!check) return detector;
   try {
@@ -92,6 +88,24 @@ function refusal(name: string, what: string, cause?: unknown): InputError {
 function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/\s+/g, ' ').trim().slice(0, 200);
+}
+
+async function openSession(
+  ort: OnnxRuntime,
+  bytes: Uint8Array,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+): Promise<OnnxSession> {
+  try {
+    return await ort.InferenceSession.create(bytes, options);
+  } catch (error) {
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new InputError(
+      'checkpoint-invalid',
+      `${name}: ONNX Runtime does not open it (${reason}): export the weights again, or look at the options of the session`,
+      { cause: error },
+    );
+  }
 }
 
 class SessionDetector implements OnnxDetector {

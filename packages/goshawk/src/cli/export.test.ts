@@ -90,15 +90,18 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
 
   test('measures AP by annotations, of the categories of their names', async () => {
     const annotations = join(folder, 'objects.json');
-    const own = openDetector({ config: readDescription(weights)!.config, weights }).predictor.predict(pictures);
+    const { predictor } = openDetector({ config: readDescription(weights)!.config, weights });
+    // One at a time, as the command does.
+    const own = pictures.map((picture) => predictor.predict([picture])[0]!);
     const categories = [
       { id: 7, name: 'blue' },
       { id: 9, name: 'red' },
     ];
+    const red = readDescription(weights)!.categories.find(({ name }) => name === 'red')!.id;
     // What the engine finds itself: its AP is 1.
     const objects = own.flatMap((found, image) =>
       found.map(({ bbox, categoryId }, i) => ({
-        ...{ id: 100 * image + i + 1, image_id: image, category_id: categoryId === 1 ? 9 : 7, bbox, iscrowd: 0 },
+        ...{ id: 100 * image + i + 1, image_id: image, category_id: categoryId === red ? 9 : 7, bbox, iscrowd: 0 },
         area: bbox![2] * bbox![3],
       })),
     );
@@ -112,7 +115,8 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
       });
       const { precision } = JSON.parse(String(printed.mock.calls[0]!.arguments[0]));
       assert.equal(precision[0].truth, 'annotations');
-      assert.ok(precision[0].engine > 0.9 && Math.abs(precision[0].engine - precision[0].exported) < 1e-3);
+      assert.ok(precision[0].engine > 0.9, `AP of ${precision[0].engine}`);
+      assert.ok(Math.abs(precision[0].engine - precision[0].exported) < 1e-3, `AP of ${precision[0].exported}`);
     } finally {
       printed.mock.restore();
     }
@@ -144,6 +148,17 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     assert.equal(first!.length, 2);
     assert.deepEqual(await detector.detect([]), []);
     await detector.release();
+  });
+
+  test('is refused in one line where its graph is damaged', async () => {
+    const { output } = await exported('damaged.onnx', 'fp32');
+    const bytes = readFileSync(output);
+    bytes.write('Kony', bytes.indexOf('Conv'));
+    await assert.rejects(createDetector(ort!, bytes, { name: 'damaged.onnx' }), (error) => {
+      return (
+        error instanceof InputError && /^damaged\.onnx: ONNX Runtime does not open it \([^\n]*$/.test(error.message)
+      );
+    });
   });
 
   test('is refused where a runtime finds other numbers than the file expects', async () => {
