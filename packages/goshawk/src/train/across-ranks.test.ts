@@ -1,6 +1,8 @@
 // Two processes with half of the batch each against one with all of it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { tensor } from '@goshawk/torch';
+import { bestAcrossProcesses } from '../models/across-processes.js';
 import { runInTwo } from '../testing/group-jobs.js';
 import { KINDS, RULES } from '../testing/rcnn-kinds.js';
 import { type Trained, type Training, trainOn } from '../testing/split-training.js';
@@ -79,6 +81,26 @@ test('forty steps from the start, at a full rate and with the draws of a trainin
   const { whole, halves } = await inBoth([training]);
   for (const [rank, own] of halves.entries())
     assertSame(own[0]!, whole[0]!, { losses: 1e-6, tensors: 1e-6 }, `rank ${rank}`);
+});
+
+test('the best of a batch are the same of two halves as of the whole, also among equal scores', async () => {
+  const cases = [
+    { scores: [0.5, 1, 1, 0.25, 1, 1, 0.5, 1], limit: 4 },
+    { scores: [1, 1, 1, 1, 1, 1, 1, 1], limit: 6 },
+    { scores: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], limit: 3 },
+    { scores: [0, 0, 0, 0, 0, 0, 0, 1], limit: 3 },
+    { scores: [0.5, 0.5, 0.1, 0.2, 0.5, 0.5, 0.5, 0.1], limit: 8 },
+  ];
+  const halves = await runInTwo<number[][]>(jobs, 'best', cases);
+  for (const [i, { scores, limit }] of cases.entries()) {
+    const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, limit);
+    const expected = [...scores.keys()].map((place) => Number(order.includes(place)));
+    assert.deepEqual(
+      halves.flatMap((own) => own[i]!.map(Number)),
+      expected,
+    );
+    assert.deepEqual(bestAcrossProcesses(tensor(scores), limit).toNumbers().map(Number), expected);
+  }
 });
 
 describe('a step of two processes has the losses and gradients of one', { timeout: 600_000 }, () => {
