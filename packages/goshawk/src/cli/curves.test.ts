@@ -91,6 +91,19 @@ describe('goshawk info', () => {
     assert.deepEqual([sum('macs'), sum('flops'), sum('parameters')], [macs, flops, parameters]);
   });
 
+  test('--time shows where a prediction spends its time, a module within its parent', () => {
+    const demo = fileURLToPath(new URL('../../../../configs/demo/mask_rcnn_r18_tiny.yaml', import.meta.url));
+    const { stdout } = run('info', demo, '--time', '--shape', '64', '--json');
+    const { times, peakGigaflops } = JSON.parse(stdout);
+    assert.ok(peakGigaflops > 0);
+    assert.equal(times.share, 1);
+    const sum = (module: { children: { milliseconds: number }[] }): number =>
+      module.children.reduce((total, child) => total + child.milliseconds, 0);
+    assert.ok(sum(times) > 0 && sum(times) <= times.milliseconds * 1.2, `${sum(times)} of ${times.milliseconds}`);
+    assert.match(run('info', demo, '--time', '--shape', '64').stdout, /^model +[\d.]+ +100\.0 % +\d+ +\d+ %$/m);
+    assert.match(run('info', demo, '--time', demo, '--shape', '64').stderr, /--shape: the photo behind --time/);
+  });
+
   test("reads mmdetection's files, and tells on stderr what has no effect", () => {
     const file = fileURLToPath(
       new URL('../../src/foreign/mmdetection/fixtures/mask_rcnn_spinenet.py', import.meta.url),

@@ -1,4 +1,4 @@
-// goshawk info: how large the model of a config is, and how much it computes.
+// goshawk info: how large the model of a config is, how much it computes, and how long that takes.
 import { InputError, paddedBatchSize } from '@goshawk/core';
 import type { ModelConfig, RunConfig } from '../config/index.js';
 import {
@@ -10,6 +10,7 @@ import {
   modelComplexity,
 } from '../models/index.js';
 import { formatTable } from '../terminal/text-table.js';
+import { networkShape, timeModel, timeTable } from './info-time.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 
@@ -20,18 +21,21 @@ export interface InfoCommandOptions {
   readonly depth: string;
   readonly tree?: boolean;
   readonly json?: boolean;
+  /** Whether to measure; a photo whose size is taken. */
+  readonly time?: boolean | string;
 }
 
-export function runInfo(configFile: string, options: InfoCommandOptions): void {
+export async function runInfo(configFile: string, options: InfoCommandOptions): Promise<void> {
   const { config } = openCommandConfig(configFile, options.set);
-  const size = options.shape === undefined ? defaultShape(config) : parseShape(options.shape);
+  const size = await sizeOf(config, options);
   const depth = options.tree ? Number.POSITIVE_INFINITY : wholeNumber('--depth', options.depth, 0, 9);
   const { classes, note } = classCount(config.model, options.classes);
   const { height, width } = paddedBatchSize([{ height: size[0], width: size[1] }], config.preprocess.padMultiple);
   const total = modelComplexity(() => buildModel(config.model, { classes }), [height, width]);
+  const timed = options.time ? timeModel(config, classes, [height, width], total) : undefined;
   if (options.json) {
     const facts = { config: configFile, model: config.model.type, classes, shape: size, padded: [height, width] };
-    console.log(JSON.stringify({ ...facts, rois: COUNTED_ROIS, ...total }, undefined, 2));
+    console.log(JSON.stringify({ ...facts, rois: COUNTED_ROIS, ...total, ...timed }, undefined, 2));
     return;
   }
   console.log(
@@ -44,8 +48,26 @@ export function runInfo(configFile: string, options: InfoCommandOptions): void {
       moduleTable(total, depth),
       '',
       ...explanation(config.model),
+      ...(timed
+        ? [
+            '',
+            `${timed.times.milliseconds.toFixed(0)} ms on ${timed.threads} thread${timed.threads === 1 ? '' : 's'} in ${timed.precision}, the median of five; a plain convolution reaches ${timed.peakGigaflops.toFixed(0)} GFLOP/s here`,
+            '',
+            timeTable(timed.times, depth),
+            '',
+            'Times include what is below a module; shares of the peak above 100 % are those of kernels that take fewer products.',
+          ]
+        : []),
     ].join('\n'),
   );
+}
+
+/** @throws InputError */
+async function sizeOf(config: RunConfig, { shape, time }: InfoCommandOptions): Promise<HeightWidth> {
+  if (shape !== undefined && typeof time === 'string')
+    throw new InputError('usage', '--shape: the photo behind --time has a size already: leave one of them out');
+  if (typeof time === 'string') return networkShape(time, config);
+  return shape === undefined ? defaultShape(config) : parseShape(shape);
 }
 
 function explanation(model: ModelConfig): string[] {

@@ -268,6 +268,7 @@ export function buildProgram(): Command {
     .option('--classes <count>', 'number of classes where the config leaves it to the data (default: 80)')
     .option('--depth <levels>', 'levels of modules shown', '3')
     .option('--tree', 'show all levels of modules')
+    .option('--time [photo]', 'measure on this machine where the time of a prediction goes; of the size of a photo')
     .option('--json', 'print one JSON object, with all modules')
     .action(async (config, options) => {
       await checkConfig(config, options);

@@ -70,7 +70,7 @@ class Trace {
 
   run(inputs: readonly Tensor[], body: (inputs: readonly Tensor[]) => readonly Tensor[]): Value[] {
     // The engine's own convolution by whatever kernel is one node.
-    allowWinograd(false);
+    const isAllowed = allowWinograd(false);
     try {
       this.#shapes = inputs.map((tensor) => tensor.shape);
       inputs.forEach((tensor, i) => {
@@ -84,7 +84,7 @@ class Trace {
       );
       return this.#recording ? outputs.map((tensor) => this.#valueOf(tensor)) : [];
     } finally {
-      allowWinograd(true);
+      allowWinograd(isAllowed);
     }
   }
 

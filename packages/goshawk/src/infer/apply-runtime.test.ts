@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cudaMode } from '@goshawk/torch';
+import { cudaMode, setExactConvolutions } from '@goshawk/torch';
 import { runtimeSchema } from '../config/train-schema.js';
 import { applyRuntime, cudaModeOf, type RunPurpose } from './apply-runtime.js';
 
@@ -33,4 +33,11 @@ test('on the CPU nothing of it is set', () => {
   const before = cudaMode();
   applyRuntime(runtimeSchema.parse({ deterministic: true, tf32: 'all', autotune: 'on' }), long);
   assert.deepEqual(cudaMode(), before);
+});
+
+test('exact convolutions are asked for by a run and end with it', () => {
+  applyRuntime(runtimeSchema.parse({ exact: true }), prediction);
+  assert.equal(setExactConvolutions(true), true);
+  applyRuntime(runtimeSchema.parse({}), prediction);
+  assert.equal(setExactConvolutions(false), false);
 });

@@ -1,5 +1,5 @@
 // What a config's `runtime` sets in the engine, for the whole process.
-import { type CudaMode, setCudaMode, setThreads } from '@goshawk/torch';
+import { type CudaMode, setCudaMode, setExactConvolutions, setThreads } from '@goshawk/torch';
 import type { RuntimeConfig } from '../config/index.js';
 
 /** What a run does with its model. */
@@ -14,6 +14,7 @@ const ITERATIONS_THAT_REPAY = 1000;
 /** To be called where a run starts, before its model is made. */
 export function applyRuntime(runtime: RuntimeConfig, purpose: RunPurpose): void {
   if (runtime.threads > 0) setThreads(runtime.threads);
+  setExactConvolutions(runtime.exact);
   if (runtime.device !== 'cpu') setCudaMode(cudaModeOf(runtime, purpose));
 }
 

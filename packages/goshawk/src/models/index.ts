@@ -13,6 +13,7 @@ export { DecoupledSolo, Solov2 } from './detectors/solo.js';
 export { SparseRcnn, type SparseRcnnOptions } from './detectors/sparse-rcnn.js';
 export { BackboneWithNeck, type FeatureExtractor } from './feature-extractor.js';
 export { detectorKind } from './kinds.js';
+export * from './module-times.js';
 export { frameValues } from './padded.js';
 export type { Candidates } from './roi-heads/select-detections.js';
 export { type Draws, evenDraws, randomDraws } from './sampling.js';

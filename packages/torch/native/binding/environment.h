@@ -26,6 +26,7 @@ enum class ValueKind {
   FloatList,
   BoolList,
   ScalarList,
+  OptionalScalarList,
   Other
 };
 

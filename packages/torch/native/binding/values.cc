@@ -14,8 +14,10 @@ namespace {
 // c10's optional was one of its own before it became the standard's.
 #if TORCH_VERSION_MAJOR >= 2
 using MaybeTensor = std::optional<at::Tensor>;
+using MaybeScalar = std::optional<c10::Scalar>;
 #else
 using MaybeTensor = c10::optional<at::Tensor>;
+using MaybeScalar = c10::optional<c10::Scalar>;
 #endif
 
 struct NamedInt {
@@ -88,7 +90,10 @@ ValueKind kindOf(const c10::TypePtr& type, bool result) {
       return ValueKind::Device;
     case c10::TypeKind::ListType: {
       const auto item = type->castRaw<c10::ListType>()->getElementType();
-      if (item->kind() == c10::TypeKind::OptionalType) return ValueKind::OptionalTensorList;
+      if (item->kind() == c10::TypeKind::OptionalType) {
+        const bool isScalar = kindOf(item->castRaw<c10::OptionalType>()->getElementType(), result) == ValueKind::Scalar;
+        return isScalar ? ValueKind::OptionalScalarList : ValueKind::OptionalTensorList;
+      }
       switch (kindOf(item, result)) {
         case ValueKind::Tensor:
           return ValueKind::TensorList;
@@ -294,6 +299,15 @@ c10::IValue toIValue(napi_env env, Environment& environment, const ArgumentPlan&
       for (uint32_t i = 0; i < length; ++i) {
         napi_value item = element(env, value, i);
         list.push_back(isMissing(env, item) ? MaybeTensor() : MaybeTensor(tensorFromJs(env, environment, item)));
+      }
+      return list;
+    }
+    case ValueKind::OptionalScalarList: {
+      const uint32_t length = arrayLength(env, value);
+      c10::List<MaybeScalar> list;
+      for (uint32_t i = 0; i < length; ++i) {
+        napi_value item = element(env, value, i);
+        list.push_back(isMissing(env, item) ? MaybeScalar() : MaybeScalar(scalarFromJs(env, item)));
       }
       return list;
     }

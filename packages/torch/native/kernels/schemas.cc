@@ -64,6 +64,11 @@ TORCH_LIBRARY(goshawk, m) {
       "scale_shift_gradient(Tensor gradient, Tensor? output, Tensor scale, bool of_residual) -> (Tensor, Tensor)");
 
   m.def("winograd_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+  // For weights that do not learn: transformed once, then relu(convolution + bias + residual); no gradients.
+  m.def("winograd_kernels(Tensor weight) -> Tensor");
+  m.def(
+      "winograd_conv3x3_by_kernels(Tensor input, Tensor kernels, int out, Tensor? bias, Tensor? residual, bool relu) "
+      "-> Tensor");
   m.def("depthwise_conv(Tensor input, Tensor weight, Tensor? bias, int[2] stride, int[2] padding) -> Tensor");
 
   // statistics: [2, C] float64, the mean and the sum of squared distances from it; sums: [2, C] float64, of the gradient and

@@ -25,11 +25,18 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 constexpr int64_t kPoints = 36;
-/** Vectors of a panel's width and rows of a block: 24 sums, 3 operands and a factor fit into 32 registers. */
-constexpr int64_t kPanelVectors = 3;
-constexpr int64_t kRows = 8;
+/** Vectors of a panel's width and rows of a block: 24 sums, 4 operands and a factor fit into 32 registers. */
+constexpr int64_t kPanelVectors = 4;
+constexpr int64_t kRows = 6;
+/** The same where the rows lie across memory, whose number is a multiple of a vector's. */
+constexpr int64_t kGradientVectors = 3;
+constexpr int64_t kGradientRows = 8;
 /** Tiles a time; their transforms stay near the processor. */
 constexpr int64_t kTiles = 192;
+/** Floats between the values of two points: without them the 36 values of a tile would share one set of a cache. */
+constexpr int64_t kGap = 48;
+/** Rows of a panel that are asked for ahead. */
+constexpr int64_t kAhead = 8;
 
 int64_t rounded_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -143,61 +150,90 @@ void transform_tile(
 }
 
 /**
- * c[8][width] (+)= a[8][depth] b[depth][width]; a's rows and columns lie a_row and a_step floats apart. Products and sums are
- * fused, unlike elsewhere in the kernels: that is half the time.
+ * c[rows][width] (+)= a[rows][depth] b[depth][width]; a's rows and columns lie a_row and a_step floats apart. Products and sums
+ * are fused, unlike elsewhere in the kernels: that is half the time.
  */
-template <int64_t kVectors>
+template <int64_t kBlockRows, int64_t kVectors>
 [[gnu::optimize("fp-contract=fast")]] void block_product(
     const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c, int64_t c_row,
     int64_t depth, bool add) {
   // Only loops that are unrolled wholly leave the sums in registers.
-  Vector sums[kRows][kVectors];
+  Vector sums[kBlockRows][kVectors];
 #pragma GCC unroll 8
-  for (int64_t row = 0; row < kRows; ++row) {
-#pragma GCC unroll 3
+  for (int64_t row = 0; row < kBlockRows; ++row) {
+#pragma GCC unroll 4
     for (int64_t v = 0; v < kVectors; ++v) {
       sums[row][v] = add ? load_vector(c + row * c_row + v * kLanes) : Vector{};
     }
   }
   for (int64_t k = 0; k < depth; ++k) {
     Vector right[kVectors];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (int64_t v = 0; v < kVectors; ++v) {
       right[v] = load_vector(b + k * b_step + v * kLanes);
+      __builtin_prefetch(b + (k + kAhead) * b_step + v * kLanes);
     }
 #pragma GCC unroll 8
-    for (int64_t row = 0; row < kRows; ++row) {
+    for (int64_t row = 0; row < kBlockRows; ++row) {
       const float left = a[row * a_row + k * a_step];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
       for (int64_t v = 0; v < kVectors; ++v) {
         sums[row][v] += left * right[v];
       }
     }
   }
 #pragma GCC unroll 8
-  for (int64_t row = 0; row < kRows; ++row) {
-#pragma GCC unroll 3
+  for (int64_t row = 0; row < kBlockRows; ++row) {
+#pragma GCC unroll 4
     for (int64_t v = 0; v < kVectors; ++v) {
       store_vector(c + row * c_row + v * kLanes, sums[row][v]);
     }
   }
 }
 
+template <int64_t kBlockRows>
 void block_product_of(
     int64_t vectors, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c,
     int64_t c_row, int64_t depth, bool add) {
-  if (vectors == 3) {
-    block_product<3>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
+  if (vectors == 4) {
+    // Eight rows of four vectors are more than there are registers.
+    if constexpr (kBlockRows == kRows) {
+      block_product<kBlockRows, 4>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
+    }
+  } else if (vectors == 3) {
+    block_product<kBlockRows, 3>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
   } else if (vectors == 2) {
-    block_product<2>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
+    block_product<kBlockRows, 2>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
   } else {
-    block_product<1>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
+    block_product<kBlockRows, 1>(a, a_row, a_step, b, b_step, c, c_row, depth, add);
   }
 }
 
-/** Columns in panels of at most kPanelVectors vectors, each panel's rows one after another. */
-int64_t panel_vectors(int64_t start, int64_t columns) {
-  return std::min(kPanelVectors, (columns - start) / kLanes);
+/** Columns in panels of at most `most` vectors, as equal as they can be; each panel's rows lie one after another. */
+class Panels {
+ public:
+  Panels(int64_t columns, int64_t most) : vectors_(columns / kLanes), count_((vectors_ + most - 1) / most) {}
+
+  int64_t count() const {
+    return count_;
+  }
+
+  /** The first column. */
+  int64_t start(int64_t panel) const {
+    return (panel * (vectors_ / count_) + std::min(panel, vectors_ % count_)) * kLanes;
+  }
+
+  int64_t vectors(int64_t panel) const {
+    return vectors_ / count_ + (panel < vectors_ % count_ ? 1 : 0);
+  }
+
+ private:
+  int64_t vectors_, count_;
+};
+
+/** Floats of one point of transformed kernels. */
+int64_t kernel_step(int64_t in, int64_t columns) {
+  return in * columns + kGap;
 }
 
 /**
@@ -208,7 +244,8 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
   const int64_t out = weight.size(turned ? 1 : 0), in = weight.size(turned ? 0 : 1);
   const int64_t out_step = weight.stride(turned ? 1 : 0), in_step = weight.stride(turned ? 0 : 1);
   const int64_t columns = rounded_up(out, kLanes);
-  at::Tensor result = at::empty({kPoints * in * columns}, weight.options());
+  const Panels panels(columns, kPanelVectors);
+  at::Tensor result = at::empty({kPoints * kernel_step(in, columns)}, weight.options());
   const float* w = weight.data_ptr<float>();
   float* written = result.data_ptr<float>();
   int64_t places[9];
@@ -216,12 +253,12 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
     const int64_t own = turned ? 8 - k : k;
     places[k] = own / 3 * weight.stride(2) + own % 3 * weight.stride(3);
   }
-  at::parallel_for(0, columns / kLanes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t first = begin * kLanes; first < end * kLanes; first += kLanes) {
-      const int64_t count = std::min(kLanes, out - first);
-      const int64_t start = first / (kPanelVectors * kLanes) * (kPanelVectors * kLanes);
-      const int64_t width = panel_vectors(start, columns) * kLanes;
-      for (int64_t i = 0; i < in; ++i) {
+  at::parallel_for(0, panels.count() * in, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t each = begin; each < end; ++each) {
+      const int64_t panel = each / in, i = each % in;
+      const int64_t start = panels.start(panel), vectors = panels.vectors(panel);
+      for (int64_t vector = 0; vector < vectors; ++vector) {
+        const int64_t first = start + vector * kLanes, count = std::min(kLanes, out - first);
         alignas(64) float values[9][kLanes] = {};
         for (int64_t lane = 0; lane < count; ++lane) {
           const float* own = w + (first + lane) * out_step + i * in_step;
@@ -239,9 +276,9 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
         for (int64_t y = 0; y < 6; ++y) {
           kernel_transform(half + y * 3, 1, done + y * 6, 1);
         }
-        float* into = written + start * in + i * width + (first - start);
+        float* into = written + start * in + (i * vectors + vector) * kLanes;
         for (int64_t point = 0; point < kPoints; ++point) {
-          store_vector(into + point * in * columns, done[point]);
+          store_vector(into + point * kernel_step(in, columns), done[point]);
         }
       }
     }
@@ -249,24 +286,36 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
   return result;
 }
 
-/** `input` is channels last; the result too. */
-at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, bool turned) {
+/** What is done to the sums before they are written. */
+struct Behind {
+  /** [out], or undefined. */
+  at::Tensor bias;
+  /** Of the result's shape, channels last, or undefined. */
+  at::Tensor residual;
+  bool relu = false;
+};
+
+/** relu(convolution + bias + residual); `input` is channels last; the result too. `kernels` as transform_kernels gives them. */
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& kernels, int64_t out, const Behind& behind) {
   const at::Tensor maps = input.contiguous(at::MemoryFormat::ChannelsLast);
-  const int64_t in = maps.size(1), out = weight.size(turned ? 1 : 0);
+  const int64_t in = maps.size(1);
   const Grid grid(maps.size(0), maps.size(2), maps.size(3));
   at::Tensor result =
       at::empty({grid.images, out, grid.height, grid.width}, maps.options(), at::MemoryFormat::ChannelsLast);
-  const at::Tensor kernels = transform_kernels(weight, turned);
   const int64_t columns = rounded_up(out, kLanes), depth = rounded_up(in, kLanes);
+  const Panels panels(columns, kPanelVectors);
   std::vector<float> offsets(static_cast<size_t>(columns), 0.0f);
-  if (bias.defined()) {
-    std::copy_n(bias.contiguous().data_ptr<float>(), out, offsets.data());
+  if (behind.bias.defined()) {
+    std::copy_n(behind.bias.contiguous().data_ptr<float>(), out, offsets.data());
   }
   const float* pixels = maps.data_ptr<float>();
   const float* transformed = kernels.data_ptr<float>();
+  const float* added = behind.residual.defined() ? behind.residual.data_ptr<float>() : nullptr;
+  const bool relu = behind.relu;
   float* written = result.data_ptr<float>();
-  const at::Tensor inputs = at::empty({kPoints * kTiles * depth}, maps.options());
-  const at::Tensor products = at::empty({kPoints * kTiles * columns}, maps.options());
+  const int64_t input_step = kTiles * depth + kGap, product_step = kTiles * columns + kGap;
+  const at::Tensor inputs = at::empty({kPoints * input_step}, maps.options());
+  const at::Tensor products = at::empty({kPoints * product_step}, maps.options());
   float* v = inputs.data_ptr<float>();
   float* m = products.data_ptr<float>();
   for (int64_t first = 0; first < grid.tiles(); first += kTiles) {
@@ -275,25 +324,24 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at:
     at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {
         transform_tile<6>(
-            pixels, grid, first + tile, -1, in, v + tile * depth, kTiles * depth,
+            pixels, grid, first + tile, -1, in, v + tile * depth, input_step,
             [](const Vector* d, int64_t step, Vector* to, int64_t to_step) { input_transform(d, step, to, to_step); });
       }
     });
     for (int64_t tile = count; tile < rows; ++tile) {
       for (int64_t point = 0; point < kPoints; ++point) {
-        std::fill_n(v + (point * kTiles + tile) * depth, depth, 0.0f);
+        std::fill_n(v + point * input_step + tile * depth, depth, 0.0f);
       }
     }
-    at::parallel_for(0, kPoints, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t point = begin; point < end; ++point) {
-        for (int64_t start = 0; start < columns; start += kPanelVectors * kLanes) {
-          const int64_t vectors = panel_vectors(start, columns);
-          const float* panel = transformed + point * in * columns + start * in;
-          for (int64_t row = 0; row < rows; row += kRows) {
-            block_product_of(
-                vectors, v + (point * kTiles + row) * depth, depth, 1, panel, vectors * kLanes,
-                m + (point * kTiles + row) * columns + start, columns, in, false);
-          }
+    at::parallel_for(0, kPoints * panels.count(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t each = begin; each < end; ++each) {
+        const int64_t point = each / panels.count(), panel = each % panels.count();
+        const int64_t start = panels.start(panel), vectors = panels.vectors(panel);
+        const float* own = transformed + point * kernel_step(in, columns) + start * in;
+        for (int64_t row = 0; row < rows; row += kRows) {
+          block_product_of<kRows>(
+              vectors, v + point * input_step + row * depth, depth, 1, own, vectors * kLanes,
+              m + point * product_step + row * columns + start, columns, in, false);
         }
       }
     });
@@ -301,11 +349,11 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at:
       for (int64_t tile = begin; tile < end; ++tile) {
         const int64_t place = first + tile;
         const int64_t top = place / grid.across % grid.down * 4, left = place % grid.across * 4;
-        float* map = written + place / (grid.down * grid.across) * grid.height * grid.width * out;
+        const int64_t image = place / (grid.down * grid.across) * grid.height * grid.width * out;
         for (int64_t c = 0; c < out; c += kLanes) {
           Vector values[kPoints], half[24], done[16];
           for (int64_t point = 0; point < kPoints; ++point) {
-            values[point] = load_vector(m + (point * kTiles + tile) * columns + c);
+            values[point] = load_vector(m + point * product_step + tile * columns + c);
           }
           for (int64_t x = 0; x < 6; ++x) {
             output_transform(values + x, 6, half + x, 6);
@@ -317,8 +365,18 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const at:
           const auto bytes = static_cast<size_t>(std::min(kLanes, out - c)) * sizeof(float);
           for (int64_t y = 0; y < std::min<int64_t>(4, grid.height - top); ++y) {
             for (int64_t x = 0; x < std::min<int64_t>(4, grid.width - left); ++x) {
-              const Vector value = done[y * 4 + x] + offset;
-              std::memcpy(map + ((top + y) * grid.width + left + x) * out + c, &value, bytes);
+              const int64_t pixel = image + ((top + y) * grid.width + left + x) * out + c;
+              Vector value = done[y * 4 + x] + offset;
+              if (added) {
+                Vector other{};
+                std::memcpy(&other, added + pixel, bytes);
+                value += other;
+              }
+              // Not a maximum: what is no number stays so.
+              if (relu) {
+                value = value < 0.0f ? Vector{} : value;
+              }
+              std::memcpy(written + pixel, &value, bytes);
             }
           }
         }
@@ -335,8 +393,10 @@ at::Tensor weight_gradient(const at::Tensor& input, const at::Tensor& gradient, 
   const int64_t in = maps.size(1), out = slopes.size(1);
   const int64_t rows = rounded_up(in, kLanes), columns = rounded_up(out, kLanes);
   const Grid grid(maps.size(0), maps.size(2), maps.size(3));
-  const at::Tensor inputs = at::empty({kPoints * kTiles * rows}, maps.options());
-  const at::Tensor outputs = at::empty({kPoints * kTiles * columns}, maps.options());
+  const Panels panels(columns, kGradientVectors);
+  const int64_t input_step = kTiles * rows + kGap, output_step = kTiles * columns + kGap;
+  const at::Tensor inputs = at::empty({kPoints * input_step}, maps.options());
+  const at::Tensor outputs = at::empty({kPoints * output_step}, maps.options());
   const at::Tensor sums = at::empty({kPoints * rows * columns}, maps.options());
   float* v = inputs.data_ptr<float>();
   float* m = outputs.data_ptr<float>();
@@ -346,22 +406,21 @@ at::Tensor weight_gradient(const at::Tensor& input, const at::Tensor& gradient, 
     at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {
         transform_tile<6>(
-            maps.data_ptr<float>(), grid, first + tile, -1, in, v + tile * rows, kTiles * rows,
+            maps.data_ptr<float>(), grid, first + tile, -1, in, v + tile * rows, input_step,
             [](const Vector* d, int64_t step, Vector* to, int64_t to_step) { input_transform(d, step, to, to_step); });
         transform_tile<4>(
-            slopes.data_ptr<float>(), grid, first + tile, 0, out, m + tile * columns, kTiles * columns,
+            slopes.data_ptr<float>(), grid, first + tile, 0, out, m + tile * columns, output_step,
             [](const Vector* d, int64_t step, Vector* to, int64_t to_step) { gradient_transform(d, step, to, to_step); });
       }
     });
-    at::parallel_for(0, kPoints, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t point = begin; point < end; ++point) {
-        for (int64_t start = 0; start < columns; start += kPanelVectors * kLanes) {
-          const int64_t vectors = panel_vectors(start, columns);
-          for (int64_t row = 0; row < rows; row += kRows) {
-            block_product_of(
-                vectors, v + point * kTiles * rows + row, 1, rows, m + point * kTiles * columns + start, columns,
-                u + (point * rows + row) * columns + start, columns, count, first > 0);
-          }
+    at::parallel_for(0, kPoints * panels.count(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t each = begin; each < end; ++each) {
+        const int64_t point = each / panels.count(), panel = each % panels.count();
+        const int64_t start = panels.start(panel);
+        for (int64_t row = 0; row < rows; row += kGradientRows) {
+          block_product_of<kGradientRows>(
+              panels.vectors(panel), v + point * input_step + row, 1, rows, m + point * output_step + start, columns,
+              u + (point * rows + row) * columns + start, columns, count, first > 0);
         }
       }
     });
@@ -422,7 +481,41 @@ at::Tensor winograd_conv(const at::Tensor& input, const at::Tensor& weight, cons
   if (!kIsFaster || input.numel() == 0) {
     return direct(input, weight, bias);
   }
-  return convolve(input, weight, bias.has_value() ? *bias : at::Tensor(), false);
+  return convolve(
+      input, transform_kernels(weight, false), weight.size(0), {bias.has_value() ? *bias : at::Tensor(), {}, false});
+}
+
+at::Tensor winograd_kernels(const at::Tensor& weight) {
+  TORCH_CHECK(
+      weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.scalar_type() == at::kFloat,
+      "winograd_kernels: weight must be [out, C, 3, 3] float32, got ", weight.sizes(), " ", weight.scalar_type());
+  return transform_kernels(weight, false);
+}
+
+at::Tensor winograd_conv_by_kernels(
+    const at::Tensor& input, const at::Tensor& kernels, int64_t out, const c10::optional<at::Tensor>& bias,
+    const c10::optional<at::Tensor>& residual, bool relu) {
+  TORCH_CHECK(
+      input.dim() == 4 && out > 0 && input.scalar_type() == at::kFloat && kernels.scalar_type() == at::kFloat &&
+          kernels.dim() == 1 && kernels.is_contiguous() &&
+          kernels.size(0) == kPoints * kernel_step(input.size(1), rounded_up(out, kLanes)),
+      "winograd_conv3x3_by_kernels: input must be [N, C, H, W] float32 and kernels what winograd_kernels makes of a "
+      "weight [", out, ", C, 3, 3], got ", input.sizes(), " and ", kernels.sizes());
+  Behind behind{{}, {}, relu};
+  if (bias.has_value() && bias->defined()) {
+    TORCH_CHECK(
+        bias->dim() == 1 && bias->size(0) == out && bias->scalar_type() == at::kFloat,
+        "winograd_conv3x3_by_kernels: bias must be [", out, "] float32, got ", bias->sizes());
+    behind.bias = *bias;
+  }
+  if (residual.has_value() && residual->defined()) {
+    const std::array<int64_t, 4> shape = {input.size(0), out, input.size(2), input.size(3)};
+    TORCH_CHECK(
+        residual->sizes() == at::IntArrayRef(shape) && residual->scalar_type() == at::kFloat,
+        "winograd_conv3x3_by_kernels: residual must be ", at::IntArrayRef(shape), " float32, got ", residual->sizes());
+    behind.residual = residual->contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  return convolve(input, kernels, out, behind);
 }
 
 class WinogradConvFunction : public torch::autograd::Function<WinogradConvFunction> {
@@ -432,7 +525,8 @@ class WinogradConvFunction : public torch::autograd::Function<WinogradConvFuncti
     at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({input, weight});
     ctx->saved_data["has_bias"] = bias.numel() > 0;
-    return convolve(input, weight, bias.numel() > 0 ? bias : at::Tensor(), false);
+    return convolve(
+        input, transform_kernels(weight, false), weight.size(0), {bias.numel() > 0 ? bias : at::Tensor(), {}, false});
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -452,7 +546,7 @@ class WinogradConvFunction : public torch::autograd::Function<WinogradConvFuncti
     }
     variable_list result(3);
     if (wanted[0]) {
-      result[0] = convolve(gradient, weight, at::Tensor(), true);
+      result[0] = convolve(gradient, transform_kernels(weight, true), weight.size(1), {});
     }
     if (wanted[1]) {
       result[1] = weight_gradient(input, gradient, weight.suggest_memory_format());
@@ -479,6 +573,8 @@ at::Tensor winograd_conv_autograd(
 
 TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
   m.impl("winograd_conv3x3", TORCH_FN(goshawk::winograd_conv));
+  m.impl("winograd_kernels", TORCH_FN(goshawk::winograd_kernels));
+  m.impl("winograd_conv3x3_by_kernels", TORCH_FN(goshawk::winograd_conv_by_kernels));
 }
 
 TORCH_LIBRARY_IMPL(goshawk, Autograd, m) {

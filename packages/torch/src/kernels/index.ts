@@ -7,4 +7,10 @@ export * from './nms.js';
 export { type BatchNormTensors, batchNormTraining, groupNorm } from './norms.js';
 export * from './roi-align.js';
 export * from './roi-pool.js';
-export { allowWinograd, winogradConv3x3 } from './winograd-conv.js';
+export {
+  allowWinograd,
+  setExactConvolutions,
+  winogradConv3x3,
+  winogradConvByKernels,
+  winogradKernels,
+} from './winograd-conv.js';

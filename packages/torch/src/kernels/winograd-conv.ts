@@ -1,6 +1,7 @@
 // 3x3 convolutions with fewer products (Lavin and Gray 2015); the kernel is native/kernels/winograd-conv.cc.
 import { autocastDType } from '../amp/autocast.js';
 import { callTensorOp } from '../tensor/dispatch.js';
+import { native } from '../tensor/native.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /**
@@ -13,30 +14,97 @@ export function winogradConv3x3(input: Tensor, weight: Tensor, bias?: Tensor): T
   return callTensorOp('goshawk::winograd_conv3x3', input, weight, bias);
 }
 
-let isAllowed = process.env.GOSHAWK_WINOGRAD !== '0';
+/** A 3x3 kernel [out, C, 3, 3] float32 as {@link winogradConvByKernels} takes it, four times as large. */
+export function winogradKernels(weight: Tensor): Tensor {
+  return callTensorOp('goshawk::winograd_kernels', weight);
+}
 
-/** Whether convolutions may be computed so where that is faster. Default true, unless GOSHAWK_WINOGRAD=0 is set. */
-export function allowWinograd(flag: boolean): void {
+/**
+ * The same convolution by kernels that were transformed before, then + bias, + residual, and a ReLU. No gradients.
+ * @param input [N, C, H, W] float32
+ * @param outChannels of the weight
+ * @param behind bias [out]; residual of the result's shape
+ */
+export function winogradConvByKernels(
+  input: Tensor,
+  kernels: Tensor,
+  outChannels: number,
+  behind: { readonly bias?: Tensor | undefined; readonly residual?: Tensor | undefined; readonly relu?: boolean } = {},
+): Tensor {
+  const { bias, residual, relu = false } = behind;
+  return callTensorOp('goshawk::winograd_conv3x3_by_kernels', input, kernels, outChannels, bias, residual, relu);
+}
+
+let isAllowed = process.env.GOSHAWK_WINOGRAD !== '0';
+let areExact = false;
+
+/**
+ * Whether convolutions may be computed so where that is faster, and by weights in another order with what is behind them. Default
+ * true, unless GOSHAWK_WINOGRAD=0 is set.
+ * @returns what held before
+ */
+export function allowWinograd(flag: boolean): boolean {
+  const before = isAllowed;
   isAllowed = flag;
+  return before;
+}
+
+/**
+ * Computes convolutions by the engine's own and each norm behind them as a step of its own, for this thread of JavaScript: neither
+ * by fewer products nor by weights that a norm was folded into. Default false.
+ * @returns what held before
+ */
+export function setExactConvolutions(flag: boolean): boolean {
+  const before = areExact;
+  areExact = flag;
+  return before;
+}
+
+/** Whether norms stay steps of their own. */
+export function keepsNormsApart(): boolean {
+  return areExact;
+}
+
+/** Whether convolutions are the engine's own. */
+export function isExact(): boolean {
+  return areExact || !isAllowed;
 }
 
 // Measured on an AVX-512 server: below, transforming the kernel takes as long as is saved.
 const FEWEST_CHANNELS = 32;
 const FEWEST_CELLS = 1024;
+/** Where the kernels are transformed already, until reading them takes as long. */
+const FEWEST_CELLS_BY_KERNELS = 128;
 
 /** Whether that is faster than the engine's for these maps: large ones in float32, pixel by pixel in memory. */
 export function isWinogradFaster(input: Tensor, weight: Tensor): boolean {
-  if (!isAllowed) return false;
-  const [outChannels = 0, inChannels = 0] = weight.shape;
+  return weight.dtype === 'float32' && isLarge(input, weight.shape, FEWEST_CELLS);
+}
+
+/** The same for a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
+export function isWinogradFasterByKernels(input: Tensor, weightShape: readonly number[]): boolean {
+  return isLarge(input, weightShape, FEWEST_CELLS_BY_KERNELS) && hasWideVectors();
+}
+
+function isLarge(input: Tensor, weightShape: readonly number[], fewestCells: number): boolean {
+  if (isExact()) return false;
+  const [outChannels = 0, inChannels = 0] = weightShape;
   const [images = 0, , height = 0, width = 0] = input.shape;
   return (
     inChannels >= FEWEST_CHANNELS &&
     outChannels >= FEWEST_CHANNELS &&
-    images * height * width >= FEWEST_CELLS &&
+    images * height * width >= fewestCells &&
     input.device === 'cpu' &&
     input.dtype === 'float32' &&
-    weight.dtype === 'float32' &&
     input.strides[1] === 1 &&
     autocastDType('cpu') === undefined
   );
+}
+
+let wideVectors: boolean | undefined;
+
+/** Of 512 bits, which the kernel needs to be fast. */
+function hasWideVectors(): boolean {
+  wideVectors ??= native.configuration().includes('AVX512');
+  return wideVectors;
 }

@@ -1,11 +1,13 @@
 // A convolution and the unchanging batch norm behind it, in fewer passes over the features, forward and backward. The modules keep
 // their parameters and names.
 import { autocastDType } from '../amp/autocast.js';
+import { keepsNormsApart } from '../kernels/winograd-conv.js';
 import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { BehindNorm } from './constant-conv.js';
 import type { Conv2d } from './conv.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d, GroupNorm } from './norm.js';
@@ -13,14 +15,6 @@ import type { StateTensor } from './parameter.js';
 
 /** Norms that are, at least in evaluation, a constant factor and offset a channel. */
 export type FoldableNorm = AffineChannel2d | BatchNorm2d | FrozenBatchNorm2d;
-
-/** What usually comes behind a norm. */
-export interface BehindNorm {
-  /** Added to the norm's output, of the same shape. */
-  readonly residual?: Tensor | undefined;
-  /** Default false. */
-  readonly relu?: boolean | undefined;
-}
 
 /**
  * relu(norm(conv(input)) + residual), [N, C, H, W]. On the CPU a norm that is constant disappears into the convolution's weight
@@ -36,7 +30,12 @@ export function convNormRelu(
   if (norm instanceof GroupNorm) return addThenRelu(norm.forward(conv.forward(input)), behind);
   return input.device.startsWith('cuda')
     ? convScaleShift(input, conv, norm, behind)
-    : addThenRelu(convFrozenNorm(input, conv, norm), behind);
+    : convFrozenNorm(input, conv, norm, behind);
+}
+
+/** relu(conv(input) + residual), [N, C, H, W]: in one pass where the convolution does not learn. */
+export function convRelu(input: Tensor, conv: Conv2d, behind: BehindNorm = { relu: true }): Tensor {
+  return conv.constant(input, behind) ?? addThenRelu(conv.forward(input), behind);
 }
 
 /** Writes over `output`. */
@@ -46,18 +45,27 @@ function addThenRelu(output: Tensor, { residual, relu = false }: BehindNorm): Te
 }
 
 /**
- * norm(conv(input)) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or norm.weight
- * where there are no statistics, its weight is
+ * relu(norm(conv(input)) + residual) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or
+ * norm.weight where there are no statistics, its weight is
  * weight * scale, its bias norm.bias + (conv.bias - mean) * scale. Gradients reach conv.weight (and the parameters of a
  * batch norm in eval mode) through that product. Where none is wanted the folded weight is kept until one of the
- * tensors it was made from changes. A batch norm in training mode has no constant scale and runs as itself.
+ * tensors it was made from changes. A batch norm in training mode has no constant scale and runs as itself, as does every norm
+ * where convolutions are to be exact.
  */
-export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm): Tensor {
+export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm, behind: BehindNorm = {}): Tensor {
   return scope(() => {
-    if (norm instanceof BatchNorm2d && norm.training) return norm.forward(conv.forward(input));
+    if ((norm instanceof BatchNorm2d && norm.training) || keepsNormsApart())
+      return addThenRelu(norm.forward(conv.forward(input)), behind);
     const sources = [conv.weight, ...factorSources(conv, norm)];
-    const { weight, bias } = isLearned(sources) ? fold(conv, norm) : foldOnce(conv, norm, sources);
-    return conv.convolve(input, weight, bias);
+    if (isLearned(sources)) {
+      const { weight, bias } = fold(conv, norm);
+      return addThenRelu(conv.convolve(input, weight, bias), behind);
+    }
+    const { shape } = conv.weight;
+    const all = conv.constant(input, behind, { owners: [conv, norm], sources, shape, make: () => fold(conv, norm) });
+    if (all) return all;
+    const { weight, bias } = foldOnce(conv, norm, sources);
+    return addThenRelu(conv.convolve(input, weight, bias), behind);
   });
 }
 
@@ -74,7 +82,7 @@ export function convScaleShift(
 ): Tensor {
   return scope(() => {
     const sources = factorSources(conv, norm);
-    if ((norm instanceof BatchNorm2d && norm.training) || isLearned(sources))
+    if ((norm instanceof BatchNorm2d && norm.training) || isLearned(sources) || keepsNormsApart())
       return addThenRelu(norm.forward(conv.forward(input)), { residual, relu });
     const dtype = autocastDType(input.device);
     const { weight, scale, shift } =

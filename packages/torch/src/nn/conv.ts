@@ -11,6 +11,7 @@ import { isGradEnabled } from '../tensor/autograd.js';
 import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { type BehindNorm, type ConvGeometry, type ConvWeights, constantConv } from './constant-conv.js';
 import { dropFolded } from './folded-weights.js';
 import * as init from './init.js';
 import { Layer } from './module.js';
@@ -43,8 +44,7 @@ export class Conv2d extends Layer {
   readonly padding: Pair;
   readonly dilation: Pair;
   readonly groups: number;
-  /** 3x3 at stride 1 that keeps the resolution. */
-  readonly #isPlain3x3: boolean;
+  readonly geometry: ConvGeometry;
   /** A kernel for each channel, so wide that the engine's gradient is slow. */
   readonly #isWideDepthwise: boolean;
 
@@ -62,8 +62,13 @@ export class Conv2d extends Layer {
     this.padding = padding;
     this.dilation = dilation;
     this.groups = groups;
-    this.#isPlain3x3 =
-      groups === 1 && isAll(kernelSize, 3) && [stride, padding, dilation].every((pair) => isAll(pair, 1));
+    this.geometry = {
+      stride: bothOf(stride),
+      padding: bothOf(padding),
+      dilation: bothOf(dilation),
+      groups,
+      isPlain3x3: groups === 1 && isAll(kernelSize, 3) && [stride, padding, dilation].every((pair) => isAll(pair, 1)),
+    };
     const isOwnWidth = width >= NARROWEST_OWN_DEPTHWISE && width <= WIDEST_DEPTHWISE;
     this.#isWideDepthwise =
       isOwnWidth && groups > 1 && groups === inChannels && groups === outChannels && isAll(dilation, 1);
@@ -77,12 +82,27 @@ export class Conv2d extends Layer {
   }
 
   override forward(input: Tensor): Tensor {
-    return this.convolve(input, this.weight, this.bias);
+    return this.constant(input, {}) ?? this.convolve(input, this.weight, this.bias);
+  }
+
+  /**
+   * The convolution and what is behind it in one pass, where nothing of it learns (constant-conv.ts).
+   * @param weights others than this layer's own
+   */
+  constant(input: Tensor, behind: BehindNorm, weights: ConvWeights = this.#own()): Tensor | undefined {
+    if (this.#isWideDepthwise && isOwnDepthwiseFaster(input, this.weight)) return undefined;
+    return constantConv(input, this.geometry, weights, behind);
+  }
+
+  #own(): ConvWeights {
+    const { weight, bias } = this;
+    const sources = bias ? [weight, bias] : [weight];
+    return { owners: [this, this], sources, shape: weight.shape, make: () => ({ weight, bias }) };
   }
 
   /** The convolution with this layer's geometry and another weight and bias. */
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
-    if (this.#isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
+    if (this.geometry.isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
     const { stride, padding, dilation, groups } = this;
     if (this.#isWideDepthwise && isOwnDepthwiseFaster(input, weight)) {
       const geometry = { stride: bothOf(stride), padding: bothOf(padding) };

@@ -1,7 +1,8 @@
 export * from './activation.js';
 export * from './attention.js';
+export type { BehindNorm } from './constant-conv.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, type Pair } from './conv.js';
-export { type BehindNorm, convFrozenNorm, convNormRelu, type FoldableNorm } from './conv-norm.js';
+export { convFrozenNorm, convNormRelu, convRelu, type FoldableNorm } from './conv-norm.js';
 export { dropFolded } from './folded-weights.js';
 export * as init from './init.js';
 export * from './linear.js';

@@ -4,6 +4,7 @@ import {
   BatchNorm2d,
   Conv2d,
   convNormRelu,
+  convRelu,
   GroupNorm,
   init,
   type Layer,
@@ -89,7 +90,9 @@ class Tower extends Module {
       for (const [i, layers] of this.conv.entries()) {
         const output = norms
           ? convNormRelu(hidden, layers.layers[0] as Conv2d, norms[i]!, { relu: true })
-          : ops.relu_(layers.forward(hidden));
+          : layers.layers.length === 1
+            ? convRelu(hidden, layers.layers[0] as Conv2d)
+            : ops.relu_(layers.forward(hidden));
         if (hidden !== feature) hidden.dispose();
         hidden = output;
       }

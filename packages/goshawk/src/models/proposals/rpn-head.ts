@@ -1,5 +1,5 @@
 // The network of a region proposal network: for every anchor of every cell an objectness and four offsets.
-import { Conv2d, init, Module, ops, Sequential, scope, type Tensor } from '@goshawk/torch';
+import { Conv2d, convRelu, init, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
 
 export interface RpnHeadOptions {
@@ -47,7 +47,7 @@ export class RpnHead extends Module {
     const offsets: Tensor[] = [];
     for (const feature of features) {
       const [level, delta] = scope(() => {
-        const hidden = this.conv.reduce((input, conv) => ops.relu_(conv.forward(input)), feature);
+        const hidden = this.conv.reduce((input, { layers }) => convRelu(input, layers[0] as Conv2d), feature);
         return [this.clsLogits.forward(hidden), this.bboxPred.forward(hidden)] as const;
       });
       logits.push(level);

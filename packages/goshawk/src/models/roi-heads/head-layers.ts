@@ -3,6 +3,7 @@ import {
   BatchNorm2d,
   Conv2d,
   type ConvTranspose2d,
+  convRelu,
   GroupNorm,
   init,
   ops,
@@ -59,7 +60,8 @@ export function convBlock(
 
 class ConvRelu extends Sequential {
   override forward(input: Tensor): Tensor {
-    return ops.relu_(super.forward(input));
+    const [conv, norm] = this.layers;
+    return norm === undefined ? convRelu(input, conv as Conv2d) : ops.relu_(super.forward(input));
   }
 }
 
