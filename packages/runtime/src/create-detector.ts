@@ -102,7 +102,7 @@ async function openSession(
     const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
     throw new InputError(
       'checkpoint-invalid',
-      `${name}: ONNX Runtime does not open it (${reason}): export the weights again, or look at the options of the session`,
+      `${name}: ONNX Runtime does not open it (${reason}): use the execution provider cpu or wasm, or export the weights again`,
       { cause: error },
     );
   }

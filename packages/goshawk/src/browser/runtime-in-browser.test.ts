@@ -122,7 +122,7 @@ describe('the runtime in a browser', { skip }, () => {
       );
       const { name, message } = (await refused('/model.onnx', { session: { executionProviders: ['webnn'] } }))!;
       assert.equal(name, 'InputError');
-      assert.match(message, /^the model: this runtime cannot open it \(.*\): use the execution provider cpu or wasm$/);
+      assert.match(message, /^the model: ONNX Runtime does not open it \(.*\): use the execution provider cpu or wasm, or export the weights again$/);
     });
   }
 
