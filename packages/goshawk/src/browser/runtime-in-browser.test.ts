@@ -122,7 +122,10 @@ describe('the runtime in a browser', { skip }, () => {
       );
       const { name, message } = (await refused('/model.onnx', { session: { executionProviders: ['webnn'] } }))!;
       assert.equal(name, 'InputError');
-      assert.match(message, /^the model: ONNX Runtime does not open it \(.*\): use the execution provider cpu or wasm, or export the weights again$/);
+      assert.match(
+        message,
+        /^the model: ONNX Runtime does not open it \(.*\): use the execution provider cpu or wasm, or export the weights again$/,
+      );
     });
   }
 
