@@ -253,7 +253,7 @@ export const runtimeSchema = z
       .boolean()
       .default(false)
       .describe(
-        "Computes every convolution by the engine's own and the norm behind it as a step of its own. Else 3x3 convolutions in float32 on the CPU take a quarter of the products (Winograd's F(4x4, 3x3)), whose results differ by some 1e-6 of the largest value, and norms that do not learn are folded into weights. Slower.",
+        "Computes every convolution by the engine's own and the norm behind it as a step of its own. Else 3x3 convolutions in float32 on the CPU take a quarter of the products (Winograd's F(4x4, 3x3)), whose results differ by some 1e-5 of the largest value, and norms that do not learn are folded into weights. Slower.",
       ),
     tf32: z
       .enum(['convolutions', 'all', 'none'])

@@ -5,7 +5,7 @@ import { native } from '../tensor/native.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /**
- * The convolution by a 3x3 kernel at stride 1 with a padding of 1, with some 1e-6 of the largest value as error. On
+ * The convolution by a 3x3 kernel at stride 1 with a padding of 1, with some 1e-5 of the largest value as error. On
  * processors without 512-bit vectors it is the engine's own.
  * @param input [N, C, H, W] float32, best in the channels_last format, in which the result is
  * @param weight [out, C, 3, 3] float32

@@ -1,4 +1,4 @@
-// Convolutions whose weight does not learn now: it is laid out once as the kernel wants it, and what comes behind the convolution is
+// Convolutions where no gradients are wanted: the weight is laid out once as the kernel wants it, and what comes behind the convolution is
 // done before its sums are written.
 import { autocastDType } from '../amp/autocast.js';
 import {
@@ -46,8 +46,8 @@ export interface ConvWeights {
 }
 
 /**
- * relu(conv(input) + residual) on the CPU, for maps that lie pixel by pixel; undefined where the sources or the input want gradients,
- * or the engine has nothing better than its convolution. 3x3 convolutions in float32 take the short way (winograd-conv.ts), the others
+ * relu(conv(input) + residual) on the CPU, for maps that lie pixel by pixel; undefined where gradients are recorded, or
+ * the engine has nothing better than its convolution. 3x3 convolutions in float32 take the short way (winograd-conv.ts), the others
  * oneDNN's with its weight reordered beforehand, which libtorch has from 2.0 on.
  */
 export function constantConv(
@@ -57,7 +57,7 @@ export function constantConv(
   { residual, relu = false }: BehindNorm,
 ): Tensor | undefined {
   if (isExact() || input.device !== 'cpu' || input.strides[1] !== 1 || input.length === 0) return undefined;
-  if (isGradEnabled() && [input, residual, ...weights.sources].some((tensor) => tensor?.requiresGrad)) return undefined;
+  if (isGradEnabled()) return undefined;
   const { owners, sources, shape, make } = weights;
   const autocast = autocastDType('cpu');
   if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
