@@ -1,6 +1,6 @@
 // 3x3 convolutions of stride 1 and padding 1 in float32 by the minimal filtering algorithm F(4x4, 3x3) (Lavin and Gray, Fast
 // Algorithms for Convolutional Neural Networks, 2015): 36 products for 16 outputs instead of 144. The engine's own take all
-// of them. Results differ from a direct sum by some 1e-6 of the largest value.
+// of them. Results differ from a direct sum by some 1e-5 of the largest value.
 //
 // Y = A^T [(G g G^T) * (B^T d B)] A over tiles d of 6x6 inputs and Y of 4x4 outputs; the products in brackets become 36 matrix
 // products of [tiles, in] x [in, out]. The gradient of the input is the same convolution with the kernel turned round; that of
