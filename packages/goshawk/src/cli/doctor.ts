@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { explainDiscovery } from '@goshawk/torch/libtorch';
+import { pixelAddon } from '@goshawk/torch/pixels';
 import { FFMPEG_REMEDY, findFfmpeg } from '../data/video/index.js';
 import { formatBytes } from '../terminal/progress-line.js';
 import { deviceFindings, type Finding } from './device-findings.js';
@@ -13,7 +14,7 @@ export interface DoctorCommandOptions {
 /** Prints the findings; sets the exit code 1 when something is missing. */
 export async function runDoctor(options: DoctorCommandOptions): Promise<void> {
   const { found, steps } = explainDiscovery();
-  const findings: Finding[] = [checkNode(), await checkImages(), checkVideos()];
+  const findings: Finding[] = [checkNode(), await checkImages(), checkPixels(), checkVideos()];
   findings.push(
     found === undefined
       ? {
@@ -57,6 +58,17 @@ async function checkImages(): Promise<Finding> {
   } catch (error) {
     const remedy = 'run npm install --include=optional (optional packages hold the binaries)';
     return { name: 'pictures', state: 'missing', detail: firstLine(error), remedy };
+  }
+}
+
+/** Without it the same is computed in TypeScript, so that a machine is not incomplete. */
+function checkPixels(): Finding {
+  const remedy = 'run `npx goshawk setup`';
+  try {
+    if (pixelAddon()) return { name: 'pixels', state: 'ok', detail: 'compiled kernels for resizing and augmentation' };
+    return { name: 'pixels', state: 'slow', detail: 'no compiled kernels: several times slower in TypeScript', remedy };
+  } catch (error) {
+    return { name: 'pixels', state: 'missing', detail: firstLine(error), remedy };
   }
 }
 
