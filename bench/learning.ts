@@ -22,7 +22,7 @@ interface Lesson {
   /** AP50 that must be reached. */
   readonly least: number;
   readonly minutes: number;
-  /** The same training with other values of the config, whose AP50 has to be lower by `margin`. */
+  /** A training of the same time with other values of the config, whose AP50 has to be lower by `margin`. */
   readonly without?: { readonly sets: readonly string[]; readonly margin: number };
 }
 
@@ -67,7 +67,11 @@ const lessons: Readonly<Record<string, Lesson>> = {
     measure: 'bbox',
     least: 0.12,
     minutes: 15,
-    without: { sets: ['data.augment=[]', 'data.flip=0'], margin: 0.03 },
+    // Steps without take 0.6 of the time, so that there are more of them.
+    without: {
+      sets: ['data.augment=[]', 'data.flip=0', 'train.iterations=960', 'train.schedule.steps=[672,880]'],
+      margin: 0.03,
+    },
   },
   c4: { config: 'casia/overfit-8-photos-c4.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
   gn: { config: 'casia/overfit-8-photos-gn.yaml', measure: 'bbox', least: 0.9, minutes: 30 },
