@@ -1,17 +1,16 @@
 // goshawk export: a detector as an ONNX file, and how far what ONNX Runtime finds with it agrees with what the engine finds.
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type Category, InputError } from '@goshawk/core';
-import type { OnnxRuntime } from '@goshawk/runtime';
 import { parseConfig, type RunConfig } from '../config/index.js';
 import { exportDetector } from '../export/export-detector.js';
 import { exportQuantizedDetector } from '../export/quantize-detector.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
+import { sha256Of } from '../files/sha256.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
+import { loadOnnxRuntime } from '../infer/load-onnx-runtime.js';
 import { formatBytes } from '../terminal/progress-line.js';
 import { openCommandConfig } from './open-command-config.js';
 import { preparedPictures, readTruth, verificationLines, verifyExport } from './verify-export.js';
@@ -35,12 +34,12 @@ export async function runExport(weights: string, options: ExportCommandOptions):
   const calibrating = picturesToCalibrate(options);
   const verifying = options.verify ? findImages(options.verify) : calibrating;
   const ort =
-    verifying.length > 0 ? await requireOnnxRuntime(calibrating.length > 0 ? '--calibrate' : '--verify') : undefined;
+    verifying.length > 0 ? await loadOnnxRuntime(calibrating.length > 0 ? '--calibrate' : '--verify') : undefined;
   const truth = options.annotations === undefined ? undefined : readTruth(options.annotations, verifying);
   const { config, categories } = describedBy(weights, options);
   endTidilyOnSignals();
   const opened = openDetector({ config, weights, categories });
-  const about = { config, categories: opened.categories, sha256: await sha256Of(weights) };
+  const about = { config, categories: opened.categories, sha256: sha256Of(weights) };
   const pathsOf = (pictures: readonly NamedImage[]): string[] => pictures.map(({ path }) => path);
   const isQuantized = ort !== undefined && precision === 'int8';
   const bytes = isQuantized
@@ -102,20 +101,4 @@ function describedBy(
     },
     categories: own?.categories,
   };
-}
-
-async function requireOnnxRuntime(option: string): Promise<OnnxRuntime> {
-  try {
-    return await import('onnxruntime-node');
-  } catch (error) {
-    throw new InputError('usage', `${option}: needs onnxruntime-node: run \`npm install onnxruntime-node\``, {
-      cause: error,
-    });
-  }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }

@@ -1,13 +1,12 @@
 // One file from a server, asked for by a person: it appears whole and checked, or not at all. What has come of a file whose way broke
 // off lies beside it and is where the next try goes on.
-import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describeWriteError } from './atomic-file.js';
 import { requireRoom } from './output-folder.js';
-import { readFileChunks } from './read-chunks.js';
 import { asRunFailure, RunFailure } from './run-failure.js';
+import { sha256Of } from './sha256.js';
 
 export interface Download {
   /** http: or https: */
@@ -77,7 +76,7 @@ export async function download(what: Download, options: DownloadOptions = {}): P
 
 /** Whether a file's SHA-256 begins with these digits. */
 export function hasChecksum(file: string, sha256: string): boolean {
-  return checksumOf(file).startsWith(sha256);
+  return sha256Of(file).startsWith(sha256);
 }
 
 interface Broken {
@@ -218,7 +217,7 @@ function requireSize({ url, size }: Download, total: number | undefined): void {
 function requireChecksum({ url, sha256 }: Download, partial: string): void {
   let found: string;
   try {
-    found = checksumOf(partial);
+    found = sha256Of(partial);
   } catch (error) {
     throw asRunFailure(describeWriteError(partial, error));
   }
@@ -227,12 +226,6 @@ function requireChecksum({ url, sha256 }: Download, partial: string): void {
   throw new RunFailure(
     `${url}: its SHA-256 begins with ${found.slice(0, Math.max(8, sha256.length))} (expected ${sha256}): it was damaged on the way or is another file, and is thrown away; run the command again, or take another mirror`,
   );
-}
-
-function checksumOf(file: string): string {
-  const hash = createHash('sha256');
-  for (const chunk of readFileChunks(file)) hash.update(chunk);
-  return hash.digest('hex');
 }
 
 function networkReason(error: unknown): string {

@@ -1,13 +1,12 @@
 // One detector for a server, on the engine or on ONNX Runtime.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { type Detection, InputError, type RgbImage } from '@goshawk/core';
-import { createDetector, type OnnxRuntime, readModelDescription } from '@goshawk/runtime';
+import type { Detection, RgbImage } from '@goshawk/core';
+import { createDetector, readModelDescription } from '@goshawk/runtime';
+import { sha256Of } from '../files/sha256.js';
 import { openDetector } from '../infer/index.js';
+import { loadOnnxRuntime } from '../infer/load-onnx-runtime.js';
 import type { ModelFacts, ModelSource } from './thread-messages.js';
 
 export interface ServedDetector {
@@ -28,7 +27,7 @@ async function onEngine({ weights, config, categories }: ModelSource & { kind: '
     facts: {
       type: config.model.type,
       runtime: 'engine',
-      sha256: await sha256Of(weights),
+      sha256: sha256Of(weights),
       precision: config.train.precision,
       categories: opened.categories,
       preprocess,
@@ -43,7 +42,7 @@ async function onOnnxRuntime({ file, threads }: ModelSource & { kind: 'onnx' }):
   const bytes = await readFile(file);
   const name = basename(file);
   const description = readModelDescription(bytes, name);
-  const ort = await onnxRuntimeFor(name);
+  const ort = await loadOnnxRuntime(name);
   const session = threads === undefined ? {} : { intraOpNumThreads: threads };
   const detector = await createDetector(ort, bytes, { name, session });
   const { model, weights, categories, preprocess, config } = description;
@@ -61,20 +60,4 @@ async function onOnnxRuntime({ file, threads }: ModelSource & { kind: 'onnx' }):
     },
     detect: async (image) => (await detector.detect([image]))[0] ?? [],
   };
-}
-
-async function onnxRuntimeFor(name: string): Promise<OnnxRuntime> {
-  try {
-    return await import('onnxruntime-node');
-  } catch (error) {
-    throw new InputError('usage', `${name}: needs onnxruntime-node: run \`npm install onnxruntime-node\``, {
-      cause: error,
-    });
-  }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }
