@@ -42,6 +42,14 @@ function describeModel(name = modelName): void {
     : 'No model yet: choose an .onnx file that goshawk export wrote.';
 }
 
+/** Its turn begins before it is read, so that a slow one is not shown over what was asked for after it. */
+async function readAndFind(file: File): Promise<void> {
+  const own = ++turn;
+  page.status.textContent = `Looking at ${file.name}.`;
+  const picture = await pictureOf(file);
+  if (own === turn) await findIn(picture);
+}
+
 async function findIn(picture: Picture): Promise<void> {
   const own = ++turn;
   if (!detector) {
@@ -69,7 +77,7 @@ async function showPhoto(index: number): Promise<void> {
   page.place.textContent = `${index + 1} of ${photos.length}: ${file.name}`;
   page.previous.disabled = index === 0;
   page.next.disabled = index === photos.length - 1;
-  await findIn(await pictureOf(file));
+  await readAndFind(file);
 }
 
 /** Photos to look at, or a model to look with. */

@@ -89,8 +89,10 @@ describe("the browser's page", { skip }, () => {
     const input = (await page.$(selector)) as unknown as Upload;
     await input.uploadFile(...paths);
   };
-  const answered = () =>
-    page.waitForFunction("/^(Found|Nothing found)/.test(document.querySelector('#status').textContent)");
+  /** What was found on that picture is shown and told; before, the page may still tell of another. */
+  const answered = (name: string) =>
+    page.waitForFunction(`document.querySelector('#canvas').ariaLabel?.startsWith('${name}: ')
+      && /^(Found|Nothing found)/.test(document.querySelector('#status').textContent)`);
   /** What the page shows as JSON, a results file. */
   const found = async (): Promise<readonly Detection[]> => {
     const text = await page.$eval('#json', (box) => (box as unknown as { readonly value: string }).value);
@@ -101,7 +103,7 @@ describe("the browser's page", { skip }, () => {
 
   test('a photo gets the boxes that Node finds, by keyboard down to the least score', async () => {
     await choose('#photos', files.photo);
-    await answered();
+    await answered('a.png');
     await page.focus('#threshold');
     await page.keyboard.press('Home');
     assert.equal(await textOf('#least'), '0.05');
@@ -138,8 +140,7 @@ describe("the browser's page", { skip }, () => {
     await page.waitForFunction("document.querySelector('#place').textContent === '1 of 2: a.png'");
     await page.click('#next');
     await page.waitForFunction("document.querySelector('#place').textContent === '2 of 2: b.jpg'");
-    await answered();
-    assert.match(await page.$eval('#canvas', (canvas) => canvas.ariaLabel ?? ''), /^b\.jpg: /);
+    await answered('b.jpg');
   });
 
   test("what cannot be used is said in a line, and the page goes on; one's own model is taken, and the worker before it ends", async () => {
@@ -167,7 +168,7 @@ describe("the browser's page", { skip }, () => {
     assert.equal(await page.$eval('#camera', (button) => button.ariaPressed), 'true');
     await page.click('#camera');
     assert.equal(await textOf('#camera'), 'Use the camera');
-    await answered();
+    await answered('camera');
   });
 
   for (const [wide, scheme] of [
@@ -209,7 +210,7 @@ describe("the browser's page", { skip }, () => {
     await server.close();
     page = await opened();
     await choose('#photos', files.photo);
-    await answered();
+    await answered('a.png');
     await page.focus('#threshold');
     await page.keyboard.press('Home');
     assert.equal((await found()).length, nodes.filter(({ score }) => score >= 0.05).length);
