@@ -27,7 +27,7 @@ export function trimMemory(): void {
  * Lets the engine keep up to so many freed bytes for the next use, 2 GiB where nothing is said, and never more than was in use at
  * once. `trimMemory()` gives them back, and so does doing nothing with tensors for so many seconds.
  */
-export function keepFreedMemory(bytes: number, idleSeconds = 10): void {
+export function keepFreedMemory(bytes: number, idleSeconds = 60): void {
   native.keepFreedMemory(bytes, idleSeconds * 1000);
   if (!native.hostMemory()) native.keepInMalloc(2 ** 30, bytes);
 }
