@@ -5,10 +5,9 @@
 //
 // Resumed in two processes it ends with the very bits of two that ran through. With another number the sums of gradients are rounded
 // otherwise, and a training carries a rounding on: it decides which of two nearly equal boxes is kept and on which side of 0 an
-// activation lies. So what is judged is the first regular checkpoint after the number changed, at most HANDOVER steps later, weights and
-// momentum: of each tensor the largest difference may be TOLERANCE of its largest value. How far the ends are apart is printed beside it.
-// That nothing but rounding separates them over more steps is shown in float64, by train/across-ranks.test.ts. Exit code 1 where
-// something does not hold.
+// activation lies. In float64 (train.precision: fp64), whose roundings are a billion times smaller, that all but never happens, and
+// anything but a rounding stays as large as it is: of each tensor of the final weights the largest difference may be TOLERANCE of its
+// largest value. How far apart trainings in float32 end is printed beside it, and not judged. Exit code 1 where something does not hold.
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +16,7 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRandom } from '@goshawk/core';
 import { weightsApart } from '@goshawk/torch';
-import { checkpointFile, checkpointsOf, lastIteration, untilIteration } from './killed-training.js';
+import { checkpointsOf, lastIteration, untilIteration } from './killed-training.js';
 import { goshawk, makeTinyTraining, runGoshawk } from './tiny-training.js';
 
 const { values: options } = parseArgs({
@@ -29,9 +28,7 @@ const { values: options } = parseArgs({
   },
 });
 
-const TOLERANCE = 1e-5;
-/** Steps from one checkpoint to the next. */
-const HANDOVER = 3;
+const TOLERANCE = 1e-6;
 const LONGEST_END_MS = 10_000;
 /** A few steps long. */
 const LONGEST_DELAY_MS = 400;
@@ -39,6 +36,7 @@ const POLL_MS = 5;
 const TWO = ['--devices', 'cpu:2'];
 // Statistics of a batch's halves are not those of the whole.
 const FROZEN = ['--set', 'model.backbone.norm=frozen_batch'];
+const EXACT = ['--set', 'train.precision=fp64'];
 
 const iterations = Number(options.iterations);
 const random = createRandom(Number(options.seed));
@@ -55,45 +53,40 @@ async function main(): Promise<void> {
     iterations,
     batchSize: 4,
     logEvery: 1,
-    checkpointEvery: HANDOVER,
-    keepCheckpoints: iterations,
+    checkpointEvery: 3,
     evaluateEvery: 8,
   };
   const config = makeTinyTraining(folder, { images: 12, threads: 1, train, validation: 4 });
-  const training = (output: string, more: readonly string[] = []) => [
+  const training = (output: string, more: readonly string[] = EXACT) => [
     ...['train', config, '--output', join(folder, output), ...FROZEN],
     ...more,
   ];
   runGoshawk(training('one'));
-  runGoshawk(training('two', TWO));
+  runGoshawk(training('two', [...EXACT, ...TWO]));
+  runGoshawk(training('one-float32', []));
+  runGoshawk(training('two-float32', TWO));
   let failures = 0;
-  /** A run against one that was never stopped, soon after the number of processes changed and at the end. */
-  const apartOf = (
-    run: string,
-    reference: string,
-    from: number,
-  ): { readonly holds: boolean; readonly words: string } => {
-    // A run that lost a rank has a checkpoint of the step where it ended, between the regular ones.
-    const at = Math.min((Math.floor(from / HANDOVER) + 1) * HANDOVER, iterations);
-    const soon = weightsApart(checkpointFile(inFolder(run), at), checkpointFile(inFolder(reference), at)).share;
-    const end = weightsApart(finalOf(run), finalOf(reference)).share;
-    const holds = soon < TOLERANCE;
+  /** The final weights of a run against those of one that was never stopped. */
+  const apartOf = (run: string, reference: string): { readonly holds: boolean; readonly words: string } => {
+    const { share } = weightsApart(finalOf(run), finalOf(reference));
+    const holds = share < TOLERANCE;
     if (!holds) failures++;
-    return { holds, words: `${soon.toExponential(1)} at ${at}, ${end.toExponential(1)} at the end` };
+    return { holds, words: share.toExponential(1) };
   };
-  console.log(`two processes against one, from the start: ${apartOf('two', 'one', 0).words}`);
+  const rounded = weightsApart(finalOf('two-float32'), finalOf('one-float32')).share.toExponential(1);
+  console.log(`two processes against one, from the start: ${apartOf('two', 'one').words} (in float32 ${rounded})`);
   console.log('round  killed  at iteration  ended after  left  resumed from  as two     as one, against two');
   for (let round = 1; round <= Number(options.kills); round++) {
     const output = `round-${round}`;
-    const end = await killOneRank(training(output, TWO), output, random.integer(2));
+    const end = await killOneRank(training(output, [...EXACT, ...TWO]), output, random.integer(2));
     const from = checkpointsOf(inFolder(output)).at(-1) ?? 0;
     // A rank may be killed before anything was written.
     mkdirSync(join(folder, output), { recursive: true });
     cpSync(join(folder, output), join(folder, `${output}-one`), { recursive: true });
-    runGoshawk(training(output, ['--resume', ...TWO]));
-    runGoshawk(training(`${output}-one`, ['--resume']));
+    runGoshawk(training(output, [...EXACT, '--resume', ...TWO]));
+    runGoshawk(training(`${output}-one`, [...EXACT, '--resume']));
     const asTwo = weightsApart(finalOf(output), finalOf('two')).share;
-    const asOne = apartOf(`${output}-one`, 'two', from);
+    const asOne = apartOf(`${output}-one`, 'two');
     const endsWell = end.code === 1 && end.ms < LONGEST_END_MS && end.left === 0 && asTwo === 0;
     if (!endsWell) failures++;
     const holds = endsWell && asOne.holds;
@@ -107,8 +100,8 @@ async function main(): Promise<void> {
   // From one to two.
   await killOneRank(training('grown'), 'grown', undefined);
   const from = checkpointsOf(inFolder('grown')).at(-1) ?? 0;
-  runGoshawk(training('grown', ['--resume', ...TWO]));
-  console.log(`one process, killed, resumed as two from ${from}, against one: ${apartOf('grown', 'one', from).words}`);
+  runGoshawk(training('grown', [...EXACT, '--resume', ...TWO]));
+  console.log(`one process, killed, resumed as two from ${from}, against one: ${apartOf('grown', 'one').words}`);
   console.log(failures > 0 ? `FAILED: ${failures} things do not hold` : `ok: ${options.kills} kills`);
   if (failures > 0) process.exitCode = 1;
 }

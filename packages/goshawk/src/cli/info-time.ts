@@ -1,4 +1,5 @@
 // goshawk info --time: where the time of a prediction goes, by module.
+import { InputError } from '@goshawk/core';
 import { engineInfo } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
@@ -47,6 +48,11 @@ export function timeModel(
   const { device } = config.runtime;
   const { precision } = config.train;
   requirePrecision(precision, device);
+  if (precision === 'fp64')
+    throw new InputError(
+      'config-invalid',
+      'train.precision: fp64 is for comparing numbers, and its time is not measured: set it to fp32 or bf16',
+    );
   applyRuntime({ ...config.runtime, device: 'cpu' }, { kind: 'prediction' });
   const run = (body: () => void): void => inPrecision(precision, 'cpu', body);
   const peak = measuredPeak(run);

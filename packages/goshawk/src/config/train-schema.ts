@@ -174,10 +174,10 @@ export const trainSchema = z
       .default(0)
       .describe('Seed of everything drawn: weights, order, flips, samples.'),
     precision: z
-      .enum(['fp32', 'bf16', 'fp16'])
+      .enum(['fp32', 'bf16', 'fp16', 'fp64'])
       .default('fp32')
       .describe(
-        'Arithmetic of the network; with bf16 and fp16 the weights and the losses stay in float32. fp16 scales the loss and leaves out steps whose gradients overflow; it is for GPUs, on the CPU it needs libtorch 2.4 and is slow.',
+        'Arithmetic of the network; with bf16 and fp16 the weights and the losses stay in float32. fp16 scales the loss and leaves out steps whose gradients overflow; it is for GPUs, on the CPU it needs libtorch 2.4 and is slow. fp64 is all of it in float64, weights too: slow, and what tells a rounding from a fault.',
       ),
     optimizer: z.discriminatedUnion('type', [sgdSchema, adamSchema, adamwSchema]).prefault({}),
     schedule: scheduleSchema,

@@ -3,7 +3,7 @@ import { type Category, synthesizeScene } from '@goshawk/core';
 import { DESCRIPTION_FORMAT, type ModelDescription, type Probe, type ProbeObject, probeInput } from '@goshawk/runtime';
 import { noGrad, scope } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
-import { imageBatchOf } from '../infer/index.js';
+import { imageBatchOf, inDtypeOf } from '../infer/index.js';
 import { type Detector, detectorKind } from '../models/index.js';
 import type { FlatDetections } from './export-scene.js';
 import type { WeightStorage } from './onnx/graph.js';
@@ -76,7 +76,7 @@ function objectsIn(
 ): ProbeObject[] {
   return noGrad(() =>
     scope(() => {
-      const [found] = model.predict(imageBatchOf(probeInput(picture, config.preprocess)));
+      const [found] = model.predict(inDtypeOf(model, imageBatchOf(probeInput(picture, config.preprocess))));
       const corners = found!.boxes.toFloat32Array();
       const scores = found!.scores.toFloat32Array();
       const all = found!.labels.toNumbers().map((label, i) => {

@@ -14,6 +14,7 @@ export * from './network-batch.js';
 export * from './open-detector.js';
 export * from './picture-detector.js';
 export * from './post-process.js';
+export * from './precision.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
 export { type Stage, StageTimes } from './stage-times.js';

@@ -13,6 +13,7 @@ import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { applyRuntime } from './apply-runtime.js';
 import { loadWeights, outputsIn, readDescription, requireKnownModel, withWeightsOf } from './detector-file.js';
 import { explainEngineError } from './engine-errors.js';
+import { parameterDtype } from './precision.js';
 import { Predictor, predictorOptions } from './predictor.js';
 
 export interface OpenDetector {
@@ -72,7 +73,11 @@ function openOver(
   // All weights come from the file: none are drawn before, and each is copied once, to where it stays.
   const model = withoutDraws(() => buildModel(config.model, { classes: classes - 1, keypoints }));
   try {
-    model.to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+    model.to({
+      device: config.runtime.device,
+      memoryFormat: 'channels_last',
+      dtype: parameterDtype(config.train.precision),
+    });
   } catch (error) {
     throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }

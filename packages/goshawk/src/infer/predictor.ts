@@ -8,7 +8,7 @@ import {
   type Preprocess,
   type RgbImage,
 } from '@goshawk/core';
-import { autocast, canAutocast, type Device, engineInfo, keep, scope } from '@goshawk/torch';
+import { type Device, keep, scope } from '@goshawk/torch';
 import type { AugmentConfig, Precision, RunConfig } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import {
@@ -22,6 +22,7 @@ import {
 import { explainEngineError } from './engine-errors.js';
 import { imageBatchOf } from './network-batch.js';
 import { disposeDetections, type ImageSizes, onHost, postProcess } from './post-process.js';
+import { inDtypeOf, inPrecision, requirePrecision } from './precision.js';
 import { prepareBatch } from './prepare-batch.js';
 import { StageTimes } from './stage-times.js';
 import {
@@ -162,7 +163,9 @@ export class Predictor {
   #detect(batch: ImageBatch): Detections[] {
     const { model, precision, device } = this.#options;
     model.eval();
-    return this.stages.during('network', () => [...inPrecision(precision, device, () => model.predict(batch))]);
+    return this.stages.during('network', () => [
+      ...inPrecision(precision, device, () => model.predict(inDtypeOf(model, batch))),
+    ]);
   }
 
   #read(found: readonly Detections[], images: readonly ImageSizes[]): Detection[][] {
@@ -210,20 +213,4 @@ export interface PredictableBatch extends Pick<Batch, 'pixels' | 'height' | 'wid
     Batch['images'][number],
     'imageId' | 'width' | 'height' | 'originalWidth' | 'originalHeight' | 'scaleX' | 'scaleY' | 'frame'
   >[];
-}
-
-const AUTOCAST = { bf16: 'bfloat16', fp16: 'float16' } as const;
-
-/** Runs the network part of a step in the config's precision; weights and losses stay float32. */
-export function inPrecision<T>(precision: Precision, device: Device | undefined, body: () => T): T {
-  return precision === 'fp32' ? body() : autocast(AUTOCAST[precision], body, { device });
-}
-
-/** @throws InputError where the engine has no such arithmetic on the device */
-export function requirePrecision(precision: Precision, device: Device = 'cpu'): void {
-  if (precision === 'fp32' || canAutocast(AUTOCAST[precision], device)) return;
-  throw new InputError(
-    'config-invalid',
-    `train.precision: ${precision} on the CPU needs libtorch 2.4 or newer, this is ${engineInfo().version}: set it to bf16, or runtime.device to cuda`,
-  );
 }

@@ -17,6 +17,7 @@ import {
 } from '../models/index.js';
 import { combineHeatmaps, combineMasks, unflipHeatmaps, unflipMasks, type ViewMaps } from './combine-maps.js';
 import { furtherViews, identityView, type OpenView, openView, type View } from './image-views.js';
+import { inDtypeOf } from './precision.js';
 
 export interface AugmentationOptions {
   readonly augment: AugmentConfig;
@@ -69,7 +70,7 @@ export function detectAugmented(model: Detector, image: RgbImage, options: Augme
   return noGrad(() =>
     scope(() => {
       const { boxes, masks, keypoints } = options.augment;
-      const identity = openView(image, identityView(options.preprocess.resize), options);
+      const identity = openFor(model, image, identityView(options.preprocess.resize), options);
       const features = scope(() => model.features(identity.batch));
       const own = toPicture(model.candidates(identity.batch, features)[0]!, identity);
       const candidates = boxes.enabled ? augmentCandidates(model, image, own, options) : own;
@@ -86,7 +87,7 @@ export function detectAugmented(model: Detector, image: RgbImage, options: Augme
         keypoints: hasKeypoints,
       });
       for (const view of distinct([...maskViews, ...keypointViews])) {
-        const opened = openView(image, view, options);
+        const opened = openFor(model, image, view, options);
         const wanted = { masks: includes(maskViews, view), keypoints: includes(keypointViews, view) };
         maps.add(
           opened,
@@ -109,7 +110,7 @@ function detectDense(model: RetinaNet, image: RgbImage, options: AugmentationOpt
     scope(() => {
       const views = [...(config.enabled ? furtherViews(config, resize) : []), identity].map((view) =>
         scope((): DenseCandidates => {
-          const opened = openView(image, view, options);
+          const opened = openFor(model, image, view, options);
           const found = toPicture(model.candidates(opened.batch)[0]!, opened);
           const unfit = config.sizeDependent ? unfitBoxes(found.boxes, view, resize, config, options.boxes) : undefined;
           return unfit ? { ...found, ...picked(found, ops.logical_not(unfit)) } : found;
@@ -141,7 +142,7 @@ function augmentCandidates(model: Rcnn, image: RgbImage, own: Candidates, option
   const { resize } = options.preprocess;
   const further = furtherViews(config, resize).map((view) =>
     scope(() => {
-      const opened = openView(image, view, options);
+      const opened = openFor(model, image, view, options);
       const [found] = model.candidates(
         opened.batch,
         scope(() => model.features(opened.batch)),
@@ -275,4 +276,9 @@ function includes(views: readonly View[], view: View): boolean {
 
 function isSame(a: View, b: View): boolean {
   return a.flip === b.flip && a.aspectRatio === b.aspectRatio && a.minSize === b.minSize && a.maxSize === b.maxSize;
+}
+
+function openFor(model: Detector, image: RgbImage, view: View, options: AugmentationOptions): OpenView {
+  const opened = openView(image, view, options);
+  return { ...opened, batch: inDtypeOf(model, opened.batch) };
 }

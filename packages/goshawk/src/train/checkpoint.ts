@@ -94,9 +94,9 @@ export function listCheckpoints(folder: string): number[] {
  */
 export function checkpointBytes(
   model: Detector,
-  { optimizer: { type }, ema }: Pick<TrainConfig, 'optimizer' | 'ema'>,
+  { optimizer: { type }, ema, precision }: Pick<TrainConfig, 'optimizer' | 'ema' | 'precision'>,
 ): number {
-  const float = 4;
+  const float = precision === 'fp64' ? 8 : 4;
   const sizes = (tensors: readonly { readonly length: number }[]) =>
     tensors.reduce((sum, { length }) => sum + length, 0);
   const learning = model.parameters().filter(({ requiresGrad }) => requiresGrad);

@@ -18,7 +18,7 @@ import { applyRuntime } from '../infer/apply-runtime.js';
 import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
-import { requirePrecision } from '../infer/predictor.js';
+import { parameterDtype, requirePrecision } from '../infer/precision.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { findWeights, isWeightsName } from '../infer/weights-cache.js';
@@ -171,7 +171,11 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
       classes: classCount(config, categories),
       keypoints: trainSet.keypointCount || undefined,
       draws: turnDraws(config.train.seed),
-    }).to({ device: config.runtime.device, memoryFormat: 'channels_last' });
+    }).to({
+      device: config.runtime.device,
+      memoryFormat: 'channels_last',
+      dtype: parameterDtype(config.train.precision),
+    });
   const model = build();
   const optimizer = buildOptimizer(model, config.train.optimizer);
   // The other processes get all of it from rank 0.

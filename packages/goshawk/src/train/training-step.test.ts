@@ -14,6 +14,7 @@ weight.requiresGrad = true;
 
 /** Two losses of a weight, whose gradients are 1 and 2. */
 const model = {
+  namedParameters: () => [['weight', weight]],
   loss: (): Losses => ({ loss_box: ops.sum(weight), loss_class: ops.mul(ops.sum(weight), 2) }),
 } as unknown as Detector;
 

@@ -2,7 +2,7 @@
 import { type GradScaler, keep, ops, scope, type Tensor } from '@goshawk/torch';
 import type { Precision } from '../config/index.js';
 import type { DeviceBatch } from '../infer/network-batch.js';
-import { inPrecision } from '../infer/predictor.js';
+import { inDtypeOf, inPrecision } from '../infer/precision.js';
 import { type Detector, totalLoss } from '../models/index.js';
 
 /** A loss became NaN or infinite: training cannot go on from here. */
@@ -34,7 +34,7 @@ export function trainingPass(
 ): PassLosses {
   return keep(
     scope(() => {
-      const losses = inPrecision(precision, device, () => model.loss(batch.images, batch.targets));
+      const losses = inPrecision(precision, device, () => model.loss(inDtypeOf(model, batch.images), batch.targets));
       const total = totalLoss(losses);
       const mean = divisor === 1 ? total : ops.div(total, divisor);
       (scaler?.scale(mean) ?? mean).backward();

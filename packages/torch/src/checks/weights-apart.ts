@@ -8,14 +8,14 @@ export interface WeightsApart {
   readonly tensor: string | undefined;
 }
 
-/** Compares all float32 tensors of two safetensors files. @throws Error where they do not have the same tensors */
+/** Compares all float32 and float64 tensors of two safetensors files. @throws Error where they do not have the same tensors */
 export function weightsApart(path: string, reference: string): WeightsApart {
   const [file, other] = [openSafetensors(path), openSafetensors(reference)];
   try {
     if (file.names.join() !== other.names.join()) throw new Error(`${path} and ${reference} hold other tensors`);
     let apart: WeightsApart = { share: 0, tensor: undefined };
     for (const name of file.names) {
-      const [values, wanted] = [float32Of(file.read(name)), float32Of(other.read(name))];
+      const [values, wanted] = [floatsOf(file.read(name)), floatsOf(other.read(name))];
       if (values === undefined || wanted === undefined) continue;
       const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const difference = values.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i]!)), 0);
@@ -29,6 +29,7 @@ export function weightsApart(path: string, reference: string): WeightsApart {
   }
 }
 
-function float32Of({ dtype, data }: { readonly dtype: string; readonly data: Uint8Array }): Float32Array | undefined {
-  return dtype === 'float32' ? new Float32Array(data.slice().buffer) : undefined;
+function floatsOf({ dtype, data }: { readonly dtype: string; readonly data: Uint8Array }): Float64Array | undefined {
+  if (dtype === 'float32') return Float64Array.from(new Float32Array(data.slice().buffer));
+  return dtype === 'float64' ? new Float64Array(data.slice().buffer) : undefined;
 }
