@@ -135,7 +135,7 @@ describe('res2net50_26w4s_maskrcnn_fpn', () => {
       const gradientOf = (original: string): Tensor =>
         parameters.get(ownName(original))?.grad ?? assert.fail(`${original} has no gradient`);
       for (const [original, norm] of Object.entries(facts.training.gradient_norms))
-        assertAllClose(original, [normOf(gradientOf(original))], [norm], { relative: 1e-2 });
+        assertAllClose(original, [normOf(gradientOf(original))], [norm], { relative: 5e-4 });
       const sampled = parity.names().filter((name) => name.startsWith('grad/'));
       assert.ok(sampled.length > 0);
       for (const name of sampled) {
@@ -143,7 +143,7 @@ describe('res2net50_26w4s_maskrcnn_fpn', () => {
         const wanted = parity.numbers(name);
         const picked = wanted.map((_, k) => values[Math.floor((k * values.length) / wanted.length)]!);
         const rootMeanSquare = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
-        assertAllClose(name, picked, wanted, { relative: 1e-2, absolute: 1e-2 * rootMeanSquare });
+        assertAllClose(name, picked, wanted, { relative: 2e-3, absolute: 2e-3 * rootMeanSquare });
       }
       for (const name of ['backbone.body.conv1.weight', 'backbone.body.layer1.2.convs.1.weight'])
         assert.equal(parameters.get(name)!.grad, undefined, name);

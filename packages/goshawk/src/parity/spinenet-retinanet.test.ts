@@ -141,7 +141,7 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
       total.backward();
       const parameters = new Map(model.namedParameters());
       for (const [name, norm] of Object.entries(gradient_norms)) {
-        assertAllClose(name, [normOf(parameters.get(ourName(name))!.grad!)], [norm], { relative: 1e-2 });
+        assertAllClose(name, [normOf(parameters.get(ourName(name))!.grad!)], [norm], { relative: 5e-3 });
       }
       const state = model.stateDict();
       for (const name of parity.names().filter((each) => each.startsWith('bn_after/'))) {

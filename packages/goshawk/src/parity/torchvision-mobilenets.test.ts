@@ -87,14 +87,16 @@ for (const [name, facts] of Object.entries(all)) {
         const { pixels } = imageBatchOf(prepareBatch([cut], { ...preprocess, mean: [0, 0, 0], std: [1, 1, 1] }));
         // Without gradients norms are folded into convolutions, and activations overwrite their input.
         noGrad(() => assertSamples(backbone.forward(pixels), facts.features));
-        const levels = backbone.forward(pixels);
-        assertSamples(levels, facts.features);
+        assertSamples(backbone.forward(pixels), facts.features);
+        // In float64: one activation that rounding takes across 0 moves a gradient of float32 by a thousandth.
+        backbone.to({ dtype: 'float64' });
+        const levels = backbone.forward(pixels.to('float64'));
         const loss = levels.map((level) => ops.mean(ops.square(level))).reduce((sum, one) => ops.add(sum, one));
         loss.backward();
         const parameters = new Map(backbone.namedParameters());
         for (const [own, norm] of Object.entries(facts.gradient_norms))
           assertAllClose(own, [normOf(parameters.get(own.slice('features.'.length))!.grad!)], [norm], {
-            relative: 1e-3,
+            relative: 5e-5,
             absolute: 1e-9,
           });
       });
