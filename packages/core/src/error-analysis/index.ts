@@ -1,5 +1,15 @@
-export { type ConfusedPair, type ConfusionMatrix, type ConfusionOptions, confusionMatrix } from './confusion-matrix.js';
+export {
+  type ConfusedPair,
+  type ConfusionMatrix,
+  type ConfusionOptions,
+  confusionDefaults,
+  confusionMatrix,
+  confusionOf,
+  type OverlappingPicture,
+  overlappingPictures,
+} from './confusion-matrix.js';
 export type { AnalysisInput } from './examined-pictures.js';
+export { type PairThresholds, type PictureOverlaps, pairPicture } from './pair-picture.js';
 export {
   type BestThreshold,
   type ScoreCurve,

@@ -2,10 +2,12 @@
 import {
   analyseErrors,
   type ConfusionMatrix,
-  confusionMatrix,
+  confusionOf,
   type Dataset,
   type Detection,
   type Detections,
+  type OverlappingPicture,
+  overlappingPictures,
   type ScoreCurves,
   scoreCurves,
   type TideAnalysis,
@@ -13,11 +15,14 @@ import {
 import type { ModelConfig } from '../config/index.js';
 import type { BestThresholds } from '../infer/best-thresholds.js';
 import { detectorKind } from '../models/kinds.js';
+import { IOU } from './page/thresholds.js';
 
 export interface ErrorFigures {
   readonly iouType: 'bbox' | 'segm';
   readonly tide: TideAnalysis;
   readonly confusion: ConfusionMatrix;
+  /** What the matrix is counted from, for others at any score and from the smallest IoU that the report's page has. */
+  readonly overlapping: readonly OverlappingPicture[];
   readonly curves: ScoreCurves;
 }
 
@@ -27,7 +32,14 @@ export function measureErrors(
   iouType: ErrorFigures['iouType'],
 ): ErrorFigures {
   const input = { groundTruth, detections, iouType };
-  return { iouType, tide: analyseErrors(input), confusion: confusionMatrix(input), curves: scoreCurves(input) };
+  const overlapping = [...overlappingPictures(input, IOU.min)];
+  return {
+    iouType,
+    tide: analyseErrors(input),
+    confusion: confusionOf(groundTruth.categories, overlapping),
+    overlapping,
+    curves: scoreCurves(input),
+  };
 }
 
 /** Of what a detector found: of its boxes, poses' too, or of its masks where it is chosen by them. None of proposals. */
@@ -42,7 +54,7 @@ export function detectorErrors(
 }
 
 /** As plain values: pictures and objects by their ids. */
-export function errorsAsJson({ tide, confusion, curves }: Omit<ErrorFigures, 'iouType'>): {
+export function errorsAsJson({ tide, confusion, curves }: Pick<ErrorFigures, 'tide' | 'confusion' | 'curves'>): {
   readonly tide: object;
   readonly confusion: object;
   readonly thresholds: BestThresholds;

@@ -4,16 +4,19 @@ import {
   type ConfusedPair,
   type Dataset,
   type ScoreCurve,
+  type ScoreCurves,
   type TideExample,
   tideErrors,
 } from '@goshawk/core';
 import type { ErrorFigures } from './error-figures.js';
-import type { CurveData, ErrorsData, TideTypeData } from './page/report-data.js';
+import { keptScore } from './page/packed-detections.js';
+import type { CurveData, ErrorsData, ThresholdsData, TideTypeData } from './page/report-data.js';
+import { HIGHEST_SCORE, onStep, STEP } from './page/thresholds.js';
 import type { Counted, ReportPictures } from './report-pictures.js';
 
-/** What a report keeps of what its numbers count. */
+/** What a report keeps of what its numbers count, or shows first. */
 export interface KeptErrors {
-  /** Of each cell of the confusion matrix the worst. */
+  /** Of each cell of the confusion matrix the worst: of those the pictures come first. */
   readonly pairs: readonly ConfusedPair[];
   /** Of each kind the worst. */
   readonly examples: readonly TideExample[];
@@ -47,32 +50,27 @@ export interface ErrorsDataInput {
   readonly evaluation: CocoEvaluation;
   readonly kept: KeptErrors;
   readonly pictures: ReportPictures;
-  readonly dataset: Dataset;
 }
 
-export function errorsData({ figures, evaluation, kept, pictures, dataset }: ErrorsDataInput): ErrorsData {
+export function errorsData({ figures, evaluation, kept, pictures }: ErrorsDataInput): ErrorsData {
   const { confusion, tide, curves } = figures;
   const perCategory = new Map(evaluation.perCategory.map((own) => [own.categoryId, own]));
-  const byId = new Map(curves.perCategory.map(({ category, curve }) => [category.id, curve]));
   const { categories } = confusion;
+  const classes = categories.map(({ id }) => {
+    const { groundTruths = 0, AP = -1, AP50 = -1, AP75 = -1, AR = -1 } = perCategory.get(id) ?? {};
+    return { objects: groundTruths, AP, AP50, AP75, AR };
+  });
   return {
     iouType: figures.iouType,
-    classes: categories.map(({ id }) => {
-      const { groundTruths = 0, AP = -1, AP50 = -1, AP75 = -1, AR = -1 } = perCategory.get(id) ?? {};
-      return { objects: groundTruths, AP, AP50, AP75, AR };
-    }),
-    thresholds: {
-      iouThreshold: curves.iouThreshold,
-      overall: curveData(curves.overall, OVERALL_POINTS),
-      classes: categories.map(({ id }) => curveData(byId.get(id), CLASS_POINTS)),
-    },
+    classes,
+    thresholds: thresholdsData(
+      curves,
+      categories.map(({ id }) => id),
+    ),
     confusion: {
-      scoreThreshold: confusion.scoreThreshold,
+      scoreThreshold: Math.max(confusion.scoreThreshold, pictures.lowestScore),
       iouThreshold: confusion.iouThreshold,
-      cells: confusion.counts.flatMap((row, truth) =>
-        row.flatMap((count, found) => (count === 0 ? [] : [[truth, found, count] as const])),
-      ),
-      pairs: kept.pairs.map((pair) => pictures.pair(pair)),
+      lowestScore: pictures.lowestScore,
     },
     tide: {
       foreground: tide.foreground,
@@ -90,7 +88,6 @@ export function errorsData({ figures, evaluation, kept, pictures, dataset }: Err
       falsePositiveLoss: tide.falsePositiveLoss,
       falseNegativeLoss: tide.falseNegativeLoss,
     },
-    good: goodPictures(figures, dataset),
   };
 }
 
@@ -110,20 +107,43 @@ export function goodPictures({ confusion }: ErrorFigures, dataset: Dataset): num
 
 const OVERALL_POINTS = 300;
 const CLASS_POINTS = 60;
+// More lines than that are not told apart: of the others the table by class has the best scores.
+const MOST_LINES = 8;
 
-/** Every so many points of a curve, its ends and its best among them. */
-function curveData(curve: ScoreCurve | undefined, most: number): CurveData {
-  if (curve === undefined) return { score: [], precision: [], recall: [], f1: [] };
+function thresholdsData({ iouThreshold, overall, perCategory }: ScoreCurves, order: readonly number[]): ThresholdsData {
+  const curves = new Map(perCategory.map(({ category, curve }) => [category.id, curve]));
+  const drawn = order
+    .flatMap((id, category) => {
+      const curve = curves.get(id);
+      return curve && curve.score.length > 0 ? [{ category, curve }] : [];
+    })
+    .sort((a, b) => b.curve.objects - a.curve.objects)
+    .slice(0, order.length > 1 ? MOST_LINES : 0);
+  return {
+    iouThreshold,
+    overall: curveData(overall, OVERALL_POINTS),
+    best: order.map((id) => curves.get(id)?.best ?? null),
+    drawn: drawn.map(({ category, curve }) => ({ category, curve: curveData(curve, CLASS_POINTS) })),
+  };
+}
+
+/** Every so many points of a curve, among them its ends, its best, and what holds at each step of a slider. */
+function curveData(curve: ScoreCurve, most: number): CurveData {
   const { length } = curve.score;
   const best = curve.best === undefined ? -1 : curve.score.indexOf(curve.best.score);
   const chosen = new Set(
     Array.from({ length: Math.min(most, length) }, (_, i) => evenPlace(i, Math.min(most, length), length)),
   );
   if (best >= 0) chosen.add(best);
+  let place = length - 1;
+  for (let score = STEP; score <= HIGHEST_SCORE; score = onStep(score + STEP)) {
+    while (place >= 0 && curve.score[place]! < score) place--;
+    if (place >= 0) chosen.add(place);
+  }
   const places = [...chosen].sort((a, b) => a - b);
-  const of = (values: Float64Array): number[] => places.map((place) => Number(values[place]!.toFixed(4)));
+  const of = (values: Float64Array): number[] => places.map((at) => Number(values[at]!.toFixed(4)));
   return {
-    score: of(curve.score),
+    score: places.map((at) => keptScore(curve.score[at]!)),
     precision: of(curve.precision),
     recall: of(curve.recall),
     f1: of(curve.f1),

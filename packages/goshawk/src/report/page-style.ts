@@ -68,7 +68,7 @@ figcaption { font-size: 0.9rem; margin-bottom: 0.25rem; }
 .positions a { display: block; height: 100%; }
 .bins { columns: 12rem; padding-left: 1.2rem; font-size: 0.875rem; }
 .slider { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; }
-.slider input { width: 12rem; }
+.slider input { width: 12rem; accent-color: var(--link); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 0.75rem; margin: 0.75rem 0; }
 .card { display: block; padding: 0.5rem; text-align: left; min-width: 0; }
 .card > span { display: block; }

@@ -3,12 +3,16 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ReportData } from './page/report-data.js';
+import type { StoredReport } from './page/report-data.js';
 import { pageStyle } from './page-style.js';
 
 /** In the order in which each needs the ones before. */
 const SCRIPTS = [
   'box-measures',
+  'packed-detections',
+  'open-report',
+  'confusion',
+  'thresholds',
   'dom',
   'charts',
   'picture-lists',
@@ -21,7 +25,7 @@ const SCRIPTS = [
 // Nothing is fetched but the pictures beside the page.
 const POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' file: data:";
 
-export function pageText(report: ReportData): string {
+export function pageText(report: StoredReport): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -47,11 +51,16 @@ function chartLibrary(): string {
   return readFileSync(join(dirname(entry), 'chart.umd.min.js'), 'utf8').replace(/\n\/\/# sourceMappingURL=.*/, '');
 }
 
-/** The compiled modules in one scope: their names are different, and only types are imported from elsewhere. */
+/** What the page runs of core, as it is. */
+const CORE_SCRIPT = 'error-analysis/pair-picture.js';
+
+/** The compiled modules in one scope: their names are different, and what they import from elsewhere are types and the first. */
 function pageScript(): string {
+  const core = dirname(createRequire(import.meta.url).resolve('@goshawk/core'));
   const folder = join(dirname(fileURLToPath(import.meta.url)), 'page');
-  const parts = SCRIPTS.map((name) =>
-    readFileSync(join(folder, `${name}.js`), 'utf8')
+  const files = [join(core, CORE_SCRIPT), ...SCRIPTS.map((name) => join(folder, `${name}.js`))];
+  const parts = files.map((file) =>
+    readFileSync(file, 'utf8')
       .replace(/^import .*$/gm, '')
       .replace(/^export \{\};?$/gm, '')
       .replace(/^export (?=(async )?(function|const|class) )/gm, '')

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { confusionMatrix, scoreCurves } from '@goshawk/core';
 import type { Browser, Page } from 'puppeteer-core';
 import sharp from 'sharp';
 import { NO_CHROMIUM, openChromium } from '../testing/chromium.js';
@@ -107,6 +108,115 @@ describe('the page of a report', { skip: NO_CHROMIUM }, () => {
     if (count > 1) assert.match((await text(page, 'dialog[open] h3'))[0]!, /^2 of /);
     await page.keyboard.press('Escape');
     assert.equal((await page.$$('dialog[open]')).length, 0);
+    await page.close();
+  });
+
+  /** `counts[truth][found]` as the page shows them; the corner has none. */
+  const matrix = (page: Page) =>
+    page.$$eval('#confusion tbody tr', (rows) =>
+      rows.map((row) =>
+        [...row.querySelectorAll('td')].map(({ textContent }) => Number(textContent?.replace(',', '')) || 0),
+      ),
+    );
+  const press = async (page: Page, slider: string, key: 'ArrowRight' | 'ArrowLeft' | 'Home' | 'End', times = 1) => {
+    await page.focus(slider);
+    for (let i = 0; i < times; i++) await page.keyboard.press(key);
+    // What follows a slider is drawn before the next frame.
+    await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
+  };
+  const core = (scoreThreshold?: number, iouThreshold?: number) => {
+    const { annotations: groundTruth } = input.dataset;
+    const thresholds = { ...(scoreThreshold && { scoreThreshold }), ...(iouThreshold && { iouThreshold }) };
+    return confusionMatrix({ groundTruth, detections: input.detections, iouType: 'bbox' }, thresholds);
+  };
+
+  for (const width of [390, 1280])
+    test(`at ${width} px sliders moved by keyboard count the matrix anew, as core does, and its numbers lead to their pictures`, async () => {
+      const page = await opened(width, 'light');
+      assert.deepEqual(await matrix(page), core().counts);
+      await press(page, '#confusion-score', 'ArrowRight', 15);
+      assert.deepEqual(await matrix(page), core(0.4).counts);
+      await press(page, '#confusion-iou', 'ArrowRight', 5);
+      assert.deepEqual(await matrix(page), core(0.4, 0.7).counts);
+      await press(page, '#confusion-score', 'Home');
+      await press(page, '#confusion-iou', 'End');
+      assert.deepEqual(await matrix(page), core(0.05, 0.95).counts);
+      await press(page, '#confusion-iou', 'Home');
+      assert.deepEqual(await matrix(page), core(0.05, 0.1).counts);
+      await press(page, '#confusion-iou', 'ArrowRight', 9);
+      const { counts, pairs } = core(0.05, 0.55);
+      assert.deepEqual(await matrix(page), counts);
+      const heads = await text(page, '#classes thead th');
+      const swapped = await text(page, `#classes tbody td:nth-child(${heads.indexOf('swapped') + 1})`);
+      assert.deepEqual(
+        swapped.map(Number),
+        input.dataset.annotations.categories.map(
+          (_, k) =>
+            pairs.filter(({ truth, found }) => truth === k && found !== k && found !== counts.length - 1).length,
+        ),
+      );
+      const link = await page.$('#confusion td.wrong a');
+      const count = Number(await link!.evaluate(({ textContent }) => textContent));
+      await link!.focus();
+      await page.keyboard.press('Enter');
+      await page.waitForFunction("location.hash.endsWith('@0.05,0.55')");
+      await page.waitForFunction(`document.querySelectorAll('.card').length === ${Math.min(count, 24)}`);
+      assert.match((await text(page, '#pictures h3'))[0]!, /, from score 0\.05 and IoU 0\.55$/);
+      const sideways = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+      assert.ok((sideways as number) <= 0);
+      assert.deepEqual(complaints, []);
+      await page.close();
+    });
+
+  test('an address with thresholds moves the sliders', async () => {
+    const page = await opened(1280, 'dark', '#pictures=missed@0.6,0.3');
+    await press(page, '#confusion-score', 'ArrowRight');
+    assert.deepEqual(await matrix(page), core(0.61, 0.3).counts);
+    assert.match((await text(page, '#pictures h3'))[0]!, /^Not found, .* from score 0\.60 and IoU 0\.30$/);
+    await page.close();
+  });
+
+  test('a table that was sorted stays so when a slider moves', async () => {
+    const page = await opened(1280, 'light');
+    const button = await page.$('#classes thead th:first-child button');
+    await button!.focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Enter');
+    const names = await text(page, '#classes tbody th');
+    assert.deepEqual(
+      names,
+      [...names].sort((a, b) => b.localeCompare(a)),
+    );
+    await press(page, '#confusion-score', 'End');
+    assert.deepEqual(await text(page, '#classes tbody th'), names);
+    await page.close();
+  });
+
+  test('precision and recall are told from any score on', async () => {
+    const page = await opened(1280, 'light');
+    const { overall } = scoreCurves({
+      groundTruth: input.dataset.annotations,
+      detections: input.detections,
+      iouType: 'bbox',
+    });
+    await press(page, '#kept-from', 'Home');
+    for (const [steps, score] of [
+      [0, 0.01],
+      [39, 0.4],
+      [40, 0.8],
+    ] as const) {
+      await press(page, '#kept-from', 'ArrowRight', steps);
+      const at = overall.score.findLastIndex((own) => own >= score);
+      const shown = await text(page, '#thresholds tbody tr:first-child td');
+      assert.deepEqual(
+        shown,
+        [overall.precision, overall.recall, overall.f1].map((values) => Number(values[at]!.toFixed(4)).toFixed(3)),
+      );
+    }
+    const link = await page.$('#thresholds tbody a');
+    await link!.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction("location.hash === '#pictures=at/-1/0.8'");
     await page.close();
   });
 

@@ -8,7 +8,7 @@ import type { DetectorMeasures } from '../infer/evaluate-detector.js';
 import { dataFigures } from './data-figures.js';
 import type { ErrorFigures } from './error-figures.js';
 import { errorsData, goodPictures, type KeptErrors, keptErrors } from './errors-data.js';
-import type { ReportData, SeenPicture } from './page/report-data.js';
+import type { SeenPicture, StoredReport } from './page/report-data.js';
 import { pageText } from './page-text.js';
 import { ReportPictures } from './report-pictures.js';
 import { PICTURE_LIMITS, type Thumbnails } from './thumbnails.js';
@@ -49,10 +49,15 @@ export function reportData(
   input: ReportInput,
   kept: KeptErrors,
   thumbnails: Pick<Thumbnails, 'fileOf' | 'count'>,
-): ReportData {
+): StoredReport {
   const { dataset, detections, measures, errors, training, history, model, preprocess } = input;
   const { annotations } = dataset;
-  const pictures = new ReportPictures(annotations, detections, [...kept.pairs, ...kept.examples]);
+  const pictures = new ReportPictures({
+    dataset: annotations,
+    detections,
+    counted: kept.examples,
+    overlapping: errors?.overlapping ?? [],
+  });
   const evaluation = errors && (measures.evaluations.get(errors.iouType) ?? [...measures.evaluations.values()][0]);
   const curves = history && trainingHistory(history);
   const common = { model, preprocess };
@@ -64,9 +69,9 @@ export function reportData(
     figures: measures.figures,
     ...(curves && { history: curves }),
     categories: sorted(annotations.categories).map(({ name }) => name),
-    ...(errors &&
-      evaluation && { errors: errorsData({ figures: errors, evaluation, kept, pictures, dataset: annotations }) }),
+    ...(errors && evaluation && { errors: errorsData({ figures: errors, evaluation, kept, pictures }) }),
     pictures: pictures.data(({ id }) => thumbnails.fileOf(id)),
+    found: pictures.found(),
     pictureLimit:
       thumbnails.count === total
         ? ''

@@ -52,10 +52,29 @@ export interface Cell {
   readonly value: number | string;
 }
 
+export type Row = readonly Cell[];
+
 /** A table whose heads sort it, first as the rows are given. */
-export function sortableTable(caption: string, columns: readonly Column[], rows: readonly (readonly Cell[])[]): Node {
+export function sortableTable(caption: string, columns: readonly Column[], rows: readonly Row[]): Node {
+  return changingTable(caption, columns, rows).node;
+}
+
+/** One whose rows change; they stay sorted as a person chose. */
+export function changingTable(
+  caption: string,
+  columns: readonly Column[],
+  firstRows: readonly Row[],
+): { readonly node: Node; show(rows: readonly Row[]): void } {
   const body = element('tbody');
-  const show = (list: readonly (readonly Cell[])[]): void => {
+  let rows = firstRows;
+  let sortedBy: { readonly index: number; readonly isFalling: boolean } | undefined;
+  const show = (): void => {
+    const list = [...rows];
+    if (sortedBy) {
+      const { index, isFalling } = sortedBy;
+      list.sort((a, b) => compare(a[index]!.value, b[index]!.value));
+      if (isFalling) list.reverse();
+    }
     body.replaceChildren(
       ...list.map((cells) =>
         element(
@@ -70,7 +89,7 @@ export function sortableTable(caption: string, columns: readonly Column[], rows:
       ),
     );
   };
-  show(rows);
+  show();
   const heads = columns.map(({ head, isNumber, title }, index) => {
     const button = element('button', { type: 'button', title }, head);
     const cell = element('th', { scope: 'col', class: isNumber && 'number' }, button);
@@ -78,8 +97,8 @@ export function sortableTable(caption: string, columns: readonly Column[], rows:
       const isFalling = isNumber ? cell.ariaSort !== 'descending' : cell.ariaSort === 'ascending';
       for (const other of heads) other.ariaSort = null;
       cell.ariaSort = isFalling ? 'descending' : 'ascending';
-      const sorted = [...rows].sort((a, b) => compare(a[index]!.value, b[index]!.value));
-      show(isFalling ? sorted.reverse() : sorted);
+      sortedBy = { index, isFalling };
+      show();
     });
     return cell;
   });
@@ -90,11 +109,69 @@ export function sortableTable(caption: string, columns: readonly Column[], rows:
     element('thead', {}, element('tr', {}, ...heads)),
     body,
   );
-  return element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption }, table);
+  return {
+    node: element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption }, table),
+    show(changed) {
+      rows = changed;
+      show();
+    },
+  };
 }
 
 function compare(a: number | string, b: number | string): number {
   return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b));
+}
+
+export interface SliderOptions {
+  readonly id: string;
+  readonly label: string;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  readonly value: number;
+  readonly onInput: (value: number) => void;
+}
+
+/** A range with its label and its value beside it. */
+export function slider({ id, label, onInput, ...range }: SliderOptions): {
+  readonly node: Node;
+  readonly value: number;
+  set(value: number): void;
+} {
+  const input = element('input', { type: 'range', id, ...range });
+  const output = element('output', { for: id });
+  const read = (): number => Number(Number(input.value).toFixed(2));
+  const tell = (): void => {
+    output.textContent = read().toFixed(2);
+  };
+  tell();
+  input.addEventListener('input', () => {
+    tell();
+    onInput(read());
+  });
+  return {
+    node: element('p', { class: 'slider' }, element('label', { for: id }, label), input, output),
+    get value() {
+      return read();
+    },
+    set(value) {
+      input.value = String(value);
+      tell();
+    },
+  };
+}
+
+/** Runs it before the next picture of the page, however often it is asked for till then. */
+export function beforeNextFrame(run: () => void): () => void {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    requestAnimationFrame(() => {
+      isAsked = false;
+      run();
+    });
+  };
 }
 
 /** As evaluateCoco has figures: -1 stands for nothing to find. */

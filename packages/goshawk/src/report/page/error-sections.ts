@@ -1,41 +1,65 @@
 // Where the model errs: classes, thresholds, the confusion matrix, TIDE.
 import { barChart, type ChartLine, lineChart } from './charts.js';
-import { countLink, element, figure, figureCell, pictureLink, sortableTable } from './dom.js';
+import { type Cell as ConfusionCell, confusionCells } from './confusion.js';
+import {
+  beforeNextFrame,
+  changingTable,
+  countLink,
+  element,
+  figure,
+  figureCell,
+  pictureLink,
+  type Row,
+  slider,
+  sortableTable,
+} from './dom.js';
 import { nameOf } from './picture-lists.js';
-import type { CurveData, ErrorsData, Point, ReportData } from './report-data.js';
+import type { CurveData, ErrorsData, Point, ReportData, ScoreFigures } from './report-data.js';
+import { type ChosenThresholds, HIGHEST_SCORE, IOU, inWords, keyAt, STEP } from './thresholds.js';
 
-export function classesSection(report: ReportData, errors: ErrorsData): Node[] {
-  const { classes, thresholds, confusion } = errors;
+export function classesSection(report: ReportData, errors: ErrorsData, chosen: ChosenThresholds): Node[] {
+  const { classes, thresholds } = errors;
   const background = report.categories.length;
-  const count = (isAsked: (truth: number, found: number) => boolean): number =>
-    confusion.cells.reduce((sum, [truth, found, number]) => sum + (isAsked(truth, found) ? number : 0), 0);
-  const rows = report.categories.map((name, k) => {
-    const { objects, AP, AP50, AP75, AR } = classes[k]!;
-    const best = thresholds.classes[k]!.best;
-    const counted = (list: string, isAsked: (truth: number, found: number) => boolean) => {
-      const value = count(isAsked);
-      return { shown: countLink(value, `${list}/${k}`, `${name}: ${list}`), value };
-    };
-    return [
-      { shown: element('a', { href: pictureLink(`objects/${k}`) }, name), value: name },
-      { shown: countLink(objects, `objects/${k}`), value: objects },
-      figureCell(AP),
-      figureCell(AP50),
-      figureCell(AP75),
-      figureCell(AR),
-      {
-        shown: best ? element('a', { href: pictureLink(`at/${k}/${best.score}`) }, figure(best.score)) : '–',
-        value: best?.score ?? -1,
-      },
-      figureCell(best?.precision),
-      figureCell(best?.recall),
-      figureCell(best?.f1),
-      counted('right', (t, f) => t === k && f === k),
-      counted('false', (t, f) => t === background && f === k),
-      counted('missed', (t, f) => t === k && f === background),
-      counted('swapped', (t, f) => t === k && f !== k && f !== background),
-    ];
-  });
+  const rows = (): Row[] => {
+    const cells = confusionCells(report, chosen.now());
+    const right = new Int32Array(background);
+    const wrongly = new Int32Array(background);
+    const missed = new Int32Array(background);
+    const swapped = new Int32Array(background);
+    for (const [truth, found, count] of cells) {
+      if (truth === background) wrongly[found]! += count;
+      else if (found === background) missed[truth]! += count;
+      else if (found === truth) right[truth]! += count;
+      else swapped[truth]! += count;
+    }
+    return report.categories.map((name, k) => {
+      const { objects, AP, AP50, AP75, AR } = classes[k]!;
+      const best = thresholds.best[k];
+      const counted = (list: string, value: number) => ({
+        shown: countLink(value, keyAt(`${list}/${k}`, chosen.now(), chosen.first), `${name}: ${list}`),
+        value,
+      });
+      return [
+        { shown: element('a', { href: pictureLink(`objects/${k}`) }, name), value: name },
+        { shown: countLink(objects, `objects/${k}`), value: objects },
+        figureCell(AP),
+        figureCell(AP50),
+        figureCell(AP75),
+        figureCell(AR),
+        {
+          shown: best ? element('a', { href: pictureLink(`at/${k}/${best.score}`) }, figure(best.score)) : '–',
+          value: best?.score ?? -1,
+        },
+        figureCell(best?.precision),
+        figureCell(best?.recall),
+        figureCell(best?.f1),
+        counted('right', right[k]!),
+        counted('false', wrongly[k]!),
+        counted('missed', missed[k]!),
+        counted('swapped', swapped[k]!),
+      ];
+    });
+  };
   const number = (head: string, title?: string) => ({ head, isNumber: true, ...(title ? { title } : {}) });
   const columns = [
     { head: 'class' },
@@ -53,26 +77,24 @@ export function classesSection(report: ReportData, errors: ErrorsData): Node[] {
     number('missed', 'Not found'),
     number('swapped', 'Found as another class'),
   ];
-  return [
-    sortableTable('By class', columns, rows),
-    element(
-      'p',
-      { class: 'soft' },
-      `AP as COCO measures it, over IoU 0.50 to 0.95; best scores, precision and recall at IoU ${thresholds.iouThreshold}; right, false, missed and swapped from score ${confusion.scoreThreshold} and IoU ${confusion.iouThreshold}. Press a head to sort.`,
-    ),
-  ];
+  const table = changingTable('By class', columns, rows());
+  const note = element('p', { class: 'soft' });
+  const tell = (): void => {
+    note.textContent = `AP as COCO measures it, over IoU 0.50 to 0.95; best scores, precision and recall at IoU ${thresholds.iouThreshold}; right, false, missed and swapped ${inWords(chosen.now())}, as chosen under Confusion. Press a head to sort.`;
+  };
+  tell();
+  chosen.onChange(
+    beforeNextFrame(() => {
+      table.show(rows());
+      tell();
+    }),
+  );
+  return [table.node, note];
 }
 
-// More lines than that are not told apart: of the others the table has the best scores.
-const MOST_LINES = 8;
-
-export function thresholdsSection(report: ReportData, { thresholds, classes }: ErrorsData): Node[] {
+export function thresholdsSection(report: ReportData, { thresholds }: ErrorsData): Node[] {
   const { overall } = thresholds;
-  const order = report.categories
-    .map((name, k) => ({ name, k, curve: thresholds.classes[k]! }))
-    .filter(({ curve }) => curve.score.length > 0)
-    .sort((a, b) => classes[b.k]!.objects - classes[a.k]!.objects)
-    .slice(0, report.categories.length > 1 ? MOST_LINES : 0);
+  const order = thresholds.drawn.map(({ category: k, curve }) => ({ name: nameOf(report, k), k, curve }));
   const lines = (of: (curve: CurveData) => readonly Point[]): ChartLine[] => [
     { name: 'all together', points: of(overall) },
     ...order.map(({ name, curve }) => ({ name, points: of(curve), isFaint: true })),
@@ -122,66 +144,159 @@ export function thresholdsSection(report: ReportData, { thresholds, classes }: E
       byScore('Precision by score', 'precision'),
       byScore('Recall by score', 'recall'),
     ),
+    ...scoreTable([{ name: 'all together', k: -1, curve: overall }, ...order], overall),
     order.length > 0 && left > 0
       ? element('p', { class: 'soft' }, `The ${order.length} most frequent classes are drawn; the table has all.`)
       : element('span'),
   ];
 }
 
+/** Precision, recall and F1 from a score on that a slider chooses. */
+function scoreTable(
+  curves: readonly { readonly name: string; readonly k: number; readonly curve: CurveData }[],
+  { best }: CurveData,
+): Node[] {
+  const columns = [
+    { head: 'class' },
+    { head: 'precision', isNumber: true },
+    { head: 'recall', isNumber: true },
+    { head: 'F1', isNumber: true },
+  ];
+  const rowsFrom = (score: number): Row[] =>
+    curves.map(({ name, k, curve }) => {
+      const figures = figuresFrom(curve, score);
+      const cell = (value: number | undefined) => ({
+        shown: value === undefined ? '–' : element('a', { href: pictureLink(`at/${k}/${score}`) }, figure(value)),
+        value: value ?? -1,
+      });
+      return [{ shown: name, value: name }, cell(figures?.precision), cell(figures?.recall), cell(figures?.f1)];
+    });
+  const first = best ? Math.min(HIGHEST_SCORE, Math.max(STEP, Math.floor(best.score * 100) / 100)) : 0.5;
+  const table = changingTable('Kept from the chosen score on', columns, rowsFrom(first));
+  const change = beforeNextFrame(() => table.show(rowsFrom(from.value)));
+  const from = slider({
+    id: 'kept-from',
+    label: 'Keep detections from score ',
+    min: STEP,
+    max: HIGHEST_SCORE,
+    step: STEP,
+    value: first,
+    onInput: change,
+  });
+  return [from.node, table.node];
+}
+
+/** What holds of all detections from this score on; undefined where there is none. */
+function figuresFrom({ score, precision, recall, f1 }: CurveData, least: number): ScoreFigures | undefined {
+  const place = score.findLastIndex((own) => own >= least);
+  if (place < 0) return undefined;
+  return { score: score[place]!, precision: precision[place]!, recall: recall[place]!, f1: f1[place]! };
+}
+
 const WIDEST_MATRIX = 40;
 
-export function confusionSection(report: ReportData, { confusion }: ErrorsData): Node[] {
-  const { scoreThreshold, iouThreshold, cells } = confusion;
-  const count = report.categories.length;
-  const note = element(
-    'p',
-    { class: 'soft' },
-    `Detections from score ${scoreThreshold}, best first: each takes the free object of any class that it overlaps most, from IoU ${iouThreshold} on. A row is what is there, a column what was found; the last ones are background.`,
-  );
-  if (count > WIDEST_MATRIX) {
-    const worst = cells.filter(([truth, found]) => truth !== found).sort((a, b) => b[2] - a[2]);
-    const rows = worst.slice(0, 200).map(([truth, found, number]) => [
-      { shown: nameOf(report, truth), value: nameOf(report, truth) },
-      { shown: nameOf(report, found), value: nameOf(report, found) },
-      { shown: countLink(number, `cell/${truth}/${found}`), value: number },
-    ]);
-    const columns = [{ head: 'is' }, { head: 'found as' }, { head: 'number', isNumber: true }];
-    return [sortableTable('What was taken for what, most frequent first', columns, rows), note];
-  }
-  const at = new Map(cells.map(([truth, found, number]) => [truth * (count + 1) + found, number]));
-  const places = Array.from({ length: count + 1 }, (_, i) => i);
-  const rows = places.map((truth) => {
-    const own = places.map((found) => at.get(truth * (count + 1) + found) ?? 0);
-    const sum = own.reduce((a, b) => a + b, 0);
-    return element(
-      'tr',
-      {},
-      element('th', { scope: 'row' }, nameOf(report, truth)),
-      ...own.map((number, found) =>
-        element(
-          'td',
-          {
-            class: `number ${truth === found ? 'right' : 'wrong'}`,
-            style: `--share: ${sum === 0 ? 0 : (number / sum).toFixed(3)}`,
-            title: `${nameOf(report, truth)} found as ${nameOf(report, found)}: ${number} of ${sum}`,
-          },
-          truth === count && found === count ? '' : number === 0 ? '·' : countLink(number, `cell/${truth}/${found}`),
-        ),
-      ),
-    );
+export function confusionSection(report: ReportData, { confusion }: ErrorsData, chosen: ChosenThresholds): Node[] {
+  const matrix = report.categories.length > WIDEST_MATRIX ? confusedTable(report) : confusionTable(report);
+  const note = element('p', { class: 'soft' });
+  const score = slider({
+    id: 'confusion-score',
+    label: 'Detections from score ',
+    min: confusion.lowestScore,
+    max: HIGHEST_SCORE,
+    step: STEP,
+    value: chosen.now().scoreThreshold,
+    onInput: (scoreThreshold) => chosen.choose({ ...chosen.now(), scoreThreshold }),
   });
+  const iou = slider({
+    id: 'confusion-iou',
+    label: 'that overlap an object from IoU ',
+    ...IOU,
+    value: chosen.now().iouThreshold,
+    onInput: (iouThreshold) => chosen.choose({ ...chosen.now(), iouThreshold }),
+  });
+  const show = (): void => {
+    const { scoreThreshold, iouThreshold } = chosen.now();
+    matrix.show(confusionCells(report, chosen.now()), (list) => keyAt(list, chosen.now(), chosen.first));
+    note.textContent = `Detections from score ${scoreThreshold.toFixed(2)}, best first: each takes the free object of any class that it overlaps most, from IoU ${iouThreshold.toFixed(2)} on. A row is what is there, a column what was found; the last ones are background.`;
+  };
+  show();
+  const change = beforeNextFrame(show);
+  chosen.onChange(() => {
+    score.set(chosen.now().scoreThreshold);
+    iou.set(chosen.now().iouThreshold);
+    change();
+  });
+  return [score.node, iou.node, matrix.node, note];
+}
+
+/** What shows the cells of a matrix; `keyOf` makes the key of a list one at the thresholds of these cells. */
+interface MatrixView {
+  readonly node: Node;
+  show(cells: readonly ConfusionCell[], keyOf: (list: string) => string): void;
+}
+
+/** Of many classes the pairs that were confused. */
+function confusedTable(report: ReportData): MatrixView {
+  const columns = [{ head: 'is' }, { head: 'found as' }, { head: 'number', isNumber: true }];
+  const table = changingTable('What was taken for what, most frequent first', columns, []);
+  return {
+    node: table.node,
+    show(cells, keyOf) {
+      const worst = cells.filter(([truth, found]) => truth !== found).sort((a, b) => b[2] - a[2]);
+      table.show(
+        worst.slice(0, 200).map(([truth, found, number]) => [
+          { shown: nameOf(report, truth), value: nameOf(report, truth) },
+          { shown: nameOf(report, found), value: nameOf(report, found) },
+          { shown: countLink(number, keyOf(`cell/${truth}/${found}`)), value: number },
+        ]),
+      );
+    },
+  };
+}
+
+function confusionTable(report: ReportData): MatrixView {
+  const count = report.categories.length;
+  const places = Array.from({ length: count + 1 }, (_, i) => i);
   const heads = places.map((found) => element('th', { scope: 'col' }, element('span', {}, nameOf(report, found))));
+  const body = element('tbody');
   const table = element(
     'table',
     { class: 'matrix' },
     element('caption', {}, 'What was taken for what'),
     element('thead', {}, element('tr', {}, element('th', {}, 'is ↓ found as →'), ...heads)),
-    element('tbody', {}, ...rows),
+    body,
   );
-  return [
-    element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, table),
-    note,
-  ];
+  return {
+    node: element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, table),
+    show(cells, keyOf) {
+      const at = new Map(cells.map(([truth, found, number]) => [truth * (count + 1) + found, number]));
+      const rows = places.map((truth) => {
+        const own = places.map((found) => at.get(truth * (count + 1) + found) ?? 0);
+        const sum = own.reduce((a, b) => a + b, 0);
+        return element(
+          'tr',
+          {},
+          element('th', { scope: 'row' }, nameOf(report, truth)),
+          ...own.map((number, found) =>
+            element(
+              'td',
+              {
+                class: `number ${truth === found ? 'right' : 'wrong'}`,
+                style: `--share: ${sum === 0 ? 0 : (number / sum).toFixed(3)}`,
+                title: `${nameOf(report, truth)} found as ${nameOf(report, found)}: ${number} of ${sum}`,
+              },
+              truth === count && found === count
+                ? ''
+                : number === 0
+                  ? '·'
+                  : countLink(number, keyOf(`cell/${truth}/${found}`)),
+            ),
+          ),
+        );
+      });
+      body.replaceChildren(...rows);
+    },
+  };
 }
 
 const meanings: Readonly<Record<string, string>> = {

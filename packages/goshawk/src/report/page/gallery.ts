@@ -1,7 +1,8 @@
 // The pictures of one list: what is there at the left, what was found at the right.
-import { element, svg } from './dom.js';
+import { element, pictureLink, slider, svg } from './dom.js';
 import { type Entry, labelOf, pictureList } from './picture-lists.js';
 import type { DetectionData, ObjectData, PictureData, ReportData } from './report-data.js';
+import { type ChosenThresholds, keyAt } from './thresholds.js';
 
 const PAGE = 24;
 
@@ -16,35 +17,52 @@ const CHOICES: readonly (readonly [key: string, name: string, needsErrors: boole
 ];
 
 /** The section, and what shows a list in it. */
-export function gallery(report: ReportData): { readonly node: Node; show(key: string): boolean } {
+export function gallery(
+  report: ReportData,
+  chosen: ChosenThresholds | undefined,
+): { readonly node: Node; show(key: string): boolean } {
   const title = element('h3', { tabindex: -1 });
   const note = element('p', { class: 'soft', 'aria-live': 'polite' });
   const cards = element('div', { class: 'cards' });
   const more = element('button', { type: 'button' }, 'Show more');
-  const output = element('output');
-  const slider = element('input', { type: 'range', min: 0, max: 1, step: 0.01, id: 'score' });
+  const score = slider({
+    id: 'score',
+    label: 'Show detections from score ',
+    min: 0,
+    max: 1,
+    step: 0.01,
+    value: 0.5,
+    onInput: () => refresh(),
+  });
   const choices = CHOICES.filter(([, , needsErrors]) => !needsErrors || report.errors !== undefined).map(
     ([key, name]) => ({
       key,
-      link: element('a', { href: `#pictures=${key}`, class: 'choice' }, name),
+      link: element('a', { href: pictureLink(key), class: 'choice' }, name),
     }),
   );
+  const keyOf = (list: string): string => (chosen ? keyAt(list, chosen.now(), chosen.first) : list);
   let entries: readonly Entry[] = [];
   let shown = 0;
+  let shownKey = '';
+  const markChoice = (): void => {
+    for (const { key, link } of choices) {
+      link.setAttribute('href', pictureLink(keyOf(key)));
+      link.ariaCurrent = keyOf(key) === shownKey ? 'true' : null;
+    }
+  };
+  chosen?.onChange(markChoice);
 
-  const score = (): number => Number(slider.value);
-  const viewer = pictureViewer(report, score);
+  const viewer = pictureViewer(report, () => score.value);
   const showMore = (): void => {
     const next = entries.slice(shown, shown + PAGE);
     next.forEach((entry, i) => {
       const place = shown + i;
-      cards.append(card(report, entry, score(), () => viewer.open(entries, place)));
+      cards.append(card(report, entry, score.value, () => viewer.open(entries, place)));
     });
     shown += next.length;
     more.hidden = shown >= entries.length;
   };
   const refresh = (): void => {
-    output.textContent = score().toFixed(2);
     const count = Math.max(shown, PAGE);
     cards.replaceChildren();
     shown = 0;
@@ -52,13 +70,12 @@ export function gallery(report: ReportData): { readonly node: Node; show(key: st
     more.hidden = shown >= entries.length;
   };
   more.addEventListener('click', showMore);
-  slider.addEventListener('input', refresh);
 
   const node = element(
     'div',
     {},
     element('nav', { class: 'choices', 'aria-label': 'Lists of pictures' }, ...choices.map(({ link }) => link)),
-    element('p', { class: 'slider' }, element('label', { for: 'score' }, 'Detections from score '), slider, output),
+    score.node,
     title,
     note,
     cards,
@@ -71,7 +88,8 @@ export function gallery(report: ReportData): { readonly node: Node; show(key: st
     show(key) {
       const list = pictureList(report, key);
       if (list === undefined) return false;
-      for (const choice of choices) choice.link.ariaCurrent = choice.key === key ? 'true' : null;
+      shownKey = key;
+      markChoice();
       entries = list.entries;
       title.textContent = list.title;
       const total = list.total ?? entries.length;
@@ -80,7 +98,7 @@ export function gallery(report: ReportData): { readonly node: Node; show(key: st
         total === 0
           ? 'There is none.'
           : `${total.toLocaleString('en')}${kept}. What is there at the left (green), what was found at the right (orange); what the entry is about is pink.`;
-      slider.value = String(list.score ?? report.errors?.thresholds.overall.best?.score ?? 0.5);
+      score.set(list.score ?? report.errors?.thresholds.overall.best?.score ?? 0.5);
       shown = 0;
       refresh();
       return true;

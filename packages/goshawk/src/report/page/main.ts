@@ -4,7 +4,9 @@ import { batchSection, curvesSection, dataSection, figuresTable } from './data-s
 import { element } from './dom.js';
 import { classesSection, confusionSection, thresholdsSection, tideSection } from './error-sections.js';
 import { gallery } from './gallery.js';
-import type { ReportData } from './report-data.js';
+import { openReport } from './open-report.js';
+import type { ReportData, StoredReport } from './report-data.js';
+import { type ChosenThresholds, chosenThresholds, parseKey } from './thresholds.js';
 
 interface Section {
   readonly id: string;
@@ -12,18 +14,18 @@ interface Section {
   readonly parts: readonly Node[];
 }
 
-function sectionsOf(report: ReportData, pictures: Node): Section[] {
+function sectionsOf(report: ReportData, chosen: ChosenThresholds | undefined, pictures: Node): Section[] {
   const { history, errors, about, figures, data, batch } = report;
   const facts = about.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value)));
   const sections: Section[] = [
     { id: 'summary', title: 'Summary', parts: [element('dl', { class: 'about' }, ...facts), figuresTable(figures)] },
   ];
   if (history) sections.push({ id: 'curves', title: 'Curves', parts: curvesSection(history) });
-  if (errors)
+  if (errors && chosen)
     sections.push(
-      { id: 'classes', title: 'Classes', parts: classesSection(report, errors) },
+      { id: 'classes', title: 'Classes', parts: classesSection(report, errors, chosen) },
       { id: 'thresholds', title: 'Thresholds', parts: thresholdsSection(report, errors) },
-      { id: 'confusion', title: 'Confusion', parts: confusionSection(report, errors) },
+      { id: 'confusion', title: 'Confusion', parts: confusionSection(report, errors, chosen) },
       { id: 'errors', title: 'Errors', parts: tideSection(errors) },
     );
   sections.push({ id: 'pictures', title: 'Pictures', parts: [pictures] });
@@ -33,9 +35,11 @@ function sectionsOf(report: ReportData, pictures: Node): Section[] {
 }
 
 function start(): void {
-  const report = JSON.parse(document.getElementById('report')!.textContent!) as ReportData;
-  const pictures = gallery(report);
-  const sections = sectionsOf(report, pictures.node);
+  const report = openReport(JSON.parse(document.getElementById('report')!.textContent!) as StoredReport);
+  const confusion = report.errors?.confusion;
+  const chosen = confusion && chosenThresholds(confusion);
+  const pictures = gallery(report, chosen);
+  const sections = sectionsOf(report, chosen, pictures.node);
   const theme = element('button', { type: 'button', class: 'theme' }, 'Light / dark');
   theme.addEventListener('click', () => {
     const root = document.documentElement;
@@ -63,7 +67,11 @@ function start(): void {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawCharts);
   const follow = (): void => {
     const key = /^#pictures=(.*)$/.exec(decodeURIComponent(location.hash))?.[1];
-    if (key !== undefined && pictures.show(key)) document.getElementById('pictures')!.scrollIntoView();
+    if (key === undefined || !pictures.show(key)) return;
+    // The address says of which thresholds the list is; those without any leave the sliders alone.
+    const { thresholds } = key.includes('@') ? (parseKey(key, confusion) ?? {}) : {};
+    if (thresholds) chosen?.choose(thresholds);
+    document.getElementById('pictures')!.scrollIntoView();
   };
   addEventListener('hashchange', follow);
   const firstList = report.errors ? 'false' : 'all';

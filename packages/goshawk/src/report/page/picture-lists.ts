@@ -1,6 +1,10 @@
 // Lists of pictures that numbers of the page lead to, by their keys in the address.
+import type { PairThresholds } from '@goshawk/core';
 import { binOf, boxAspect, boxSize, positionCell } from './box-measures.js';
+import { confusedPairs } from './confusion.js';
+import { keptScore } from './packed-detections.js';
 import type { DetectionData, ErrorsData, ObjectData, Pair, PictureData, ReportData } from './report-data.js';
+import { inWords, parseKey } from './thresholds.js';
 
 export interface PictureList {
   readonly title: string;
@@ -20,16 +24,23 @@ export interface Entry {
 
 /**
  * Keys: all, good, false, missed, swapped, right, objects, at, each with `/class` where it is of one class; cell/truth/found;
- * tide/type; size/class/bin, aspect/class/bin, perPicture/class/bin, position/row/column.
+ * tide/type; size/class/bin, aspect/class/bin, perPicture/class/bin, position/row/column. Those that come from the confusion
+ * matrix may end in `@score,IoU`.
  * @returns undefined for a key that there is not
  */
 export function pictureList(report: ReportData, key: string): PictureList | undefined {
-  const [kind = '', ...rest] = key.split('/');
+  const parsed = parseKey(key, report.errors?.confusion);
+  if (parsed === undefined) return undefined;
+  const { list, thresholds } = parsed;
+  const [kind = '', ...rest] = list.split('/');
   const numbers = rest.map(Number);
   const [first, second] = numbers;
   switch (kind) {
     case 'all':
-      return { title: 'All pictures, most mistakes first', entries: byMistakes(report) };
+      return {
+        title: `All pictures${thresholds ? `, most mistakes first (${inWords(thresholds)})` : ''}`,
+        entries: byMistakes(report, thresholds),
+      };
     case 'objects':
       return listOf(report, `Pictures with ${nameOf(report, first)}`, ({ objects }) =>
         objects.some(([category]) => category === first),
@@ -44,7 +55,9 @@ export function pictureList(report: ReportData, key: string): PictureList | unde
         return row === first && column === second;
       });
     default:
-      return report.errors && mistakeList(report, report.errors, { kind, rest, first, second });
+      return (
+        report.errors && thresholds && mistakeList(report, report.errors, { kind, rest, first, second, thresholds })
+      );
   }
 }
 
@@ -53,45 +66,51 @@ interface KeyParts {
   readonly rest: readonly string[];
   readonly first: number | undefined;
   readonly second: number | undefined;
+  readonly thresholds: PairThresholds;
 }
 
-function mistakeList(report: ReportData, errors: ErrorsData, { kind, rest, first, second }: KeyParts) {
+function mistakeList(report: ReportData, errors: ErrorsData, { kind, rest, first, second, thresholds }: KeyParts) {
   const background = report.categories.length;
   const of = first === undefined ? '' : `: ${nameOf(report, first)}`;
   const isOwn = (category: number) => first === undefined || category === first;
   switch (kind) {
     case 'good':
-      return { title: 'Found whole and nothing else', entries: errors.good.map((picture) => ({ picture })) };
+      return {
+        title: `Found whole and nothing else, ${inWords(thresholds)}`,
+        entries: goodPictures(report, thresholds),
+        score: thresholds.scoreThreshold,
+      };
     case 'false':
       return confused(
         report,
-        errors,
+        thresholds,
         `Found where nothing is, surest first${of}`,
         (t, f) => t === background && isOwn(f),
       );
     case 'missed':
-      return confused(report, errors, `Not found, largest first${of}`, (t, f) => f === background && isOwn(t));
+      return confused(report, thresholds, `Not found, largest first${of}`, (t, f) => f === background && isOwn(t));
     case 'swapped':
       return confused(
         report,
-        errors,
+        thresholds,
         `Found as something else, surest first${of}`,
         (t, f) => t !== f && t !== background && f !== background && isOwn(t),
       );
     case 'right':
-      return confused(report, errors, `Found, least sure last${of}`, (t, f) => t === f && isOwn(t));
+      return confused(report, thresholds, `Found, surest first${of}`, (t, f) => t === f && isOwn(t));
     case 'cell':
       return confused(
         report,
-        errors,
+        thresholds,
         `${nameOf(report, first)} found as ${nameOf(report, second)}`,
         (t, f) => t === first && f === second,
       );
     case 'at': {
-      const score = second ?? 0;
+      // What is kept of scores is a little below them.
+      const score = keptScore(second ?? 0);
       const list = listOf(
         report,
-        `${first === undefined || first < 0 ? 'All classes' : nameOf(report, first)} from score ${score}`,
+        `${first === undefined || first < 0 ? 'All classes' : nameOf(report, first)} from score ${score.toFixed(2)}`,
         ({ objects, detections }) =>
           objects.some(([category]) => first! < 0 || category === first) ||
           detections.some(([category, own]) => (first! < 0 || category === first) && own >= score),
@@ -109,16 +128,10 @@ function mistakeList(report: ReportData, errors: ErrorsData, { kind, rest, first
 
 function confused(
   report: ReportData,
-  { confusion }: ErrorsData,
+  thresholds: PairThresholds,
   title: string,
   isAsked: (truth: number, found: number) => boolean,
 ): PictureList {
-  const background = report.categories.length;
-  const total = confusion.cells.reduce((sum, [truth, found, count]) => sum + (isAsked(truth, found) ? count : 0), 0);
-  const pairs = confusion.pairs.filter(([picture, object, detection]) => {
-    const { objects, detections } = report.pictures[picture]!;
-    return isAsked(objects[object]?.[0] ?? background, detections[detection]?.[0] ?? background);
-  });
   const weight = ([picture, object, detection]: Pair): number => {
     const { objects, detections } = report.pictures[picture]!;
     const found = detections[detection];
@@ -126,10 +139,11 @@ function confused(
     return found === undefined ? objects[object]![3] * objects[object]![4] : found[1];
   };
   return {
-    title,
-    total,
-    entries: [...pairs].sort((a, b) => weight(b) - weight(a)).map(entryOf),
-    score: confusion.scoreThreshold,
+    title: `${title}, ${inWords(thresholds)}`,
+    entries: confusedPairs(report, thresholds, isAsked)
+      .sort((a, b) => weight(b) - weight(a))
+      .map(entryOf),
+    score: thresholds.scoreThreshold,
   };
 }
 
@@ -137,17 +151,30 @@ function entryOf([picture, object, detection]: Pair): Entry {
   return { picture, ...(object >= 0 ? { object } : {}), ...(detection >= 0 ? { detection } : {}) };
 }
 
-/** How many mistakes the confusion matrix has in each picture. */
-function byMistakes({ pictures, errors }: ReportData): Entry[] {
-  const mistakes = new Map<number, number>();
-  for (const [picture, object, detection] of errors?.confusion.pairs ?? []) {
-    const { objects, detections } = pictures[picture]!;
-    if (objects[object]?.[0] === detections[detection]?.[0]) continue;
-    mistakes.set(picture, (mistakes.get(picture) ?? 0) + 1);
-  }
-  return pictures
+/** The pictures in order of how many mistakes the confusion matrix has in each. */
+function byMistakes(report: ReportData, thresholds: PairThresholds | undefined): Entry[] {
+  const mistakes = thresholds
+    ? perPicture(confusedPairs(report, thresholds, (truth, found) => truth !== found))
+    : new Map<number, number>();
+  return report.pictures
     .map((_, picture) => ({ picture }))
     .sort((a, b) => (mistakes.get(b.picture) ?? 0) - (mistakes.get(a.picture) ?? 0));
+}
+
+/** Those in which the confusion matrix has right pairs alone, most of them first. */
+function goodPictures(report: ReportData, thresholds: PairThresholds): Entry[] {
+  const wrong = perPicture(confusedPairs(report, thresholds, (truth, found) => truth !== found));
+  const right = perPicture(confusedPairs(report, thresholds, (truth, found) => truth === found));
+  return [...right]
+    .filter(([picture]) => !wrong.has(picture))
+    .sort(([, a], [, b]) => b - a)
+    .map(([picture]) => ({ picture }));
+}
+
+function perPicture(pairs: readonly Pair[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const [picture] of pairs) counts.set(picture, (counts.get(picture) ?? 0) + 1);
+  return counts;
 }
 
 function listOf(report: ReportData, title: string, isIn: (picture: PictureData) => boolean): PictureList {

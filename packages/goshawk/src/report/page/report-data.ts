@@ -1,6 +1,17 @@
 // What the page of a report shows, as it lies in the page. Categories, pictures, objects and detections are named by their place in
 // their lists, so that thousands of pictures stay small.
+import type { PictureOverlaps } from '@goshawk/core';
 
+/** As it lies in the page. */
+export interface StoredReport extends Omit<ReportData, 'pictures'> {
+  readonly pictures: readonly StoredPicture[];
+  /** What was found in each picture, in their order: bytes of a DetectionPacker as base64. */
+  readonly found: string;
+}
+
+export type StoredPicture = Omit<PictureData, 'detections' | 'overlaps'>;
+
+/** As the page works with it. */
 export interface ReportData {
   /** What the report is about, such as the name of the run. */
   readonly title: string;
@@ -51,8 +62,6 @@ export interface ErrorsData {
   readonly thresholds: ThresholdsData;
   readonly confusion: ConfusionData;
   readonly tide: TideData;
-  /** Pictures in which all objects were found and nothing else, most objects first. */
-  readonly good: readonly number[];
 }
 
 export interface ClassData {
@@ -67,8 +76,10 @@ export interface ClassData {
 export interface ThresholdsData {
   readonly iouThreshold: number;
   readonly overall: CurveData;
-  /** In order of the categories. */
-  readonly classes: readonly CurveData[];
+  /** In order of the categories; where F1 is highest, null where nothing right was found. */
+  readonly best: readonly (ScoreFigures | null)[];
+  /** Of the most frequent classes, by their places. */
+  readonly drawn: readonly { readonly category: number; readonly curve: CurveData }[];
 }
 
 /** By falling score; entry i speaks of all detections of at least that score. */
@@ -77,17 +88,24 @@ export interface CurveData {
   readonly precision: readonly number[];
   readonly recall: readonly number[];
   readonly f1: readonly number[];
-  /** Where F1 is highest; absent where nothing was found. */
-  readonly best?: { readonly score: number; readonly precision: number; readonly recall: number; readonly f1: number };
+  /** Where F1 is highest; absent where nothing right was found. */
+  readonly best?: ScoreFigures;
 }
 
+/** Of all detections of at least a score. */
+export interface ScoreFigures {
+  readonly score: number;
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
+/** What the confusion matrix begins with; its numbers are counted in the page. */
 export interface ConfusionData {
   readonly scoreThreshold: number;
   readonly iouThreshold: number;
-  /** What it is, what it was found as, how often; the background's place is the number of categories. Only what there is. */
-  readonly cells: readonly (readonly [number, number, number])[];
-  /** What the cells count, as far as it is kept: the worst of each cell. */
-  readonly pairs: readonly Pair[];
+  /** From this score on all detections are kept. */
+  readonly lowestScore: number;
 }
 
 /** Places of a picture, of its object and of its detection; -1 where there is none. */
@@ -119,8 +137,10 @@ export interface PictureData {
   /** Absent beyond the limit. */
   readonly file?: string;
   readonly objects: readonly ObjectData[];
-  /** The best ones, best first, and those that something counts. */
+  /** All from the report's lowest score on, best first, then those that TIDE's examples name. */
   readonly detections: readonly DetectionData[];
+  /** Of these detections and the objects that are no crowds. */
+  readonly overlaps: PictureOverlaps;
   /** For each object and detection the path around its mask in picture pixels, empty where there is none. Absent where all are. */
   readonly objectMasks?: readonly string[];
   readonly detectionMasks?: readonly string[];
