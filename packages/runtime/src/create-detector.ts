@@ -16,7 +16,7 @@ import {
   type Rle,
 } from '@goshawk/core';
 import { type MaskDescription, type ModelDescription, readModelDescription } from './model-description.js';
-import { type NetworkObject, networkFeeds, networkObjects } from './network-io.js';
+import { groupedSamples, type NetworkObject, networkFeeds, networkObjects } from './network-io.js';
 import { type OnnxRuntime, type OnnxSession, SESSION_OPTIONS } from './onnx-runtime.js';
 import { compareWithProbe, type ProbeReport, probeInput } from './probe.js';
 
@@ -67,13 +67,15 @@ export async function createDetector(
   if (!check) return detector;
   try {
     // Providers also open what they then cannot run.
-    const { agrees, expected, missing } = await detector.selfCheck().catch((error: unknown) => {
+    const { agrees, expected, missing, largestDifference } = await detector.selfCheck().catch((error: unknown) => {
       throw refusal(name, `this runtime fails on the file's own probe (${reasonOf(error)})`, error);
     });
     if (agrees) return detector;
     throw refusal(
       name,
-      `this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe`,
+      missing.length > 0
+        ? `this runtime does not find ${missing.length} of the ${expected} objects of the file's own probe`
+        : `this runtime's numbers are ${(100 * largestDifference).toPrecision(2)} % away from those of the file's own probe`,
     );
   } catch (error) {
     await detector.release();
@@ -142,8 +144,9 @@ class SessionDetector implements OnnxDetector {
 
   async selfCheck(): Promise<ProbeReport> {
     const { probe, preprocess } = this.description;
-    const [found] = await this.#run(probeInput(probe, preprocess));
-    return compareWithProbe(probe, found!);
+    const outputs = await this.#outputs(probeInput(probe, preprocess));
+    const [objects] = networkObjects(outputs, 1);
+    return compareWithProbe(probe, { objects: objects!, samples: groupedSamples(probe, outputs) });
   }
 
   async release(): Promise<void> {
@@ -151,11 +154,12 @@ class SessionDetector implements OnnxDetector {
     await this.#session.release();
   }
 
-  #run(batch: PreparedBatch): Promise<NetworkObject[][]> {
-    const run = this.#last.then(async () => {
-      const feeds = networkFeeds(this.#ort, this.#session, batch);
-      return networkObjects(await this.#session.run(feeds), batch.images.length);
-    });
+  async #run(batch: PreparedBatch): Promise<NetworkObject[][]> {
+    return networkObjects(await this.#outputs(batch), batch.images.length);
+  }
+
+  #outputs(batch: PreparedBatch): ReturnType<OnnxSession['run']> {
+    const run = this.#last.then(() => this.#session.run(networkFeeds(this.#ort, this.#session, batch)));
     this.#last = run.catch(() => undefined);
     return run;
   }

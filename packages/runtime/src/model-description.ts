@@ -6,7 +6,7 @@ import { readOnnxMetadata } from './onnx-metadata.js';
 export const DESCRIPTION_KEY = 'goshawk';
 
 /** Files of another number are read by other versions. */
-export const DESCRIPTION_FORMAT = 1;
+export const DESCRIPTION_FORMAT = 2;
 
 export interface ModelDescription {
   readonly format: typeof DESCRIPTION_FORMAT;
@@ -42,15 +42,17 @@ export interface MaskDescription {
   readonly padding: 0 | 1;
 }
 
-/** A small picture, as large as the network sees it, and what the detector found there when it was exported. */
+/** A small picture, as large as the network sees it, and what the detector computed and found there when it was exported. */
 export interface Probe {
   readonly width: number;
   readonly height: number;
   /** Two hexadecimal digits a value, RGB, rows first. */
   readonly pixels: string;
   readonly objects: readonly ProbeObject[];
-  /** What may lie between those and what another runtime finds. */
-  readonly tolerance: { readonly iou: number; readonly score: number };
+  /** Numbers on the way there, a list for each part of the network: the output `samples` has them one after another. */
+  readonly samples: readonly (readonly number[])[];
+  /** What may lie between those and what another runtime has; between samples as a share of the largest of their list. */
+  readonly tolerance: { readonly iou: number; readonly score: number; readonly samples: number };
 }
 
 export interface ProbeObject {

@@ -1,6 +1,6 @@
 // What enters an exported graph and what leaves it, as ONNX Runtime has them.
 import type { PreparedBatch } from '@goshawk/core';
-import type { ProbeObject } from './model-description.js';
+import type { Probe, ProbeObject } from './model-description.js';
 import { floatsOf, numbersOf, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnx-runtime.js';
 
 /** The inputs of a session for a batch; those that its graph does not have are left out. */
@@ -18,6 +18,16 @@ export function networkFeeds(
     scales: pairs(images.map((image) => [image.scaleX, image.scaleY])),
   };
   return Object.fromEntries(Object.entries(all).filter(([name]) => inputNames.includes(name)));
+}
+
+/** What stands where a probe has its samples; not a number where the graph gives none. */
+export function groupedSamples(
+  { samples }: Pick<Probe, 'samples'>,
+  outputs: Readonly<Record<string, OnnxTensor>>,
+): number[][] {
+  const all = outputs.samples ? floatsOf(outputs.samples) : new Float32Array();
+  let at = 0;
+  return samples.map((list) => list.map(() => all[at++] ?? Number.NaN));
 }
 
 /** One object as it leaves the graph. */

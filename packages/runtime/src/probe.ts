@@ -1,4 +1,5 @@
-// Whether a runtime computes what the engine computed: the picture that a file brings, and what was found on it.
+// Whether a runtime computes what the engine computed: the picture that a file brings, what was found on it, and numbers on the way
+// there, which differ also where a detector finds nothing.
 import { type PreparedBatch, type Preprocess, prepareBatch, type RgbImage } from '@goshawk/core';
 import type { Probe, ProbeObject } from './model-description.js';
 
@@ -7,6 +8,9 @@ export interface ProbeReport {
   /** Objects that the file expects, and those among them that were not found so. */
   readonly expected: number;
   readonly missing: readonly ProbeObject[];
+  /** Numbers on the way that are compared, and how far they are apart at most, as a share of the largest of their part of the network. */
+  readonly samples: number;
+  readonly largestDifference: number;
 }
 
 /** The probe as the network reads it: no resizing, which is not what is to be checked. */
@@ -21,7 +25,11 @@ export function probeInput(
   return prepareBatch([image], { ...preprocess, resize: { ...preprocess.resize, rule: 'none' } });
 }
 
-export function compareWithProbe({ objects, tolerance }: Probe, found: readonly ProbeObject[]): ProbeReport {
+/** @param samples of the same form as the probe's */
+export function compareWithProbe(
+  { objects, samples: wantedSamples, tolerance }: Pick<Probe, 'objects' | 'samples' | 'tolerance'>,
+  { objects: found, samples }: Pick<Probe, 'objects' | 'samples'>,
+): ProbeReport {
   const missing = objects.filter(
     (wanted) =>
       !found.some(
@@ -31,7 +39,28 @@ export function compareWithProbe({ objects, tolerance }: Probe, found: readonly 
           overlap(box, wanted.box) >= tolerance.iou,
       ),
   );
-  return { agrees: missing.length === 0, expected: objects.length, missing };
+  const largestDifference = wantedSamples.reduce((largest, own, list) => larger(largest, apart(own, samples[list])), 0);
+  return {
+    agrees: missing.length === 0 && largestDifference <= tolerance.samples,
+    expected: objects.length,
+    missing,
+    samples: wantedSamples.reduce((sum, own) => sum + own.length, 0),
+    largestDifference,
+  };
+}
+
+/** What is smaller counts as this: of a list of zeros every number would be infinitely far away. */
+const LEAST_SAMPLE = 1e-3;
+
+/** As a share of the largest number; what is no number is infinitely far away. */
+function apart(wanted: readonly number[], other: readonly number[] = []): number {
+  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), LEAST_SAMPLE);
+  const differences = wanted.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN)));
+  return differences.reduce(larger, 0) / largest;
+}
+
+function larger(a: number, b: number): number {
+  return a >= b ? a : Number.isNaN(b) ? Number.POSITIVE_INFINITY : b;
 }
 
 type Corners = ProbeObject['box'];

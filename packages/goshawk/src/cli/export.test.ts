@@ -161,7 +161,39 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     });
   });
 
-  test('is refused where a runtime finds other numbers than the file expects', async () => {
+  test('is refused where a runtime computes other numbers, also where the probe holds no object', async () => {
+    const output = join(folder, 'unsure.onnx');
+    const printed = mock.method(console, 'log', () => {});
+    try {
+      await runExport(weights, { output, precision: 'fp32', set: ['model.boxHead.scoreThreshold=0.99'] });
+    } finally {
+      printed.mock.restore();
+    }
+    const bytes = readFileSync(output);
+    const { probe } = readModelDescription(bytes);
+    assert.equal(probe.objects.length, 0);
+    const detector = await createDetector(ort!, bytes);
+    const { agrees, samples, largestDifference } = await detector.selfCheck();
+    await detector.release();
+    // Maps of the pyramid and of the first stage's head, what the box head says, masks.
+    assert.ok(agrees && samples > 50 && largestDifference < 1e-4, `${samples} numbers, ${largestDifference}`);
+    // Of each part of the network another number than the file expects.
+    for (const list of probe.samples.keys()) {
+      const [wanted = 0] = probe.samples[list]!;
+      const changed = Buffer.from(bytes);
+      const text = JSON.stringify(probe.samples);
+      const at = changed.indexOf(text);
+      const other = probe.samples.with(list, [wanted === 0 ? 1 : wanted * 1.5, ...probe.samples[list]!.slice(1)]);
+      // The entry's length stands before it: numbers give way to shorter ones.
+      const shorter = other.map((own) => own.map((value) => Number(value.toPrecision(5))));
+      changed.write(JSON.stringify(shorter).padEnd(text.length), at);
+      await assert.rejects(createDetector(ort!, changed, { name: 'unsure.onnx' }), (error) => {
+        return error instanceof InputError && /^unsure\.onnx: this runtime's numbers are .* % away/.test(error.message);
+      });
+    }
+  });
+
+  test('is refused where a runtime finds other objects than the file expects', async () => {
     const { output } = await exported('other.onnx', 'fp32');
     const bytes = readFileSync(output);
     const { score } = readModelDescription(bytes).probe.objects[0]!;

@@ -57,6 +57,7 @@ export async function runExport(weights: string, options: ExportCommandOptions):
       name: basename(output),
       paths: pathsOf(verifying),
       truth,
+      precision,
       ...(isQuantized && { rival: exportDetector(opened.model, about) }),
     }));
   if (options.json) {

@@ -11,7 +11,9 @@ import {
 import { createDetector, type OnnxDetector, type OnnxRuntime } from '@goshawk/runtime';
 import type { RunConfig } from '../config/index.js';
 import { decodeImageFile, readAnnotations } from '../data/index.js';
+import { withHalvedWeights } from '../export/halved-weights.js';
 import { type Agreement, measureAgreement } from '../export/measure-agreement.js';
+import { type BatchAgreement, compareBatch } from '../export/measure-batch.js';
 import { type ComparedPicture, type ComparedPrecision, comparePrecision } from '../export/measure-precision.js';
 import type { NamedImage, OpenDetector } from '../infer/index.js';
 import { detectorKind } from '../models/index.js';
@@ -52,6 +54,10 @@ function decoded(path: string, { data: { exifOrientation } }: RunConfig) {
 
 export interface Verification {
   readonly agreement: Agreement;
+  /** Of a file of halves with the engine whose weights were rounded as in the file. */
+  readonly halves?: Agreement;
+  /** Of pictures in one batch with each of them alone on the same canvas; absent where there is one picture. */
+  readonly batch?: BatchAgreement;
   /** Boxes, and masks where the model gives some. */
   readonly precision: readonly ComparedPrecision[];
   /** Of ONNX Runtime for a picture, median, preparing and pasting included; of the rival too where there is one. */
@@ -65,13 +71,20 @@ export interface VerifyOptions {
   readonly name: string;
   readonly paths: readonly string[];
   readonly truth?: Truth | undefined;
+  /** How weights are stored. */
+  readonly precision: StoredPrecision;
   /** The same detector in full precision, for the time. */
   readonly rival?: Uint8Array;
 }
 
+export type StoredPrecision = 'fp32' | 'fp16' | 'int8';
+
+/** So many pictures are looked at in one batch. */
+const BATCH = 3;
+
 export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options: VerifyOptions): Promise<Verification> {
-  const { opened, config, name, paths, truth, rival: rivalBytes } = options;
-  const { predictor, preprocess, categories } = opened;
+  const { opened, config, name, paths, truth, precision, rival: rivalBytes } = options;
+  const { model, predictor, preprocess, categories } = opened;
   const open: OnnxDetector[] = [];
   try {
     const exported = await createDetector(ort, bytes, { name });
@@ -80,11 +93,14 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
     if (rival) open.push(rival);
     const ids = truth && idsByName(truth.categories, categories);
     const pictures: ComparedPicture[] = [];
+    const halved: (readonly Detection[])[] = [];
     const times: { exported: number[]; rival: number[] } = { exported: [], rival: [] };
     for (const path of paths) {
       const image = await decoded(path, config);
       const batch = prepareBatch([image], preprocess);
-      const [own] = predictor.predictBatch({ ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) });
+      const named = { ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) };
+      const [own] = predictor.predictBatch(named);
+      if (precision === 'fp16') halved.push(withHalvedWeights(model, () => predictor.predictBatch(named))[0]!);
       const timed = async (detector: OnnxDetector, into: number[]): Promise<readonly Detection[]> => {
         const started = performance.now();
         const [found] = await detector.detect([image]);
@@ -100,8 +116,13 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
       pictures.push({ width: image.width, height: image.height, own: own!, other, ...(objects && { truth: objects }) });
     }
     const types = detectorKind(config.model).masks ? (['bbox', 'segm'] as const) : (['bbox'] as const);
+    const first = await Promise.all(paths.slice(0, BATCH).map((path) => decoded(path, config)));
     return {
       agreement: measureAgreement(pictures.map(({ own, other }) => [own, other])),
+      ...(precision === 'fp16' && {
+        halves: measureAgreement(pictures.map(({ other }, picture) => [halved[picture]!, other])),
+      }),
+      ...(first.length > 1 && { batch: await compareBatch(ort, bytes, prepareBatch(first, preprocess)) }),
       precision: comparePrecision(pictures, categories, types),
       seconds: { exported: median(times.exported), ...(rival && { rival: median(times.rival) }) },
     };
@@ -137,27 +158,50 @@ function median(values: readonly number[]): number {
 }
 
 export function verificationLines(
-  { agreement, precision, seconds }: Verification,
-  stored: 'fp32' | 'fp16' | 'int8',
+  { agreement, halves, batch, precision, seconds }: Verification,
+  stored: StoredPrecision,
 ): string[] {
-  const { pictures, detections, unmatched, leastIou, largestScoreDifference } = agreement;
-  const { leastMaskIou, largestKeypointDistance } = agreement;
-  const parts = [
-    `${detections} detections above 0.05 in ${pictures} pictures`,
-    unmatched === 0 ? 'each with its counterpart' : `${unmatched} without a counterpart`,
-    `IoU at least ${leastIou.toFixed(4)}`,
-    `scores within ${largestScoreDifference.toExponential(1)}`,
-    ...(leastMaskIou === undefined ? [] : [`masks' IoU at least ${leastMaskIou.toFixed(4)}`]),
-    ...(largestKeypointDistance === undefined ? [] : [`keypoints within ${largestKeypointDistance.toFixed(3)} pixels`]),
-  ];
   const measured = precision.map(
-    ({ type, truth, engine, exported }) =>
-      `AP of ${type === 'bbox' ? 'boxes' : 'masks'}${truth === 'engine' ? ', what the engine finds above 0.5 as the truth' : ''}: ${engine.toFixed(4)} before, ${exported.toFixed(4)} in ${stored}`,
+    ({ type, sureFrom, engine, exported }) =>
+      `AP of ${type === 'bbox' ? 'boxes' : 'masks'}${sureFrom === undefined ? '' : `, what the engine finds above ${sureFrom} as the truth`}: ${engine.toFixed(4)} before, ${exported.toFixed(4)} in ${stored}`,
   );
   const { rival } = seconds;
   const speed =
     rival === undefined
       ? `${seconds.exported.toFixed(3)} s a picture in ONNX Runtime`
       : `${seconds.exported.toFixed(3)} s a picture in ONNX Runtime, ${rival.toFixed(3)} s in fp32`;
-  return [`ONNX Runtime against the engine: ${parts.join(', ')}`, ...measured, speed];
+  if (agreement.detections + agreement.unmatched === 0)
+    return [
+      `neither the engine nor ONNX Runtime finds anything above 0.05 in ${agreement.pictures} pictures: nothing is compared; name pictures of what the model knows`,
+      speed,
+    ];
+  return [
+    `ONNX Runtime against the engine: ${agreementWords(agreement)}`,
+    ...(halves ? [`against the engine with weights rounded as in the file: ${agreementWords(halves)}`] : []),
+    ...(batch ? [batchWords(batch)] : []),
+    ...measured,
+    speed,
+  ];
+}
+
+function agreementWords(agreement: Agreement): string {
+  const { pictures, detections, unmatched, leastIou, largestScoreDifference } = agreement;
+  const { leastMaskIou, leastMask, largestKeypointDistance } = agreement;
+  return [
+    `${detections} detections above 0.05 in ${pictures} pictures`,
+    unmatched === 0 ? 'each with its counterpart' : `${unmatched} without a counterpart`,
+    `IoU at least ${leastIou.toFixed(4)}`,
+    `scores within ${largestScoreDifference.toExponential(1)}`,
+    ...(leastMaskIou === undefined
+      ? []
+      : [
+          `masks' IoU at least ${leastMaskIou.toFixed(4)} (${leastMask!.differing} of ${leastMask!.pixels} pixels differ there)`,
+        ]),
+    ...(largestKeypointDistance === undefined ? [] : [`keypoints within ${largestKeypointDistance.toFixed(3)} pixels`]),
+  ].join(', ');
+}
+
+function batchWords({ pictures, objects, unmatched, largestDifference: { box, score } }: BatchAgreement): string {
+  const apart = `boxes within ${box.toExponential(1)} pixels, scores within ${score.toExponential(1)}`;
+  return `${pictures} pictures in a batch against each alone: ${objects} objects, ${unmatched} of them only there, ${apart}`;
 }

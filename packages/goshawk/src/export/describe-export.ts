@@ -7,6 +7,7 @@ import { imageBatchOf, inDtypeOf } from '../infer/index.js';
 import { type Detector, detectorKind } from '../models/index.js';
 import type { FlatDetections } from './export-scene.js';
 import type { WeightStorage } from './onnx/graph.js';
+import { type Sample, samplesOf } from './sample-numbers.js';
 
 export interface DescribedExport {
   readonly config: RunConfig;
@@ -18,7 +19,11 @@ export interface DescribedExport {
 
 export function describeExport(
   model: Detector,
-  { measuredIn, maskStride }: Pick<FlatDetections, 'measuredIn' | 'maskStride'>,
+  {
+    measuredIn,
+    maskStride,
+    samples,
+  }: Pick<FlatDetections, 'measuredIn' | 'maskStride'> & { readonly samples: readonly Sample[] },
   { config, categories, weights, sha256 }: DescribedExport,
 ): ModelDescription {
   const { masks } = detectorKind(config.model);
@@ -40,7 +45,7 @@ export function describeExport(
     }),
     ...(keypointHead && { keypoints: { minSize: keypointHead.minSize } }),
     weights: { ...(sha256 !== undefined && { sha256 }), precision: weights === 'float16' ? 'fp16' : 'fp32' },
-    probe: probeFor(model, config, weights),
+    probe: probeFor(model, config, weights, samples),
   };
 }
 
@@ -56,17 +61,21 @@ const LEAST_SIDE = 4;
 
 /** What lies between two runtimes; halves of weights move numbers by their own rounding. */
 const TOLERANCES = {
-  float32: { iou: 0.99, score: 1e-3 },
-  float16: { iou: 0.9, score: 2e-2 },
+  float32: { iou: 0.99, score: 1e-3, samples: 1e-3 },
+  float16: { iou: 0.9, score: 2e-2, samples: 2e-2 },
 } as const;
 
-function probeFor(model: Detector, config: RunConfig, weights: WeightStorage): Probe {
+function probeFor(model: Detector, config: RunConfig, weights: WeightStorage, samples: readonly Sample[]): Probe {
   const probes = Array.from({ length: SCENES }, (_, index) => {
     const { image } = synthesizeScene({ seed: 16, index, ...PROBE });
     const picture = { ...PROBE, pixels: Buffer.from(image.data).toString('hex') };
-    return { ...picture, objects: objectsIn(model, config, picture), tolerance: TOLERANCES[weights] };
+    return { picture, objects: objectsIn(model, config, picture) };
   });
-  return probes.reduce((best, probe) => (probe.objects.length > best.objects.length ? probe : best));
+  const { picture, objects } = probes.reduce((best, probe) =>
+    probe.objects.length > best.objects.length ? probe : best,
+  );
+  const batch = imageBatchOf(probeInput(picture, config.preprocess));
+  return { ...picture, objects, samples: samplesOf(samples, batch), tolerance: TOLERANCES[weights] };
 }
 
 function objectsIn(

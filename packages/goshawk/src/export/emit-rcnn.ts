@@ -1,20 +1,23 @@
 // Faster, Mask and Keypoint R-CNN as a graph: detectors/rcnn.ts and roi-heads/ in nodes.
 import { InputError } from '@goshawk/core';
-import { tensor, zeros } from '@goshawk/torch';
+import { type Tensor, tensor, zeros } from '@goshawk/torch';
 import type { RcnnConfig } from '../config/index.js';
-import { CONVENTIONS, type Conventions, type Rcnn } from '../models/index.js';
+import { CONVENTIONS, type Conventions, type ImageBatch, type Rcnn } from '../models/index.js';
 import type { RoiHeads } from '../models/roi-heads/roi-heads.js';
+import { poolRois } from '../models/roi-heads/roi-pooler.js';
 import { MIN_BOX_SIZE } from '../models/roi-heads/select-detections.js';
 import { emitAtLeast, emitClipping, emitDecoding } from './emit-boxes.js';
 import { emitProposals, type ProposalValues } from './emit-proposals.js';
-import { emitPooling, type Rois, withFiller, withoutFiller } from './emit-rois.js';
+import { emitPooling, FILLER, ofFiller, type Rois, withFiller, withoutFiller } from './emit-rois.js';
 import { emitAbove, emitClassSuppression, NO_CANDIDATE } from './emit-suppression.js';
 import { emitLimits, type FlatDetections, recordPictures, type Scene } from './export-scene.js';
 import type { Value } from './onnx/graph.js';
 import { recordNetwork } from './record-network.js';
+import { sampleRow, sampleRowInEngine } from './sample-numbers.js';
 
 interface RcnnParts {
   readonly scene: Scene;
+  readonly model: Rcnn;
   readonly heads: RoiHeads;
   readonly config: RcnnConfig;
   readonly conventions: Conventions;
@@ -39,7 +42,7 @@ export function emitRcnn(scene: Scene, model: Rcnn, config: RcnnConfig): FlatDet
   const proposals = emitProposals(scene, rpn!, maps.slice(count), config.rpn, conventions);
   const levels = maps.slice(0, roiLevels);
   const strides = backbone.strides.slice(0, roiLevels);
-  const parts = { scene, heads: heads!, config, conventions, levels, strides, channels };
+  const parts = { scene, model, heads: heads!, config, conventions, levels, strides, channels };
   return withFurtherHeads(parts, emitDetections(parts, proposals));
 }
 
@@ -74,7 +77,7 @@ function emitDetections(parts: RcnnParts, { boxes: proposals, scores: objectness
   const images = graph.select(places, 1, 0);
   const boxes = graph.gatherAt(proposals, places);
   const pooled = pool(parts, { boxes, images }, 'box');
-  const [logits, offsets] = recordNetwork(
+  const said = recordNetwork(
     graph,
     [pooled],
     scene.names,
@@ -83,7 +86,12 @@ function emitDetections(parts: RcnnParts, { boxes: proposals, scores: objectness
       const predicted = heads.pooledBoxes(input!);
       return [predicted.logits, predicted.offsets];
     },
-  ).map((rows) => withoutFiller(graph, rows)) as [Value, Value];
+  );
+  sampleHead(parts, 'box', said, (own) => {
+    const predicted = heads.pooledBoxes(own);
+    return [predicted.logits, predicted.offsets];
+  });
+  const [logits, offsets] = said.map((rows) => withoutFiller(graph, rows)) as [Value, Value];
   const perImage = (value: Value): Value => graph.gather(value, images);
   const measured =
     conventions.secondStage === 'network' ? boxes : graph.div(boxes, graph.squeeze(perImage(frames.scales), 1));
@@ -156,6 +164,8 @@ function withFurtherHeads(parts: RcnnParts, found: FlatDetections): FlatDetectio
       () => [labelled(3), labelled(5)],
       ([pooled, classes]) => [heads.pooledMasks(pooled!, classes!)],
     );
+    const background = (): Tensor => tensor(BigInt64Array.of(0n));
+    sampleHead(parts, 'mask', [logits!], (own) => [heads.pooledMasks(own, background())]);
     recorded.masks = withoutFiller(graph, graph.node('Sigmoid', [logits!]));
   }
   if (heads.pooling.keypoint) {
@@ -166,6 +176,7 @@ function withFurtherHeads(parts: RcnnParts, found: FlatDetections): FlatDetectio
       () => [[roiExample(parts, 'keypoint', 3)], [roiExample(parts, 'keypoint', 5)]],
       ([pooled]) => [heads.pooledHeatmaps(pooled!)],
     );
+    sampleHead(parts, 'keypoint', [heatmaps!], (own) => [heads.pooledHeatmaps(own)]);
     recorded.heatmaps = withoutFiller(graph, heatmaps!);
   }
   return { ...found, ...recorded };
@@ -180,6 +191,25 @@ type HeadName = 'box' | 'mask' | 'keypoint';
 function pool({ scene, heads, levels, strides, conventions }: RcnnParts, rois: Rois, head: HeadName): Value {
   const { graph } = scene;
   return emitPooling(graph, levels, strides, withFiller(graph, rois), heads.pooling[head]!, conventions);
+}
+
+/** @param rows what the head says of RoIs, the filler at the end; `say` has the engine say it of the filler's features */
+function sampleHead(
+  { scene, model, heads, conventions, strides }: RcnnParts,
+  head: HeadName,
+  rows: readonly Value[],
+  say: (pooled: Tensor) => readonly Tensor[],
+): void {
+  const { graph, samples } = scene;
+  const pooled = ({ pixels }: ImageBatch): Tensor => {
+    const levels = model.backbone.forward(pixels).slice(0, strides.length);
+    const filler = tensor(Float32Array.from(FILLER), { shape: [1, 4] });
+    return poolRois(levels, [filler], strides, heads.pooling[head]!, conventions);
+  };
+  samples.push({
+    values: rows.map((each) => sampleRow(graph, ofFiller(graph, each))),
+    inEngine: (batch) => say(pooled(batch)).map(sampleRowInEngine),
+  });
 }
 
 function roiExample({ heads, channels }: RcnnParts, head: HeadName, count: number) {

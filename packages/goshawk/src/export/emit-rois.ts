@@ -24,16 +24,24 @@ export interface RoiConventions extends Pick<Conventions, 'boxes' | 'roiLevels'>
   readonly roiEnd: Conventions['roiEnd'] | 'half_pixel';
 }
 
-/** A box more, of no size, at the end: no head is shown nothing at all. */
+/** xyxy in network pixels, in the first picture's upper left corner. */
+export const FILLER = [0, 0, 48, 48] as const;
+
+/** A box more, at the end: no head is shown nothing at all, and what it says of this one box does not depend on what is found. */
 export function withFiller(graph: Graph, { boxes, images }: Rois): Rois {
   return {
-    boxes: graph.concat([boxes, graph.floats(new Float32Array(4), [1, 4])], 0),
+    boxes: graph.concat([boxes, graph.floats(Float32Array.from(FILLER), [1, 4])], 0),
     images: graph.concat([images, graph.integers([0])], 0),
   };
 }
 
 export function withoutFiller(graph: Graph, rows: Value): Value {
   return graph.slice(rows, 0, 0, -1);
+}
+
+/** The filler's row. */
+export function ofFiller(graph: Graph, rows: Value): Value {
+  return graph.select(rows, 0, -1);
 }
 
 /** [R, C, S, S] features of RoIs, in their order. */

@@ -1,5 +1,5 @@
 // Sparse R-CNN as a graph: detectors/sparse-rcnn.ts and set-prediction/ in nodes.
-import { type Tensor, zeros } from '@goshawk/torch';
+import { ops, type Tensor, zeros } from '@goshawk/torch';
 import type { SparseRcnnConfig } from '../config/index.js';
 import { CONVENTIONS, type SparseRcnn } from '../models/index.js';
 import { decodeStageBoxes } from '../models/set-prediction/dynamic-head.js';
@@ -8,6 +8,7 @@ import { emitPooling } from './emit-rois.js';
 import { type FlatDetections, recordPictures, type Scene } from './export-scene.js';
 import type { Value } from './onnx/graph.js';
 import { recordNetwork } from './record-network.js';
+import { sampleRow, sampleRowInEngine } from './sample-numbers.js';
 
 // The original's RoIAlign has its half-pixel shift, its levels are Detectron2's, which are torchvision's.
 const ROIS = { ...CONVENTIONS.torchvision, roiEnd: 'half_pixel' } as const;
@@ -65,6 +66,13 @@ export function emitSparseRcnn(
     logits = said;
     boxes = moved!;
   }
+  scene.samples.push({
+    values: [logits!, boxes].map((each) => sampleRow(graph, graph.select(each, 0, 0))),
+    inEngine: (batch) => {
+      const last = model.stagePredictions(batch);
+      return [last.logits, last.boxes].map((stages) => sampleRowInEngine(ops.select(stages.at(-1)!, 0, 0)));
+    },
+  });
   const most = graph.setting('max_detections', 'int64', options.maxDetections ?? count);
   const least = graph.setting('score_threshold', 'float32', options.scoreThreshold);
   const scores = graph.reshape(graph.node('Sigmoid', [logits!]), [0, -1]);

@@ -45,7 +45,13 @@ export function onnxOf(
   graph.output('pictures', found.images, ['detections']);
   if (found.masks) graph.output('masks', found.masks, ['detections', 'mask rows', 'mask columns']);
   if (found.heatmaps) graph.output('heatmaps', found.heatmaps, ['detections', 'keypoints', 'rows', 'columns']);
-  const description = describeExport(model, found, { config, categories, weights, sha256 });
+  const sampled = scene.samples.flatMap(({ values }) => values);
+  graph.output('samples', graph.concat(sampled, 0), ['samples']);
+  const description = describeExport(
+    model,
+    { ...found, samples: scene.samples },
+    { config, categories, weights, sha256 },
+  );
   const metadata = { [DESCRIPTION_KEY]: JSON.stringify(description) };
   return { onnx: graph.finish({ producer: 'goshawk', metadata }), description };
 }

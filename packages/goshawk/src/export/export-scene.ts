@@ -2,6 +2,7 @@
 import { type Tensor, zeros } from '@goshawk/torch';
 import type { Graph, Value } from './onnx/graph.js';
 import { type Examples, recordNetwork } from './record-network.js';
+import { type Sample, sampleMap, sampleMapInEngine } from './sample-numbers.js';
 
 /** What an image is measured by, against [N, R, 4] boxes; each [N, 1, 4] float32. */
 export interface FrameValues {
@@ -21,6 +22,8 @@ export interface Scene {
   /** Sides are padded to multiples of this. */
   readonly padMultiple: number;
   readonly names: ReadonlyMap<Tensor, string>;
+  /** Grows with the graph. */
+  readonly samples: Sample[];
 }
 
 /** What whoever runs the file may set; each [1]. */
@@ -55,6 +58,7 @@ export function openScene(graph: Graph, padMultiple: number, names: ReadonlyMap<
     pixels: graph.transpose(images, [0, 3, 1, 2]),
     padMultiple,
     names,
+    samples: [],
     frames: {
       get sizes() {
         return pair('sizes');
@@ -92,14 +96,19 @@ export interface FlatDetections {
 // Strides reach 32 at least, and halving an odd number of cells rounds: sides that are odd at stride 32 show what rounds.
 const LARGEST_STRIDE = 32;
 
-/** A part of the network that reads the pictures. */
+/** A part of the network that reads the pictures, to maps of [N, C, H, W]; of each some numbers are sampled. */
 export function recordPictures(
-  { graph, pixels, padMultiple, names }: Scene,
+  { graph, pixels, padMultiple, names, samples }: Scene,
   body: (pixels: Tensor) => readonly Tensor[],
 ): Value[] {
   const side = Math.max(padMultiple, LARGEST_STRIDE);
   const picture = (images: number, rows: number, columns: number): Tensor =>
     zeros([images, 3, rows * side, columns * side]).to({ memoryFormat: 'channels_last' });
   const examples = (): Examples => [[picture(2, 3, 5)], [picture(3, 4, 7)]];
-  return recordNetwork(graph, [pixels], names, examples, ([input]) => body(input!));
+  const maps = recordNetwork(graph, [pixels], names, examples, ([input]) => body(input!));
+  samples.push({
+    values: maps.map((map) => sampleMap(graph, map)),
+    inEngine: (batch) => body(batch.pixels).map(sampleMapInEngine),
+  });
+  return maps;
 }

@@ -1,5 +1,5 @@
 // How far two runtimes agree about the same pictures.
-import { type Detection, maskIou } from '@goshawk/core';
+import { type Detection, maskIou, rleArea } from '@goshawk/core';
 
 /** Of the detections of all pictures compared. */
 export interface Agreement {
@@ -12,6 +12,10 @@ export interface Agreement {
   readonly largestScoreDifference: number;
   /** Absent where no detection has a mask. */
   readonly leastMaskIou?: number;
+  /** Of the masks that agree least: the pixels of the engine's, and those in which both differ. A pixel of a small mask is a large share. */
+  readonly leastMask?: { readonly pixels: number; readonly differing: number };
+  /** Share of the masks whose IoU is 0.99 and more, and of those that are at most one pixel apart. */
+  readonly goodMasks?: { readonly byIou: number; readonly byPixel: number };
   /** Pixels; absent where no detection has keypoints. */
   readonly largestKeypointDistance?: number;
 }
@@ -25,6 +29,7 @@ export interface AgreementOptions {
 
 // Lower, two boxes are not the same one.
 const SAME_BOX = 0.9;
+const SAME_MASK = 0.99;
 
 /** Each detection with the nearest of its category in the other list, best score first. */
 export function measureAgreement(
@@ -32,7 +37,7 @@ export function measureAgreement(
   { score = 0.05, margin = 1e-3 }: AgreementOptions = {},
 ): Agreement {
   const found = { detections: 0, unmatched: 0, leastIou: 1, largestScoreDifference: 0 };
-  let leastMaskIou: number | undefined;
+  const masks: MaskAgreement[] = [];
   let largestKeypointDistance: number | undefined;
   for (const [own, other] of pictures) {
     const free = new Set(other);
@@ -46,8 +51,8 @@ export function measureAgreement(
       free.delete(match);
       found.leastIou = Math.min(found.leastIou, boxIou(detection, match));
       found.largestScoreDifference = Math.max(found.largestScoreDifference, Math.abs(detection.score - match.score));
-      const masks = masksOf(detection, match);
-      if (masks) leastMaskIou = Math.min(leastMaskIou ?? 1, masks);
+      const compared = compareMasks(detection, match);
+      if (compared) masks.push(compared);
       detection.keypoints?.forEach((value, i) => {
         largestKeypointDistance = Math.max(largestKeypointDistance ?? 0, Math.abs(value - match.keypoints![i]!));
       });
@@ -57,7 +62,7 @@ export function measureAgreement(
   return {
     pictures: pictures.length,
     ...found,
-    ...(leastMaskIou !== undefined && { leastMaskIou }),
+    ...maskFigures(masks),
     ...(largestKeypointDistance !== undefined && { largestKeypointDistance }),
   };
 }
@@ -86,7 +91,28 @@ function boxIou({ bbox: a }: Detection, { bbox: b }: Detection): number {
   return a!.every((value, i) => Math.abs(value - b![i]!) < 1e-2) ? 1 : 0;
 }
 
-function masksOf({ segmentation: a }: Detection, { segmentation: b }: Detection): number | undefined {
+interface MaskAgreement {
+  readonly iou: number;
+  readonly pixels: number;
+  readonly differing: number;
+}
+
+function compareMasks({ segmentation: a }: Detection, { segmentation: b }: Detection): MaskAgreement | undefined {
   if (a?.kind !== 'rle' || b?.kind !== 'rle') return undefined;
-  return maskIou([a.rle], [b.rle])[0];
+  const [own, other] = [rleArea(a.rle), rleArea(b.rle)];
+  // Two masks without a pixel are equal.
+  const iou = own + other === 0 ? 1 : maskIou([a.rle], [b.rle])[0]!;
+  const shared = Math.round((iou * (own + other)) / (1 + iou));
+  return { iou, pixels: own, differing: own + other - 2 * shared };
+}
+
+function maskFigures(masks: readonly MaskAgreement[]): Pick<Agreement, 'leastMaskIou' | 'leastMask' | 'goodMasks'> {
+  if (masks.length === 0) return {};
+  const least = masks.reduce((worst, mask) => (mask.iou < worst.iou ? mask : worst));
+  const share = (isGood: (mask: MaskAgreement) => boolean): number => masks.filter(isGood).length / masks.length;
+  return {
+    leastMaskIou: least.iou,
+    leastMask: { pixels: least.pixels, differing: least.differing },
+    goodMasks: { byIou: share(({ iou }) => iou >= SAME_MASK), byPixel: share(({ differing }) => differing <= 1) },
+  };
 }

@@ -11,13 +11,16 @@ import {
 export interface ComparedPrecision {
   /** What the detections are measured against: annotations, or what the engine is sure of. */
   readonly truth: 'annotations' | 'engine';
+  /** The least score of what of the engine's is the truth; absent with annotations. */
+  readonly sureFrom?: number;
   readonly type: IouType;
   readonly engine: number;
   readonly exported: number;
 }
 
-/** What the engine has found from this score on stands for the truth where there is none. */
+/** What the engine has found from this score on stands for the truth where there is none; where nothing reaches it, from the lower one on. */
 const SURE = 0.5;
+const UNSURE = 0.05;
 
 /** A picture with what both have found in it; `imageId` of the detections does not count. */
 export interface ComparedPicture {
@@ -39,12 +42,14 @@ export function comparePrecision(
   types: readonly IouType[],
 ): ComparedPrecision[] {
   const isAnnotated = pictures.some(({ truth }) => truth !== undefined);
+  const isSomethingSure = pictures.some(({ own }) => own.some(({ score }) => score >= SURE));
+  const sureFrom = isSomethingSure ? SURE : UNSURE;
   const images = pictures.map(({ width, height }, i) => ({ id: i, width, height, fileName: String(i) }));
   const annotations: Annotation[] = pictures
     .flatMap(({ truth = [], own }, imageId) =>
       isAnnotated
         ? truth.map((each) => ({ ...each, imageId }))
-        : own.filter(isSure).map((each) => found(each, imageId)),
+        : own.filter(({ score }) => score >= sureFrom).map((each) => found(each, imageId)),
     )
     .map((annotation, id) => ({ ...annotation, id: id + 1 }));
   const groundTruth: Dataset = { images, annotations, categories };
@@ -56,16 +61,12 @@ export function comparePrecision(
     const apOf = (detections: readonly Detection[]): number =>
       evaluateCoco({ groundTruth, detections, iouType: type }).stats.AP ?? -1;
     return {
-      truth: isAnnotated ? 'annotations' : 'engine',
+      ...(isAnnotated ? { truth: 'annotations' as const } : { truth: 'engine' as const, sureFrom }),
       type,
       engine: apOf(all('own')),
       exported: apOf(all('other')),
     };
   });
-}
-
-function isSure({ score }: Detection): boolean {
-  return score >= SURE;
 }
 
 function found({ categoryId, bbox, segmentation, keypoints }: Detection, imageId: number): Annotation {

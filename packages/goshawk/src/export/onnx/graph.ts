@@ -1,6 +1,6 @@
 // A graph that grows node by node. Every method adds what its name says and gives the value that comes out.
 import { createHash } from 'node:crypto';
-import { toHalves } from './halves.js';
+import { isHalved, toHalves } from './halves.js';
 import {
   ONNX_TYPES,
   type OnnxAttribute,
@@ -26,9 +26,6 @@ export type Attributes = Readonly<Record<string, OnnxAttribute>>;
 export const OPSET = 17;
 
 export type WeightStorage = 'float32' | 'float16';
-
-// A constant of a few numbers is an anchor or a limit; halving those saves nothing and moves boxes.
-const FEWEST_HALVED = 1024;
 
 export class Graph {
   readonly #nodes: OnnxNode[] = [];
@@ -257,7 +254,7 @@ export class Graph {
     const known = this.#constants.get(key);
     if (known) return known;
     const value = this.#named(name, dtype);
-    if (data instanceof Float32Array && this.#weights === 'float16' && data.length >= FEWEST_HALVED) {
+    if (data instanceof Float32Array && this.#weights === 'float16' && isHalved(shape)) {
       const stored = this.#named(name, 'float16');
       this.#initializers.set(stored.name, {
         dtype: 'float16',

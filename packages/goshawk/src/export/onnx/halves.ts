@@ -6,6 +6,15 @@ const FIRST_INFINITE = 65520;
 const SMALLEST_NORMAL = 2 ** -14;
 const SUBNORMAL_STEP = 2 ** -24;
 
+// A constant of a few numbers is an anchor or a limit, one of a single axis a bias or a norm: halving those saves nothing and moves all
+// that is behind them.
+const FEWEST_HALVED = 1024;
+
+/** Whether a file of halves stores a constant of this shape so. */
+export function isHalved(shape: readonly number[]): boolean {
+  return shape.length > 1 && shape.reduce((product, length) => product * length, 1) >= FEWEST_HALVED;
+}
+
 export function toHalves(values: Float32Array): Uint16Array {
   return Uint16Array.from(values, halfBits);
 }

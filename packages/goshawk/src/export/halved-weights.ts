@@ -1,0 +1,43 @@
+// The engine with weights as an fp16 file stores them: what the file is to compute, to the last bits. How far that is from the weights
+// themselves is the price of halves, whatever runs the file.
+import { allowWinograd, interceptOperators, type OpArgument, Tensor } from '@goshawk/torch';
+import type { Detector } from '../models/index.js';
+import { isHalved } from './onnx/halves.js';
+
+/** Runs `body` with the weights of `model` rounded where an fp16 file rounds them: folded ones behind their folding. */
+export function withHalvedWeights<T>(model: Detector, body: () => T): T {
+  const constants = new WeakSet<Tensor>([...model.stateDict()].map(([, tensor]) => tensor));
+  // Weights are rounded as the engine's own convolution takes them, which the file has too.
+  const isAllowed = allowWinograd(false);
+  try {
+    return interceptOperators((name, args, proceed) => {
+      const tensors = args.flat().filter((arg) => arg instanceof Tensor);
+      if (tensors.length > 0 && tensors.every((tensor) => constants.has(tensor))) {
+        const result = proceed(args);
+        for (const each of [result].flat()) if (each instanceof Tensor) constants.add(each);
+        return result;
+      }
+      const isWeight = (arg: OpArgument, place: number): arg is Tensor =>
+        arg instanceof Tensor && (constants.has(arg) || (place === 1 && BY_WEIGHT.has(name))) && isLarge(arg);
+      return proceed(args.map((arg, place) => (isWeight(arg, place) ? halved(arg) : arg)));
+    }, body);
+  } finally {
+    allowWinograd(isAllowed);
+  }
+}
+
+/** Their second argument is a weight, also one that was folded in an earlier run. */
+const BY_WEIGHT: ReadonlySet<string> = new Set([
+  'aten::conv2d',
+  'aten::conv_transpose2d.input',
+  'aten::linear',
+  'goshawk::depthwise_conv',
+]);
+
+function isLarge(tensor: Tensor): boolean {
+  return tensor.dtype === 'float32' && isHalved(tensor.shape);
+}
+
+function halved(tensor: Tensor): Tensor {
+  return tensor.to('float16').to('float32');
+}
