@@ -9,8 +9,17 @@ import { writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput, requireWritableFile } from '../files/output-folder.js';
 import { keptIn, openResultsFile, type ResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
+import { sha256Of } from '../files/sha256.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import { detectAmongRanks, detectEach, evaluateAsChallenge, measureDetector, proposalsOf } from '../infer/index.js';
+import {
+  describeContents,
+  detectAmongRanks,
+  detectEach,
+  evaluateAsChallenge,
+  measureDetector,
+  proposalsOf,
+  requireSameRun,
+} from '../infer/index.js';
 import { requireSplit, type SplitName } from '../infer/split-options.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
@@ -76,15 +85,18 @@ export async function runEval(configFile: string, given: EvalCommandOptions): Pr
       );
     requireWritableFile(options.saveProposals);
   }
-  endTidilyOnSignals();
-  const ofRank = jobs.map(({ job }) => job);
-  if (!isWriter) return detectForRankZero(ofRank, rank);
+  if (!isWriter) {
+    const ofRank = jobs.map(({ job }) => job);
+    return detectForRankZero(ofRank, rank);
+  }
   const { output } = options;
+  // While it waits for the others there is nothing to end tidily, and nobody to do so.
+  const group = rank && openRankGroup(rank, config);
+  endTidilyOnSignals();
   const claim =
     output === undefined
       ? undefined
       : claimOutput(output, { work: 'goshawk eval', files: [METRICS, RESULTS, REPORT_FILE] });
-  const group = rank && openRankGroup(rank, config);
   const work = {
     ...(processes && { count: processes }),
     ...(rank && group && { ranks: { rank, group } }),
@@ -147,6 +159,7 @@ const RESULTS = 'detections.json';
 /** The part of a process that writes nothing. */
 async function detectForRankZero(jobs: readonly EvalJob[], rank: OwnRank): Promise<void> {
   const group = openRankGroup(rank, jobs[0]!.config);
+  endTidilyOnSignals();
   const nothing = { onReady() {}, onFound() {}, onUnusable() {} };
   for (const job of jobs) await detectInRanks(job, openEvalDataset(job), nothing, { rank, group });
   group.close();
@@ -316,6 +329,10 @@ async function detectInRanks(
 ): Promise<void> {
   const onWarning = (warning: string): void => console.error(`warning: ${warning}`);
   const { predictor, preprocess } = openEvalDetector(job, dataset, group.rank === 0 ? onWarning : undefined);
+  requireSameRun(group, job.config, {
+    [`data.${job.split}`]: describeContents(dataset),
+    'the checksum of --weights': sha256Of(job.weights),
+  });
   receiver.onReady();
   await detectAmongRanks(predictor, {
     group,

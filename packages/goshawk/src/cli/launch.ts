@@ -2,6 +2,7 @@
 import { InputError } from '@goshawk/core';
 import { freePort, LOOPBACK } from '../processes/index.js';
 import { devicesOf, rankEnvironment, supervise, timeoutOf } from './in-ranks.js';
+import { isLaunched, type Launched } from './launch-words.js';
 import { wholeNumber } from './parse-option.js';
 
 /** torchrun's words stand beside ours. */
@@ -12,11 +13,18 @@ export interface LaunchCommandOptions {
   readonly master?: string;
   readonly masterAddr?: string;
   readonly masterPort?: string;
+  readonly rdzvEndpoint?: string;
   readonly nprocPerNode?: string;
+  /** The command's own stands behind it. */
+  readonly devices?: string;
   readonly timeout?: string;
 }
 
-const COMMANDS = { train: 'training', eval: 'prediction', predict: 'prediction' } as const;
+const PURPOSES = {
+  train: 'training',
+  eval: 'prediction',
+  predict: 'prediction',
+} as const satisfies Record<Launched, string>;
 
 /** torchrun's. */
 const DEFAULT_PORT = 29_500;
@@ -25,12 +33,12 @@ const MOST_NODES = 4096;
 /** @param words the command with its arguments, without `goshawk` */
 export async function runLaunch(words: readonly string[], options: LaunchCommandOptions): Promise<void> {
   const [command = ''] = words;
-  if (!(command in COMMANDS))
+  if (!isLaunched(command))
     throw new InputError(
       'usage',
       `launch ${command}: expected train, eval or predict behind --, such as goshawk launch --nodes 2 --node-rank 0 --master 10.0.0.1:29500 -- train config.yaml`,
     );
-  const purpose = COMMANDS[command as keyof typeof COMMANDS];
+  const purpose = PURPOSES[command];
   const nodes = wholeNumber('--nodes', options.nodes ?? options.nnodes ?? '1', 1, MOST_NODES);
   const nodeRank = nodeRankOf(options, nodes);
   const devices = await devicesOfNode(words, options);
@@ -57,10 +65,11 @@ function nodeRankOf({ nodeRank }: LaunchCommandOptions, nodes: number): number {
 /** The device of each process here; undefined: what the config says. */
 async function devicesOfNode(
   words: readonly string[],
-  { nprocPerNode }: LaunchCommandOptions,
+  { nprocPerNode, devices: general }: LaunchCommandOptions,
 ): Promise<readonly (string | undefined)[]> {
-  const named = optionOf(words, '--devices');
-  const count = nprocPerNode === undefined ? undefined : wholeNumber('--nproc-per-node', nprocPerNode, 1, 256);
+  const named = optionOf(words, '--devices') ?? general ?? (nprocPerNode === 'gpu' ? 'cuda' : undefined);
+  const isCounted = nprocPerNode !== undefined && nprocPerNode !== 'gpu';
+  const count = isCounted ? wholeNumber('--nproc-per-node', nprocPerNode, 1, 256) : undefined;
   if (named === undefined) return Array.from({ length: count ?? 1 }, () => undefined);
   const devices = await devicesOf(named);
   if (count !== undefined && count !== devices.length)
@@ -72,10 +81,11 @@ async function devicesOfNode(
 }
 
 async function masterOf(
-  { master, masterAddr, masterPort }: LaunchCommandOptions,
+  { master, rdzvEndpoint, masterAddr, masterPort }: LaunchCommandOptions,
   nodes: number,
 ): Promise<{ readonly host: string; readonly port: number }> {
-  const text = master ?? (masterAddr === undefined ? undefined : `${masterAddr}:${masterPort ?? DEFAULT_PORT}`);
+  const text =
+    master ?? rdzvEndpoint ?? (masterAddr === undefined ? undefined : `${masterAddr}:${masterPort ?? DEFAULT_PORT}`);
   if (text === undefined) {
     if (nodes === 1) return { host: LOOPBACK, port: await freePort() };
     throw new InputError('usage', '--master: is missing: name the address of the machine of --node-rank 0, HOST:PORT');
@@ -84,7 +94,7 @@ async function masterOf(
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined) throw new InputError('usage', `--master ${text}: expected HOST:PORT, such as 10.0.0.1:29500`);
-  return { host, port: wholeNumber('--master', port ?? String(DEFAULT_PORT), 1, 65_535) };
+  return { host, port: wholeNumber('--master', port ?? String(DEFAULT_PORT), 1, 65_534) };
 }
 
 /** The value of an option among words: `--devices cpu:2` or `--devices=cpu:2`. */

@@ -1,6 +1,7 @@
 // The goshawk command: runs what is asked for and turns what goes wrong into one line and an exit code.
 import { CommanderError } from 'commander';
 import { rankLink } from '../processes/rank-link.js';
+import { splitLaunchWords } from './launch-words.js';
 import { joinNumberPairs } from './number-pair-words.js';
 import { buildProgram } from './program.js';
 import { blamesOf, isConsequence, reportFailure } from './report-failure.js';
@@ -14,7 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.on('uncaughtException', end);
 
 try {
-  await buildProgram().parseAsync(joinNumberPairs(joinSetWords(process.argv)));
+  await buildProgram().parseAsync(joinNumberPairs(joinSetWords(splitLaunchWords(process.argv))));
 } catch (error) {
   // Help ends this way too: asked for with 0, and shown for a command that lacks its second word with another code.
   if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = 2;
@@ -28,7 +29,10 @@ function end(error: unknown): void {
   if (link !== undefined) {
     // The supervisor tells it, once for all ranks.
     const text = message.replace(/^goshawk: /, '');
-    const failure = { message: text, exitCode, isConsequence: isConsequence(error), blames: blamesOf(error) };
+    const blames = blamesOf(error);
+    // Who blames itself met nobody else's failure.
+    const isOwn = blames.includes(Number(process.env.RANK));
+    const failure = { message: text, exitCode, isConsequence: isConsequence(error) && !isOwn, blames };
     void link.fail(failure).then(() => process.exit(exitCode));
     return;
   }

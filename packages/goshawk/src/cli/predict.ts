@@ -18,6 +18,7 @@ import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
 import { keptIn, openResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
+import { sha256Of } from '../files/sha256.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import {
   findMedia,
@@ -26,6 +27,7 @@ import {
   type OpenDetector,
   openDetector,
   readDescription,
+  requireSameRun,
   type StageTimes,
   withSureKeypoints,
 } from '../infer/index.js';
@@ -97,6 +99,8 @@ export async function runPredict(
   const { images, videos, ffmpeg } = inputsOf(paths, options, (error) => unusable.push(error));
   // A film's frames follow one another: they are one process's work.
   requireAlone(rank, `${videos[0]?.fileName}`, videos[0]);
+  // While it waits for the others there is nothing to end tidily, and nobody to do so.
+  const group = rank && openRankGroup(rank, config);
   endTidilyOnSignals();
   const claim = isWriter
     ? claimOutput(output, { work: 'goshawk predict', files: ['detections.json', PDF, SHEET] })
@@ -105,7 +109,6 @@ export async function runPredict(
     const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
     const targets = images.map((named) => join(output, names.of(named)));
     if (isWriter) removeLeftovers(targets);
-    const group = rank && openRankGroup(rank, config);
     const ranks = group && { group, onOwn: () => rank.link?.tick() };
     const opened = openDetector({
       config,
@@ -113,6 +116,13 @@ export async function runPredict(
       categories: readDescription(weights)?.categories,
     });
     const scoreThreshold = thresholdRule(opened.categories);
+    if (group)
+      requireSameRun(group, config, {
+        'the checksum of --weights': sha256Of(weights),
+        '--score-threshold': options.scoreThreshold ?? 'none',
+        ...{ '--max-detections': maxDetections, '--keypoint-threshold': keypointThreshold },
+        pictures: images.map(({ fileName }) => fileName),
+      });
     const unreadable = unreadableNotice(opened.categories.map(({ name }) => name));
     if (unreadable && isWriter) console.error(`notice: ${unreadable}`);
     const shared = { opened, output, names, scoreThreshold, maxDetections, keypointThreshold };
@@ -222,7 +232,14 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
       isCollected: Boolean(way.collections.pdf || way.collections.contactSheet),
     },
   };
-  if (ranks && ranks.group.rank > 0) return forEachPicture(work, ranks, () => {});
+  if (ranks && ranks.group.rank > 0) {
+    try {
+      return await forEachPicture(work, ranks, () => {});
+    } catch (error) {
+      // Of work that had begun: rank 0 has what is kept, and needs the time to write it.
+      throw asRunFailure(error);
+    }
+  }
   const collections = await openCollections(output, images.length, way.collections);
   const results = openResultsFile(join(output, 'detections.json'), { categories });
   const line = createProgressLine();

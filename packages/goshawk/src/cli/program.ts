@@ -245,12 +245,21 @@ export function buildProgram(): Command {
     .option('--nodes <count>', 'how many machines (default: 1)')
     .option('--node-rank <number>', 'which of them this is, from 0')
     .option('--master <host:port>', 'address of machine 0 that the others reach, where its first process listens')
-    .option('--nproc-per-node <count>', 'processes of this machine, where the command has no --devices (default: 1)')
+    .option(
+      '--nproc-per-node <count>',
+      'processes of this machine, where the command has no --devices; gpu: one a card (default: 1)',
+    )
     .addOption(timeoutOption())
     // torchrun's further words for the same.
     .addOption(new Option('--nnodes <count>').hideHelp())
     .addOption(new Option('--master-addr <host>').hideHelp())
     .addOption(new Option('--master-port <port>').hideHelp())
+    .addOption(new Option('--rdzv-endpoint <host:port>').hideHelp())
+    // Machines are numbered and meet at one address: these have no effect.
+    .addOption(new Option('--standalone').hideHelp())
+    .addOption(new Option('--rdzv-backend <name>').hideHelp())
+    .addOption(new Option('--rdzv-id <name>').hideHelp())
+    .addOption(new Option('--devices <list>').hideHelp())
     .action(async (words, options) => (await import('./launch.js')).runLaunch(words, options));
 
   command(

@@ -36,12 +36,13 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
   // The other processes get their weights from the first.
   const isRead = isWriter || options.resume === true;
   const init = options.init === undefined || !isRead ? options.init : findWeights(options.init, '--init');
+  // While it waits for the others there is nothing to end tidily, and nobody to do so.
+  const group = rank && openRankGroup(rank, config);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   // A second one ends the process at once, by the system's rule; of several processes the supervisor counts.
   for (const signal of SIGNALS) rank?.link ? process.on(signal, onSignal) : process.once(signal, onSignal);
   try {
-    const group = rank && openRankGroup(rank, config);
     const result = await train({
       config,
       output,

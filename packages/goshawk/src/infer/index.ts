@@ -17,6 +17,7 @@ export * from './post-process.js';
 export * from './precision.js';
 export * from './predictor.js';
 export * from './prepare-batch.js';
+export { describeContents, requireSameRun } from './same-run.js';
 export { type Stage, StageTimes } from './stage-times.js';
 export { withSureKeypoints } from './sure-keypoints.js';
 export * from './video/index.js';

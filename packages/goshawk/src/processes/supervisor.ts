@@ -21,6 +21,8 @@ import { environmentOf, type RankPlace } from './rank-place.js';
 
 /** After the first failure the others have so long to write what they have; the whole run has ended within ten seconds then. */
 const GRACE_MS = 6000;
+/** So long, of those that were waited for in vain, where no other is left: they may be about to say why. */
+const SILENT_GRACE_MS = 1500;
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 type StopSignal = keyof typeof STOP_SIGNALS;
 /** Reading a data set and building a model may take longer than a step. */
@@ -56,6 +58,8 @@ interface Watched {
   failure?: RankFailure;
   /** Why the supervisor ended it. */
   verdict?: string;
+  /** What a rank that waited for this one in vain said. */
+  missedBy?: string;
   ended?: { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly order: number };
   /** Whether the supervisor killed it, for whatever reason. */
   killed: boolean;
@@ -72,6 +76,7 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
   let saved: string | undefined;
   let stopping: StopSignal | undefined;
   let graceMs: number | undefined;
+  let silentGraceMs = 0;
   let ends = 0;
 
   const killAll = (): void => {
@@ -79,7 +84,12 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
   };
   const stopAll = (signal: StopSignal): void => {
     const order: RankOrder = { kind: 'stop', signal };
-    for (const { child, ended } of watched) if (ended === undefined && child.connected) child.send(order, () => {});
+    for (const { child, ended, sign } of watched) {
+      if (ended !== undefined) continue;
+      // Before it is at work a rank may wait for others, and hear of nothing: it has no end of its own to make then.
+      if (sign?.isAtWork !== true) child.kill(signal);
+      else if (child.connected) child.send(order, () => {});
+    }
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping !== undefined) {
@@ -112,6 +122,9 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
     if (graceMs !== undefined) {
       graceMs += elapsed;
       if (graceMs >= GRACE_MS) killAll();
+      const left = watched.filter(({ ended }) => ended === undefined);
+      if (left.every(({ missedBy }) => missedBy !== undefined)) silentGraceMs += elapsed;
+      if (silentGraceMs >= SILENT_GRACE_MS) killAll();
       return;
     }
     const hung = hungRank(watched, run.timeoutSeconds);
@@ -138,9 +151,9 @@ export async function superviseRanks(run: SupervisedRun): Promise<number> {
             saved = what;
           },
           failed: ({ message, isConsequence, blames }) => {
-            // One that waited in vain names those that did not come: of these, one that is still there hangs.
-            const absent = watched.find((other) => blames.includes(other.place.rank) && isAtWork(other));
-            if (isConsequence && absent) absent.verdict ??= `did not answer (${message})`;
+            // One that waited in vain names those that did not come: of these, one that says nothing itself hangs.
+            if (!isConsequence) return;
+            for (const other of watched) if (blames.includes(other.place.rank)) other.missedBy ??= message;
           },
           ended: () => {
             ends += 1;
@@ -258,9 +271,9 @@ function kill(rank: Watched): void {
   rank.child.kill('SIGKILL');
 }
 
-/** Whether it has neither ended nor said that it will. */
-function isAtWork({ ended, failure }: Watched): boolean {
-  return ended === undefined && failure === undefined;
+/** Whether others waited for it in vain, and it had to be ended. */
+function isSilent({ missedBy, killed, failure }: Watched): boolean {
+  return missedBy !== undefined && killed && failure === undefined;
 }
 
 function endedWell({ ended, failure }: Watched): boolean {
@@ -285,15 +298,17 @@ function outcomeOf(
     rank.failure?.isConsequence === true ||
     handledSignal(rank) !== undefined ||
     rank.ended?.signal === stopping;
-  if (stopping !== undefined && failed.every(isByPerson) && failed.every(({ verdict }) => verdict === undefined))
+  const isAccused = (rank: Watched): boolean => rank.verdict !== undefined || isSilent(rank);
+  if (stopping !== undefined && failed.every(isByPerson) && !failed.some(isAccused))
     return 128 + STOP_SIGNALS[stopping];
   const culprit = [...failed].sort((a, b) => blame(a) - blame(b) || a.ended!.order - b.ended!.order)[0]!;
   throw failureOf(culprit, saved);
 }
 
 /** The less, the likelier the rank that the others fell over. */
-function blame({ verdict, failure, killed, ended }: Watched): number {
-  if (verdict !== undefined) return 0;
+function blame(rank: Watched): number {
+  const { verdict, failure, killed, ended } = rank;
+  if (verdict !== undefined || isSilent(rank)) return 0;
   if (failure !== undefined) return failure.isConsequence ? 3 : 1;
   if (killed) return 4;
   // The engine ends a process that got half of a message, which may be a partner's death.
@@ -310,9 +325,10 @@ function failureOf(rank: Watched, saved: string | undefined): Error {
   const lastWords = stderr.trim().split('\n').at(-1)?.trim();
   const isOwnEnd = !killed && ended?.signal != null;
   const reason = ended?.signal === 'SIGKILL' ? ' (by a person, or by the system where memory was short)' : '';
+  const missed = isSilent(rank) ? `did not answer (${rank.missedBy})` : undefined;
   const how = isOwnEnd
     ? `was ended by ${ended.signal}${reason}`
-    : (verdict ?? `ended with ${ended?.signal ?? `code ${ended?.code}`}`);
+    : (verdict ?? missed ?? `ended with ${ended?.signal ?? `code ${ended?.code}`}`);
   const why = failure !== undefined ? failure.message : `${how}${when}${lastWords ? ` (${lastWords})` : ''}`;
   const isTold = saved === undefined || why.includes(saved);
   return new RunFailure(`${where}: ${why}${isTold ? '' : `; ${saved}: continue with --resume`}`);

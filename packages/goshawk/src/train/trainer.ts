@@ -19,6 +19,7 @@ import { BatchFeed } from '../infer/batch-feed.js';
 import { loadWeights, readWeights, type WeightsReport } from '../infer/detector-file.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import { parameterDtype, requirePrecision } from '../infer/precision.js';
+import { describeContents, requireSameRun } from '../infer/same-run.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { hasTraining, leftOfTraining } from '../infer/training-file.js';
 import { findWeights, isWeightsName } from '../infer/weights-cache.js';
@@ -164,6 +165,16 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     options.iterations === undefined
       ? planned
       : { ...planned, iterations: options.iterations, mostIterations: options.iterations };
+  if (group) {
+    const sets = [
+      { name: 'train', dataset: trainSet },
+      ...valSets.map((set) => ({ ...set, name: `val, ${set.name}` })),
+    ];
+    requireSameRun(group, config, {
+      iterations: schedule.iterations,
+      ...Object.fromEntries(sets.map(({ name, dataset }) => [`data.${name}`, describeContents(dataset)])),
+    });
+  }
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
   const build = (): Detector =>

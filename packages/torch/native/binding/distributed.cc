@@ -106,6 +106,8 @@ auto withStore(const Body& body) {
     throw GroupError(error.what(), error.ranks);
   } catch (const LateError& error) {
     throw GroupError(error.what(), {});
+  } catch (const RefusedError& error) {
+    throw GroupError(error.what(), {});
   } catch (const ConnectionError& error) {
     throw GroupError(error.what(), {0});
   }
@@ -113,7 +115,14 @@ auto withStore(const Body& body) {
 
 // hostStore(host, port) -> number
 napi_value hostStore(Call& call) {
-  auto server = std::make_unique<StoreServer>(stringFromJs(call.env, call[0]), portFromJs(call.env, call[1]));
+  const std::string host = stringFromJs(call.env, call[0]);
+  const uint16_t port = portFromJs(call.env, call[1]);
+  std::unique_ptr<StoreServer> server;
+  try {
+    server = std::make_unique<StoreServer>(host, port);
+  } catch (const ConnectionError& error) {
+    throw GroupError(std::string("rank 0, which keeps the store, ") + error.what(), {0});
+  }
   return numberToJs(call.env, all<StoreServer>().add(std::move(server)));
 }
 

@@ -14,6 +14,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/version.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <sstream>
 #include <thread>
@@ -30,6 +32,8 @@ constexpr std::chrono::milliseconds kLastWords{2000};
 constexpr std::chrono::milliseconds kBetweenLooks{20};
 constexpr std::chrono::milliseconds kForDescriptions{5000};
 constexpr double kMillisecond = 1e-3;
+// Of so many ranks a message says where they are.
+constexpr size_t kMostPlaces = 4;
 
 std::string seconds(double milliseconds) {
   std::ostringstream text;
@@ -40,6 +44,12 @@ std::string seconds(double milliseconds) {
 
 double since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string thisProcess() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  return "process " + std::to_string(getpid()) + " on " + host;
 }
 
 Bytes bytesOf(const std::string& text) { return Bytes(text.begin(), text.end()); }
@@ -98,36 +108,25 @@ class ProcessGroup::GlooWork : public CollectiveWork {
 
 ProcessGroup::ProcessGroup(const GroupOptions& options) : options_(options) {
   const auto start = Clock::now();
+  const Introduction introduction{
+      options.size,
+      // Engines of different versions do not understand one another's groups, and a card is no partner of a processor.
+      c10::str(
+          options.size, " processes by libtorch ", TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR, ".", TORCH_VERSION_PATCH,
+          options.device < 0 ? " on processors" : " on cards"),
+      thisProcess()};
   try {
-    store_ = c10::make_intrusive<StoreClient>(options.store, options.rank, options.timeout);
+    store_ = c10::make_intrusive<StoreClient>(options.store, options.rank, introduction, options.timeout);
+    meet(introduction.place, start);
+  } catch (const RefusedError& error) {
+    throw GroupError(error.what(), {});
+  } catch (const RanksGoneError& error) {
+    throw GroupError(namesOf(error.ranks) + " ended before the others", error.ranks);
   } catch (const ConnectionError& error) {
     throw GroupError("rank " + std::to_string(options.rank) + " cannot reach rank 0: " + error.what() + " (tried for " +
                          seconds(since(start)) + ")",
                      {0});
   }
-  // Engines of different versions do not understand one another's groups.
-  const std::string engine = c10::str(TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR, ".", TORCH_VERSION_PATCH);
-  const std::string self = engine + " " + std::to_string(options.size);
-  store_->set("here/" + std::to_string(options.rank), bytesOf(self));
-  std::vector<int64_t> missing;
-  for (int64_t other = 0; other < options.size; ++other) {
-    const auto left = std::chrono::milliseconds(untilDeadline(start + options.timeout));
-    try {
-      const Bytes said = store_->get("here/" + std::to_string(other), left);
-      const std::string text(said.begin(), said.end());
-      if (text != self)
-        throw GroupError("rank " + std::to_string(other) + " runs libtorch " + text.substr(0, text.find(' ')) + " in a group of " +
-                             text.substr(text.find(' ') + 1) + ", rank " + std::to_string(options.rank) + " libtorch " +
-                             engine + " in one of " + std::to_string(options.size) + ": they must be the same",
-                         {other});
-    } catch (const LateError&) {
-      missing.push_back(other);
-    } catch (const RanksGoneError& error) {
-      throw GroupError(error.what(), error.ranks);
-    }
-  }
-  if (!missing.empty())
-    throw GroupError(rankNames(missing) + " did not come within " + seconds(since(start)), missing);
   try {
     auto settings = c10d::ProcessGroupGloo::Options::create(options.timeout);
     const std::string address = options.address.empty() ? store_->address() : options.address;
@@ -145,6 +144,39 @@ ProcessGroup::ProcessGroup(const GroupOptions& options) : options_(options) {
 }
 
 ProcessGroup::~ProcessGroup() = default;
+
+void ProcessGroup::meet(const std::string& ownPlace, Clock::time_point start) {
+  store_->set("here/" + std::to_string(options_.rank), bytesOf(ownPlace));
+  std::vector<int64_t> missing;
+  for (int64_t other = 0; other < options_.size; ++other) {
+    const auto left = std::chrono::milliseconds(untilDeadline(start + options_.timeout));
+    try {
+      const Bytes said = store_->get("here/" + std::to_string(other), left);
+      places_[other] = std::string(said.begin(), said.end());
+    } catch (const LateError&) {
+      missing.push_back(other);
+    }
+  }
+  if (missing.empty()) return;
+  const StorePlace& where = options_.store;
+  const std::string address = store_->address();
+  // A machine's own name may lead it to an address that only it has.
+  const std::string hint =
+      isLoopback(address) && address != where.host ? " (here " + address + ", which no other machine reaches)" : "";
+  throw GroupError(
+      rankNames(missing) + " did not come within " + seconds(since(start)) + " to " + place(where.host, where.port) + hint,
+      missing);
+}
+
+std::string ProcessGroup::namesOf(const std::vector<int64_t>& ranks) const {
+  std::string text;
+  for (const int64_t rank : ranks) {
+    const auto known = places_.find(rank);
+    if (known == places_.end() || ranks.size() > kMostPlaces) return rankNames(ranks);
+    text += (text.empty() ? "rank " : ", rank ") + std::to_string(rank) + " (" + known->second + ")";
+  }
+  return text;
+}
 
 void ProcessGroup::leave() { store_->goodbye(); }
 
@@ -190,13 +222,13 @@ void ProcessGroup::fail(const std::string& what, const std::string& problem, Clo
       std::this_thread::sleep_for(kBetweenLooks);
     }
   } catch (const std::exception& error) {
-    throw GroupError(what + ": rank 0, which keeps the store, does not answer after " + seconds(waited) + " (" +
+    throw GroupError(what + ": " + namesOf({0}) + ", which keeps the store, does not answer after " + seconds(waited) + " (" +
                          error.what() + ")",
                      {0});
   }
-  if (!gone.empty()) throw GroupError(what + ": " + rankNames(gone) + " ended before the others", gone);
+  if (!gone.empty()) throw GroupError(what + ": " + namesOf(gone) + " ended before the others", gone);
   if (!silent.empty())
-    throw GroupError(what + ": " + rankNames(silent) + " did not come to it within " + seconds(waited), silent);
+    throw GroupError(what + ": " + namesOf(silent) + " did not come to it within " + seconds(waited), silent);
   throw GroupError(what + ": " + problem + " (after " + seconds(waited) + ")", {});
 }
 
@@ -310,15 +342,15 @@ void ProcessGroup::barrier() {
       }
     }
     if (!missing.empty())
-      throw GroupError("barrier: " + rankNames(missing) + " did not come to it within " + seconds(since(start)), missing);
+      throw GroupError("barrier: " + namesOf(missing) + " did not come to it within " + seconds(since(start)), missing);
     // Whoever is here has left the one before the last.
     if (options_.rank == 0 && barriers_ > 2)
       for (int64_t other = 0; other < options_.size; ++other)
         store_->deleteKey("barrier/" + std::to_string(barriers_ - 2) + "/" + std::to_string(other));
   } catch (const RanksGoneError& error) {
-    throw GroupError(std::string("barrier: ") + error.what(), error.ranks);
+    throw GroupError("barrier: " + namesOf(error.ranks) + " ended before the others", error.ranks);
   } catch (const ConnectionError& error) {
-    throw GroupError("barrier: rank 0, which keeps the store, does not answer (" + std::string(error.what()) + ")", {0});
+    throw GroupError("barrier: " + namesOf({0}) + ", which keeps the store, does not answer (" + std::string(error.what()) + ")", {0});
   }
   waited_ += since(start);
 }

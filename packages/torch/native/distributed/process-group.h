@@ -3,6 +3,8 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -77,6 +79,10 @@ class ProcessGroup {
 
  private:
   class GlooWork;
+  // Waits until all are there, and learns where.
+  void meet(const std::string& ownPlace, std::chrono::steady_clock::time_point start);
+  // "rank 1 (process 4711 on node-3)", where that is known and they are few.
+  std::string namesOf(const std::vector<int64_t>& ranks) const;
   // The rank of the failure that `problem` tells of is found out from what the others say to the store.
   [[noreturn]] void fail(const std::string& what, const std::string& problem, Clock::time_point since);
   void check(const std::string& call, bool always);
@@ -94,6 +100,8 @@ class ProcessGroup {
   int64_t sequence_ = 0;
   int64_t barriers_ = 0;
   std::unordered_set<std::string> known_;
+  // Which process each rank is, in words.
+  std::map<int64_t, std::string> places_;
   double waited_ = 0;
   double bytes_ = 0;
 };

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -35,6 +36,36 @@ Addresses resolve(const std::string& host, uint16_t port, int flags) {
   const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (error != 0) throw ConnectionError("the name " + host + " leads to no address: " + gai_strerror(error));
   return {found, freeaddrinfo};
+}
+
+// The system's resolver has its own patience, of half a minute where no name server answers: beyond the deadline it is left to itself.
+Addresses resolveBefore(const std::string& host, uint16_t port, Deadline deadline) {
+  const auto lookup = std::make_shared<std::packaged_task<Addresses()>>([=] { return resolve(host, port, 0); });
+  std::future<Addresses> found = lookup->get_future();
+  std::thread([lookup] { (*lookup)(); }).detach();
+  if (found.wait_until(deadline) != std::future_status::ready)
+    throw ConnectionError("the name " + host + " leads to no address in time");
+  return found.get();
+}
+
+std::string inDigits(const sockaddr* address, socklen_t length) {
+  char host[NI_MAXHOST] = "";
+  getnameinfo(address, length, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  return host;
+}
+
+// What a person can do about an address that cannot be listened on.
+const char* adviceFor(int error) {
+  switch (error) {
+    case EADDRNOTAVAIL:
+      return ": it is no address of this machine: name one of the machine of rank 0";
+    case EADDRINUSE:
+      return ": another program or another run has it: choose another port";
+    case EACCES:
+      return ": choose a port above 1023";
+    default:
+      return "";
+  }
 }
 
 void setOption(const Socket& socket, int level, int option) {
@@ -100,7 +131,7 @@ Socket listenOn(const std::string& host, uint16_t port) {
   if (socket.get() < 0) throw ConnectionError(std::strerror(errno));
   setOption(socket, SOL_SOCKET, SO_REUSEADDR);
   if (bind(socket.get(), address.ai_addr, address.ai_addrlen) != 0 || listen(socket.get(), kWaitingConnections) != 0)
-    throw ConnectionError("cannot listen on " + place(host, port) + ": " + std::strerror(errno));
+    throw ConnectionError("cannot listen on " + place(host, port) + ": " + std::strerror(errno) + adviceFor(errno));
   return socket;
 }
 
@@ -108,12 +139,13 @@ Socket connectTo(const std::string& host, uint16_t port, Deadline deadline) {
   std::string problem;
   do {
     try {
-      const Addresses addresses = resolve(host, port, 0);
+      const Addresses addresses = resolveBefore(host, port, deadline);
       for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
         Socket socket;
         const int error = tryAddress(*address, deadline, socket);
         if (error == 0) return socket;
-        problem = std::strerror(error);
+        const std::string digits = inDigits(address->ai_addr, address->ai_addrlen);
+        problem = (digits == host ? "" : "at " + digits + ": ") + std::strerror(error);
       }
     } catch (const ConnectionError& error) {
       problem = error.what();
@@ -141,10 +173,10 @@ std::string ownAddress(const Socket& socket) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
   getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length);
-  char host[NI_MAXHOST] = "";
-  getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
-  return host;
+  return inDigits(reinterpret_cast<sockaddr*>(&address), length);
 }
+
+bool isLoopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
 
 void sendAll(const Socket& socket, const Bytes& bytes, Deadline deadline) {
   size_t sent = 0;

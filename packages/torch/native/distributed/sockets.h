@@ -39,12 +39,14 @@ int untilDeadline(Deadline deadline);
 // Listens on the one address that `host` stands for and on no other; port 0 lets the system choose.
 Socket listenOn(const std::string& host, uint16_t port);
 
-// Tries again until the deadline while nobody listens there.
+// Tries again until the deadline while nobody listens there, or the name leads nowhere.
 Socket connectTo(const std::string& host, uint16_t port, Deadline deadline);
 
 uint16_t portOf(const Socket& socket);
 // The address of this end, in digits.
 std::string ownAddress(const Socket& socket);
+// Whether no other machine reaches an address in digits.
+bool isLoopback(const std::string& address);
 
 // Not a moment later than the deadline.
 void sendAll(const Socket& socket, const Bytes& bytes, Deadline deadline);

@@ -1,5 +1,7 @@
 #include "store-client.h"
 
+#include <algorithm>
+
 #include "group-error.h"
 #include "store-messages.h"
 
@@ -7,6 +9,9 @@ namespace goshawk {
 
 namespace {
 
+// For an answer itself, where there is so much time: a store that is silent must not outlast the patience of who asks.
+constexpr std::chrono::milliseconds kLeastForAnswer{2000};
+constexpr std::chrono::milliseconds kMostForAnswer{30000};
 // For the answer itself after a failure.
 constexpr std::chrono::seconds kForLastAnswers{5};
 // Of requests that wait for nothing: a process that is stopped answers none.
@@ -31,10 +36,15 @@ std::vector<int64_t> readRanks(MessageReader message) {
 RanksGoneError::RanksGoneError(std::vector<int64_t> gone)
     : ConnectionError(rankNames(gone) + " ended before the others"), ranks(std::move(gone)) {}
 
-StoreClient::StoreClient(StorePlace place, int64_t rank, std::chrono::milliseconds timeout)
-    : c10d::Store(timeout), place_(std::move(place)), socket_(connectTo(place_.host, place_.port, Clock::now() + timeout)) {
+StoreClient::StoreClient(
+    StorePlace place, int64_t rank, const Introduction& introduction, std::chrono::milliseconds timeout)
+    : c10d::Store(timeout),
+      place_(std::move(place)),
+      socket_(connectTo(place_.host, place_.port, Clock::now() + timeout)),
+      forAnswer_(std::clamp(timeout, kLeastForAnswer, kMostForAnswer)) {
+  const auto& [size, kind, own] = introduction;
   try {
-    ask(request(Request::Hello).text(std::string(kGreeting)).number(rank), timeout);
+    ask(request(Request::Hello).text(std::string(kGreeting)).number(rank).number(size).text(kind).text(own), kAtOnce);
   } catch (const ConnectionError&) {
     throw ConnectionError("who listens on " + goshawk::place(place_.host, place_.port) +
                           " is no store of this program's (or of another version of it)");
@@ -61,6 +71,8 @@ Bytes StoreClient::ask(const MessageWriter& writer, std::chrono::milliseconds pa
       throw LateError(reader(fields).text());
     case Answer::Gone:
       throw RanksGoneError(readRanks(reader(fields)));
+    case Answer::Refused:
+      throw RefusedError(reader(fields).text());
     default:
       return fields;
   }
@@ -100,7 +112,7 @@ void StoreClient::wait(const std::vector<std::string>& keys, const std::chrono::
   ask(writer, timeout);
 }
 
-c10::intrusive_ptr<c10d::Store> StoreClient::clone() { return c10::make_intrusive<StoreClient>(place_, -1, timeout_); }
+c10::intrusive_ptr<c10d::Store> StoreClient::clone() { return c10::make_intrusive<StoreClient>(place_, -1, Introduction(), timeout_); }
 
 std::vector<int64_t> StoreClient::gone() { return readRanks(reader(ask(request(Request::Gone), kAtOnce))); }
 

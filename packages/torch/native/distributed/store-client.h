@@ -19,6 +19,21 @@ struct RanksGoneError : ConnectionError {
   std::vector<int64_t> ranks;
 };
 
+// This process, or one that came while others were still waited for, does not fit the others.
+struct RefusedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What a process says of itself when it joins.
+struct Introduction {
+  // Processes of the run, as it was told.
+  int64_t size = 0;
+  // What must be the same of all, in words that go on "rank 1 is one of ...".
+  std::string kind;
+  // Which process it is, in words.
+  std::string place;
+};
+
 // What was waited for did not come in time.
 struct LateError : std::runtime_error {
   explicit LateError(const std::string& key) : std::runtime_error("waited in vain for " + key), missing(key) {}
@@ -28,7 +43,8 @@ struct LateError : std::runtime_error {
 class StoreClient : public c10d::Store {
  public:
   // Tries to connect until `timeout` is over. `rank` -1: a further connection, whose end tells nobody that a rank is gone.
-  StoreClient(StorePlace place, int64_t rank, std::chrono::milliseconds timeout);
+  // Throws RefusedError where the process does not fit those that are there.
+  StoreClient(StorePlace place, int64_t rank, const Introduction& introduction, std::chrono::milliseconds timeout);
   ~StoreClient() override = default;
 
   // The address by which this process reaches the store: where the others reach it, too.
@@ -54,14 +70,14 @@ class StoreClient : public c10d::Store {
   void goodbye();
 
  private:
-  // The fields of the answer behind the first; throws LateError and RanksGoneError.
+  // The fields of the answer behind the first; throws LateError, RanksGoneError and RefusedError.
   Bytes ask(const class MessageWriter& request, std::chrono::milliseconds patience);
 
   StorePlace place_;
   Socket socket_;
   std::mutex mutex_;
   // For the answer itself, beyond what the request waits for.
-  std::chrono::milliseconds forAnswer_ = std::chrono::seconds(30);
+  std::chrono::milliseconds forAnswer_;
   // After an answer that did not come in time the next one would be taken for another's.
   bool broken_ = false;
 };

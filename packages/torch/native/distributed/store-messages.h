@@ -9,7 +9,7 @@ namespace goshawk {
 
 // The first field of a request.
 enum class Request : uint8_t {
-  Hello,       // greeting, rank (-1: a further connection of a rank that said hello before)
+  Hello,       // greeting, rank (-1: a further connection of a rank that said hello before), size, kind, place
   Set,         // key, value
   CompareSet,  // key, expected, desired -> value that stands then
   Get,         // key, milliseconds -> value
@@ -29,10 +29,12 @@ enum class Answer : uint8_t {
   Late,
   // Get and Wait, as soon as somebody who might have set the key went without a goodbye: number of ranks, ranks.
   Gone,
+  // Hello of a process that does not fit the others; Get and Wait of those who still wait for others then: why.
+  Refused,
 };
 
 // Who does not begin with it is not one of us.
-constexpr char kGreeting[] = "goshawk store 1";
+constexpr char kGreeting[] = "goshawk store 2";
 constexpr uint32_t kLongestMessage = 64 << 20;
 
 class MessageWriter {

@@ -31,6 +31,12 @@ MessageWriter done() {
   return writer;
 }
 
+MessageWriter refused(const std::string& why) {
+  MessageWriter writer;
+  writer.byte(static_cast<uint8_t>(Answer::Refused)).text(why);
+  return writer;
+}
+
 // A counter is kept in digits, as the engine's stores do: who gets it reads them.
 int64_t counted(const Bytes& value) { return std::stoll(std::string(value.begin(), value.end())); }
 
@@ -145,9 +151,7 @@ void StoreServer::handle(Client& client, MessageReader message) {
   const auto request = static_cast<Request>(message.byte());
   if (!client.greeted) {
     if (request != Request::Hello || message.text() != kGreeting) throw std::invalid_argument("no greeting");
-    client.greeted = true;
-    client.rank = message.number();
-    return answer(client, done());
+    return greet(client, message);
   }
   switch (request) {
     case Request::Set: {
@@ -193,12 +197,43 @@ void StoreServer::handle(Client& client, MessageReader message) {
       return answer(client, writer);
     }
     case Request::Goodbye:
-      client.leaving = true;
+      members_.erase(client.rank);
+      client.rank = -1;
       return answer(client, done());
     case Request::Hello:
       break;
   }
   throw std::invalid_argument("no such request");
+}
+
+void StoreServer::greet(Client& client, MessageReader& message) {
+  client.greeted = true;
+  const int64_t rank = message.number();
+  const int64_t size = message.number();
+  Member newcomer{message.text(), message.text()};
+  if (rank < 0) return answer(client, done());
+  const std::string objection = objectionTo(rank, newcomer);
+  if (objection.empty()) {
+    client.rank = rank;
+    members_[rank] = std::move(newcomer);
+    isComplete_ = isComplete_ || static_cast<int64_t>(members_.size()) == size;
+    return answer(client, done());
+  }
+  // Those who still wait would wait in vain; a run that is under way goes on.
+  if (!isComplete_) refusal_ = objection;
+  answer(client, refused(objection));
+}
+
+std::string StoreServer::objectionTo(int64_t rank, const Member& newcomer) const {
+  const std::string name = "rank " + std::to_string(rank);
+  if (const auto same = members_.find(rank); same != members_.end() && same->second.kind == newcomer.kind)
+    return name + " is there twice, as " + same->second.place + " and as " + newcomer.place +
+           ": give every process a number of its own";
+  for (const auto& [other, member] : members_)
+    if (member.kind != newcomer.kind)
+      return name + " (" + newcomer.place + ") is one of " + newcomer.kind + ", rank " + std::to_string(other) + " (" +
+             member.place + ") one of " + member.kind + ": all must be told the same";
+  return "";
 }
 
 void StoreServer::handleWait(Client& client, std::vector<std::string> keys, int64_t milliseconds, bool wantsValue) {
@@ -219,6 +254,8 @@ bool StoreServer::tryAnswer(const Pending& pending) {
   if (missing == nullptr) {
     writer = done();
     if (pending.wantsValue) writer.text(values_.at(pending.keys[0]));
+  } else if (!refusal_.empty()) {
+    writer = refused(refusal_);
   } else if (!gone_.empty()) {
     writer.byte(static_cast<uint8_t>(Answer::Gone)).number(static_cast<int64_t>(gone_.size()));
     for (const int64_t rank : gone_) writer.number(rank);
@@ -242,7 +279,10 @@ void StoreServer::answerPending() {
 }
 
 void StoreServer::drop(std::list<Client>::iterator client) {
-  if (client->greeted && client->rank >= 0 && !client->leaving) gone_.insert(client->rank);
+  if (client->rank >= 0) {
+    members_.erase(client->rank);
+    gone_.insert(client->rank);
+  }
   pending_.remove_if([&](const Pending& pending) { return pending.client == &*client; });
   clients_.erase(client);
 }

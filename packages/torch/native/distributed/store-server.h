@@ -26,10 +26,9 @@ class StoreServer {
  private:
   struct Client {
     Socket socket;
-    // -1 until it said hello, and of a rank's further connections.
+    // -1 until it said hello, after its goodbye, and of a rank's further connections.
     int64_t rank = -1;
     bool greeted = false;
-    bool leaving = false;
     Bytes incoming;
     Bytes outgoing;
   };
@@ -41,12 +40,21 @@ class StoreServer {
     Deadline deadline;
   };
 
+  // A rank that said hello and has not left.
+  struct Member {
+    std::string kind;
+    std::string place;
+  };
+
   void run();
   void accept();
   // false: the connection is to be closed.
   bool receive(Client& client);
   bool flush(Client& client);
   void handle(Client& client, MessageReader message);
+  void greet(Client& client, MessageReader& message);
+  // Why a process may not join as this rank; empty where it may.
+  std::string objectionTo(int64_t rank, const Member& newcomer) const;
   void handleWait(Client& client, std::vector<std::string> keys, int64_t milliseconds, bool wantsValue);
   void answer(Client& client, const class MessageWriter& message);
   bool tryAnswer(const Pending& pending);
@@ -64,6 +72,11 @@ class StoreServer {
   std::list<Pending> pending_;
   std::map<std::string, Bytes> values_;
   std::set<int64_t> gone_;
+  std::map<int64_t, Member> members_;
+  // Whether all ranks have been there.
+  bool isComplete_ = false;
+  // Why they cannot come together.
+  std::string refusal_;
   std::thread thread_;
 };
 

@@ -53,6 +53,11 @@ at::Tensor callGradient(
   return kernel.call(gradient, input, weight, ofBatch, sums, 1, eps);
 }
 
+// [2, C] float64: what a process without values has to say of its part.
+at::Tensor noSums(const at::Tensor& input) {
+  return at::zeros({2, input.size(1)}, input.options().dtype(at::kDouble));
+}
+
 std::vector<int64_t> allButChannels(const at::Tensor& input) {
   std::vector<int64_t> dims{0};
   for (int64_t dim = 2; dim < input.dim(); ++dim) dims.push_back(dim);
@@ -68,6 +73,7 @@ at::Tensor besideMaps(const at::Tensor& ofChannels, const at::Tensor& input) {
 
 // [2, C] float64 of this process's values: their mean, and the sum of the squared distances from it.
 at::Tensor statisticsHere(const at::Tensor& input, bool byKernels) {
+  if (input.numel() == 0) return noSums(input);
   if (byKernels) return callKernel("goshawk::batch_norm_statistics", input);
   const at::Tensor wide = input.to(at::kDouble);
   const at::Tensor mean = wide.mean(allButChannels(input));
@@ -77,6 +83,7 @@ at::Tensor statisticsHere(const at::Tensor& input, bool byKernels) {
 at::Tensor normalised(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& ofBatch, double eps,
     bool byKernels) {
+  if (input.numel() == 0) return at::zeros_like(input);
   if (byKernels) return callApply(input, weight, bias, ofBatch, eps);
   const at::Tensor slope = weight.to(at::kDouble) * (ofBatch[1] + eps).rsqrt();
   const at::Tensor away = input.to(at::kDouble) - besideMaps(ofBatch[0], input);
@@ -86,6 +93,7 @@ at::Tensor normalised(
 // [2, C] float64 of this process's values: the sums of the gradient, and of its products with distances from the mean.
 at::Tensor gradientSumsHere(
     const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& ofBatch, bool byKernels) {
+  if (input.numel() == 0) return noSums(input);
   if (byKernels) return callKernel("goshawk::batch_norm_gradient_sums", gradient, input, ofBatch);
   const at::Tensor wide = gradient.to(at::kDouble);
   const at::Tensor away = input.to(at::kDouble) - besideMaps(ofBatch[0], input);
@@ -96,6 +104,7 @@ at::Tensor gradientSumsHere(
 at::Tensor inputGradient(
     const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& ofBatch,
     const at::Tensor& shares, double eps, bool byKernels) {
+  if (input.numel() == 0) return at::zeros_like(input);
   if (byKernels) return callGradient(gradient, input, weight, ofBatch, shares.contiguous(), eps);
   const at::Tensor inverse = (ofBatch[1] + eps).rsqrt();
   const at::Tensor away = input.to(at::kDouble) - besideMaps(ofBatch[0], input);
@@ -107,8 +116,10 @@ at::Tensor inputGradient(
 struct Statistics {
   // [2, C] float64: mean and biased variance of all processes' values.
   at::Tensor ofBatch;
-  // [] float64: how many values a channel has in all processes.
+  // [] float64: how many values a channel has in all processes, at least 1.
   at::Tensor count;
+  // [] bool.
+  at::Tensor hasValues;
 };
 
 // Of parts from their own statistics (Chan, Golub and LeVeque 1983); the same in every process, to the last bit.
@@ -119,18 +130,24 @@ Statistics together(const at::Tensor& input, bool byKernels, ProcessGroup& group
   const at::Tensor all = group.allGather(at::cat({own.reshape({-1}), at::full({1}, values, own.options())}));
   const at::Tensor counts = all.narrow(1, 2 * channels, 1);
   const at::Tensor means = all.narrow(1, 0, channels);
-  const at::Tensor count = counts.sum();
+  TORCH_CHECK(
+      input.is_cuda() || counts.sum().item<double>() != 1,
+      "sync_batch_norm: one value a channel over all processes has no variance to train with, got input ", input.sizes(),
+      ": give larger or more pictures a batch");
+  // Where no process has a value, what is divided is 0.
+  const at::Tensor count = counts.sum().clamp_min(1);
   const at::Tensor mean = (counts * means).sum(0) / count;
   const at::Tensor squares = (all.narrow(1, channels, channels) + counts * (means - mean).square()).sum(0);
-  return {at::stack({mean, squares / count}), count};
+  return {at::stack({mean, squares / count}), count, counts.sum() > 0};
 }
 
 void moveRunning(
     const Statistics& statistics, const at::Tensor& runningMean, const at::Tensor& runningVar, double momentum) {
   const auto moved = [&](const at::Tensor& running, const at::Tensor& towards) {
-    running.copy_(running.to(at::kDouble) * (1 - momentum) + towards * momentum);
+    const at::Tensor wide = running.to(at::kDouble);
+    running.copy_(at::where(statistics.hasValues, wide * (1 - momentum) + towards * momentum, wide));
   };
-  const at::Tensor unbiased = statistics.ofBatch[1] * (statistics.count / (statistics.count - 1));
+  const at::Tensor unbiased = statistics.ofBatch[1] * (statistics.count / (statistics.count - 1).clamp_min(1));
   moved(runningMean, statistics.ofBatch[0]);
   moved(runningVar, unbiased);
 }
@@ -174,7 +191,7 @@ class SyncBatchNormFunction : public torch::autograd::Function<SyncBatchNormFunc
 at::Tensor syncBatchNorm(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& runningMean,
     const at::Tensor& runningVar, double momentum, double eps, int64_t group) {
-  TORCH_CHECK(input.dim() >= 2 && input.numel() > 0, "sync_batch_norm: input must be [N, C, ...], got ", input.sizes());
+  TORCH_CHECK(input.dim() >= 2 && input.size(1) > 0, "sync_batch_norm: input must be [N, C, ...], got ", input.sizes());
   for (const at::Tensor& each : {weight, bias, runningMean, runningVar})
     TORCH_CHECK(
         each.dim() == 1 && each.size(0) == input.size(1),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, test } from 'node:test';
 import { runProcesses } from '../testing/process-pairs.js';
@@ -75,7 +76,7 @@ describe('a process that fails', { timeout: 120_000 }, () => {
     assert.equal(dead!.signal, 'SIGKILL');
     assert.equal(other!.error!.name, 'DistributedError');
     assert.deepEqual(other!.error!.ranks, [1]);
-    assert.match(other!.error!.message, /the sum of .*: rank 1 ended before the others/);
+    assert.match(other!.error!.message, /the sum of .*: rank 1 \(process \d+ on .+\) ended before the others/);
     assert.ok(ended[0]! - killed < 8000, `${ended[0]! - killed} ms`);
   });
 
@@ -90,14 +91,14 @@ describe('a process that fails', { timeout: 120_000 }, () => {
     });
     const { error, seconds } = outcomes[0]!;
     assert.deepEqual(error!.ranks, [1]);
-    assert.match(error!.message, /the sum of .*: rank 1 did not come to it within \d/);
+    assert.match(error!.message, /the sum of .*: rank 1 \(process \d+ on .+\) did not come to it within \d/);
     assert.ok(seconds > 1.9 && seconds < 8, `${seconds} s`);
   });
 
   test('by coming too late to a barrier is named', async () => {
     const [first] = await runProcesses(jobs, 'late', { timeoutMs: 1000 });
     assert.deepEqual(first!.error!.ranks, [1]);
-    assert.match(first!.error!.message, /barrier: rank 1 did not come to it within 1/);
+    assert.match(first!.error!.message, /barrier: rank 1 \(.+\) did not come to it within 1/);
   });
 });
 
@@ -119,6 +120,76 @@ describe('opening a group', () => {
     assert.ok(performance.now() - started < 5000);
   });
 
+  test('tells of an address that the others cannot reach, though a name leads there', () => {
+    assert.throws(
+      () => openProcessGroup({ rank: 0, size: 2, host: 'localhost', port: 0, timeoutMs: 300 }),
+      /rank 1 did not come within .* to localhost:\d+ \(here (127\.0\.0\.1|::1), which no other machine reaches\)/,
+    );
+  });
+
+  test('under a name that leads nowhere says so, within the time', () => {
+    const started = performance.now();
+    assert.throws(
+      () => openProcessGroup({ rank: 1, size: 2, host: 'nobody.invalid', port: 29_500, timeoutMs: 500 }),
+      /rank 1 cannot reach rank 0: no connection to nobody\.invalid:29500: the name nobody\.invalid leads to no address/,
+    );
+    assert.ok(performance.now() - started < 5000);
+  });
+
+  test('where somebody listens who says nothing gives up', async () => {
+    const server = createServer();
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const started = performance.now();
+    assert.throws(
+      () => openProcessGroup({ rank: 1, size: 2, host: '127.0.0.1', port, timeoutMs: 500 }),
+      new RegExp(`who listens on 127.0.0.1:${port} is no store of this program's`),
+    );
+    assert.ok(performance.now() - started < 8000);
+    server.close();
+  });
+
+  test('by a process that does not fit ends at once for all that wait, with the reason', async () => {
+    for (const [places, reason] of [
+      [
+        [
+          [0, 3],
+          [1, 3],
+          [1, 3],
+        ],
+        /^rank 1 is there twice, as process \d+ on .+ and as process \d+ on .+: give every process a number of its own$/,
+      ],
+      [
+        [
+          [0, 3],
+          [1, 2],
+        ],
+        /^rank [01] \(process \d+ on .+\) is one of \d processes by libtorch [\d.]+ on processors, rank [01] \(.+\) one of \d processes .*: all must be told the same$/,
+      ],
+    ] as const) {
+      const outcomes = await runProcesses(jobs, 'spin', { places: places.map(([rank, size]) => ({ rank, size })) });
+      for (const { error, seconds } of outcomes) {
+        assert.equal(error!.name, 'DistributedError');
+        assert.match(error!.message, reason);
+        assert.ok(seconds < 30, `${seconds} s`);
+      }
+    }
+  });
+
+  test('is not disturbed by one that comes when all are there', () => {
+    const store = hostStore('127.0.0.1');
+    const group = openProcessGroup({ rank: 0, size: 1, host: '127.0.0.1', port: 0, timeoutMs: 5000, store });
+    for (const attempt of [1, 2])
+      assert.throws(
+        () => openProcessGroup({ rank: 1, size: 2, host: '127.0.0.1', port: store.port, timeoutMs: 5000 }),
+        /rank 1 .* is one of 2 processes .*, rank 0 .* one of 1 processes/,
+        `attempt ${attempt}`,
+      );
+    assert.throws(() => group.store.get('b', 100), /waited in vain for b/);
+    group.barrier();
+    group.close();
+  });
+
   test('where nobody listens says what was tried', () => {
     const store = hostStore('127.0.0.1');
     store.close();
@@ -133,9 +204,21 @@ describe('opening a group', () => {
     const store = hostStore('127.0.0.1');
     assert.throws(
       () => openProcessGroup({ rank: 0, size: 1, host: '127.0.0.1', port: store.port, timeoutMs: 300 }),
-      /cannot listen on 127.0.0.1:\d+: Address already in use/,
+      /rank 0, which keeps the store, cannot listen on 127.0.0.1:\d+: Address already in use: another program or another run/,
     );
     store.close();
+  });
+
+  test("at an address that is not this machine's says so", () => {
+    // Of RFC 5737: nobody's.
+    assert.throws(
+      () => openProcessGroup({ rank: 0, size: 2, host: '192.0.2.1', port: 29_500, timeoutMs: 300 }),
+      (error: unknown) =>
+        error instanceof DistributedError &&
+        /cannot listen on 192\.0\.2\.1:29500: Cannot assign requested address: it is no address of this machine/.test(
+          error.message,
+        ),
+    );
   });
 });
 

@@ -93,9 +93,10 @@ export interface HostedStore {
 /**
  * Keeps a store in this process, in a thread of its own, on one address. Who reaches that address can read and write it.
  * @param port 0 lets the system choose
+ * @throws DistributedError where the address is not this machine's, or the port is taken
  */
 export function hostStore(host: string, port = 0): HostedStore {
-  const number = native.hostStore(host, port);
+  const number = amongProcesses(() => native.hostStore(host, port));
   let open = true;
   return {
     port: native.storePort(number),
@@ -108,7 +109,8 @@ export function hostStore(host: string, port = 0): HostedStore {
 
 /**
  * Meets the other processes; returns when all are there.
- * @throws DistributedError naming those that did not come in time
+ * @throws DistributedError naming those that did not come in time; in all that are there, as soon as one comes that does not fit them:
+ *   of another size, engine or kind of device, or with a number that is taken
  */
 export function openProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   const { rank, size, host, timeoutMs, device = 'cpu', listen = host, address = '' } = options;

@@ -25,6 +25,18 @@ function requireSameLayout(group: ProcessGroup, members: readonly (readonly [str
     ([name, tensor]) =>
       `${name}: ${tensor.dtype} [${tensor.shape.join(', ')}], steps [${tensor.strides.join(', ')}]${tensor.requiresGrad ? ', learns' : ''}`,
   );
+  requireSameLines(group, lines, { what: 'the model', advice: 'start all with one config' });
+}
+
+/**
+ * Every process calls it with what must be the same in all, in lines.
+ * @throws DistributedError in all of them, with the first line that differs, where one does
+ */
+export function requireSameLines(
+  group: ProcessGroup,
+  lines: readonly string[],
+  { what, advice }: { readonly what: string; readonly advice: string },
+): void {
   const hashes = group.allGatherBytes(createHash('sha256').update(lines.join('\n')).digest());
   const odd = hashes.findIndex((hash) => Buffer.compare(hash, hashes[0]!) !== 0);
   if (odd < 0) return;
@@ -33,9 +45,9 @@ function requireSameLayout(group: ProcessGroup, members: readonly (readonly [str
   const [first, other] = [all[0]!, all[odd]!].map((bytes) => new TextDecoder().decode(bytes).split('\n'));
   const index = first!.findIndex((line, i) => line !== other![i]);
   const at = index < 0 ? first!.length : index;
-  const show = (line: string | undefined): string => line || 'no further tensor';
+  const show = (line: string | undefined): string => line || 'nothing further';
   throw new DistributedError(
-    `the model is not the same in all processes: rank 0 has ${show(first![at])}, rank ${odd} has ${show(other![at])}: start all with one config`,
+    `${what} is not the same in all processes: rank 0 has ${show(first![at])}, rank ${odd} has ${show(other![at])}: ${advice}`,
     [odd],
   );
 }

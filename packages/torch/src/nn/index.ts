@@ -3,6 +3,7 @@ export * from './attention.js';
 export type { BehindNorm } from './constant-conv.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, type Pair } from './conv.js';
 export { convFrozenNorm, convNormRelu, convRelu, type FoldableNorm } from './conv-norm.js';
+export { onFillerRows } from './filler-rows.js';
 export { dropFolded } from './folded-weights.js';
 export * as init from './init.js';
 export * from './linear.js';

@@ -4,6 +4,7 @@ import { convert } from '../tensor/convert.js';
 import { ones, zeros } from '../tensor/create.js';
 import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { areFillerRows } from './filler-rows.js';
 import { Layer } from './module.js';
 import { type Buffer, Parameter } from './parameter.js';
 
@@ -34,7 +35,7 @@ export class BatchNorm2d extends Layer {
 
   override forward(input: Tensor): Tensor {
     if (this.training) callOp('aten::add_.Scalar', this.numBatchesTracked, 1);
-    return this.training ? batchNormTraining(input, this, this) : batchNormOfRunning(input, this);
+    return this.training && !areFillerRows() ? batchNormTraining(input, this, this) : batchNormOfRunning(input, this);
   }
 
   // Checkpoints from before PyTorch 0.4.1 have no such count.

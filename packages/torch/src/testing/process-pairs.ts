@@ -31,6 +31,8 @@ export interface Outcome<Value> {
 export interface RunOptions {
   /** Default 2. */
   readonly size?: number;
+  /** What each process is told that it is. Default: its number, of `size`. */
+  readonly places?: readonly { readonly rank: number; readonly size: number }[];
   /** Of the group. Default a minute. */
   readonly timeoutMs?: number;
   /** Goes to the jobs. */
@@ -45,12 +47,19 @@ export interface RunOptions {
 export async function runProcesses<Value>(
   script: URL,
   job: string,
-  { size = 2, timeoutMs = 60_000, data, onStart, onReport }: RunOptions = {},
+  {
+    size = 2,
+    places = Array.from({ length: size }, (_, rank) => ({ rank, size })),
+    timeoutMs = 60_000,
+    data,
+    onStart,
+    onReport,
+  }: RunOptions = {},
 ): Promise<Outcome<Value>[]> {
-  const children = Array.from({ length: size }, () => fork(fileURLToPath(script), { serialization: 'advanced' }));
+  const children = places.map(() => fork(fileURLToPath(script), { serialization: 'advanced' }));
   const ends = children.map((child, rank) => {
     onStart?.(child, rank);
-    child.send({ job, rank, size, timeoutMs, data } satisfies Start);
+    child.send({ job, ...places[rank]!, timeoutMs, data } satisfies Start);
     return new Promise<Outcome<Value>>((resolve) => {
       let outcome: Partial<Outcome<Value>> = {};
       child.on('message', (message: { port?: number; report?: unknown; outcome?: Outcome<Value> }) => {

@@ -1,5 +1,5 @@
 // RoIs in batches of sizes that the engine is fast with, and never none.
-import { ops, type Tensor } from '@goshawk/torch';
+import { onFillerRows, ops, type Tensor } from '@goshawk/torch';
 
 export interface FilledBatch {
   /** [K_i, 4] an image, the fillers behind the last one's. */
@@ -22,6 +22,11 @@ export function fillBatch(boxes: readonly Tensor[], multiple: number): FilledBat
   const last = boxes.length - 1;
   const filled = boxes.map((own, image) => (image === last ? ops.cat([own, ops.new_zeros(own, [fillers, 4])]) : own));
   return { boxes: filled, count };
+}
+
+/** What `body` makes of the rows of a filled batch; where none is real, norms that look at all of them are to know. */
+export function ofFilled<Result>({ count }: FilledBatch, body: () => Result): Result {
+  return count === 0 ? onFillerRows(body) : body();
 }
 
 /** The rows of [K, ...] that belong to real boxes. */

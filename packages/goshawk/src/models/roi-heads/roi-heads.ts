@@ -1,5 +1,5 @@
 // The second stage: proposals are matched, pooled, classified, refined, and given masks or keypoints.
-import { type Layer, Module, noGrad, ops, scope, type Tensor } from '@goshawk/torch';
+import { type Layer, Module, noGrad, onFillerRows, ops, scope, type Tensor } from '@goshawk/torch';
 import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../config/index.js';
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
@@ -25,7 +25,7 @@ import {
 } from './box-head.js';
 import { boxLosses } from './box-loss.js';
 import { candidateNames, type ProposedBoxes, paddedCandidateNames } from './candidate-names.js';
-import { fillBatch, withoutFillers } from './filled-batch.js';
+import { fillBatch, ofFilled, withoutFillers } from './filled-batch.js';
 import { fixedCandidates, selectFixedDetections } from './fixed-candidates.js';
 import { fixedBoxLosses, fixedKeypointLoss, fixedMaskLoss } from './fixed-losses.js';
 import { fixedMaskGoals } from './fixed-mask-goals.js';
@@ -244,10 +244,12 @@ export class RoiHeads extends Module {
   #predictBoxes(features: Features, rois: readonly Tensor[]) {
     const filled = fillBatch(rois, 1);
     const pooled = this.#pool(features, filled.boxes, this.#options.box);
-    const isShared = this.boxHead instanceof Stage5BoxHead && this.#options.mask?.kind === 'stage5_shared';
-    const shared = isShared ? this.boxHead.features(pooled) : undefined;
+    const boxHead = this.boxHead;
+    const isShared = this.#options.mask?.kind === 'stage5_shared';
+    const stage = isShared && boxHead instanceof Stage5BoxHead ? boxHead : undefined;
+    const shared = stage && ofFilled(filled, () => stage.features(pooled));
     const { logits, offsets } = this.boxPredictor.forward(
-      shared ? meanOverCells(shared) : this.boxHead.forward(pooled),
+      shared ? meanOverCells(shared) : ofFilled(filled, () => boxHead.forward(pooled)),
     );
     const prediction = { logits: withoutFillers(logits, filled), offsets: withoutFillers(offsets, filled) };
     return { prediction, shared };
@@ -398,7 +400,10 @@ export class RoiHeads extends Module {
     const pooled = this.#pool(features, filled.boxes, this.#maskPooling());
     const fillers = pooled.size(0) - filled.count;
     const all = ops.cat([...labels, ops.new_zeros(labels[0]!, [fillers])]);
-    return withoutFillers(this.pooledMasks(pooled, all), filled);
+    return withoutFillers(
+      ofFilled(filled, () => this.pooledMasks(pooled, all)),
+      filled,
+    );
   }
 
   /** The same of the positives, whose features the box head has already computed. */
@@ -453,9 +458,11 @@ export class RoiHeads extends Module {
 function ofRealRows(rows: Tensor, isReal: Tensor | undefined, body: (rows: Tensor) => Tensor): Tensor {
   if (isReal === undefined) return body(rows);
   const found = indicesWhere(ops.view(isReal, [-1]));
+  const isNone = found.size(0) === 0;
   // Never none, as in exact sizes.
-  const places = found.size(0) > 0 ? found : ops.new_zeros(found, [1]);
-  const own = body(ops.index_select(rows, 0, places));
+  const places = isNone ? ops.new_zeros(found, [1]) : found;
+  const taken = ops.index_select(rows, 0, places);
+  const own = isNone ? onFillerRows(() => body(taken)) : body(taken);
   return ops.index_copy(ops.new_zeros(own, [rows.size(0), ...own.shape.slice(1)]), 0, places, own);
 }
 
