@@ -24,13 +24,11 @@ export interface Canvas2D {
   closePath(): void;
   fill(rule?: 'nonzero' | 'evenodd'): void;
   stroke(): void;
+  clearRect(x: number, y: number, width: number, height: number): void;
   fillRect(x: number, y: number, width: number, height: number): void;
   fillText(text: string, x: number, y: number): void;
   measureText(text: string): { readonly width: number };
-  createImageData(width: number, height: number): CanvasPixels;
   getImageData(x: number, y: number, width: number, height: number): CanvasPixels;
-  /** @param pixels of `createImageData` or `getImageData`; the libraries' types of them differ */
-  putImageData(pixels: Pick<CanvasPixels, 'width' | 'height'>, x: number, y: number): void;
 }
 
 export interface LabelFont {

@@ -1,8 +1,8 @@
 // A line of text as a picture of its own: what stands under a picture on a sheet.
 import type { RgbImage } from '../geometry/image.js';
+import { blendCanvas } from './blend-canvas.js';
 import { cssFont, DEFAULT_FONT, type DrawingCanvas } from './canvas-2d.js';
 import type { RgbColor } from './palette.js';
-import { copyFromCanvas } from './pixels-on-canvas.js';
 import { baseline, canvasMeasure, fitText, lineHeight } from './text-measure.js';
 
 export interface CaptionOptions {
@@ -33,6 +33,6 @@ export function drawCaption(caption: string, options: CaptionOptions): RgbImage 
   const left = Math.max(PADDING, Math.floor((width - measure(text, sizePx)) / 2));
   context.fillText(text, left, PADDING + baseline(sizePx));
   const strip = { data: new Uint8Array(width * height * 3), width, height };
-  copyFromCanvas(strip, context, { x: 0, y: 0, width, height });
+  blendCanvas(strip, context, { x: 0, y: 0, width, height });
   return strip;
 }

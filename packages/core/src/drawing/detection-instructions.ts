@@ -10,7 +10,7 @@ import type {
   SkeletonInstruction,
 } from './instructions.js';
 import { leaderOf, placeLabel } from './label-layout.js';
-import { type MaskRings, maskRings } from './mask-rings.js';
+import { type MaskOutlines, maskOutlines } from './mask-outlines.js';
 import { distinctColor, type RgbColor, readableOn } from './palette.js';
 import { keypointExtent, skeletonOf } from './skeleton.js';
 import { baseline, fitText, lineHeight, type TextMeasure } from './text-measure.js';
@@ -66,10 +66,11 @@ export function detectionInstructions(items: readonly DrawnItem[], options: Inst
   const { showMasks = true, showBoxes = true, showKeypoints = true, showLabels = true } = options;
   const shorter = Math.min(options.width, options.height);
   const lineWidth = options.lineWidthPx ?? Math.max(1, Math.round(shorter / 240));
-  const drawn = prepare(items, options);
+  const outlinePx = Math.max(lineWidth * 0.75, 1.25);
+  const drawn = prepare(items, options, outlinePx);
   const byArea = [...drawn].sort((a, b) => area(b.extent) - area(a.extent));
   return [
-    ...(showMasks ? byArea.flatMap((one) => maskOf(one, options.maskOpacity ?? 0.42, lineWidth)) : []),
+    ...(showMasks ? byArea.flatMap((one) => maskOf(one, options.maskOpacity ?? 0.42, outlinePx)) : []),
     ...(showBoxes ? byArea.flatMap((one) => boxOf(one, options, lineWidth)) : []),
     ...(showKeypoints ? byArea.flatMap((one) => keypointsOf(one, lineWidth)) : []),
     ...(showLabels ? labelsOf(drawn, options, lineWidth) : []),
@@ -80,11 +81,11 @@ interface Prepared {
   readonly item: DrawnItem;
   readonly category: Category | undefined;
   readonly color: RgbColor;
-  readonly mask: MaskRings | undefined;
+  readonly mask: MaskOutlines | undefined;
   readonly extent: Rectangle | undefined;
 }
 
-function prepare(items: readonly DrawnItem[], options: InstructionOptions): Prepared[] {
+function prepare(items: readonly DrawnItem[], options: InstructionOptions, outlinePx: number): Prepared[] {
   const { categories, showMasks = true } = options;
   const byId = new Map(categories.map((category, index) => [category.id, { category, index }]));
   const isOneCategory = items.every(({ categoryId }) => categoryId === items[0]?.categoryId);
@@ -97,12 +98,16 @@ function prepare(items: readonly DrawnItem[], options: InstructionOptions): Prep
     const color = distinctColor({ instance: i, category: ofCategory, track: ofTrack }[colorBy]);
     // Masks that are not drawn still say where an item is that has no box.
     const isNeeded = item.segmentation !== undefined && (showMasks || !isDrawable(item.bbox));
-    const mask = isNeeded ? ringsOf(item.segmentation!, options) : undefined;
+    const mask = isNeeded ? outlinesOf(item.segmentation!, options, outlinePx) : undefined;
     return { item, category: known?.category, color, mask, extent: extentOf(item, mask) };
   });
 }
 
-function ringsOf(segmentation: Segmentation, picture: Pick<InstructionOptions, 'width' | 'height'>) {
+function outlinesOf(
+  segmentation: Segmentation,
+  picture: Pick<InstructionOptions, 'width' | 'height'>,
+  outlinePx: number,
+) {
   if (segmentation.kind === 'rle') {
     const [height, width] = segmentation.rle.size;
     if (height !== picture.height || width !== picture.width) {
@@ -112,11 +117,11 @@ function ringsOf(segmentation: Segmentation, picture: Pick<InstructionOptions, '
       );
     }
   }
-  return maskRings(segmentation, [picture.height, picture.width]);
+  return maskOutlines(segmentation, [picture.height, picture.width], outlinePx);
 }
 
 // The box, or that of the mask or keypoints where there is none.
-function extentOf(item: DrawnItem, mask: MaskRings | undefined): Rectangle | undefined {
+function extentOf(item: DrawnItem, mask: MaskOutlines | undefined): Rectangle | undefined {
   if (isDrawable(item.bbox)) return { x: item.bbox[0], y: item.bbox[1], width: item.bbox[2], height: item.bbox[3] };
   if (mask !== undefined) return mask.extent;
   return item.keypoints === undefined ? undefined : keypointExtent(item.keypoints);
@@ -130,10 +135,9 @@ function area(extent: Rectangle | undefined): number {
   return extent === undefined ? 0 : extent.width * extent.height;
 }
 
-function maskOf({ mask, color }: Prepared, opacity: number, lineWidth: number): MaskInstruction[] {
+function maskOf({ mask, color }: Prepared, opacity: number, outlinePx: number): MaskInstruction[] {
   if (mask === undefined) return [];
-  const { rings, outlines } = mask;
-  return [{ kind: 'mask', color, opacity, rings, outlines, outlinePx: Math.max(lineWidth * 0.75, 1.25) }];
+  return [{ kind: 'mask', color, opacity, outlines: mask.outlines, outlinePx }];
 }
 
 // Borders on whole pixels are crisp.

@@ -10,9 +10,7 @@ export interface MaskInstruction {
   readonly color: RgbColor;
   /** Of the tint, 0 to 1. */
   readonly opacity: number;
-  /** Closed lines `[x0, y0, x1, y1, ...]` along the borders of pixels; inside is what an odd number of them surrounds. */
-  readonly rings: readonly (readonly number[])[];
-  /** The same lines without the steps of pixels. */
+  /** Closed lines `[x0, y0, x1, y1, ...]`, without the steps of pixels; inside is what an odd number of them surrounds. */
   readonly outlines: readonly (readonly number[])[];
   readonly outlinePx: number;
 }

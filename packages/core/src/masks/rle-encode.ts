@@ -43,18 +43,44 @@ export function decodeMask(rle: Rle): Uint8Array {
 }
 
 /**
+ * A part of the mask, column by column as its runs are, which takes as long as the runs are many: pixel (x, y) of it is at
+ * `x * height + y`.
+ * @param window `[left, top, width, height]` in whole pixels, that all of the mask lies in, such as its box
+ * @throws InputError where the runs do not sum to height * width.
+ */
+export function decodeColumnsWithin(rle: Rle, window: readonly [number, number, number, number]): Uint8Array {
+  const [left, top, columns, rows] = window;
+  requireWhole(rle);
+  const height = rle.size[0];
+  const mask = new Uint8Array(columns * rows);
+  let start = 0;
+  for (const [i, count] of rle.counts.entries()) {
+    const end = start + count;
+    if (i % 2 === 1)
+      for (let at = start; at < end; ) {
+        const x = Math.floor(at / height);
+        const y = at - x * height;
+        const next = Math.min(end, (x + 1) * height);
+        // A run that goes on in the next column ends at the picture's last row.
+        const to = (x - left) * rows + y - top;
+        mask.fill(1, to, to + next - at);
+        at = next;
+      }
+    start = end;
+  }
+  return mask;
+}
+
+/**
  * A part of the mask, as rows of its own: its memory does not grow with the picture's.
  * @param window `[left, top, width, height]` in whole pixels, that all of the mask lies in, such as its box
  * @throws InputError where the runs do not sum to height * width.
  */
 export function decodeMaskWithin(rle: Rle, window: readonly [number, number, number, number]): Uint8Array {
   const [left, top, columns, rows] = window;
+  requireWhole(rle);
   const height = rle.size[0];
-  const pixels = maskPixels(rle.size);
   const { counts } = rle;
-  let sum = 0;
-  for (let i = 0; i < counts.length; i++) sum += counts[i]!;
-  if (sum !== pixels) throw wrongSum(sum, rle.size);
   const mask = new Uint8Array(columns * rows);
   let start = 0;
   for (let i = 0; i < counts.length; i++) {
@@ -76,4 +102,10 @@ export function decodeMaskWithin(rle: Rle, window: readonly [number, number, num
     start = end;
   }
   return mask;
+}
+
+function requireWhole({ counts, size }: Rle): void {
+  let sum = 0;
+  for (let i = 0; i < counts.length; i++) sum += counts[i]!;
+  if (sum !== maskPixels(size)) throw wrongSum(sum, size);
 }

@@ -133,6 +133,22 @@ describe('drawDetections', () => {
     }
   });
 
+  test('of frame after frame takes no more memory', () => {
+    const painter = new DetectionPainter({ categories, canvas });
+    const image = grey(640, 360);
+    const frames = (count: number): number => {
+      for (let frame = 0; frame < count; frame++)
+        painter.paint(image, [
+          { categoryId: 1, bbox: [10 + (frame % 50), 12, 500, 300], segmentation: square(640, 360) },
+        ]);
+      return process.memoryUsage.rss();
+    };
+    const before = frames(100);
+    const grown = (frames(300) - before) / 2 ** 20;
+    // The pixels of three hundred canvases are 264 MiB.
+    assert.ok(grown < 60, `${grown.toFixed(1)} MiB`);
+  });
+
   test('survives huge and tiny numbers', () => {
     for (const value of [-1e300, 1e300, 1e-300, 3e38])
       drawDetections(

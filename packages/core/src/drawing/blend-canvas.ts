@@ -1,0 +1,33 @@
+// What a canvas holds, which is RGBA, laid over an RGB picture.
+import type { RgbImage } from '../geometry/image.js';
+import type { Canvas2D } from './canvas-2d.js';
+import type { Rectangle } from './instructions.js';
+
+/**
+ * Only what is drawn makes the way, not the picture to the canvas and back: most pixels of a region are clear.
+ * @param region whole pixels within the picture, which is at the canvas's upper left corner
+ */
+export function blendCanvas(image: RgbImage, context: Canvas2D, { x, y, width, height }: Rectangle): void {
+  const { data } = context.getImageData(x, y, width, height);
+  // A pixel at once is faster than its bytes. The first byte is the lowest wherever JavaScript has typed arrays today.
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  const rgb = image.data;
+  for (let row = 0, from = 0; row < height; row++) {
+    let to = ((y + row) * image.width + x) * 3;
+    for (let column = 0; column < width; column++, to += 3, from++) {
+      const word = words[from]!;
+      if (word === 0) continue;
+      const cover = word >>> 24;
+      rgb[to] = blended(rgb[to]!, word & 255, cover);
+      rgb[to + 1] = blended(rgb[to + 1]!, (word >>> 8) & 255, cover);
+      rgb[to + 2] = blended(rgb[to + 2]!, (word >>> 16) & 255, cover);
+    }
+  }
+}
+
+/** @param cover 0 to 255: how much of `above` is seen */
+function blended(below: number, above: number, cover: number): number {
+  const sum = below * (255 - cover) + above * cover + 128;
+  // sum / 255, rounded, for every sum that there can be.
+  return (sum + (sum >>> 8)) >>> 8;
+}
