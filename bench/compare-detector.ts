@@ -23,8 +23,8 @@ export interface ComparedCase {
   /** Pixels, height first. */
   readonly size: readonly [number, number];
   readonly images: number;
-  /** The largest allowed ratio of our time to theirs. */
-  readonly required: number;
+  /** The largest allowed ratio of our time to that of the tuned one. */
+  readonly required: Readonly<Record<'fp32' | 'bf16', number>>;
 }
 
 export type ComparedModel = 'mask_rcnn' | 'retinanet' | 'res2net_mask_rcnn' | 'sparse_rcnn';
@@ -117,9 +117,10 @@ async function compare(
       const others = runs[index + 1]!;
       const spread = own.map((run, round) => run.seconds / others[round]!.seconds);
       const { version, torchvision, tuning } = about[index]!;
+      const limit = tuning === undefined ? '' : `, required ${required[precision]}`;
       lines.push(
         `  ${name}${tuning ? ` (${tuning})` : ''}: ${seconds(others).toFixed(3)} s, ratio ${(seconds(own) / seconds(others)).toFixed(3)} ` +
-          `(${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${required}), ` +
+          `(${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}${limit}), ` +
           `processor ${processor(others).toFixed(3)} s, ratio ${(processor(own) / processor(others)).toFixed(3)}; ` +
           `peak ${(peaks[index + 1]! / 1e9).toFixed(2)} GB, ratio ${(peaks[0]! / peaks[index + 1]!).toFixed(2)}${objectsIn(others, mode)}; ` +
           `torch ${version}, torchvision ${torchvision}`,

@@ -36,7 +36,8 @@ const allocators: Readonly<Record<string, NodeJS.ProcessEnv>> = {
   'glibc, thresholds set': { GOSHAWK_ALLOCATOR: 'malloc', ...keptMemory },
   ...(existsSync(values.jemalloc) && { jemalloc: { GOSHAWK_ALLOCATOR: 'malloc', LD_PRELOAD: values.jemalloc } }),
 };
-const IDLE_SECONDS = 22;
+// Memory goes back after twice 60 s at the latest.
+const IDLE_SECONDS = 130;
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
 try {

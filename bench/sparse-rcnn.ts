@@ -3,6 +3,6 @@
 import { compareDetector } from './compare-detector.js';
 
 await compareDetector('sparse_rcnn', [
-  { mode: 'train', size: [640, 640], images: 2, required: 0.6 },
-  { mode: 'predict', size: [640, 640], images: 1, required: 0.6 },
+  { mode: 'train', size: [640, 640], images: 2, required: { fp32: 0.6, bf16: 0.6 } },
+  { mode: 'predict', size: [640, 640], images: 1, required: { fp32: 0.6, bf16: 0.6 } },
 ]);

@@ -27,7 +27,7 @@ namespace {
 constexpr size_t kLeastBytes = 32 << 10;
 // Addresses become writable in pieces of this size, so that a system which counts promised memory counts little too much.
 constexpr size_t kStep = size_t{64} << 20;
-constexpr std::chrono::milliseconds kIdle{10'000};
+constexpr std::chrono::milliseconds kIdle{60'000};
 
 #ifdef __APPLE__
 constexpr int kGiveBack = MADV_FREE;

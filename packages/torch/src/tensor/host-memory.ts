@@ -30,7 +30,7 @@ export function trimMemory(): void {
  * half of the memory that the process may use, the machine's or its container's. `trimMemory()` gives them back,
  * and so does doing nothing with tensors for so many seconds.
  */
-export function keepFreedMemory(bytes: number, idleSeconds = 10): void {
+export function keepFreedMemory(bytes: number, idleSeconds = 60): void {
   native.keepFreedMemory(bytes, idleSeconds * 1000);
   if (!native.hostMemory()) native.keepInMalloc(2 ** 30, bytes);
 }
