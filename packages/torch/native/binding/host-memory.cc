@@ -1,10 +1,11 @@
 // Memory of the process: what tensors take, what is kept for the next, and malloc's, which the engine's libraries use beside it.
+#include <algorithm>
+#include <iterator>
+
+// Which library it is, the first of the headers says.
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-
-#include <algorithm>
-#include <iterator>
 
 #include "memory/cpu-allocator.h"
 #include "module.h"
