@@ -1,6 +1,6 @@
 // The engine's own allocator of tensors against glibc's, as this package sets it and with its thresholds set by hand, and against
 // jemalloc: Mask R-CNN R-50-FPN, a training step and a prediction, each allocator in a process of its own, in turns in one run.
-// Options: [--rounds N] [--threads N] [--only train|predict] [--jemalloc FILE]
+// Options: [--rounds N] [--threads N] [--only train|predict] [--idle SECONDS] [--jemalloc FILE]
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: '2' },
     only: { type: 'string' },
+    idle: { type: 'string', default: '130' },
     jemalloc: { type: 'string', default: '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2' },
   },
 });
@@ -36,8 +37,8 @@ const allocators: Readonly<Record<string, NodeJS.ProcessEnv>> = {
   'glibc, thresholds set': { GOSHAWK_ALLOCATOR: 'malloc', ...keptMemory },
   ...(existsSync(values.jemalloc) && { jemalloc: { GOSHAWK_ALLOCATOR: 'malloc', LD_PRELOAD: values.jemalloc } }),
 };
-// Memory goes back after twice 60 s at the latest.
-const IDLE_SECONDS = 130;
+// Of the engine's own memory goes back after twice 60 s at the latest.
+const idleSeconds = Number(values.idle);
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-bench-'));
 try {
@@ -77,7 +78,7 @@ async function compare(mode: 'train' | 'predict', size: readonly number[], image
         else side.faults = (await side.process.ask<Memory>({ do: 'memory' })).page_faults;
       }
     const after = await Promise.all(sides.map(({ process }) => process.ask<Memory>({ do: 'memory' })));
-    await sleep(IDLE_SECONDS * 1000);
+    await sleep(idleSeconds * 1000);
     for (const [index, { name, process, runs, faults }] of sides.entries()) {
       const { peak_bytes, page_faults, resident_bytes } = after[index]!;
       const idle = await process.ask<Memory>({ do: 'memory' });
@@ -87,7 +88,7 @@ async function compare(mode: 'train' | 'predict', size: readonly number[], image
         `${mode} ${images} x ${size.join('x')}, ${threads} threads, ${name}: ${median(seconds).toFixed(3)} s, own / this ${median(ratios).toFixed(3)} ` +
           `(${Math.min(...ratios).toFixed(3)}..${Math.max(...ratios).toFixed(3)}), processor ${median(runs.map((run) => run.processor_seconds)).toFixed(3)} s; ` +
           `fresh pages: ${faults} to the end of the first, then ${Math.round((page_faults - faults) / runs.length)} each; ` +
-          `memory: peak ${gigabytes(peak_bytes)}, after it ${gigabytes(resident_bytes)}, ${IDLE_SECONDS} s later ${gigabytes(idle.resident_bytes)} GB`,
+          `memory: peak ${gigabytes(peak_bytes)}, after it ${gigabytes(resident_bytes)}, ${idleSeconds} s later ${gigabytes(idle.resident_bytes)} GB`,
       );
     }
   } finally {

@@ -1,9 +1,11 @@
 // Memory of the process: what tensors take, what is kept for the next, and malloc's, which the engine's libraries use beside it.
+#include <algorithm>
+#include <iterator>
+
+// Which library it is, the first of the headers says.
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-
-#include <algorithm>
 
 #include "memory/cpu-allocator.h"
 #include "module.h"
@@ -32,6 +34,12 @@ napi_value keepFreedMemory(Call& call) {
   return nullptr;
 }
 
+// limitFreedMemory(bytes): so many free bytes stay at most, where keepFreedMemory() says nothing
+napi_value limitFreedMemory(Call& call) {
+  limitFreeMemory(static_cast<size_t>(std::clamp(numberFromJs(call.env, call[0]), 0.0, 1e15)));
+  return nullptr;
+}
+
 // keepInMalloc(largestBlock, bytes): malloc takes blocks of up to so many bytes from its heap, and keeps so many free ones at
 // its end
 napi_value keepInMalloc(Call& call) {
@@ -46,14 +54,15 @@ napi_value keepInMalloc(Call& call) {
   return nullptr;
 }
 
-// hostMemory() -> [bytes of tensors' blocks, bytes taken from the system for them, the most of both]; undefined where malloc has them
+// hostMemory() -> [bytes of tensors' blocks, bytes taken from the system for them, the most of both, free bytes that stay at most];
+// undefined where malloc has them
 napi_value hostMemory(Call& call) {
   const CpuMemory memory = cpuMemory();
   if (!memory.own) return nullptr;
-  const size_t numbers[] = {memory.used, memory.resident, memory.mostUsed, memory.mostResident};
+  const size_t numbers[] = {memory.used, memory.resident, memory.mostUsed, memory.mostResident, memory.kept};
   napi_value array;
-  check(call.env, napi_create_array_with_length(call.env, 4, &array));
-  for (uint32_t i = 0; i < 4; ++i)
+  check(call.env, napi_create_array_with_length(call.env, std::size(numbers), &array));
+  for (uint32_t i = 0; i < std::size(numbers); ++i)
     check(call.env, napi_set_element(call.env, array, i, numberToJs(call.env, static_cast<double>(numbers[i]))));
   return array;
 }
@@ -67,6 +76,7 @@ napi_value dataAddress(Call& call) {
 constexpr Export kHostMemoryExports[] = {
     {"trimMemory", trimMemory},
     {"keepFreedMemory", keepFreedMemory},
+    {"limitFreedMemory", limitFreedMemory},
     {"keepInMalloc", keepInMalloc},
     {"hostMemory", hostMemory},
     {"dataAddress", dataAddress},

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include "kernels/winograd.h"
 #include "module.h"
 #include "values.h"
 
@@ -24,6 +25,9 @@ napi_value version(Call& call) {
 napi_value configuration(Call& call) {
   return stringToJs(call.env, at::show_config() + "\n" + at::get_parallel_info());
 }
+
+// isWinogradFaster(): than the engine's convolution, with the instructions that this is compiled for
+napi_value isWinogradFaster(Call& call) { return boolToJs(call.env, winograd::kIsFaster); }
 
 napi_value setThreads(Call& call) {
   const int64_t threads = intFromJs(call.env, call[0]);
@@ -124,6 +128,7 @@ napi_value hasCuda(Call& call) { return boolToJs(call.env, at::hasCUDA()); }
 constexpr Export kRuntimeExports[] = {
     {"version", version},
     {"configuration", configuration},
+    {"isWinogradFaster", isWinogradFaster},
     {"setThreads", setThreads},
     {"getThreads", getThreads},
     {"seed", seed, "manualSeed"},

@@ -78,6 +78,27 @@ void setBlocking(const Socket& socket, bool blocking) {
   fcntl(socket.get(), F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
+// Children do not inherit it, and writing to an end that is gone is an error and no signal. Linux is told so as it makes the
+// descriptor, macOS afterwards.
+#ifdef SOCK_CLOEXEC
+Socket newSocket(const addrinfo& address) {
+  return Socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol));
+}
+#else
+Socket prepared(int descriptor) {
+  Socket socket(descriptor);
+  if (descriptor >= 0) {
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    setOption(socket, SOL_SOCKET, SO_NOSIGPIPE);
+  }
+  return socket;
+}
+
+Socket newSocket(const addrinfo& address) {
+  return prepared(::socket(address.ai_family, address.ai_socktype, address.ai_protocol));
+}
+#endif
+
 // Whether the descriptor is ready for these events before the deadline.
 bool isReady(const Socket& socket, short events, Deadline deadline) {
   for (;;) {
@@ -91,7 +112,7 @@ bool isReady(const Socket& socket, short events, Deadline deadline) {
 
 // 0, or the error of this try.
 int tryAddress(const addrinfo& address, Deadline deadline, Socket& into) {
-  Socket socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol));
+  Socket socket = newSocket(address);
   if (socket.get() < 0) return errno;
   setBlocking(socket, false);
   if (connect(socket.get(), address.ai_addr, address.ai_addrlen) != 0) {
@@ -127,8 +148,9 @@ int untilDeadline(Deadline deadline) {
 Socket listenOn(const std::string& host, uint16_t port) {
   const Addresses addresses = resolve(host, port, AI_PASSIVE);
   const addrinfo& address = *addresses;
-  Socket socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+  Socket socket = newSocket(address);
   if (socket.get() < 0) throw ConnectionError(std::strerror(errno));
+  setBlocking(socket, false);
   setOption(socket, SOL_SOCKET, SO_REUSEADDR);
   if (bind(socket.get(), address.ai_addr, address.ai_addrlen) != 0 || listen(socket.get(), kWaitingConnections) != 0)
     throw ConnectionError("cannot listen on " + place(host, port) + ": " + std::strerror(errno) + adviceFor(errno));
@@ -155,6 +177,16 @@ Socket connectTo(const std::string& host, uint16_t port, Deadline deadline) {
   throw ConnectionError("no connection to " + place(host, port) + ": " + problem);
 }
 
+Socket acceptFrom(const Socket& listener) {
+#ifdef SOCK_CLOEXEC
+  return Socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+#else
+  Socket socket = prepared(::accept(listener.get(), nullptr, nullptr));
+  if (socket.get() >= 0) setBlocking(socket, false);
+  return socket;
+#endif
+}
+
 std::string place(const std::string& host, uint16_t port) {
   const bool isSixth = host.find(':') != std::string::npos;
   return (isSixth ? "[" + host + "]" : host) + ":" + std::to_string(port);
@@ -178,10 +210,18 @@ std::string ownAddress(const Socket& socket) {
 
 bool isLoopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
 
+ssize_t sendSome(const Socket& socket, const uint8_t* bytes, size_t length) {
+#ifdef MSG_NOSIGNAL
+  return ::send(socket.get(), bytes, length, MSG_NOSIGNAL);
+#else
+  return ::send(socket.get(), bytes, length, 0);
+#endif
+}
+
 void sendAll(const Socket& socket, const Bytes& bytes, Deadline deadline) {
   size_t sent = 0;
   while (sent < bytes.size()) {
-    const ssize_t count = ::send(socket.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    const ssize_t count = sendSome(socket, bytes.data() + sent, bytes.size() - sent);
     if (count >= 0) {
       sent += static_cast<size_t>(count);
     } else if (errno == EAGAIN) {

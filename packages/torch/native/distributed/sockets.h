@@ -1,5 +1,7 @@
 // TCP with deadlines: what the two ends of the store need of it.
 #pragma once
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
@@ -42,11 +44,17 @@ Socket listenOn(const std::string& host, uint16_t port);
 // Tries again until the deadline while nobody listens there, or the name leads nowhere.
 Socket connectTo(const std::string& host, uint16_t port, Deadline deadline);
 
+// One of those that wait at `listener`, which does not block; none with errno where there is none.
+Socket acceptFrom(const Socket& listener);
+
 uint16_t portOf(const Socket& socket);
 // The address of this end, in digits.
 std::string ownAddress(const Socket& socket);
 // Whether no other machine reaches an address in digits.
 bool isLoopback(const std::string& address);
+
+// As send(): so many of the bytes as go without waiting, -1 with errno, and no signal where the other end is gone.
+ssize_t sendSome(const Socket& socket, const uint8_t* bytes, size_t length);
 
 // Not a moment later than the deadline.
 void sendAll(const Socket& socket, const Bytes& bytes, Deadline deadline);

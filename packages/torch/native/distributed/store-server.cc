@@ -87,7 +87,7 @@ void StoreServer::run() {
 
 void StoreServer::accept() {
   for (;;) {
-    Socket socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Socket socket = acceptFrom(listener_);
     if (socket.get() < 0) {
       // Without a descriptor to spare the connection stays in the system's queue: not to be asked about without a pause.
       if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -131,8 +131,7 @@ bool StoreServer::receive(Client& client) {
 bool StoreServer::flush(Client& client) {
   size_t sent = 0;
   while (sent < client.outgoing.size()) {
-    const ssize_t count =
-        ::send(client.socket.get(), client.outgoing.data() + sent, client.outgoing.size() - sent, MSG_NOSIGNAL);
+    const ssize_t count = sendSome(client.socket, client.outgoing.data() + sent, client.outgoing.size() - sent);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno != EAGAIN) return false;
     if (count < 0) break;

@@ -30,7 +30,7 @@ struct LinePair {
   int64_t output, input, channels, stride, padding;
 };
 
-/** Adds the products of 16 channels from `c` on with the input under each place of a kernel's line to sums, [Kernel, C]. */
+/** Adds the products of a vector of channels from `c` on with the input under each place of a kernel's line to sums, [Kernel, C]. */
 template <int64_t Kernel>
 void add_lanes(const LinePair& pair, int64_t c, double* sums) {
   Vector line[Kernel] = {};

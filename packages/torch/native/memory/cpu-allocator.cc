@@ -27,7 +27,6 @@ namespace {
 constexpr size_t kLeastBytes = 32 << 10;
 // Addresses become writable in pieces of this size, so that a system which counts promised memory counts little too much.
 constexpr size_t kStep = size_t{64} << 20;
-constexpr size_t kKeptBytes = size_t{2} << 30;
 constexpr std::chrono::milliseconds kIdle{60'000};
 
 #ifdef __APPLE__
@@ -74,9 +73,17 @@ class CpuBlocks {
     const std::lock_guard<std::mutex> lock(mutex_);
     kept_ = bytes;
     idle_ = idle;
+    isChosen_ = true;
     releaseBeyond(kept_);
     waiting_ = false;
     changed_.notify_one();
+  }
+
+  void limit(size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (isChosen_) return;
+    kept_ = std::min(kept_, bytes);
+    releaseBeyond(kept_);
   }
 
   void release(size_t keep) {
@@ -86,7 +93,7 @@ class CpuBlocks {
 
   CpuMemory memory() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return {true, heap_.used(), heap_.mostUsed(), heap_.touched(), heap_.mostTouched()};
+    return {true, heap_.used(), heap_.mostUsed(), heap_.touched(), heap_.mostTouched(), kept_};
   }
 
   // The body of a thread of its own, which sleeps while nothing is freed.
@@ -130,7 +137,9 @@ class CpuBlocks {
   std::condition_variable changed_;
   BlockHeap heap_;
   size_t writable_ = 0;
-  size_t kept_ = kKeptBytes;
+  size_t kept_ = SIZE_MAX;
+  // Whether keep() said how much.
+  bool isChosen_ = false;
   std::chrono::milliseconds idle_ = kIdle;
   // Blocks taken and given so far: where it stands still, nothing happens.
   uint64_t turns_ = 0;
@@ -204,6 +213,10 @@ CpuMemory cpuMemory() { return blocks == nullptr ? CpuMemory{} : blocks->memory(
 
 void releaseFreeMemory(size_t keep) {
   if (blocks != nullptr) blocks->release(keep);
+}
+
+void limitFreeMemory(size_t bytes) {
+  if (blocks != nullptr) blocks->limit(bytes);
 }
 
 void keepFreeMemory(size_t bytes, std::chrono::milliseconds idle) {

@@ -16,11 +16,16 @@ struct CpuMemory {
   // Bytes of pages that were taken from the system, free or not, now and at most.
   size_t resident;
   size_t mostResident;
+  // Free bytes that stay at most.
+  size_t kept;
 };
 CpuMemory cpuMemory();
 
 // Gives back to the system what is free, but for so many bytes.
 void releaseFreeMemory(size_t keep);
+
+// Keeps so many free bytes at most, unless keepFreeMemory() has said another number or will: what a machine can spare.
+void limitFreeMemory(size_t bytes);
 
 // From now on so many free bytes are kept at most, and none once nothing was taken or freed for so long.
 void keepFreeMemory(size_t bytes, std::chrono::milliseconds idle);

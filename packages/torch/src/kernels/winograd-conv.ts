@@ -1,4 +1,4 @@
-// 3x3 convolutions with fewer products (Lavin and Gray 2015); the kernel is native/kernels/winograd-conv.cc.
+// 3x3 convolutions with fewer products (Lavin and Gray 2015); the kernel is native/kernels/winograd.cc.
 import { autocastDType } from '../amp/autocast.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { native } from '../tensor/native.js';
@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.js';
 
 /**
  * The convolution by a 3x3 kernel at stride 1 with a padding of 1, with some 1e-5 of the largest value as error. On
- * processors without 512-bit vectors it is the engine's own.
+ * processors that do not multiply and add in one instruction it is the engine's own.
  * @param input [N, C, H, W] float32, best in the channels_last format, in which the result is
  * @param weight [out, C, 3, 3] float32
  */
@@ -83,11 +83,11 @@ export function isWinogradFaster(input: Tensor, weight: Tensor): boolean {
 
 /** The same for a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
 export function isWinogradFasterByKernels(input: Tensor, weightShape: readonly number[]): boolean {
-  return isLarge(input, weightShape, FEWEST_CELLS_BY_KERNELS) && hasWideVectors();
+  return isLarge(input, weightShape, FEWEST_CELLS_BY_KERNELS);
 }
 
 function isLarge(input: Tensor, weightShape: readonly number[], fewestCells: number): boolean {
-  if (isExact()) return false;
+  if (isExact() || !native.isWinogradFaster()) return false;
   const [outChannels = 0, inChannels = 0] = weightShape;
   const [images = 0, , height = 0, width = 0] = input.shape;
   return (
@@ -99,12 +99,4 @@ function isLarge(input: Tensor, weightShape: readonly number[], fewestCells: num
     input.strides[1] === 1 &&
     autocastDType('cpu') === undefined
   );
-}
-
-let wideVectors: boolean | undefined;
-
-/** Of 512 bits, which the kernel needs to be fast. */
-function hasWideVectors(): boolean {
-  wideVectors ??= native.configuration().includes('AVX512');
-  return wideVectors;
 }

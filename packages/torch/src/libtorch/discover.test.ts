@@ -117,6 +117,16 @@ test('without variables the system is looked at last, with a line for each place
   assert.equal(steps[0]?.outcome, 'not set');
 });
 
+test("macOS: the library's name ends in .dylib, and the system's is Homebrew's", () => {
+  const root = makeLibtorch('apple', { version: '2.9.0', library: false });
+  const explain = () => explainDiscovery({ LIBTORCH: root }, 'darwin');
+  assert.match(explain().steps[0]?.outcome ?? '', /^no lib\/libtorch_cpu\.dylib in /);
+  writeFileSync(join(root, 'lib/libtorch_cpu.dylib'), '');
+  assert.equal(explain().found?.libDir, join(root, 'lib'));
+  const { steps } = explainDiscovery({}, 'darwin');
+  assert.match(steps.at(-1)?.outcome ?? '', /^libtorch |Homebrew's formula is pytorch/);
+});
+
 test('builds against different libtorches have different keys, a link to one the same', () => {
   const a = makeLibtorch('a', { version: '2.0.0' });
   const b = makeLibtorch('b', { version: '2.0.0' });

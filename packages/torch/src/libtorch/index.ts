@@ -1,2 +1,3 @@
 export * from './cuda-architectures.js';
 export * from './discover.js';
+export { namedCapability } from './processor.js';

@@ -1,6 +1,6 @@
 // Compiles native/ with the system's C++ compiler: native/pixels/, which needs no engine, into build/pixels/goshawk_pixels.node, and
 // all else into build/<libtorch>/goshawk_torch.node.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   accessSync,
@@ -14,26 +14,17 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { basename, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Libtorch, libtorchKey } from '../libtorch/discover.js';
 import { pixelAddonPath } from '../pixels/addon-path.js';
+import { type Compiler, compilerFor } from './compiler.js';
 import { SetUpError } from './set-up-error.js';
 import { translationUnits, unitText, withIncludes } from './translation-units.js';
 
 const packageDir = fileURLToPath(new URL('../../', import.meta.url));
 const nativeDir = join(packageDir, 'native');
-
-interface Compiler {
-  readonly command: string;
-  /** Its first line of `--version`: objects of another compiler are not taken for its own. */
-  readonly version: string;
-  readonly flags: readonly string[];
-  /** Where headers lie: places, so no part of what an object file was made from. */
-  readonly includes: readonly string[];
-}
 
 interface Unit {
   readonly text: string;
@@ -48,7 +39,6 @@ interface Addon {
   readonly compiler: Compiler;
   /** Whether it is made from this path below native/. */
   isMadeFrom(source: string): boolean;
-  readonly linkFlags: readonly string[];
   /** What a person reads before all of it is compiled, and when it stands. */
   readonly notice: string;
   readonly done: string;
@@ -64,74 +54,16 @@ function sources(extension: RegExp): string[] {
     .sort();
 }
 
-/** The compiler that CXX names, else the first of these that is there. */
-export function findCompiler(): string | undefined {
-  const names = process.env.CXX ? [process.env.CXX] : ['g++', 'c++', 'clang++'];
-  return names.find((name) => compilerVersion(name) !== undefined);
-}
-
-function compilerVersion(command: string): string | undefined {
-  try {
-    return execFileSync(command, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
-      '\n',
-    )[0];
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param libtorch of the addon that is compiled against it. Absent: of the other one */
-function compilerFor(libtorch?: Libtorch): Compiler {
-  const command = findCompiler();
-  if (command === undefined)
-    throw new SetUpError(`no C++ compiler (${process.env.CXX ?? 'g++'}): install g++, or name one in CXX`, 1);
-  const [major = 0, minor = 0] = libtorch?.version.split('.').map(Number) ?? [];
-  const nodeHeaders = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
-  const onlyEngine = (...flags: readonly string[]) => (libtorch ? flags : []);
-  return {
-    command,
-    version: compilerVersion(command) ?? '',
-    flags: [
-      // The engine's own headers ask for the newer language from 2.10 on.
-      `-std=gnu++${major > 2 || (major === 2 && minor >= 9) ? 20 : 17}`,
-      '-O3',
-      '-fPIC',
-      ...onlyEngine('-fopenmp'),
-      // The addon is built where it runs; without contraction the arithmetic is that of the definitions.
-      '-march=native',
-      '-ffp-contract=off',
-      // A root is an instruction then, and loops with one are vectorised; the values are the same.
-      '-fno-math-errno',
-      '-Wall',
-      '-Wextra',
-      // g++ 13 finds faults of this kind in the engine's headers, in std::vector<bool>, that are none.
-      ...onlyEngine('-Wno-array-bounds'),
-      '-DNAPI_VERSION=8',
-      `-DNODE_GYP_MODULE_NAME=goshawk_${libtorch ? 'torch' : 'pixels'}`,
-      ...onlyEngine('-D_GLIBCXX_USE_CXX11_ABI=1'),
-    ],
-    includes: [
-      // In place of headers that the engine's own include and no package of it brings.
-      ...onlyEngine(`-I${join(nativeDir, 'distributed/gloo-names')}`),
-      `-I${nativeDir}`,
-      ...[nodeHeaders, ...(libtorch?.includeDirs ?? [])].flatMap((dir) =>
-        dir === '/usr/include' ? [] : ['-isystem', dir],
-      ),
-    ],
-  };
-}
-
-function processorFlags(): string {
-  try {
-    return /^flags.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '';
-  } catch {
-    return process.arch;
-  }
+/** What the processor has: objects compiled for another one are not taken. */
+function processorFeatures(): string {
+  const file = '/proc/cpuinfo';
+  const line = existsSync(file) ? /^(?:flags|Features)\b.*$/m.exec(readFileSync(file, 'utf8'))?.[0] : undefined;
+  return line ?? `${process.arch} ${cpus()[0]?.model}`;
 }
 
 /** Object names say what they are made from, not where the checkout lies: checkouts can share a build folder's content. */
 function planUnits({ compiler, file, isMadeFrom }: Addon): Unit[] {
-  const shared = [compiler.version, compiler.flags.join(' '), processorFlags()].join('\n');
+  const shared = [compiler.version, compiler.flags.join(' '), processorFeatures()].join('\n');
   const all = sources(/\.cc$/)
     .filter(isMadeFrom)
     .map((name) => ({ name, bytes: statSync(join(nativeDir, name)).size }));
@@ -155,24 +87,15 @@ function planUnits({ compiler, file, isMadeFrom }: Addon): Unit[] {
 export async function buildAddons(libtorch: Libtorch, report: (line: string) => void): Promise<boolean> {
   const engine: Addon = {
     file: join(packageDir, 'build', libtorchKey(libtorch), 'goshawk_torch.node'),
-    compiler: compilerFor(libtorch),
+    compiler: compilerFor(nativeDir, libtorch),
     isMadeFrom: (source) => !PIXELS.test(source),
-    linkFlags: [
-      '-fopenmp',
-      `-L${libtorch.libDir}`,
-      `-Wl,-rpath,${libtorch.libDir}`,
-      '-Wl,--no-as-needed',
-      '-ltorch_cpu',
-      '-lc10',
-    ],
     notice: `compiling the addon for libtorch ${libtorch.version}: a minute and a half on two quiet processors, minutes on busy ones`,
     done: `built the addon against libtorch ${libtorch.version} (${libtorch.libDir})`,
   };
   const pixels: Addon = {
     file: pixelAddonPath,
-    compiler: compilerFor(),
+    compiler: compilerFor(nativeDir),
     isMadeFrom: (source) => PIXELS.test(source),
-    linkFlags: [],
     notice: 'compiling the addon for pictures: some ten seconds',
     done: 'built the addon for pictures',
   };
@@ -181,7 +104,7 @@ export async function buildAddons(libtorch: Libtorch, report: (line: string) => 
 }
 
 async function build(addon: Addon, report: (line: string) => void): Promise<boolean> {
-  const { file, compiler, linkFlags } = addon;
+  const { file, compiler } = addon;
   const buildDir = dirname(file);
   const units = planUnits(addon);
   const fingerprint = units.map(({ object }) => basename(object)).join('\n');
@@ -194,7 +117,7 @@ async function build(addon: Addon, report: (line: string) => void): Promise<bool
   await compileAll(compiler, pending, report);
   const partial = `${file}.${process.pid}`;
   const objects = units.map(({ object }) => object);
-  await run(compiler.command, ['-shared', '-o', partial, ...objects, ...linkFlags]);
+  await run(compiler.command, ['-o', partial, ...objects, ...compiler.linkFlags]);
   renameSync(partial, file);
   writeFileSync(stamp, fingerprint);
   report(addon.done);

@@ -1,7 +1,8 @@
 // Puts the engine in place: a libtorch that is found, or that is said how to get, and the addons compiled for it.
 import { resolve } from 'node:path';
 import { explainDiscovery, type Libtorch } from '../libtorch/discover.js';
-import { buildAddons, findCompiler } from './build-addon.js';
+import { buildAddons } from './build-addon.js';
+import { findCompiler } from './compiler.js';
 import { SetUpError } from './set-up-error.js';
 import { installAdvice, installPackages, missingPackages } from './system-packages.js';
 

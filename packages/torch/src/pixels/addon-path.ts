@@ -1,4 +1,7 @@
 // Where set-up puts the addon for pictures, and where it is loaded from.
 import { fileURLToPath } from 'node:url';
+import { capabilityEnding } from '../libtorch/processor.js';
 
-export const pixelAddonPath = fileURLToPath(new URL('../../build/pixels/goshawk_pixels.node', import.meta.url));
+export const pixelAddonPath = fileURLToPath(
+  new URL(`../../build/pixels${capabilityEnding()}/goshawk_pixels.node`, import.meta.url),
+);

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { empty, type HostMemory, hostMemory, keepFreedMemory, scope, trimMemory, zeros } from './index.js';
+import { keptByDefault } from './kept-memory.js';
 import { native } from './native.js';
 
 const MiB = 2 ** 20;
@@ -24,6 +25,36 @@ function residentBytes(): number {
 }
 
 const takeAndFree = (mebibytes: number) => scope(() => void zeros([mebibytes * MiB], { dtype: 'uint8' }));
+
+describe('what is kept where nothing is said', () => {
+  const GiB = 2 ** 30;
+
+  test('is half of the memory, of the machine or its container', () => {
+    assert.equal(keptByDefault(64 * GiB, undefined), 32 * GiB);
+    assert.equal(keptByDefault(64 * GiB, 4 * GiB), 2 * GiB);
+    // What systems say that set no limit.
+    assert.equal(keptByDefault(8 * GiB, 0), 4 * GiB);
+    assert.equal(keptByDefault(8 * GiB, 2 ** 64), 4 * GiB);
+  });
+
+  test('holds in every process, also where the first thread that uses tensors is a worker, until keepFreedMemory() says more', () => {
+    const program = `
+      import { Worker } from 'node:worker_threads';
+      const index = ${JSON.stringify(new URL('./index.js', import.meta.url).href)};
+      const worker = (body) => new Promise((done) => {
+        const script = \`import('\${index}').then(({ hostMemory, keepFreedMemory }) => { \${body}; require('worker_threads').parentPort.postMessage(hostMemory().mostKept); })\`;
+        new Worker(script, { eval: true }).on('message', done);
+      });
+      const kept = [await worker(''), await worker('keepFreedMemory(3 * 2 ** 30)'), await worker('')];
+      const { hostMemory } = await import(index);
+      console.log(JSON.stringify([...kept, hostMemory().mostKept]));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    const mine = keptByDefault();
+    assert.deepEqual(JSON.parse(stdout || '[]'), [mine, 3 * GiB, 3 * GiB, 3 * GiB], stderr);
+  });
+});
 
 describe('memory of tensors', () => {
   test('what is freed serves the next tensor, without anything being set', () => {
@@ -83,7 +114,7 @@ describe('memory of tensors', () => {
         assert.ok(more <= kept + 8 * MiB, `${more / MiB} MiB of ${kept / MiB}`);
       }
     } finally {
-      keepFreedMemory(2 ** 31);
+      keepFreedMemory(keptByDefault());
     }
   });
 
@@ -96,7 +127,7 @@ describe('memory of tensors', () => {
       while (full - residentBytes() < 240 * MiB && performance.now() < until) await sleep(50);
       assert.ok(full - residentBytes() >= 240 * MiB, `${(full - residentBytes()) / MiB} MiB`);
     } finally {
-      keepFreedMemory(2 ** 31);
+      keepFreedMemory(keptByDefault());
     }
     assert.throws(() => keepFreedMemory(-1), /0 or more/);
     assert.throws(() => keepFreedMemory(Number.NaN), /0 or more|number/);
@@ -129,6 +160,57 @@ describe('memory of tensors', () => {
     assert.deepEqual(wrong, [0, 0, 0, 0]);
     await Promise.all(workers.map((worker) => worker.terminate()));
     assert.equal(memory().inUse, inUse);
+  });
+});
+
+describe('threads that end', () => {
+  test('leave no memory in use, whether they free their tensors or end with them, fifty times', {
+    timeout: 120_000,
+  }, async () => {
+    const index = JSON.stringify(new URL('./index.js', import.meta.url).href);
+    // Half of them end in the middle of it: process.exit() in a worker ends the thread.
+    const script = (ends: boolean) => `
+      import(${index}).then(({ keep, ones, scope }) => {
+        const held = [];
+        for (let i = 0; i < 40; i++) {
+          held.push(keep(ones([1 + ((i * 7919) % 300), 1000])));
+          if (i % 3 === 0) held.splice(0, 1)[0].dispose();
+        }
+        scope(() => void held[0].add(1).sum().item());
+        ${ends ? 'process.exit(0);' : 'held.forEach((tensor) => tensor.dispose());'}
+      });`;
+    const { inUse } = memory();
+    const mine = zeros([4 * MiB], { dtype: 'uint8' }).fill_(7);
+    for (let round = 0; round < 25; round++) {
+      const workers = [true, false].map((ends) => new Worker(script(ends), { eval: true }));
+      const codes = await Promise.all(workers.map(async (worker) => (await once(worker, 'exit'))[0] as number));
+      assert.deepEqual(codes, [0, 0]);
+    }
+    assert.equal(mine.sum().item(), 7 * 4 * MiB);
+    mine.dispose();
+    assert.equal(memory().inUse, inUse);
+    trimMemory();
+    assert.ok(memory().reserved <= memory().inUse + 16 * PAGE);
+  });
+
+  test('may be all that ever load the addon, one after another', () => {
+    const program = `
+      import { Worker } from 'node:worker_threads';
+      const script = ${JSON.stringify(
+        `import(${JSON.stringify(new URL('./index.js', import.meta.url).href)}).then(({ keep, ones }) => {
+           const held = [1, 2, 3].map((n) => keep(ones([n * 100_000])));
+           if (held[2].sum().item() !== 300_000) throw new Error('another wrote here');
+         });`,
+      )};
+      for (let i = 0; i < 10; i++) {
+        const code = await new Promise((done) => new Worker(script, { eval: true }).on('exit', done));
+        if (code !== 0) process.exit(3);
+      }
+      console.log('all ended');`;
+    const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual([stdout.trim(), status, signal], ['all ended', 0, null], stderr);
   });
 });
 

@@ -8,14 +8,16 @@ export interface HostMemory {
   readonly reserved: number;
   readonly mostInUse: number;
   readonly mostReserved: number;
+  /** Freed bytes that stay at most for the next tensors. */
+  readonly mostKept: number;
 }
 
 /** undefined where `GOSHAWK_ALLOCATOR=malloc` leaves tensors to malloc. */
 export function hostMemory(): HostMemory | undefined {
   const memory = native.hostMemory();
   if (!memory) return undefined;
-  const [inUse, reserved, mostInUse, mostReserved] = memory;
-  return { inUse, reserved, mostInUse, mostReserved };
+  const [inUse, reserved, mostInUse, mostReserved, mostKept] = memory;
+  return { inUse, reserved, mostInUse, mostReserved, mostKept };
 }
 
 /** Gives freed memory back to the system. */
@@ -24,8 +26,9 @@ export function trimMemory(): void {
 }
 
 /**
- * Lets the engine keep up to so many freed bytes for the next use, 2 GiB where nothing is said, and never more than was in use at
- * once. `trimMemory()` gives them back, and so does doing nothing with tensors for so many seconds.
+ * Lets the engine keep up to so many freed bytes for the next use, and never more than was in use at once: where nothing is said,
+ * half of the memory that the process may use, the machine's or its container's. `trimMemory()` gives them back,
+ * and so does doing nothing with tensors for so many seconds.
  */
 export function keepFreedMemory(bytes: number, idleSeconds = 60): void {
   native.keepFreedMemory(bytes, idleSeconds * 1000);

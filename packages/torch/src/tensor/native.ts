@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
 import { findNvrtc } from '../libtorch/nvrtc.js';
+import { limitLibraries, namedCapability } from '../libtorch/processor.js';
+import { keptByDefault } from './kept-memory.js';
 import { type CudaLoader, type CudaStart, startCuda } from './start-cuda.js';
 
 /** A tensor's number on the native side. */
@@ -100,6 +102,8 @@ interface Native extends CudaLoader, NativeGroups {
   isGradEnabled(): boolean;
   version(): string;
   configuration(): string;
+  /** Than the engine's convolution, with the instructions that the addon is compiled for. */
+  isWinogradFaster(): boolean;
   setThreads(count: number): void;
   getThreads(): number;
   seed(seed: number | bigint): void;
@@ -119,8 +123,11 @@ interface Native extends CudaLoader, NativeGroups {
   releaseDeviceMemory(index: number): boolean;
   trimMemory(): void;
   keepFreedMemory(bytes: number, idleMilliseconds: number): void;
+  limitFreedMemory(bytes: number): void;
   keepInMalloc(largestBlock: number, bytes: number): void;
-  hostMemory(): [inUse: number, reserved: number, mostInUse: number, mostReserved: number] | undefined;
+  hostMemory():
+    | [inUse: number, reserved: number, mostInUse: number, mostReserved: number, mostKept: number]
+    | undefined;
   dataAddress(id: TensorId): number;
   setDeviceCode(sources: string, compiler: string, cache: string): void;
   compileDeviceCode(name: string, dtype: string, architecture: number): TensorId;
@@ -167,17 +174,21 @@ function loadAddon(): Native {
   const buildDir = fileURLToPath(new URL('../../build/', import.meta.url));
   const path = join(buildDir, libtorchKey(libtorch), 'goshawk_torch.node');
   if (!existsSync(path)) {
+    const capability = namedCapability();
+    const named = capability === '' ? '' : ` with GOSHAWK_CPU_CAPABILITY=${capability}`;
     throw new EngineMissingError(
-      `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}: run \`${setUpCommand()}\``,
+      `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}${named}: run \`${setUpCommand()}\``,
     );
   }
   // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
   // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
   process.env.OMP_WAIT_POLICY ??= 'passive';
+  limitLibraries();
   return createRequire(import.meta.url)(path) as Native;
 }
 
 function prepare(): void {
+  native.limitFreedMemory(keptByDefault());
   // Who sets malloc up in the environment keeps that.
   if (isMainThread && !mallocVariables.some((name) => process.env[name])) keepInMalloc();
   // OpenMP's own default may be one thread, or, in a container, all of the host's.
@@ -192,8 +203,8 @@ function prepare(): void {
  * where it has the tensors too, it keeps as much as its setting holds.
  */
 function keepInMalloc(): void {
-  if (native.hostMemory()) native.keepInMalloc(2 ** 26, 2 ** 28);
-  else native.keepInMalloc(2 ** 30, 2 ** 31 - 1);
+  if (native.hostMemory()) native.keepInMalloc(2 ** 26, Math.min(2 ** 28, keptByDefault()));
+  else native.keepInMalloc(2 ** 30, Math.min(2 ** 31 - 1, keptByDefault()));
 }
 
 /** Own kernels are compiled at their first use on a card, and kept where programs keep what can be made again. */

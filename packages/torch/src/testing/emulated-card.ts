@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findCompiler } from '../native-build/build-addon.js';
+import { findCompiler } from '../native-build/compiler.js';
 import { callOp } from '../tensor/dispatch.js';
 import { native } from '../tensor/native.js';
 
