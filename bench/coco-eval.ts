@@ -4,12 +4,12 @@
 //
 // PYTHON needs pycocotools; default: the environment's GOSHAWK_PEER_PYTHON, else python3.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { evaluateCoco, parseCoco, parseCocoResults } from '@goshawk/core';
+import { evaluateCoco, parseCoco, parseCocoResultsChunks } from '@goshawk/core';
 import { writeCocoScenes } from './coco-scenes.js';
 
 const kinds = ['bbox', 'segm'] as const;
@@ -46,7 +46,7 @@ function compare(): void {
   try {
     const images = Number(options.images);
     console.log(
-      `${images} images, 7 objects and 40 detections each, 80 categories, seed ${options.seed}; ${cpus()[0]?.model}`,
+      `${images} images, 7 objects and 40 detections each, 80 categories, seed ${options.seed}; ${cpus()[0]?.model}, Node ${process.version}`,
     );
     writeCocoScenes(folder, images, Number(options.seed));
     const peer = fileURLToPath(new URL('../peers/coco_eval.py', import.meta.url));
@@ -65,13 +65,13 @@ function compare(): void {
 
 function ourTurn(folder: string): Report {
   const start = performance.now();
-  const read = (fileName: string) => readFileSync(join(folder, fileName));
-  const { dataset } = parseCoco(read('gt.json'), { fileName: 'gt.json', purpose: 'evaluation' });
+  const truth = readFileSync(join(folder, 'gt.json'));
+  const { dataset } = parseCoco(truth, { fileName: 'gt.json', purpose: 'evaluation' });
   const loadTruth = (performance.now() - start) / 1000;
   const run = (iouType: 'bbox' | 'segm'): Turn => {
     const begin = performance.now();
     const fileName = `dt_${iouType}.json`;
-    const { detections } = parseCocoResults(read(fileName), { fileName, dataset });
+    const { detections } = parseCocoResultsChunks(chunksOf(join(folder, fileName)), { fileName, dataset });
     const loaded = performance.now();
     const { stats, names } = evaluateCoco({ groundTruth: dataset, detections, iouType });
     const end = performance.now();
@@ -84,6 +84,15 @@ function ourTurn(folder: string): Report {
   const bbox = run('bbox');
   const segm = run('segm');
   return { bbox, segm, peakMemory: process.resourceUsage().maxRSS / 1024 };
+}
+
+/** A file as goshawk evaluate reads it. */
+function* chunksOf(file: string): Generator<Uint8Array, void, void> {
+  const opened = openSync(file, 'r');
+  const buffer = new Uint8Array(4 * 2 ** 20);
+  for (let bytes = readSync(opened, buffer); bytes > 0; bytes = readSync(opened, buffer))
+    yield buffer.subarray(0, bytes);
+  closeSync(opened);
 }
 
 function turn(program: string, args: readonly string[]): Report {

@@ -52,20 +52,21 @@ export function* examinedPictures(
     const [firstTruth, first] = [truthRow, row];
     while (table.truths.group[truthRow] === group) truthRow++;
     while (table.detections.group[row] === group) row++;
-    const truths = rowsInOrder(table.truths, firstTruth, truthRow, () => 0);
+    const truths = rowsInOrder(table.truths, firstTruth, truthRow, () => 0).map(table.truths.at);
     const objects = truths.filter(({ isCrowd }) => !isCrowd);
     const crowds = truths.filter(({ isCrowd }) => isCrowd);
     const looked = rowsInOrder(table.detections, first, row, (i) => table.score[i]!).slice(0, perPicture);
+    const items = Uint32Array.from(looked, (i) => table.detections.items[i]!);
     const image = table.images[group]!;
     const areas = new Float64Array(looked.length);
     const [overlap, shares] = [objects, crowds].map((list) => {
       const out = new Float64Array(looked.length * list.length);
-      measure(looked, list, image, out, areas);
+      measure({ columns: table.columns, items }, list, image, out, areas);
       return out;
     }) as [Float64Array, Float64Array];
     yield {
       image,
-      detections: looked,
+      detections: looked.map(table.detections.at),
       objects,
       crowds,
       iou: (d, o) => overlap[d * objects.length + o]!,
@@ -75,13 +76,13 @@ export function* examinedPictures(
 }
 
 /** The table orders equal rows by category, which means nothing where categories are compared: here by their place in the list. */
-function rowsInOrder<Source>(
-  rows: EvaluationRows<Source>,
+function rowsInOrder(
+  rows: EvaluationRows<Annotation | Detection>,
   from: number,
   to: number,
   scoreOf: (row: number) => number,
-): Source[] {
-  return Array.from({ length: to - from }, (_, i) => from + i)
-    .sort((a, b) => scoreOf(b) - scoreOf(a) || rows.index(a) - rows.index(b))
-    .map(rows.at);
+): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i).sort(
+    (a, b) => scoreOf(b) - scoreOf(a) || rows.items[a]! - rows.items[b]!,
+  );
 }

@@ -1,6 +1,6 @@
 // Detections as an evaluation reads them: a few numbers of all, then one after the other whole.
 import type { Detection } from '../formats/dataset.js';
-import { type DetectionPart, PackedDetections } from '../formats/packed-detections.js';
+import { type DetectionPart, PackedDetections, type PackedMask } from '../formats/packed-detections.js';
 
 /** A list, or packed where there are millions. */
 export type Detections = readonly Detection[] | PackedDetections;
@@ -12,6 +12,10 @@ export interface DetectionColumns {
   score(index: number): number;
   has(index: number, part: DetectionPart): boolean;
   at(index: number): Detection;
+  /** Writes the box, where there is one, to `out` from its start; whether there is. */
+  box(index: number, out: Float64Array): boolean;
+  /** Where the mask is packed: what is asked of it before its run lengths are. */
+  packedMask(index: number): PackedMask | undefined;
 }
 
 export function detectionColumns(detections: Detections): DetectionColumns {
@@ -23,6 +27,13 @@ export function detectionColumns(detections: Detections): DetectionColumns {
     score: (index) => detections[index]!.score,
     has: (index, part) => detections[index]![part] !== undefined,
     at: (index) => detections[index]!,
+    box: (index, out) => {
+      const { bbox } = detections[index]!;
+      if (bbox === undefined) return false;
+      for (let i = 0; i < 4; i++) out[i] = bbox[i]!;
+      return true;
+    },
+    packedMask: () => undefined,
   };
 }
 
@@ -34,5 +45,7 @@ function packedColumns(packed: PackedDetections): DetectionColumns {
     score: (index) => packed.score(index),
     has: (index, part) => packed.has(index, part),
     at: (index) => packed.at(index)!,
+    box: (index, out) => packed.box(index, out),
+    packedMask: (index) => packed.mask(index),
   };
 }

@@ -10,8 +10,8 @@ export interface EvaluationRows<Source> {
   readonly count: number;
   /** What a row was made of. */
   readonly at: (row: number) => Source;
-  /** Its place in the list that was given. */
-  readonly index: (row: number) => number;
+  /** Each row's place in the list that was given. */
+  readonly items: Uint32Array;
   /**
    * Number of each row's group, ascending: image * categories + category, both as indices into the parameters' ids (category 0
    * throughout where categories do not count). Infinity after the last row.
@@ -24,6 +24,8 @@ export interface EvaluationTable {
   readonly categoryCount: number;
   readonly truths: EvaluationRows<Annotation>;
   readonly detections: EvaluationRows<Detection>;
+  /** What the rows of detections are places in. */
+  readonly columns: DetectionColumns;
   readonly score: Float64Array;
   /** Rows of detections by category, then best score first over all its images; ties by image, then by their order in the file. */
   readonly byScore: Uint32Array;
@@ -131,6 +133,7 @@ export function buildEvaluationTable(
     categoryCount,
     truths: reorder(truthRows, truthOrder, categoryCount, (item) => annotations[item]!),
     detections: reorder(detectionRows, detectionOrder, categoryCount, (item) => columns.at(item)),
+    columns,
     score,
     byScore,
     categoryStart,
@@ -192,5 +195,5 @@ function reorder<Source>(
     group[i] = rows.image[item]! * categoryCount + rows.category[item]!;
   }
   group[order.length] = Number.POSITIVE_INFINITY;
-  return { count: order.length, at: (row) => at(items[row]!), index: (row) => items[row]!, group };
+  return { count: order.length, at: (row) => at(items[row]!), items, group };
 }

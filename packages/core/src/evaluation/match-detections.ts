@@ -1,7 +1,7 @@
 // Matches detections to ground truth, category by category and image by image, for every area range and IoU threshold
 // in one pass. The rule is pycocotools' (cocoeval.py, evaluateImg): best score first, each takes the free object that
 // it overlaps most, and objects to be ignored only where no other is left.
-import type { Annotation, Detection } from '../formats/dataset.js';
+import type { Annotation } from '../formats/dataset.js';
 import type { CocoParams, IouType } from './coco-params.js';
 import type { EvaluationRows, EvaluationTable } from './evaluation-table.js';
 import { hasKeypoints } from './keypoint-similarity.js';
@@ -21,7 +21,7 @@ export interface Matches {
 
 /** Matches all rows of the table. Detections beyond the largest of `params.maxDetections` stay unmatched. */
 export function matchDetections(table: EvaluationTable, params: CocoParams, iouType: IouType): Matches {
-  const { truths, detections } = table;
+  const { truths, detections, columns } = table;
   const rows = detections.count;
   const areaCount = params.areaRanges.length;
   const matches: Matches = {
@@ -47,25 +47,25 @@ export function matchDetections(table: EvaluationTable, params: CocoParams, iouT
       row++;
     }
     const groupTruths = rowsOf(truths, firstTruth, truthRow);
-    const groupDetections = rowsOf(detections, first, Math.min(row, first + most));
-    if (areas.length < groupDetections.length) areas = new Float64Array(2 * groupDetections.length);
-    const pairs = groupDetections.length * groupTruths.length;
+    const items = detections.items.subarray(first, Math.min(row, first + most));
+    if (areas.length < items.length) areas = new Float64Array(2 * items.length);
+    const pairs = items.length * groupTruths.length;
     if (overlap.length < pairs) overlap = new Float64Array(2 * pairs);
     const image = table.images[Math.floor(group / table.categoryCount)]!;
-    measure(groupDetections, groupTruths, image, overlap, areas);
-    matchGroup(groupDetections, groupTruths, overlap, areas, first, group % table.categoryCount);
+    measure({ columns, items }, groupTruths, image, overlap, areas);
+    matchGroup(items.length, groupTruths, overlap, areas, first, group % table.categoryCount);
   }
   return matches;
 }
 
-function rowsOf<Source>(rows: EvaluationRows<Source>, from: number, to: number): Source[] {
-  const sources: Source[] = [];
+function rowsOf(rows: EvaluationRows<Annotation>, from: number, to: number): Annotation[] {
+  const sources: Annotation[] = [];
   for (let row = from; row < to; row++) sources.push(rows.at(row));
   return sources;
 }
 
 type GroupMatcher = (
-  detections: readonly Detection[],
+  detectionCount: number,
   truths: readonly Annotation[],
   overlap: Float64Array,
   areas: Float64Array,
@@ -85,7 +85,7 @@ function groupMatcher(params: CocoParams, iouType: IouType, rows: number, matche
   let taken = new Uint32Array(64);
   let candidates = new Int32Array(64);
 
-  return (detections, truths, overlap, areas, firstRow, category) => {
+  return (detectionCount, truths, overlap, areas, firstRow, category) => {
     const truthCount = truths.length;
     if (isIgnored.length < areaCount * truthCount) {
       isIgnored = new Uint8Array(2 * areaCount * truthCount);
@@ -103,7 +103,7 @@ function groupMatcher(params: CocoParams, iouType: IouType, rows: number, matche
         if (!isOut) matches.objects[category * areaCount + a]!++;
       }
     }
-    for (let d = 0; d < detections.length; d++) {
+    for (let d = 0; d < detectionCount; d++) {
       let candidateCount = 0;
       for (let g = 0; g < truthCount; g++) {
         if (overlap[d * truthCount + g]! >= lowest) candidates[candidateCount++] = g;

@@ -5,10 +5,11 @@ import { isFiniteNumber, readBox, readId, readKeypoints } from './coco-fields.js
 import { readSegmentation } from './coco-segmentation.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Dataset, Detection, ImageRecord, Segmentation } from './dataset.js';
-import { type JsonStreamOptions, readJsonParts } from './json-stream.js';
-import { PackedDetections } from './packed-detections.js';
+import { type EntryTaker, type JsonStreamOptions, readJsonParts } from './json-stream.js';
+import { type DetectionRow, PackedDetections } from './packed-detections.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
 import { ResultCategories } from './result-categories.js';
+import { ResultEntries } from './result-entries.js';
 
 export interface CocoResultsOptions {
   /** Stands at the head of every message. */
@@ -37,7 +38,7 @@ export function parseCocoResults(text: string | Uint8Array, options: CocoResults
   return { detections, warnings: issues.warnings };
 }
 
-export interface CocoResultsChunksOptions extends CocoResultsOptions, JsonStreamOptions {}
+export interface CocoResultsChunksOptions extends CocoResultsOptions, Omit<JsonStreamOptions, 'taker'> {}
 
 export interface PackedCocoResults {
   /** In file order. */
@@ -59,7 +60,8 @@ export function parseCocoResultsChunks(
   const issues = new DataIssueList(options.fileName, mostIssues);
   const detections = new PackedDetections();
   const reader = new ResultsReader(options.dataset, issues);
-  const parts = readJsonParts(chunks, issues, options);
+  const taker = reader.taker((row) => detections.append(row));
+  const parts = readJsonParts(chunks, issues, { ...options, taker });
   let value: unknown;
   for (;;) {
     const next = parts.next();
@@ -137,6 +139,21 @@ class ResultsReader {
     }
     const detection = this.readDetection(object, path);
     if (detection !== undefined) keep(detection);
+  }
+
+  /** Reads entries from their bytes, each in its place among those of {@link read}. */
+  taker(keep: (row: DetectionRow) => void): EntryTaker {
+    const entries = new ResultEntries(this.images, this.categories, keep);
+    return {
+      take: (bytes, from, end) => {
+        const to = entries.take(bytes, from, end);
+        if (to >= 0) this.entries++;
+        return to;
+      },
+      get isAscii() {
+        return entries.isAscii;
+      },
+    };
   }
 
   /** Checks that only the whole file can be asked for. */

@@ -30,6 +30,20 @@ export interface JsonStreamOptions {
   readonly allowUnfinished?: boolean;
   /** Added to the message about a text that is cut: how to read what is there. */
   readonly remedyWhenCut?: string;
+  /** Is offered each entry of a text that is a list; those that it takes are in no part. */
+  readonly taker?: EntryTaker;
+}
+
+/** Reads entries of the root's list from their bytes, in front of the parser. */
+export interface EntryTaker {
+  /**
+   * Takes the entry that starts at `from` or behind spaces there, where it knows its form and a comma or the end of the list follows
+   * before `end`; nothing that it takes has a fault.
+   * @returns where the entry ends; -1 where it is left to the parser
+   */
+  take(bytes: Uint8Array, from: number, end: number): number;
+  /** Whether all bytes of the entry that was taken last are below 128. */
+  readonly isAscii: boolean;
 }
 
 /** What the text was; undefined after an error. */
@@ -63,9 +77,13 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;
+const LINE_FEED = 0x0a;
 const firstLook = 2 ** 24;
 const mostOfOneEntry = 2 ** 28;
 const shownBytes = 400;
+// So many entries in a row that the taker leaves, and it is asked again only behind as many bytes as these.
+const missesInARow = 8;
+const bytesBetweenAsking = 2 ** 18;
 
 class JsonStream {
   private readonly source: Iterator<Uint8Array>;
@@ -91,6 +109,7 @@ class JsonStream {
   private isInString = false;
   private isEscaped = false;
   private lastComma = -1;
+  private walkTo = Number.POSITIVE_INFINITY;
 
   constructor(chunks: Iterable<Uint8Array>, issues: DataIssueList, options: JsonStreamOptions) {
     this.source = inUtf8(chunks)[Symbol.iterator]();
@@ -130,9 +149,23 @@ class JsonStream {
     const depth = this.depth;
     let prefix = opening;
     let nextLook = firstLook;
+    const taker = key === undefined ? this.options.taker : undefined;
+    let misses = 0;
+    let isAtEntry = true;
     this.lastComma = -1;
     for (;;) {
-      const closer = this.walk(depth);
+      if (taker !== undefined && isAtEntry) {
+        isAtEntry = false;
+        if (this.offer(taker, prefix === opening)) {
+          prefix = `${opening}0`;
+          misses = 0;
+        }
+        misses++;
+        this.walkTo = misses < missesInARow ? this.end : this.from + bytesBetweenAsking;
+      }
+      // What is left of a portion is parsed at once; but of one that is offered, a single entry.
+      const found = this.walk(depth, taker === undefined || misses >= missesInARow ? undefined : COMMA);
+      const closer = found === COMMA ? undefined : found;
       const stop = closer === undefined ? this.lastComma : this.at - 1;
       if (stop >= this.from && (closer !== undefined || stop > this.from)) {
         if (closer !== undefined && closer !== 0x5d) this.fail(prefix);
@@ -147,13 +180,44 @@ class JsonStream {
         prefix = `${opening}0`;
         nextLook = firstLook;
         this.lastComma = -1;
+        isAtEntry = true;
+        if (taker !== undefined) continue;
       }
+      this.walkTo = Number.POSITIVE_INFINITY;
+      if (this.at < this.end) continue;
       nextLook = this.look(prefix, nextLook);
       if (this.more()) continue;
       if (key !== undefined || !this.options.allowUnfinished || this.fault(prefix)?.isCut === false) this.fail(prefix);
       yield* this.unfinished(prefix, opening);
       return;
     }
+  }
+
+  /** Has entries taken from `from` on, as many as are; whether any were. The walk stands in front of the next entry then. */
+  private offer(taker: EntryTaker, isFirst: boolean): boolean {
+    const { bytes, end } = this;
+    let at = this.from;
+    let isAscii = true;
+    let hasTaken = false;
+    for (;;) {
+      // Where this is no comma, the list ends.
+      const to =
+        hasTaken || !isFirst ? (bytes[at] === COMMA ? taker.take(bytes, at + 1, end) : -1) : taker.take(bytes, at, end);
+      if (to < 0) break;
+      hasTaken = true;
+      isAscii &&= taker.isAscii;
+      at = to;
+      while (isSpace(bytes[at]!)) at++;
+    }
+    if (hasTaken) {
+      if (isAscii) this.pass(at);
+      else this.consume(at);
+    }
+    this.at = at < end && bytes[at] === COMMA && (hasTaken || !isFirst) ? at + 1 : at;
+    this.depth = this.brackets.length;
+    this.isInString = false;
+    this.isEscaped = false;
+    return hasTaken;
   }
 
   private *unfinished(prefix: string, opening: string): Generator<JsonPart, void, void> {
@@ -249,7 +313,8 @@ class JsonStream {
    * Undefined at the end of the bytes. Only brackets and strings are looked at: whether all of it is JSON, its parsing tells.
    */
   private walk(depth: number, stopAt?: number): number | undefined {
-    const { bytes, end } = this;
+    const { bytes } = this;
+    const end = Math.min(this.end, this.walkTo);
     let { at } = this;
     for (; at < end; at++) {
       const byte = bytes[at]!;
@@ -355,6 +420,21 @@ class JsonStream {
     const text = to === this.parsedTo ? this.parsedText : this.decode(this.from, to, false);
     this.parsedTo = -1;
     this.place = placeIn(text, text.length, this.place);
+    this.from = to;
+  }
+
+  /** {@link consume} where a character is a byte. */
+  private pass(to: number): void {
+    const passed = this.bytes.subarray(this.from, to);
+    let { line, column } = this.place;
+    let lineStart = 1 - column;
+    for (let at = passed.indexOf(LINE_FEED); at >= 0; at = passed.indexOf(LINE_FEED, at + 1)) {
+      line++;
+      lineStart = at + 1;
+    }
+    column = passed.length - lineStart + 1;
+    this.place = { line, column };
+    this.parsedTo = -1;
     this.from = to;
   }
 

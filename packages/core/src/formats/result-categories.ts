@@ -4,6 +4,12 @@ import { describeValue } from './data-issue.js';
 import type { Category } from './dataset.js';
 import { matchCategories, type NamedCategory } from './match-categories.js';
 
+/** What was found for an id and a name. */
+export interface SettledCategory {
+  /** Undefined where the ground truth lacks it, or after an error. */
+  readonly category: Category | undefined;
+}
+
 /**
  * Finds the ground truth's category of each entry. Without `category_name` the id decides. With it the name does: exchanged or
  * other ids of the same names are matched by name ({@link matchCategories}).
@@ -13,8 +19,8 @@ export class ResultCategories {
   private readonly byId: ReadonlyMap<number, Category>;
   private readonly names: ReadonlySet<string>;
   private readonly issues: DataIssueList;
-  /** By id and name as the file has them; undefined where the ground truth has no such category. */
-  private readonly found = new Map<string, Category | undefined>();
+  /** By id and name as the file has them. */
+  private readonly found = new Map<string, SettledCategory>();
   private readonly named: NamedCategory[] = [];
   private known = 0;
   /** Of those with a name. */
@@ -36,13 +42,19 @@ export class ResultCategories {
   of(id: number, name: unknown, path: string): Category | undefined {
     const isNamed = name !== undefined && name !== null && name !== '';
     if (!isNamed) this.firstUnnamed ??= path;
-    const key = isNamed ? `${id} ${String(name)}` : String(id);
-    if (this.found.has(key)) return this.found.get(key);
+    const key = keyOf(id, isNamed ? String(name) : undefined);
+    const found = this.found.get(key);
+    if (found !== undefined) return found.category;
     const category = isNamed ? this.byName(id, name, path) : this.byId.get(id);
     if (!isNamed && category === undefined) this.warnUnknown(id, path);
-    this.found.set(key, category);
+    this.found.set(key, { category });
     if (category !== undefined) this.known++;
     return category;
+  }
+
+  /** What {@link of} gave for an earlier entry with this id and name. */
+  settled(id: number, name: string | undefined): SettledCategory | undefined {
+    return this.found.get(keyOf(id, name));
   }
 
   finish(): void {
@@ -114,4 +126,8 @@ export class ResultCategories {
       `category id ${id}`,
     );
   }
+}
+
+function keyOf(id: number, name: string | undefined): string {
+  return name === undefined ? String(id) : `${id} ${name}`;
 }
