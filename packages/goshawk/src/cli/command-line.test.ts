@@ -73,14 +73,18 @@ after(() => rmSync(folder, { recursive: true }));
 
 describe('goshawk', () => {
   test('--help lists the commands without loading what they need', () => {
-    const started = performance.now();
-    const { code, out } = goshawk(['--help']);
-    assert.equal(code, 0);
-    for (const name of ['doctor', 'train', 'eval', 'predict', 'evaluate', 'data', 'weights']) {
-      assert.match(out, new RegExp(`^ {2}${name} `, 'm'));
+    const times: number[] = [];
+    // About 0.1 s alone; the bound, and that one of three may keep it, leave room for a busy machine.
+    while (times.length < 3 && !(Math.min(...times) < 2000)) {
+      const started = performance.now();
+      const { code, out } = goshawk(['--help']);
+      times.push(performance.now() - started);
+      assert.equal(code, 0);
+      for (const name of ['doctor', 'train', 'eval', 'predict', 'evaluate', 'data', 'weights']) {
+        assert.match(out, new RegExp(`^ {2}${name} `, 'm'));
+      }
     }
-    // About 0.1 s alone; the bound leaves room for a busy machine.
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(Math.min(...times) < 2000, `${times} ms`);
   });
 
   test('every command has help with an example', () => {

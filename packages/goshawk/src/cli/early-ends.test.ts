@@ -174,6 +174,8 @@ describe('a second command in the same folder', () => {
   test('says who is at work there, with exit code 2, and disturbs nothing', async () => {
     const output = join(folder, 'shared');
     const { child, ended } = await begin(predicting(output), output);
+    // It would be done before the others have started.
+    child.kill('SIGSTOP');
     for (const args of [predicting(output), evaluating(output)]) {
       const { code, stderr } = run(args);
       assert.equal(code, 2);
