@@ -58,10 +58,7 @@ function assertNothingLeft({ pids }: Pick<Run, 'pids'>, count = 2): void {
   for (const pid of pids) assert.ok(!isRunning(pid), `process ${pid} is still running`);
 }
 
-/** They wait for time limits more than they compute. */
-const concurrency = 4;
-
-describe('a supervisor', { skip: process.platform !== 'linux' && 'reads /proc', concurrency }, () => {
+describe('a supervisor', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
   test('ends with 0 when all ranks have', async () => {
     const run = await supervise(['ends', 'ends']);
     assert.deepEqual([run.exitCode, run.error], [0, undefined]);
@@ -128,7 +125,7 @@ async function startSupervisor(words: readonly string[]): Promise<Started> {
   return { child, ended, pids };
 }
 
-describe('a run in a process tree', { skip: process.platform !== 'linux' && 'reads /proc', concurrency }, () => {
+describe('a run in a process tree', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
   test('leaves nothing when its supervisor is killed, a rank that the engine holds included', async () => {
     const { child, ended, pids } = await startSupervisor(['works', 'hangs', 'leaves']);
     child.kill('SIGKILL');
