@@ -24,7 +24,13 @@ if (files.length === 0) {
 const threads = process.env.OMP_NUM_THREADS ?? String(Math.max(1, Math.floor(availableParallelism() / concurrency)));
 const child = spawn(
   process.execPath,
-  ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, ...options, ...files],
+  [
+    '--test',
+    '--test-reporter=./scripts/spec-with-times.mjs',
+    `--test-concurrency=${concurrency}`,
+    ...options,
+    ...files,
+  ],
   { stdio: 'inherit', env: { ...process.env, OMP_NUM_THREADS: threads } },
 );
 child.on('close', (code, signal) => {

@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { boxXywh } from '../boxes/box.js';
 import type { Annotation, Dataset, Detection } from '../formats/dataset.js';
 import { vocBoxToXywh } from '../formats/voc-box.js';
+import { processorMs } from '../testing/processor-time.js';
 import { evaluateVoc, type VocMetric } from './voc-ap.js';
 import { formatVocTable } from './voc-table.js';
 
@@ -261,7 +262,8 @@ test('200 000 detections of 20 000 images take less than two seconds', () => {
   const detections = images.flatMap(({ id }) =>
     Array.from({ length: 10 }, (_, i) => ({ ...at(i, ((id * 10 + i) % 997) / 997), imageId: id })),
   );
-  const started = performance.now();
-  evaluateVoc({ groundTruth: { ...dataset([]), images, annotations }, detections });
-  assert.ok(performance.now() - started < 2000, `${performance.now() - started} ms`);
+  const ms = processorMs(() => {
+    evaluateVoc({ groundTruth: { ...dataset([]), images, annotations }, detections });
+  });
+  assert.ok(ms < 2000, `${ms} ms`);
 });

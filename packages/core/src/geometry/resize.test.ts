@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { processorMs } from '../testing/processor-time.js';
 import type { RgbImage } from './image.js';
 import { resizeOpenCv } from './resize-opencv.js';
 import { resizePil } from './resize-pil.js';
@@ -84,9 +85,10 @@ test('800 x 1066 from a 640 x 480 picture takes less than 150 ms with every kern
     // The best of some, since other programs may want the processor too.
     let best = Number.POSITIVE_INFINITY;
     for (let run = 0; run < 6 && best >= 150; run++) {
-      const start = performance.now();
-      resize(image, 1066, 800);
-      best = Math.min(best, performance.now() - start);
+      const ms = processorMs(() => {
+        resize(image, 1066, 800);
+      });
+      best = Math.min(best, ms);
     }
     assert.ok(best < 150, `${resize.name} took ${best} ms`);
   }

@@ -7,6 +7,7 @@ import { keypointFlipPairs } from '../keypoints/flip-keypoints.js';
 import { maskIou, polygonsToRle, rleArea, rleToBbox } from '../masks/index.js';
 import { encodeMask } from '../masks/rle-encode.js';
 import { createRandom } from '../random/index.js';
+import { processorMs } from '../testing/processor-time.js';
 import { distanceAt, placeObjects } from './place-objects.js';
 import { demoShapes, type SceneOptions, synthesizeScene } from './scene.js';
 import { shapeNames, synthesisCategories } from './shapes.js';
@@ -102,12 +103,14 @@ describe('synthesizeScene', () => {
     assert.throws(() => synthesizeScene({ ...base, minVisible: 0 }), /minVisible must be 0.25 to 1/);
   });
   test('makes at least 30 pictures of 160 x 160 a second', () => {
-    // The best of three: on a busy machine the others say how busy it is.
-    const times = Array.from({ length: 3 }, () => {
-      const start = performance.now();
-      for (let index = 0; index < 30; index++) synthesizeScene({ seed: 1, index, width: 160, height: 160 });
-      return performance.now() - start;
-    });
+    const times: number[] = [];
+    // The best of three: a busy machine is slower by the processor's own clock too.
+    while (times.length < 3 && !(Math.min(...times) < 1000))
+      times.push(
+        processorMs(() => {
+          for (let index = 0; index < 30; index++) synthesizeScene({ seed: 1, index, width: 160, height: 160 });
+        }),
+      );
     assert.ok(Math.min(...times) < 1000, `${times} ms for 30`);
   });
 });
@@ -130,8 +133,11 @@ describe('placed objects', () => {
       const { objects, owner } = placeObjects(options, createRandom(seed));
       objects.forEach((object, i) => {
         let total = 0;
-        for (let y = -100; y < height + 100; y++) {
-          for (let x = -100; x < width + 100; x++) if (distanceAt(object, x + 0.5, y + 0.5) <= 0) total++;
+        // Twice as far from the centre as anything of it is, whatever the shape says of its reach.
+        const { centerX, centerY, size } = object;
+        for (let y = Math.floor(centerY - size); y < centerY + size; y++) {
+          for (let x = Math.floor(centerX - size); x < centerX + size; x++)
+            if (distanceAt(object, x + 0.5, y + 0.5) <= 0) total++;
         }
         const visible = owner.reduce((sum, value) => sum + (value === i + 1 ? 1 : 0), 0);
         assert.ok(visible >= 0.3 * total, `seed ${seed}: ${visible} of ${total}`);

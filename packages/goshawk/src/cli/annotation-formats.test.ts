@@ -1,21 +1,15 @@
-// The commands on folders of PASCAL VOC and Cityscapes, run as a person runs them.
+// The commands on folders of PASCAL VOC and Cityscapes, with the words that a person types.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { type Ended, goshawkHere } from '../testing/goshawk-here.js';
 
-const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 let folder = '';
 
-function goshawk(...args: string[]): { code: number | null; out: string; err: string } {
-  const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
-  return { code: status, out: stdout, err: stderr };
-}
+const goshawk = (...words: string[]): Promise<Ended> => goshawkHere(folder, words);
 
 function write(file: string, data: string | Uint8Array): void {
   mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
@@ -63,8 +57,8 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true }));
 
 describe('PASCAL VOC', () => {
-  test('check reads the folder, its set and its pictures', () => {
-    const { code, out } = goshawk('data', 'check', 'voc', '--image-set', 'val', '--images', 'voc/JPEGImages');
+  test('check reads the folder, its set and its pictures', async () => {
+    const { code, out } = await goshawk('data', 'check', 'voc', '--image-set', 'val', '--images', 'voc/JPEGImages');
     assert.equal(code, 0);
     assert.match(
       out,
@@ -72,12 +66,12 @@ describe('PASCAL VOC', () => {
     );
     assert.match(out, /^warning \[duplicate-image\] voc: images \(image id 2\) b\.png has the bytes of image id 1/m);
     assert.match(out, /^voc: 0 errors, 2 warnings \(2 images, 3 annotations, 2 categories, 2 pictures decoded\)$/m);
-    assert.match(goshawk('data', 'stats', 'voc').out, /cup +1 +2 +2/);
-    assert.equal(goshawk('data', 'draw', 'voc', '--output', 'drawn').code, 0);
+    assert.match((await goshawk('data', 'stats', 'voc')).out, /cup +1 +2 +2/);
+    assert.equal((await goshawk('data', 'draw', 'voc', '--output', 'drawn')).code, 0);
   });
 
-  test('convert writes COCO, from which the same folder comes back', () => {
-    const coco = goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'val.json');
+  test('convert writes COCO, from which the same folder comes back', async () => {
+    const coco = await goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'val.json');
     assert.match(
       coco.out,
       /^val\.json: 2 images, 3 annotations, 2 categories; its file names start from voc.JPEGImages\n$/,
@@ -87,56 +81,56 @@ describe('PASCAL VOC', () => {
     assert.deepEqual(annotations[1].bbox, [10, 10, 20, 10]);
     assert.deepEqual([annotations[0].ignore, annotations[1].ignore], [undefined, 1]);
     assert.deepEqual(categories[1], { id: 2, name: 'fork' });
-    assert.equal(goshawk('data', 'convert', 'val.json', '--image-set', 'val', '--output', 'again').code, 0);
-    const second = goshawk('data', 'convert', 'again', '--image-set', 'val', '--output', 'again.json');
+    assert.equal((await goshawk('data', 'convert', 'val.json', '--image-set', 'val', '--output', 'again')).code, 0);
+    const second = await goshawk('data', 'convert', 'again', '--image-set', 'val', '--output', 'again.json');
     assert.equal(second.code, 0);
     const read = (file: string) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as { annotations: object };
     assert.deepEqual(read('again.json').annotations, read('val.json').annotations);
   });
 
-  test('evaluate measures stored results by either convention, with difficult objects left aside', () => {
+  test('evaluate measures stored results by either convention, with difficult objects left aside', async () => {
     const found = [
       { image_id: 1, category_id: 1, bbox: [0, 0, 10, 10], score: 0.9 },
       { image_id: 1, category_id: 2, bbox: [10, 10, 20, 10], score: 0.8 },
     ];
     write('found.json', JSON.stringify(found));
-    const run = (type: string, truth = 'voc') =>
-      goshawk('evaluate', '--ground-truth', truth, '--detections', 'found.json', '--type', type, '--json');
+    const run = async (type: string, truth = 'voc') =>
+      await goshawk('evaluate', '--ground-truth', truth, '--detections', 'found.json', '--type', type, '--json');
     // One of two cups: recall 0.5 at precision 1. The only fork is difficult: no AP.
-    assert.deepEqual(JSON.parse(run('voc').out), { type: 'voc', stats: { mAP: 0.5 } });
-    assert.equal(JSON.parse(run('voc07').out).stats.mAP, 6 / 11);
-    assert.equal(JSON.parse(run('voc', 'val.json').out).stats.mAP, 0.5);
+    assert.deepEqual(JSON.parse((await run('voc')).out), { type: 'voc', stats: { mAP: 0.5 } });
+    assert.equal(JSON.parse((await run('voc07')).out).stats.mAP, 6 / 11);
+    assert.equal(JSON.parse((await run('voc', 'val.json')).out).stats.mAP, 0.5);
     assert.match(
-      goshawk('evaluate', '--ground-truth', 'voc', '--detections', 'found.json', '--type', 'voc').out,
+      (await goshawk('evaluate', '--ground-truth', 'voc', '--detections', 'found.json', '--type', 'voc')).out,
       /^fork +0 +-$/m,
     );
   });
 
-  test('a wrong set, file or class is one line', () => {
-    const line = (...args: string[]) => {
-      const { code, err } = goshawk(...args);
+  test('a wrong set, file or class is one line', async () => {
+    const line = async (...args: string[]) => {
+      const { code, err } = await goshawk(...args);
       assert.equal(code, 2);
       return err;
     };
-    assert.match(line('data', 'stats', 'voc', '--image-set', 'train'), /the sets here are val\n$/);
+    assert.match(await line('data', 'stats', 'voc', '--image-set', 'train'), /the sets here are val\n$/);
     assert.match(
-      line('data', 'convert', 'voc', '--classes', 'cup,knife', '--output', 'x.json'),
+      await line('data', 'convert', 'voc', '--classes', 'cup,knife', '--output', 'x.json'),
       /a\.xml: object 2\.name is "fork" \(expected cup, knife\)/,
     );
-    assert.match(line('data', 'stats', 'drawn'), /drawn: is a folder of no known format/);
-    assert.match(line('data', 'draw', 'val.json'), /val\.json: --images is missing/);
+    assert.match(await line('data', 'stats', 'drawn'), /drawn: is a folder of no known format/);
+    assert.match(await line('data', 'draw', 'val.json'), /val\.json: --images is missing/);
   });
 });
 
 describe('Cityscapes', () => {
-  test('check, convert and evaluate take its folder and set', () => {
-    const check = goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');
+  test('check, convert and evaluate take its folder and set', async () => {
+    const check = await goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');
     assert.match(check.out, /^warning \[crowd\] city: 1 of 2 objects/m);
     assert.match(
       check.out,
       /^city: 0 errors, 1 warning \(1 images, 2 annotations, 8 categories, 1 pictures decoded\)$/m,
     );
-    const { out } = goshawk('data', 'convert', 'city', '--image-set', 'val', '--output', 'city.json');
+    const { out } = await goshawk('data', 'convert', 'city', '--image-set', 'val', '--output', 'city.json');
     assert.match(out, /the void regions have no place in it/);
     const { annotations } = JSON.parse(readFileSync(path.join(folder, 'city.json'), 'utf8'));
     assert.deepEqual(
@@ -161,8 +155,8 @@ describe('Cityscapes', () => {
       'masks.json',
       JSON.stringify([result(0.5, 26, car.segmentation), result(0.9, 26, [[20, 15, 30, 15, 30, 25, 20, 25]])]),
     );
-    const evaluate = (truth: string, ...more: string[]) =>
-      goshawk(
+    const evaluate = async (truth: string, ...more: string[]) =>
+      await goshawk(
         'evaluate',
         '--ground-truth',
         truth,
@@ -174,14 +168,14 @@ describe('Cityscapes', () => {
         '--json',
       );
     // The better scored one lies on void: not wrong in the folder, wrong in the COCO file, which has no void.
-    assert.deepEqual(JSON.parse(evaluate('city', '--image-set', 'val').out).stats, { AP: 1, AP50: 1 });
-    assert.deepEqual(JSON.parse(evaluate('city.json').out).stats, { AP: 0.25, AP50: 0.25 });
-    assert.match(goshawk('data', 'stats', 'city').err, /Cityscapes needs the set: name one of val/);
+    assert.deepEqual(JSON.parse((await evaluate('city', '--image-set', 'val')).out).stats, { AP: 1, AP50: 1 });
+    assert.deepEqual(JSON.parse((await evaluate('city.json')).out).stats, { AP: 0.25, AP50: 0.25 });
+    assert.match((await goshawk('data', 'stats', 'city')).err, /Cityscapes needs the set: name one of val/);
   });
 });
 
 describe('YOLO', () => {
-  test('a VOC set becomes a YOLO set and comes back with the same boxes; what has no place is said', () => {
+  test('a VOC set becomes a YOLO set and comes back with the same boxes; what has no place is said', async () => {
     const args = [
       'data',
       'convert',
@@ -194,13 +188,13 @@ describe('YOLO', () => {
       'yolo',
       '--copy-pictures',
     ];
-    const there = goshawk(...args);
+    const there = await goshawk(...args);
     assert.equal(there.code, 0, there.err);
     assert.match(there.err, /1 objects lose VOC's mark/);
     assert.match(there.out, /images\/val: 2 pictures/);
-    assert.equal(goshawk('data', 'check', 'yolo', '--image-set', 'val').code, 0);
-    assert.equal(goshawk('data', 'convert', 'yolo', '--image-set', 'val', '--output', 'again.json').code, 0);
-    assert.equal(goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'once.json').code, 0);
+    assert.equal((await goshawk('data', 'check', 'yolo', '--image-set', 'val')).code, 0);
+    assert.equal((await goshawk('data', 'convert', 'yolo', '--image-set', 'val', '--output', 'again.json')).code, 0);
+    assert.equal((await goshawk('data', 'convert', 'voc', '--image-set', 'val', '--output', 'once.json')).code, 0);
     const boxesOf = (file: string) => {
       const { images, annotations, categories } = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
       const name = (list: { id: number; name?: string; file_name?: string }[], id: number) => {
@@ -214,11 +208,21 @@ describe('YOLO', () => {
     assert.deepEqual(boxesOf('again.json'), boxesOf('once.json'));
   });
 
-  test('a second set is added to the list; one of other classes is refused', () => {
-    const train = goshawk('data', 'convert', 'voc', '--format', 'yolo', '--output', 'yolo');
+  test('a second set is added to the list; one of other classes is refused', async () => {
+    const train = await goshawk('data', 'convert', 'voc', '--format', 'yolo', '--output', 'yolo');
     assert.equal(train.code, 0, train.err);
     assert.match(readFileSync(path.join(folder, 'yolo/data.yaml'), 'utf8'), /train: images\/train\nval: images\/val/);
-    const other = goshawk('data', 'convert', 'city', '--image-set', 'val', '--format', 'yolo', '--output', 'yolo');
+    const other = await goshawk(
+      'data',
+      'convert',
+      'city',
+      '--image-set',
+      'val',
+      '--format',
+      'yolo',
+      '--output',
+      'yolo',
+    );
     assert.equal(other.code, 2);
     assert.match(other.err, /data\.yaml: has other names \(cup, fork\)/);
   });

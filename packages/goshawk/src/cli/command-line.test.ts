@@ -1,4 +1,5 @@
-// The goshawk command as a person runs it: the real program in a process of its own.
+// The goshawk command: as a person runs it, the real program in a process of its own; and what its commands say, where the process
+// is not the subject.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -18,6 +19,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, writeSafetensors } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
+import { goshawkHere } from '../testing/goshawk-here.js';
 
 const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 let folder = '';
@@ -34,11 +36,28 @@ function goshawk(args: readonly string[], env: Readonly<Record<string, string>> 
   return { code: status, out: stdout, err: stderr };
 }
 
+const here = (args: readonly string[]): Promise<Run> => goshawkHere(folder, args);
+
+/** Several commands one after another in one process, of this environment. */
+function inTurn(commands: readonly (readonly string[])[], env: Readonly<Record<string, string>>): Run[] {
+  const helper = new URL('../testing/goshawk-here.js', import.meta.url).href;
+  const program = `
+    const { goshawkHere } = await import('${helper}');
+    const ended = [];
+    for (const command of ${JSON.stringify(commands)}) ended.push(await goshawkHere('.', command));
+    console.log(JSON.stringify(ended));`;
+  const options = { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env }, timeout: 120_000 } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], options);
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout) as Run[];
+}
+
 /** Wrong usage and wrong input: exit code 2, nothing on stdout, one line on stderr. */
-function assertRefused(args: readonly string[], message: string): void {
-  const { code, out, err } = goshawk(args);
+function isRefusal({ code, out, err }: Run, message: string): void {
   assert.deepEqual({ code, out, err }, { code: 2, out: '', err: `goshawk: ${message}\n` });
 }
+const assertRefused = async (args: readonly string[], message: string): Promise<void> =>
+  isRefusal(await here(args), message);
 
 const annotations = {
   images: [
@@ -73,14 +92,18 @@ after(() => rmSync(folder, { recursive: true }));
 
 describe('goshawk', () => {
   test('--help lists the commands without loading what they need', () => {
-    const started = performance.now();
-    const { code, out } = goshawk(['--help']);
-    assert.equal(code, 0);
-    for (const name of ['doctor', 'train', 'eval', 'predict', 'evaluate', 'data', 'weights']) {
-      assert.match(out, new RegExp(`^ {2}${name} `, 'm'));
+    const times: number[] = [];
+    // About 0.1 s alone; the bound, and that one of three may keep it, leave room for a busy machine.
+    while (times.length < 3 && !(Math.min(...times) < 2000)) {
+      const started = performance.now();
+      const { code, out } = goshawk(['--help']);
+      times.push(performance.now() - started);
+      assert.equal(code, 0);
+      for (const name of ['doctor', 'train', 'eval', 'predict', 'evaluate', 'data', 'weights']) {
+        assert.match(out, new RegExp(`^ {2}${name} `, 'm'));
+      }
     }
-    // About 0.1 s alone; the bound leaves room for a busy machine.
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(Math.min(...times) < 2000, `${times} ms`);
   });
 
   test('every command has help with an example', () => {
@@ -105,17 +128,17 @@ describe('goshawk', () => {
     }
   });
 
-  test('refuses wrong usage with one line and exit code 2', () => {
-    assertRefused(['trian'], "unknown command 'trian': did you mean train?");
-    assertRefused(['data', 'foo'], "unknown command 'foo': see goshawk data --help");
-    assertRefused(['train'], "missing required argument 'config or data': see goshawk train --help");
-    assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");
-    assertRefused(
+  test('refuses wrong usage with one line and exit code 2', async () => {
+    isRefusal(goshawk(['trian']), "unknown command 'trian': did you mean train?");
+    isRefusal(goshawk(['data', 'stats', 'no.json']), 'no.json: not found: check the path');
+    await assertRefused(['data', 'foo'], "unknown command 'foo': see goshawk data --help");
+    await assertRefused(['train'], "missing required argument 'config or data': see goshawk train --help");
+    await assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");
+    await assertRefused(
       ['evaluate', '--detections', 'x'],
       "required option '--ground-truth <path>' not specified: see goshawk evaluate --help",
     );
-    assertRefused(['data', 'stats', 'no.json'], 'no.json: not found: check the path');
-    assertRefused(['weights', 'show', 'no.pth'], 'no.pth: no such file: check the path');
+    await assertRefused(['weights', 'show', 'no.pth'], 'no.pth: no such file: check the path');
   });
 
   test('shows the stack of an error only with --debug', () => {
@@ -130,7 +153,6 @@ describe('goshawk', () => {
     ]);
     writeFileSync(path.join(folder, 'metrics.jsonl'), '{"iteration":1,"loss":2}\n{"iteration":2,"loss":1}\n');
     const commands = [
-      ['--help'],
       ['data', 'check', 'truth.json'],
       ['data', 'stats', 'truth.json'],
       ['data', 'synth', '--output', 'made', '--images', '2', '--size', '64x64', '--split', 'train'],
@@ -141,10 +163,8 @@ describe('goshawk', () => {
       ['weights', 'convert', 'one.safetensors', 'one.pth'],
       ['curves', 'metrics.jsonl', '--output', 'curves-without-engine.png'],
     ];
-    for (const command of commands) {
-      const { code, err } = goshawk(command, { LIBTORCH: path.join(folder, 'nowhere') });
-      assert.equal(code, 0, `${command.join(' ')}: ${err}`);
-    }
+    for (const [i, { code, err }] of inTurn(commands, { LIBTORCH: path.join(folder, 'nowhere') }).entries())
+      assert.equal(code, 0, `${commands[i]!.join(' ')}: ${err}`);
   });
 
   test('commands that compute say in one line how the engine is put in place', () => {
@@ -156,8 +176,7 @@ describe('goshawk', () => {
       ['predict', config, 'a.png', '--weights', 'one.safetensors'],
       ['demo', '--output', 'demo-without-engine'],
     ];
-    for (const command of commands) {
-      const { code, out, err } = goshawk(command, { LIBTORCH: path.join(folder, 'nowhere') });
+    for (const { code, out, err } of inTurn(commands, { LIBTORCH: path.join(folder, 'nowhere') })) {
       assert.deepEqual([code, out], [2, '']);
       assert.match(
         err,
@@ -180,20 +199,20 @@ describe('goshawk', () => {
     assert.match(stderr, /^goshawk: not set up: run `npm run setup` in \S+\n$/);
   });
 
-  test('a config below configs/ that is not here is the one that comes with the package, unless there is one here', () => {
+  test('a config below configs/ that is not here is the one that comes with the package, unless there is one here', async () => {
     const name = 'configs/demo/mask_rcnn_r18_tiny.yaml';
-    assert.match(goshawk(['info', name]).out, /^configs\/demo\/mask_rcnn_r18_tiny\.yaml: mask_rcnn/);
-    assertRefused(
+    assert.match((await here(['info', name])).out, /^configs\/demo\/mask_rcnn_r18_tiny\.yaml: mask_rcnn/);
+    await assertRefused(
       ['info', 'configs/demo/no-such.yaml'],
       'configs/demo/no-such.yaml: no such config file: check the path',
     );
-    assertRefused(
+    await assertRefused(
       ['info', '../configs/demo/mask_rcnn_r18_tiny.yaml'],
       '../configs/demo/mask_rcnn_r18_tiny.yaml: no such config file: check the path',
     );
     mkdirSync(path.join(folder, 'configs/demo'), { recursive: true });
     writeFileSync(path.join(folder, name), 'model: {type: retinanet, classes: 3}\n');
-    assert.match(goshawk(['info', name, '--shape', '128x128']).out, /^\S+: retinanet/);
+    assert.match((await here(['info', name, '--shape', '128x128'])).out, /^\S+: retinanet/);
     rmSync(path.join(folder, 'configs'), { recursive: true });
   });
 });
@@ -207,8 +226,8 @@ describe('goshawk setup', () => {
   });
 
   test('a libtorch that is not there is one line and exit code 2', () => {
-    assertRefused(
-      ['setup', 'nowhere'],
+    isRefusal(
+      goshawk(['setup', 'nowhere']),
       `no libtorch: LIBTORCH=${path.join(realpathSync(folder), 'nowhere')}: ${path.join(realpathSync(folder), 'nowhere')} does not exist: name another, or none to use the system's`,
     );
   });
@@ -237,8 +256,8 @@ describe('goshawk evaluate', () => {
   // One of two objects is found, first: precision 1 up to recall 0.5, which is 51 of the 101 recall thresholds.
   const average = 51 / 101;
 
-  test('prints the standard table', () => {
-    const { code, out } = goshawk([
+  test('prints the standard table', async () => {
+    const { code, out } = await here([
       'evaluate',
       '--ground-truth',
       'truth.json',
@@ -254,9 +273,9 @@ describe('goshawk evaluate', () => {
     assert.equal(lines[8], ' Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.500');
   });
 
-  test('--json gives the figures by name, --per-category those of each', () => {
+  test('--json gives the figures by name, --per-category those of each', async () => {
     const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json', '--json', '--per-category'];
-    const { type, stats, categories } = JSON.parse(goshawk(args).out);
+    const { type, stats, categories } = JSON.parse((await here(args)).out);
     assert.equal(type, 'bbox');
     assert.ok(Math.abs(stats.AP - average) < 1e-12);
     assert.equal(stats.AR100, 0.5);
@@ -269,30 +288,30 @@ describe('goshawk evaluate', () => {
     );
   });
 
-  test('--errors says what errors cost, what was taken for what, and where to cut', () => {
+  test('--errors says what errors cost, what was taken for what, and where to cut', async () => {
     const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json', '--errors'];
-    const { out } = goshawk(args);
+    const { out } = await here(args);
     assert.match(out, /^localization +1 +49\.50 +49\.50$/m);
     assert.match(out, /^cup +1 +0 +1$/m);
     assert.match(out, /^cup +0\.\d{3} +1\.000 +0\.500 +0\.667$/m);
-    const { errors } = JSON.parse(goshawk([...args, '--json']).out);
+    const { errors } = JSON.parse((await here([...args, '--json'])).out);
     assert.deepEqual(errors.confusion.categories, ['cup', 'fork']);
     assert.deepEqual(errors.confusion.counts[0], [1, 0, 1]);
     assert.equal(errors.tide.counts.localization, 1);
     assert.equal(errors.thresholds.overall.recall, 0.5);
-    assert.match(goshawk([...args, '--type', 'keypoints']).err, /--errors: belongs to bbox and segm/);
+    assert.match((await here([...args, '--type', 'keypoints'])).err, /--errors: belongs to bbox and segm/);
   });
 });
 
 describe('goshawk evaluate with other limits', () => {
-  const evaluate = (found: object[] | string, ...more: string[]) => {
+  const evaluate = async (found: object[] | string, ...more: string[]) => {
     const text = typeof found === 'string' ? found : JSON.stringify(found);
     writeFileSync(path.join(folder, 'other.json'), text);
-    return goshawk(['evaluate', '--ground-truth', 'truth.json', '--detections', 'other.json', ...more]);
+    return await here(['evaluate', '--ground-truth', 'truth.json', '--detections', 'other.json', ...more]);
   };
   const cup = { image_id: 1, category_id: 3, bbox: [10, 10, 20, 20], score: 0.9 };
 
-  test('the table names the limits that were used, and a hint what they left out', () => {
+  test('the table names the limits that were used, and a hint what they left out', async () => {
     const limits = [
       '--max-detections',
       '1',
@@ -302,7 +321,7 @@ describe('goshawk evaluate with other limits', () => {
       'tiny=0:20^2',
       'rest=20^2:',
     ];
-    const { code, out, err } = evaluate([cup, { ...cup, score: 0.8 }], ...limits);
+    const { code, out, err } = await evaluate([cup, { ...cup, score: 0.8 }], ...limits);
     assert.equal(code, 0, err);
     assert.deepEqual(out.trimEnd().split('\n'), [
       ' Average Precision  (AP) @[ IoU=0.30:0.50 | area=   all | maxDets=  1 ] = 0.505',
@@ -319,17 +338,20 @@ describe('goshawk evaluate with other limits', () => {
     );
   });
 
-  test('belong to the measures of COCO', () => {
+  test('belong to the measures of COCO', async () => {
     const args = ['evaluate', '--ground-truth', 'truth.json', '--detections', 'found.json'];
-    assertRefused(
+    await assertRefused(
       [...args, '--type', 'voc', '--max-detections', '5'],
       '--max-detections: belongs to bbox, segm and keypoints, not to --type voc: leave it out',
     );
-    assertRefused([...args, '--sigmas', '0.1'], '--sigmas: belongs to keypoints, not to --type bbox: leave it out');
+    await assertRefused(
+      [...args, '--sigmas', '0.1'],
+      '--sigmas: belongs to keypoints, not to --type bbox: leave it out',
+    );
   });
 
-  test('names decide where ids are exchanged', () => {
-    const { code, out, err } = evaluate([{ ...cup, category_id: 7, category_name: 'cup' }]);
+  test('names decide where ids are exchanged', async () => {
+    const { code, out, err } = await evaluate([{ ...cup, category_id: 7, category_name: 'cup' }]);
     assert.equal(code, 0);
     assert.match(out, / = 0\.505\n/);
     assert.equal(
@@ -338,15 +360,15 @@ describe('goshawk evaluate with other limits', () => {
     );
   });
 
-  test('a list without its end counts where that is allowed, and is said', () => {
+  test('a list without its end counts where that is allowed, and is said', async () => {
     const cut = JSON.stringify([cup, cup]).slice(0, -20);
-    const refused = evaluate(cut);
+    const refused = await evaluate(cut);
     assert.deepEqual([refused.code, refused.out], [2, '']);
     assert.match(
       refused.err,
       /^goshawk: other\.json: is not JSON: it ends in the middle, at line 1, column \d+: .*--allow-unfinished/,
     );
-    const { code, err } = evaluate(cut, '--allow-unfinished');
+    const { code, err } = await evaluate(cut, '--allow-unfinished');
     assert.equal(code, 0);
     assert.match(
       err,
@@ -356,19 +378,19 @@ describe('goshawk evaluate with other limits', () => {
 });
 
 describe('goshawk data', () => {
-  test('stats counts objects by category and size', () => {
-    const { code, out } = goshawk(['data', 'stats', 'truth.json', '--json']);
+  test('stats counts objects by category and size', async () => {
+    const { code, out } = await here(['data', 'stats', 'truth.json', '--json']);
     assert.equal(code, 0);
     const stats = JSON.parse(out);
     assert.deepEqual([stats.images, stats.emptyImages, stats.annotations], [2, 1, 2]);
     // 20 x 20 is below 32 x 32, 2000 below 96 x 96.
     assert.deepEqual(stats.sizes, { small: 1, medium: 1, large: 0 });
     assert.deepEqual(stats.categories[0], { id: 3, name: 'cup', objects: 2, images: 1, small: 1, medium: 1, large: 0 });
-    assert.match(goshawk(['data', 'stats', 'truth.json']).out, /^cup +3 +2 +1 +1 +1 +0$/m);
+    assert.match((await here(['data', 'stats', 'truth.json'])).out, /^cup +3 +2 +1 +1 +1 +0$/m);
   });
 
-  test('check accepts a good file', () => {
-    assert.deepEqual(goshawk(['data', 'check', 'truth.json']), {
+  test('check accepts a good file', async () => {
+    assert.deepEqual(await here(['data', 'check', 'truth.json']), {
       code: 0,
       out: [
         'warning [image-empty] truth.json: has 1 of 2 pictures without a usable object, left out of training: set data.skipEmpty to false to learn background from them',
@@ -377,24 +399,24 @@ describe('goshawk data', () => {
       ].join('\n'),
       err: '',
     });
-    const evaluated = goshawk(['data', 'check', 'truth.json', '--purpose', 'evaluation']);
+    const evaluated = await here(['data', 'check', 'truth.json', '--purpose', 'evaluation']);
     assert.equal(evaluated.out, 'truth.json: nothing wrong (2 images, 2 annotations, 2 categories)\n');
   });
 
-  test('check lists every problem with its code and exits with 1', () => {
+  test('check lists every problem with its code and exits with 1', async () => {
     const broken = structuredClone(annotations);
     broken.annotations[0]!.bbox = [10, 10];
     broken.annotations[1]!.category_id = 8;
     writeFileSync(path.join(folder, 'broken.json'), JSON.stringify(broken));
-    const { code, out } = goshawk(['data', 'check', 'broken.json']);
+    const { code, out } = await here(['data', 'check', 'broken.json']);
     assert.equal(code, 1);
     assert.match(out, /^error \[bad-box\] broken\.json: annotations\[0\]\.bbox \(annotation id 1\) /m);
     assert.match(out, /^error \[unknown-category\] broken\.json: annotations\[1\]/m);
     assert.match(out, /^broken\.json: 2 errors, 0 warnings$/m);
   });
 
-  test('check --images finds pictures of another size, missing and damaged ones', () => {
-    const { code, out } = goshawk(['data', 'check', 'truth.json', '--images', '.', '--json']);
+  test('check --images finds pictures of another size, missing and damaged ones', async () => {
+    const { code, out } = await here(['data', 'check', 'truth.json', '--images', '.', '--json']);
     assert.equal(code, 1);
     const { errors, picturesChecked, issues } = JSON.parse(out);
     assert.deepEqual([errors, picturesChecked], [1, 2]);
@@ -403,34 +425,46 @@ describe('goshawk data', () => {
       size.message,
       /^truth\.json: images\[1\] \(image id 2\) b\.png is 40 x 50 pixels, declared 50 x 50: .*correct the annotation file/,
     );
-    assertRefused(['data', 'check', 'truth.json', '--images', 'elsewhere'], 'elsewhere: not found: check the path');
+    await assertRefused(
+      ['data', 'check', 'truth.json', '--images', 'elsewhere'],
+      'elsewhere: not found: check the path',
+    );
   });
 });
 
 describe('goshawk data synth', () => {
-  test('makes the same pictures and annotations from the same seed, and no folder over another', () => {
+  test('makes the same pictures and annotations from the same seed, and no folder over another', async () => {
     const args = ['--images', '5', '--seed', '4', '--size', '64x48', '--split', 'train,val'];
-    const made = goshawk(['data', 'synth', '--output', 'scenes', ...args]);
+    const made = await here(['data', 'synth', '--output', 'scenes', ...args]);
     assert.equal(made.code, 0, made.err);
     assert.equal(made.out, 'scenes: train.json (4 pictures), val.json (1 pictures), pictures in images/\n');
-    assert.equal(goshawk(['data', 'synth', '--output', 'again', ...args]).code, 0);
+    assert.equal((await here(['data', 'synth', '--output', 'again', ...args])).code, 0);
     for (const file of ['train.json', 'val.json', 'images/000001.png', 'images/000005.png']) {
       const [one, two] = ['scenes', 'again'].map((name) => readFileSync(path.join(folder, name, file)));
       assert.deepEqual(one, two, file);
     }
-    assert.equal(goshawk(['data', 'check', 'scenes/train.json', '--images', 'scenes/images', '--masks']).code, 0);
-    assertRefused(
+    assert.equal((await here(['data', 'check', 'scenes/train.json', '--images', 'scenes/images', '--masks'])).code, 0);
+    await assertRefused(
       ['data', 'synth', '--output', 'scenes', ...args],
       'scenes: is there already: name a new folder or remove it',
     );
   });
 
-  test('says what it expects of its options', () => {
+  test('says what it expects of its options', async () => {
     const synth = ['data', 'synth', '--output', 'never'];
-    assertRefused([...synth, '--size', '64'], '--size 64: expected WIDTHxHEIGHT in pixels: write for example 320x240');
-    assertRefused([...synth, '--images', '0'], '--images 0: expected a whole number from 1 to 1000000: correct it');
-    assertRefused([...synth, '--split', 'a=1,b'], '--split a=1,b: give all splits a number or none');
-    assertRefused([...synth, '--images', '1'], '--split train,val: too few pictures for 2 splits: raise --images');
+    await assertRefused(
+      [...synth, '--size', '64'],
+      '--size 64: expected WIDTHxHEIGHT in pixels: write for example 320x240',
+    );
+    await assertRefused(
+      [...synth, '--images', '0'],
+      '--images 0: expected a whole number from 1 to 1000000: correct it',
+    );
+    await assertRefused([...synth, '--split', 'a=1,b'], '--split a=1,b: give all splits a number or none');
+    await assertRefused(
+      [...synth, '--images', '1'],
+      '--split train,val: too few pictures for 2 splits: raise --images',
+    );
     assert.ok(!existsSync(path.join(folder, 'never')));
   });
 });
@@ -438,7 +472,7 @@ describe('goshawk data synth', () => {
 describe('goshawk data draw', () => {
   test('draws the objects, nothing else, and a contact sheet', async () => {
     writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ ...annotations, images: [annotations.images[0]] }));
-    const drawn = goshawk(['data', 'draw', 'one.json', '--images', '.', '--output', 'drawn']);
+    const drawn = await here(['data', 'draw', 'one.json', '--images', '.', '--output', 'drawn']);
     assert.equal(drawn.code, 0, drawn.err);
     assert.equal(drawn.out, `drawn: 1 of 1 pictures drawn; ${path.join('drawn', 'contact-sheet.png')} shows 1\n`);
     const { data, info } = await sharp(path.join(folder, 'drawn', 'a-1.png'))
@@ -455,11 +489,11 @@ describe('goshawk data draw', () => {
     assert.ok(existsSync(path.join(folder, 'drawn', 'contact-sheet.png')));
   });
 
-  test('does not follow file names out of the folder', () => {
+  test('does not follow file names out of the folder', async () => {
     const escaping = structuredClone(annotations);
     escaping.images[0]!.file_name = '../a.png';
     writeFileSync(path.join(folder, 'escaping.json'), JSON.stringify(escaping));
-    const { code, err } = goshawk(['data', 'draw', 'escaping.json', '--images', '.', '--output', 'never']);
+    const { code, err } = await here(['data', 'draw', 'escaping.json', '--images', '.', '--output', 'never']);
     assert.equal(code, 2);
     assert.match(err, /^goshawk: escaping\.json: .*\.\.\/a\.png/);
     assert.ok(!existsSync(path.join(folder, 'never')));
@@ -476,7 +510,7 @@ describe('goshawk data augment', () => {
     const train = 'train: {annotations: one.json, images: .}';
     writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ ...annotations, images: [annotations.images[0]] }));
     write('plain.yaml', train);
-    const drawn = goshawk(['data', 'augment', 'plain.yaml', '--output', 'plain', '--count', '2']);
+    const drawn = await here(['data', 'augment', 'plain.yaml', '--output', 'plain', '--count', '2']);
     assert.equal(drawn.code, 0, drawn.err);
     assert.match(drawn.out, /^plain: 2 training pictures with \d+ objects; plain.contact-sheet\.png shows 2\n$/);
     const { data, info } = await sharp(path.join(folder, 'plain', '0001.png'))
@@ -487,18 +521,18 @@ describe('goshawk data augment', () => {
     write('steps.yaml', `${train}, augment: [{type: resize, size: 60}, {type: mosaic, size: 60}, {type: noise}]`);
     const read = (folderName: string) => readFileSync(path.join(folder, folderName, '0002.png'));
     for (const output of ['first', 'second'])
-      assert.equal(goshawk(['data', 'augment', 'steps.yaml', '--output', output, '--count', '2']).code, 0);
+      assert.equal((await here(['data', 'augment', 'steps.yaml', '--output', output, '--count', '2'])).code, 0);
     assert.deepEqual(read('first'), read('second'));
     assert.notDeepEqual(read('first'), read('plain'));
   });
 
-  test('says what is missing', () => {
+  test('says what is missing', async () => {
     write('empty.yaml', '');
-    assertRefused(
+    await assertRefused(
       ['data', 'augment', 'empty.yaml'],
       'data.train: is not set: pass --set data.train.annotations=FILE --set data.train.images=FOLDER',
     );
-    assertRefused(
+    await assertRefused(
       ['data', 'augment', 'empty.yaml', '--count', '0'],
       '--count 0: expected a whole number from 1 to 100000: correct it',
     );
@@ -506,34 +540,34 @@ describe('goshawk data augment', () => {
 });
 
 describe('goshawk weights', () => {
-  test('shows and converts, and converts back to the same bytes', () => {
+  test('shows and converts, and converts back to the same bytes', async () => {
     const data = new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer);
     const entries = [{ name: 'layer.weight', dtype: 'float32', shape: [2, 3], data } as const];
     writeSafetensors(path.join(folder, 'one.safetensors'), entries, { note: 'kept' });
-    const shown = goshawk(['weights', 'show', 'one.safetensors']);
+    const shown = await here(['weights', 'show', 'one.safetensors']);
     assert.match(shown.out, /^layer\.weight +float32 +\[2, 3\]$/m);
     assert.match(shown.out, /^one\.safetensors: safetensors, 1 tensors, 6 numbers, /m);
-    assert.equal(goshawk(['weights', 'convert', 'one.safetensors', 'two.pth']).code, 0);
-    assert.equal(goshawk(['weights', 'convert', 'two.pth', 'three.safetensors']).code, 0);
+    assert.equal((await here(['weights', 'convert', 'one.safetensors', 'two.pth'])).code, 0);
+    assert.equal((await here(['weights', 'convert', 'two.pth', 'three.safetensors'])).code, 0);
     const file = openSafetensors(path.join(folder, 'three.safetensors'));
     assert.deepEqual(new Uint8Array(file.read('layer.weight').data), data);
     file.close();
   });
 
-  test('convert refuses an ending that it does not know and its own input', () => {
-    assertRefused(
+  test('convert refuses an ending that it does not know and its own input', async () => {
+    await assertRefused(
       ['weights', 'convert', 'one.safetensors', 'x.onnx'],
       "x.onnx: unknown ending '.onnx' (expected .safetensors or .pth): rename the output",
     );
-    assertRefused(
+    await assertRefused(
       ['weights', 'convert', 'one.safetensors', './one.safetensors'],
       './one.safetensors: is the input itself: name another output',
     );
   });
 });
 
-test('a command that fails leaves no partial file', () => {
-  goshawk(['weights', 'convert', 'a.png', 'never.safetensors']);
+test('a command that fails leaves no partial file', async () => {
+  await here(['weights', 'convert', 'a.png', 'never.safetensors']);
   assert.ok(!existsSync(path.join(folder, 'never.safetensors')));
   assert.deepEqual(
     readdirSync(folder).filter((name) => name.includes('partial') || name.includes('tmp')),

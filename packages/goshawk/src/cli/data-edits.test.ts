@@ -1,22 +1,16 @@
-// goshawk data split, merge and filter, run as a person runs them.
+// goshawk data split, merge and filter, with the words that a person types.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { type Ended, goshawkHere } from '../testing/goshawk-here.js';
 
-const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'goshawk-edits-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function goshawk(...args: string[]): { code: number | null; out: string; err: string } {
-  const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'data', ...args], options);
-  return { code: status, out: stdout, err: stderr };
-}
+const goshawk = (...words: string[]): Promise<Ended> => goshawkHere(folder, ['data', ...words]);
 
 const read = (file: string) =>
   JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as {
@@ -53,10 +47,10 @@ before(async () => {
 });
 
 describe('goshawk data split', () => {
-  test('writes a file a part, with twins in one of them', () => {
+  test('writes a file a part, with twins in one of them', async () => {
     for (const seed of ['0', '1', '2', '3']) {
       const args = ['split', 'all.json', '--images', 'photos', '--output', 'parts', '--parts', 'train=50%,val=50%'];
-      const { code, out, err } = goshawk(...args, '--seed', seed);
+      const { code, out, err } = await goshawk(...args, '--seed', seed);
       assert.equal(code, 0, err);
       assert.match(out, /2 pictures look like others: each kind of 1 is in one part/);
       const [train, val] = [read('parts/train.json'), read('parts/val.json')];
@@ -67,19 +61,19 @@ describe('goshawk data split', () => {
     }
   });
 
-  test('says so where it cannot look at the pictures, and refuses shares that do not add up', () => {
+  test('says so where it cannot look at the pictures, and refuses shares that do not add up', async () => {
     assert.match(
-      goshawk('split', 'all.json', '--output', 'parts').err,
+      (await goshawk('split', 'all.json', '--output', 'parts')).err,
       /twins may be in different parts: give --images/,
     );
-    const wrong = goshawk('split', 'all.json', '--output', 'parts', '--parts', 'a=0.5,b=0.2');
+    const wrong = await goshawk('split', 'all.json', '--output', 'parts', '--parts', 'a=0.5,b=0.2');
     assert.deepEqual([wrong.code, /add up to 1, these to 0\.7/.test(wrong.err)], [2, true]);
   });
 });
 
-test('goshawk data merge puts parts together under their common folder', () => {
-  goshawk('split', 'all.json', '--images', 'photos', '--output', 'parts');
-  const { code, out, err } = goshawk(
+test('goshawk data merge puts parts together under their common folder', async () => {
+  await goshawk('split', 'all.json', '--images', 'photos', '--output', 'parts');
+  const { code, out, err } = await goshawk(
     'merge',
     'parts/train.json',
     'parts/val.json',
@@ -91,7 +85,7 @@ test('goshawk data merge puts parts together under their common folder', () => {
   assert.equal(code, 0, err);
   assert.match(out, /one\.json: 10 images, 10 annotations, 2 categories; its file names start from .*photos/);
   mkdirSync(path.join(folder, 'more'), { recursive: true });
-  const two = goshawk(
+  const two = await goshawk(
     'merge',
     'all.json',
     'all.json',
@@ -111,8 +105,16 @@ test('goshawk data merge puts parts together under their common folder', () => {
   );
 });
 
-test('goshawk data filter keeps what is asked for', () => {
-  const { code, out } = goshawk('filter', 'all.json', '--categories', 'dog', '--drop-empty', '--output', 'dogs.json');
+test('goshawk data filter keeps what is asked for', async () => {
+  const { code, out } = await goshawk(
+    'filter',
+    'all.json',
+    '--categories',
+    'dog',
+    '--drop-empty',
+    '--output',
+    'dogs.json',
+  );
   assert.equal(code, 0);
   assert.match(out, /dogs\.json: 2 of 10 images, 2 of 10 annotations, 1 of 2 categories/);
   assert.deepEqual(

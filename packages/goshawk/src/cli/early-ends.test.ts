@@ -1,6 +1,6 @@
 // What is left of work that ends early, in processes that are really killed, stopped and run out of disk.
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -23,6 +23,7 @@ import { writeSafetensors } from '@goshawk/torch';
 import sharp from 'sharp';
 import { configToYaml } from '../config/index.js';
 import { describeDetector } from '../infer/index.js';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { mayMount } from '../testing/may-mount.js';
 import { tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
 import { runCurves } from './curves.js';
@@ -106,9 +107,9 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(args: readonly string[]): Ended & { readonly stdout: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [goshawk, ...args], { encoding: 'utf8' });
-  return { code: status, stdout, stderr };
+async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, out, err } = await goshawkHere(process.cwd(), args);
+  return { code, stdout: out, stderr: err };
 }
 
 /** Starts a command and waits until it has written what it found in some pictures. */
@@ -174,8 +175,10 @@ describe('a second command in the same folder', () => {
   test('says who is at work there, with exit code 2, and disturbs nothing', async () => {
     const output = join(folder, 'shared');
     const { child, ended } = await begin(predicting(output), output);
+    // It would be done before the others have started.
+    child.kill('SIGSTOP');
     for (const args of [predicting(output), evaluating(output)]) {
-      const { code, stderr } = run(args);
+      const { code, stderr } = await run(args);
       assert.equal(code, 2);
       assert.match(
         stderr,
@@ -191,13 +194,13 @@ describe('a second command in the same folder', () => {
 
 describe('on a disk that fills up', { skip: mayMount() ? false : 'needs the right to mount' }, () => {
   for (const [name, argsFor] of commands.slice(0, 2)) {
-    test(`goshawk ${name} keeps what was found before, and says why it is no more`, () => {
+    test(`goshawk ${name} keeps what was found before, and says why it is no more`, async () => {
       const disk = join(folder, `disk-${name}`);
       mkdirSync(disk);
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
       try {
         const output = join(disk, 'output');
-        const { code, stdout, stderr } = run(argsFor(output).filter((word) => word !== '--pdf'));
+        const { code, stdout, stderr } = await run(argsFor(output).filter((word) => word !== '--pdf'));
         assert.equal(code, 1, stderr);
         assert.match(
           stderr,
@@ -214,14 +217,14 @@ describe('on a disk that fills up', { skip: mayMount() ? false : 'needs the righ
 });
 
 describe('pictures that cannot be used are named at the end, and the others are done', () => {
-  test('by goshawk predict', () => {
+  test('by goshawk predict', async () => {
     const photos = join(folder, 'photos');
     mkdirSync(photos);
     const long = `${'x'.repeat(251)}.png`;
     for (const name of ['a.png', 'c.png', long]) copyFileSync(join(pictures, '000.png'), join(photos, name));
     writeFileSync(join(photos, 'b.png'), readFileSync(join(pictures, '000.png')).subarray(0, 200));
     const output = join(folder, 'some');
-    const { code, stdout, stderr } = run([...predicting(output).slice(0, -1), photos]);
+    const { code, stdout, stderr } = await run([...predicting(output).slice(0, -1), photos]);
     assert.equal(code, 1);
     assert.match(stdout, /objects in 3 pictures: .*detections\.json, drawn beside it/);
     assert.match(
@@ -234,23 +237,30 @@ describe('pictures that cannot be used are named at the end, and the others are 
     );
   });
 
-  test('but where there is no other, that is wrong input, and nothing is left', () => {
+  test('but where there is no other, that is wrong input, and nothing is left', async () => {
     const damaged = join(folder, 'damaged.png');
     writeFileSync(damaged, readFileSync(join(pictures, '000.png')).subarray(0, 200));
-    const { code, stderr } = run([...predicting(join(folder, 'none')).slice(0, -1), damaged]);
+    const { code, stderr } = await run([...predicting(join(folder, 'none')).slice(0, -1), damaged]);
     assert.equal(code, 2);
     assert.match(stderr, /(^|\n)goshawk: .*damaged\.png: is a damaged png picture .*: replace the file\n$/);
     assert.ok(!existsSync(join(folder, 'none')));
   });
 
-  test('by goshawk eval, whose figures count their objects as not found', () => {
+  test('by goshawk eval, whose figures count their objects as not found', async () => {
     const whole = readFileSync(join(pictures, '003.png'));
     writeFileSync(join(pictures, '003.png'), whole.subarray(0, 200));
     try {
       for (const more of [[], ['--processes', '2']]) {
         const output = join(folder, `eval-some-${more.length}`);
         // The options of two numbers may stand before the config.
-        const { code, stdout, stderr } = run(['eval', '--range', '0', '5', ...evaluating(output).slice(1), ...more]);
+        const { code, stdout, stderr } = await run([
+          'eval',
+          '--range',
+          '0',
+          '5',
+          ...evaluating(output).slice(1),
+          ...more,
+        ]);
         assert.equal(code, 1, stderr);
         assert.match(stdout, /Average Precision/);
         assert.match(
@@ -339,7 +349,7 @@ describe('goshawk data synth', () => {
     killed.kill('SIGKILL');
     await once(killed, 'exit');
     assert.ok(existsSync(partial()));
-    assert.equal(run([...args().slice(0, -1), '2']).code, 0);
+    assert.equal((await run([...args().slice(0, -1), '2'])).code, 0);
     assert.ok(!existsSync(partial()));
     assert.deepEqual(readdirSync(join(folder, 'scenes', 'images')), ['000001.png', '000002.png']);
   });

@@ -8,14 +8,12 @@ export function isLaunched(word: string): word is Launched {
   return (LAUNCHED as readonly string[]).includes(word);
 }
 
-/** The arguments, of a launch with `--node-rank` for `--node_rank` and with `--` before the command that it runs. */
+/** The words after `goshawk`, of a launch with `--node-rank` for `--node_rank` and with `--` before the command that it runs. */
 export function splitLaunchWords(words: readonly string[]): string[] {
-  const at = words.indexOf('launch');
-  // Behind Node and its script.
-  if (at !== 2) return [...words];
-  const [...own] = words.slice(0, at + 1);
+  if (words[0] !== 'launch') return [...words];
+  const own = ['launch'];
   for (const [index, word] of words.entries()) {
-    if (index <= at) continue;
+    if (index === 0) continue;
     if (word === '--') return [...own, ...words.slice(index)];
     if (isLaunched(word)) return [...own, '--', ...words.slice(index)];
     own.push(word.startsWith('--') ? withDashes(word) : word);

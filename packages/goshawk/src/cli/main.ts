@@ -1,11 +1,7 @@
 // The goshawk command: runs what is asked for and turns what goes wrong into one line and an exit code.
-import { CommanderError } from 'commander';
 import { rankLink } from '../processes/rank-link.js';
-import { splitLaunchWords } from './launch-words.js';
-import { joinNumberPairs } from './number-pair-words.js';
-import { buildProgram } from './program.js';
 import { blamesOf, isConsequence, reportFailure } from './report-failure.js';
-import { joinSetWords } from './set-words.js';
+import { runCommandLine } from './run-command-line.js';
 
 // `goshawk data stats FILE | head`: a reader that has seen enough is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -15,11 +11,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.on('uncaughtException', end);
 
 try {
-  await buildProgram().parseAsync(joinNumberPairs(joinSetWords(splitLaunchWords(process.argv))));
+  await runCommandLine(process.argv.slice(2));
 } catch (error) {
-  // Help ends this way too: asked for with 0, and shown for a command that lacks its second word with another code.
-  if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = 2;
-  else if (!(error instanceof CommanderError && error.exitCode === 0)) end(error);
+  end(error);
 }
 
 function end(error: unknown): void {

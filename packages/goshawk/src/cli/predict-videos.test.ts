@@ -1,6 +1,6 @@
-// goshawk predict on films, as a person runs it: real processes, a real ffmpeg, and a tiny model.
+// goshawk predict on films: a real ffmpeg, a tiny model, and processes of their own where they are ended.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -18,6 +18,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { frameTimes, makeVideo, videoFacts, withoutFfmpeg } from '../testing/make-video.js';
 import { mayMount } from '../testing/may-mount.js';
 import { writeTinyModel } from '../testing/write-tiny-model.js';
@@ -39,12 +40,9 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const place = (name: string) => join(folder, name);
 
-function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [goshawk, ...model, ...args], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  });
-  return { code: status, stdout, stderr };
+async function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const { code, out, err } = await goshawkHere(process.cwd(), [...model, ...args], environment);
+  return { code, stdout: out, stderr: err };
 }
 
 interface Row {
@@ -86,10 +84,10 @@ function leftOver(output: string): string[] {
 }
 
 describe('goshawk predict on a film', { skip: withoutFfmpeg }, () => {
-  test('gives one with as many frames, as long, with its sound, and its detections as JSON lines', () => {
+  test('gives one with as many frames, as long, with its sound, and its detections as JSON lines', async () => {
     const film = makeVideo(place('ten seconds.mp4'), { size: '640x360', rate: '10', seconds: 10, sound: true });
     const output = place('whole');
-    const { code, stdout, stderr } = run(['--output', output, film]);
+    const { code, stdout, stderr } = await run(['--output', output, film]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readdirSync(output).toSorted(), ['ten seconds.detections.jsonl', 'ten seconds.mp4']);
     assert.deepEqual(videoFacts(join(output, 'ten seconds.mp4')), videoFacts(film));
@@ -120,11 +118,13 @@ describe('goshawk predict on a film', { skip: withoutFfmpeg }, () => {
 
   test('finds in batches what it finds frame by frame, and in pictures what it finds in frames', async () => {
     const lossless = makeVideo(place('lossless.mkv'), { seconds: 0.28, options: ['-c:v', 'ffv1'] });
-    const [single = [], batched = []] = ['1', '3'].map((size) => {
+    const inBatches = async (size: string) => {
       const output = place(`batch-${size}`);
-      assert.equal(run(['--batch-size', size, '--output', output, lossless]).code, 0);
+      assert.equal((await run(['--batch-size', size, '--output', output, lossless])).code, 0);
       return rowsOf(join(output, 'lossless.detections.jsonl'));
-    });
+    };
+    const single = await inBatches('1');
+    const batched = await inBatches('3');
     // Sums over other shapes may be added up in another order.
     requireAlike(batched, single);
     assert.deepEqual(
@@ -137,7 +137,7 @@ describe('goshawk predict on a film', { skip: withoutFfmpeg }, () => {
     execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-i', lossless, join(pictures, '%d.png')]);
     assert.equal((await sharp(join(pictures, '1.png')).metadata()).width, 160);
     const output = place('of frames');
-    assert.equal(run(['--output', output, pictures]).code, 0);
+    assert.equal((await run(['--output', output, pictures])).code, 0);
     const ofPictures = JSON.parse(readFileSync(join(output, 'detections.json'), 'utf8')) as Row[];
     requireAlike(single, ofPictures);
   });
@@ -149,31 +149,31 @@ describe('goshawk predict on a film', { skip: withoutFfmpeg }, () => {
     await sharp({ create: { width: 64, height: 64, channels: 3, background: 'gray' } }).toFile(join(mixed, 'a.png'));
     writeFileSync(join(mixed, 'c.ts'), 'export {};\n');
     const output = place('of mixed');
-    const { code, stdout, stderr } = run(['--output', output, mixed]);
+    const { code, stdout, stderr } = await run(['--output', output, mixed]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readdirSync(output).toSorted(), ['a.png', 'b.detections.jsonl', 'b.mp4', 'detections.json']);
     assert.match(stdout, /in 1 pictures: .*\nb\.mp4: \d+ objects? in 5 frames/);
   });
 
-  test('leaves it where it is told to, with the sound up to there', () => {
+  test('leaves it where it is told to, with the sound up to there', async () => {
     const output = place('limited');
-    assert.equal(run(['--output', output, '--max-frames', '10', clip]).code, 0);
+    assert.equal((await run(['--output', output, '--max-frames', '10', clip])).code, 0);
     const { frames, seconds, sound } = videoFacts(join(output, 'clip.mp4'));
     assert.deepEqual([frames, sound], [10, ['aac']]);
     assert.ok(Math.abs(seconds - 0.4) < 0.05, String(seconds));
-    assert.equal(run(['--output', output, '--seconds', '0.2', clip]).code, 0);
+    assert.equal((await run(['--output', output, '--seconds', '0.2', clip])).code, 0);
     assert.equal(videoFacts(join(output, 'clip.mp4')).frames, 5);
   });
 });
 
 describe('a film that cannot be used', { skip: withoutFfmpeg }, () => {
-  test('is named at the end, and the others are done; one that was cut off is done as far as it goes', () => {
+  test('is named at the end, and the others are done; one that was cut off is done as far as it goes', async () => {
     const text = place('text.mp4');
     writeFileSync(text, 'once upon a time\n');
     const whole = readFileSync(makeVideo(place('whole.mkv'), { size: '320x180' }));
     writeFileSync(place('cut.mkv'), whole.subarray(0, whole.length / 2));
     const output = place('some');
-    const { code, stdout, stderr } = run(['--output', output, text, place('cut.mkv'), clip]);
+    const { code, stdout, stderr } = await run(['--output', output, text, place('cut.mkv'), clip]);
     assert.equal(code, 1);
     assert.match(stdout, /clip\.mp4: \d+ objects? in 25 frames/);
     assert.match(
@@ -185,18 +185,18 @@ describe('a film that cannot be used', { skip: withoutFfmpeg }, () => {
     assert.ok(!existsSync(join(output, 'text.mp4')));
   });
 
-  test('alone is wrong input, and nothing is left', () => {
+  test('alone is wrong input, and nothing is left', async () => {
     const text = place('alone.mp4');
     writeFileSync(text, 'once upon a time\n');
-    const { code, stderr } = run(['--output', place('none'), text]);
+    const { code, stderr } = await run(['--output', place('none'), text]);
     assert.equal(code, 2);
     assert.match(stderr, /^goshawk: .*alone\.mp4: is no video that ffmpeg can read .*: replace the file\n$/);
     assert.ok(!existsSync(place('none')));
   });
 
-  test('is not replaced by its own drawn one', () => {
+  test('is not replaced by its own drawn one', async () => {
     const before = readFileSync(clip);
-    const { code, stderr } = run(['--output', folder, clip]);
+    const { code, stderr } = await run(['--output', folder, clip]);
     assert.equal(code, 2);
     assert.match(stderr, /goshawk: .*clip\.mp4: is the video itself: choose another --output\n$/);
     assert.deepEqual(readFileSync(clip), before);
@@ -255,8 +255,8 @@ describe('what does not end by itself', { skip: withoutFfmpeg }, () => {
     assert.ok(rowsOf(join(output, 'stream.detections.partial.jsonl')).length > 0);
   });
 
-  test('is named as a URL', () => {
-    const { code, stderr } = run(['--output', place('no url'), '--stream', 'clip.mp4']);
+  test('is named as a URL', async () => {
+    const { code, stderr } = await run(['--output', place('no url'), '--stream', 'clip.mp4']);
     assert.equal(code, 2);
     assert.match(stderr, /--stream clip\.mp4: expected a URL such as rtsp:/);
   });
@@ -264,13 +264,13 @@ describe('what does not end by itself', { skip: withoutFfmpeg }, () => {
 
 test('a disk that fills up leaves the detections that were found', {
   skip: withoutFfmpeg || (mayMount() ? false : 'needs the right to mount'),
-}, () => {
+}, async () => {
   const disk = place('disk');
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', disk]);
   try {
     const noise = 'lavfi:testsrc=size=320x180:rate=25,noise=alls=100:allf=t';
-    const { code, stderr } = run(['--output', join(disk, 'output'), '--stream', noise, '--max-frames', '500']);
+    const { code, stderr } = await run(['--output', join(disk, 'output'), '--stream', noise, '--max-frames', '500']);
     assert.equal(code, 1, stderr);
     assert.match(
       stderr,
@@ -284,14 +284,14 @@ test('a disk that fills up leaves the detections that were found', {
 });
 
 describe('without ffmpeg', () => {
-  test('films are refused before anything is done, with what to install', () => {
+  test('films are refused before anything is done, with what to install', async () => {
     const film = place('unseen.mp4');
     writeFileSync(film, '');
     for (const [args, name] of [
       [[film], 'unseen.mp4'],
       [['--camera', '/dev/video0'], 'camera'],
     ] as const) {
-      const { code, stderr } = run(['--output', place('missing'), ...args], { PATH: join(folder, 'nowhere') });
+      const { code, stderr } = await run(['--output', place('missing'), ...args], { PATH: join(folder, 'nowhere') });
       assert.equal(code, 2);
       assert.match(
         stderr,
@@ -303,8 +303,8 @@ describe('without ffmpeg', () => {
     }
   });
 
-  test('nothing to look at is wrong usage', () => {
-    const { code, stderr } = run([]);
+  test('nothing to look at is wrong usage', async () => {
+    const { code, stderr } = await run([]);
     assert.equal(code, 2);
     assert.match(stderr, /nothing to look at: name pictures, videos, folders, a --camera or a --stream/);
   });

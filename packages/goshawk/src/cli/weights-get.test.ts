@@ -1,4 +1,4 @@
-// goshawk weights get, in processes of their own, from a server on this machine.
+// goshawk weights get, from a server on this machine; where it is ended or limited, in a process of its own.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,6 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { publishedWeights } from '../foreign/torchvision/published-weights.js';
 import { findWeights, weightsCacheFolder } from '../infer/weights-cache.js';
 import { type FileServer, startFileServer } from '../testing/file-server.js';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { mayMount } from '../testing/may-mount.js';
 import { progressOf } from './weights-get.js';
 
@@ -76,8 +77,10 @@ function start(args: readonly string[], { limit = '', ...environment }: Readonly
   return { child, ended };
 }
 
-const goshawk = (args: readonly string[], options?: Readonly<Record<string, string>>): Promise<Ended> =>
-  start(args, options).ended;
+const goshawk = (args: readonly string[], options: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+  'limit' in options
+    ? start(args, options).ended
+    : goshawkHere(folder, args, { XDG_CACHE_HOME: join(folder, 'cache'), GOSHAWK_WEIGHTS: '', ...options });
 const get = (address: string, options?: Readonly<Record<string, string>>): Promise<Ended> =>
   goshawk(['weights', 'get', address], options);
 

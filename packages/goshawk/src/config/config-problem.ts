@@ -99,7 +99,8 @@ function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`;
   if (value === null) return 'nothing';
   if (Array.isArray(value)) {
-    const text = listText(value);
+    // Each entry takes two characters or more: text of a million of them is not made to be thrown away.
+    const text = 2 * value.length + 1 <= 40 ? listText(value) : undefined;
     return text !== undefined && text.length <= 40 ? text : `a list of ${value.length}`;
   }
   return typeof value === 'object' ? 'a group of keys' : String(value);

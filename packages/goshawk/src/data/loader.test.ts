@@ -309,7 +309,10 @@ test('no more than `prefetch` batches are made ahead, and released memory is use
     })),
   };
   const loader = createLoader({ dataset: counted, preprocess, batchSize: 1, shuffle: true, workers: 0, prefetch: 3 });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  for (let wait = 0; made.count < 3 && wait < 1000; wait++) await pause(10);
+  // A fourth would come at once.
+  await pause(100);
   assert.equal(made.count, 3);
   const memory = new Set<ArrayBufferLike>();
   for (let i = 0; i < 30; i++) {

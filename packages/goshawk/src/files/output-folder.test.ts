@@ -115,23 +115,26 @@ describe('claimOutput', () => {
   test('of many that start at once, one gets it', { skip: process.platform !== 'linux' }, async () => {
     writeFileSync(path.join(folder, LOCK_NAME), JSON.stringify({ pid: 2 ** 30, host: hostname(), since: '', work }));
     const module = new URL('./output-folder.js', import.meta.url).href;
-    // All wait for the same moment, and whoever gets the folder keeps it until after the last has tried.
-    const start = Date.now() + 1500;
+    // All wait for the same word, and whoever gets the folder keeps it until the last has tried.
     const program = `
+      const { readSync } = await import('node:fs');
       const { claimOutput } = await import('${module}');
-      while (Date.now() < ${start});
+      const word = Buffer.alloc(1);
+      console.log('ready');
+      readSync(0, word);
       try { claimOutput(${JSON.stringify(folder)}, { work: 'w' }); console.log('held'); } catch (error) { console.log(error.name); }
-      setTimeout(() => process.exit(), Math.max(0, ${start} + 1500 - Date.now()));`;
-    const outcomes = await Promise.all(
-      Array.from({ length: 6 }, async () => {
-        const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        const [text] = (await once(child.stdout!, 'data')) as [Buffer];
-        await once(child, 'exit');
-        return text.toString().trim();
-      }),
+      readSync(0, word);`;
+    const children = Array.from({ length: 6 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] }),
     );
+    const said = (child: ChildProcess) => once(child.stdout!, 'data').then(([text]) => String(text).trim());
+    assert.deepEqual(await Promise.all(children.map(said)), Array(6).fill('ready'));
+    const answers = Promise.all(children.map(said));
+    for (const child of children) child.stdin.write('.');
+    const outcomes = await answers;
+    const ended = Promise.all(children.map((child) => once(child, 'exit')));
+    for (const child of children) child.stdin.end();
+    await ended;
     assert.deepEqual(outcomes.toSorted(), [
       'InputError',
       'InputError',

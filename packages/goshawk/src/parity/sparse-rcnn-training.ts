@@ -4,11 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cocoCategories } from '@goshawk/core';
-import { ops, scope, type Tensor, type TensorData, tensor } from '@goshawk/torch';
+import type { Tensor, TensorData } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { sparseRcnnConfigs } from '../foreign/sparse-rcnn/config.js';
 import { recogniseState } from '../foreign/weights.js';
 import type { Detector } from '../models/index.js';
+import { distance } from './movements.js';
 
 export interface TrajectoryFacts {
   readonly data: {
@@ -137,18 +138,6 @@ export function distances(
 ): number[] {
   const own = model.stateDict();
   return names.map((name) => distance(own.get(name)!, from.get(name)!));
-}
-
-function distance(value: Tensor, from: TensorData | Tensor): number {
-  return scope(() => {
-    const before = 'toNumbers' in from ? from : tensor(floatsOf(from), { shape: from.shape });
-    const difference = ops.sub(value.detach().to('float64'), before.detach().to('float64'));
-    return Math.sqrt(ops.sum(ops.mul(difference, difference)).item());
-  });
-}
-
-function floatsOf({ data }: TensorData): Float32Array {
-  return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
 }
 
 /** The root of the sum of squares. */

@@ -1,24 +1,18 @@
-// goshawk init and goshawk train on folders of photos, as a person runs them.
+// goshawk init and goshawk train on folders of photos, with the words that a person types.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { loadConfig } from '../config/index.js';
 import { readAnnotations } from '../data/index.js';
+import { type Ended, goshawkHere } from '../testing/goshawk-here.js';
 
-const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-starter-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function goshawk(...args: string[]): { code: number | null; out: string; err: string } {
-  const options = { cwd: folder, encoding: 'utf8', timeout: 120_000 } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
-  return { code: status, out: stdout, err: stderr };
-}
+const goshawk = (...words: string[]): Promise<Ended> => goshawkHere(folder, words);
 
 const PICTURES = 12;
 
@@ -52,8 +46,8 @@ before(async () => {
 });
 
 describe('goshawk init', () => {
-  test('writes a config that names its data, and says each choice with its reason', () => {
-    const { code, out, err } = goshawk('init', 'squares', '--output', 'made/squares.yaml', '--minutes', '0.5');
+  test('writes a config that names its data, and says each choice with its reason', async () => {
+    const { code, out, err } = await goshawk('init', 'squares', '--output', 'made/squares.yaml', '--minutes', '0.5');
     assert.equal(code, 0, err);
     for (const choice of [
       'data',
@@ -93,18 +87,21 @@ describe('goshawk init', () => {
     assert.equal(val!.images[0]!.width, 640);
   });
 
-  test('refuses what is no time, and data that is not there', () => {
-    assert.match(goshawk('init', 'squares', '--minutes', 'ten').err, /--minutes ten: expected a number of minutes/);
-    const missing = goshawk('init', 'nowhere');
+  test('refuses what is no time, and data that is not there', async () => {
+    assert.match(
+      (await goshawk('init', 'squares', '--minutes', 'ten')).err,
+      /--minutes ten: expected a number of minutes/,
+    );
+    const missing = await goshawk('init', 'nowhere');
     assert.deepEqual([missing.code, missing.err], [2, 'goshawk: nowhere: no such file or folder: check the path\n']);
   });
 });
 
 describe('goshawk train on a folder', () => {
-  test('trains with the config that it writes, evaluates, and is resumed by the same words', () => {
+  test('trains with the config that it writes, evaluates, and is resumed by the same words', async () => {
     const short = ['--set', 'train.minutes=null', '--set', 'train.iterations=3', '--set', 'data.augment=[]'];
     const words = ['train', 'squares', '--output', 'run', '--minutes', '0.5', ...short];
-    const { code, out, err } = goshawk(...words);
+    const { code, out, err } = await goshawk(...words);
     assert.equal(code, 0, err);
     assert.match(out, /^config: run.train\.yaml - /m);
     assert.match(out, /trained 3 iterations: run.final\.safetensors/);
@@ -112,14 +109,14 @@ describe('goshawk train on a folder', () => {
       assert.ok(existsSync(join(folder, 'run', file)), file);
     assert.match(readFileSync(join(folder, 'run/metrics.jsonl'), 'utf8'), /AP50/);
     const written = readFileSync(join(folder, 'run/train.yaml'), 'utf8');
-    const again = goshawk(...words);
+    const again = await goshawk(...words);
     assert.deepEqual([again.code, /run: has checkpoints .* --resume/.test(again.err)], [2, true]);
-    assert.equal(goshawk(...words, '--resume').code, 0);
+    assert.equal((await goshawk(...words, '--resume')).code, 0);
     assert.equal(readFileSync(join(folder, 'run/train.yaml'), 'utf8'), written);
   });
 
-  test('says that a config has its own model', () => {
-    const { code, err } = goshawk('train', 'configs/voc/faster_rcnn_r18_tiny.yaml', '--minutes', '5');
+  test('says that a config has its own model', async () => {
+    const { code, err } = await goshawk('train', 'configs/voc/faster_rcnn_r18_tiny.yaml', '--minutes', '5');
     assert.deepEqual([code, /--minutes: is for a folder of photos/.test(err)], [2, true]);
   });
 });
