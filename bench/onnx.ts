@@ -2,11 +2,13 @@
 // turns: time of a picture from its pixels to its detections, and size of the files.
 //
 //     node bench/dist/onnx.js [--python PYTHON] [--only mask_rcnn|retinanet] [--rounds 5] [--threads 2] [--size 800x1066]
+//         [--keep FOLDER] [--profile PREFIX]
 //
-// PYTHON needs torch, torchvision and onnx; default: the environment's GOSHAWK_PEER_PYTHON, else python3. Exit code 1 where ours is
+// PYTHON needs torch, torchvision and onnx; default: the environment's GOSHAWK_PEER_PYTHON, else python3. What it
+// exports is kept in FOLDER and used again from there. PREFIX has ONNX Runtime write its profiles. Exit code 1 where ours is
 // larger, or takes longer beyond what one round's time differs from another's.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: '2' },
     size: { type: 'string', default: '800x1066' },
+    keep: { type: 'string' },
     profile: { type: 'string' },
   },
 });
@@ -50,11 +53,12 @@ interface Side {
 
 for (const model of ['mask_rcnn', 'retinanet'] as const) {
   if (options.only !== undefined && options.only !== model) continue;
-  const folder = mkdtempSync(join(tmpdir(), 'goshawk-onnx-bench-'));
+  const folder = options.keep ? join(options.keep, model) : mkdtempSync(join(tmpdir(), 'goshawk-onnx-bench-'));
+  mkdirSync(folder, { recursive: true });
   try {
     await compare(model, folder);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (!options.keep) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -62,14 +66,17 @@ async function compare(model: 'mask_rcnn' | 'retinanet', folder: string): Promis
   const [weights, theirFile, ourFile] = ['weights.pth', 'theirs.onnx', 'ours.onnx'].map((name) =>
     join(folder, name),
   ) as [string, string, string];
-  const script = fileURLToPath(new URL('../peers/onnx_export.py', import.meta.url));
-  const env = { ...process.env, OMP_NUM_THREADS: options.threads };
-  const lines = execFileSync(options.python, [script, model, String(height), String(width), weights, theirFile], {
-    encoding: 'utf8',
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const about = JSON.parse(lines.trim().split('\n').at(-1)!) as Readonly<Record<string, string>>;
+  const facts = join(folder, 'theirs.json');
+  if (!existsSync(facts)) {
+    const script = fileURLToPath(new URL('../peers/onnx_export.py', import.meta.url));
+    const lines = execFileSync(options.python, [script, model, String(height), String(width), weights, theirFile], {
+      encoding: 'utf8',
+      env: { ...process.env, OMP_NUM_THREADS: options.threads },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    writeFileSync(facts, lines.trim().split('\n').at(-1)!);
+  }
+  const about = JSON.parse(readFileSync(facts, 'utf8')) as Readonly<Record<string, string>>;
   const config = join(folder, 'config.yaml');
   const resize = { minSize: Math.min(height, width), maxSize: Math.max(height, width) };
   writeFileSync(config, JSON.stringify({ model: { type: model, classes: 90 }, preprocess: { resize } }));

@@ -33,12 +33,16 @@ export function emitRcnn(scene: Scene, model: Rcnn, config: RcnnConfig): FlatDet
   const { backbone, rpn, roiHeads: heads } = model;
   const conventions = CONVENTIONS[config.conventions];
   const { roiLevels, channels } = backbone;
-  const maps = recordPictures(scene, (input) => {
-    const features = backbone.forward(input);
-    const { logits, offsets } = rpn!.head.forward(features);
-    return [...features, ...logits, ...offsets];
-  });
   const count = backbone.strides.length;
+  const maps = recordPictures(
+    scene,
+    (input) => {
+      const features = backbone.forward(input);
+      const { logits, offsets } = rpn!.head.forward(features);
+      return [...features, ...logits, ...offsets];
+    },
+    { from: count, order: 'channels last' },
+  );
   const proposals = emitProposals(scene, rpn!, maps.slice(count), config.rpn, conventions);
   const levels = maps.slice(0, roiLevels);
   const strides = backbone.strides.slice(0, roiLevels);

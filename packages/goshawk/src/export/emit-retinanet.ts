@@ -17,10 +17,14 @@ export function emitRetinanet(
   const limits = emitLimits(graph, config.head);
   const conventions = RETINA_CONVENTIONS[config.conventions];
   const { boxes: convention, boundsShrinking, suppression, candidates } = conventions;
-  const maps = recordPictures(scene, (input) => {
-    const { logits, offsets } = model.head.forward(model.backbone.forward(input));
-    return [...logits, ...offsets];
-  });
+  const maps = recordPictures(
+    scene,
+    (input) => {
+      const { logits, offsets } = model.head.forward(model.backbone.forward(input));
+      return [...logits, ...offsets];
+    },
+    { order: 'channels last' },
+  );
   const levels = maps.length / 2;
   const ofLevels = Array.from({ length: levels }, (_, level) => {
     const select = candidates === 'pairs' ? bestPairs : bestAnchors;

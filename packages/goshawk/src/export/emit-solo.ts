@@ -11,11 +11,15 @@ import type { Graph, Value } from './onnx/graph.js';
 
 export function emitSolov2(scene: Scene, model: Solov2, config: Solov2Config, classes: number): FlatDetections {
   const { graph } = scene;
-  const maps = recordPictures(scene, (input) => {
-    const features = model.backbone.forward(input);
-    const { logits, kernels } = model.head.forward(features);
-    return [model.maskFeatures.forward(features), ...logits, ...kernels];
-  });
+  const maps = recordPictures(
+    scene,
+    (input) => {
+      const features = model.backbone.forward(input);
+      const { logits, kernels } = model.head.forward(features);
+      return [model.maskFeatures.forward(features), ...logits, ...kernels];
+    },
+    { order: 'channels first' },
+  );
   const levels = config.head.grids.length;
   const [features] = maps;
   const kernels = joined(graph, maps.slice(1 + levels), (map) => map);
@@ -38,16 +42,20 @@ export function emitDecoupledSolo(
 ): FlatDetections {
   const { graph } = scene;
   const { grids } = config.head;
-  const maps = recordPictures(scene, (input) => {
-    const { logits, columns, rows } = model.head.forward(model.backbone.forward(input));
-    const finest = columns[0]!;
-    const all = (levels: typeof columns) =>
-      ops.cat(
-        levels.map((map) => resized(ops.sigmoid(map), [finest.size(2), finest.size(3)])),
-        { dim: 1 },
-      );
-    return [...logits, all(columns), all(rows)];
-  });
+  const maps = recordPictures(
+    scene,
+    (input) => {
+      const { logits, columns, rows } = model.head.forward(model.backbone.forward(input));
+      const finest = columns[0]!;
+      const all = (levels: typeof columns) =>
+        ops.cat(
+          levels.map((map) => resized(ops.sigmoid(map), [finest.size(2), finest.size(3)])),
+          { dim: 1 },
+        );
+      return [...logits, all(columns), all(rows)];
+    },
+    { order: 'channels first' },
+  );
   const [columns, rows] = maps.slice(grids.length) as [Value, Value];
   const axes = axisNumbers(grids).map((numbers) => graph.integers(numbers));
   const along = (map: Value, numbers: Value, places: Value): Value => {

@@ -24,7 +24,9 @@ export function emitSparseRcnn(
   const { roiLevels, channels } = backbone;
   const { proposals: count, head: options } = config;
   const cellCount = options.poolSize ** 2;
-  const levels = recordPictures(scene, (input) => backbone.forward(input).slice(0, roiLevels));
+  const levels = recordPictures(scene, (input) => backbone.forward(input).slice(0, roiLevels), {
+    order: 'channels first',
+  });
   const images = graph.length(pixels, 0);
   const weightOf = (tensor: Tensor, width: number): Value => graph.floats(tensor.toFloat32Array(), [1, count, width]);
   // Centres and sizes as shares of the picture.

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noGrad, ops, setThreads } from '@goshawk/torch';
-import { parseConfig } from '../config/index.js';
+import { parseConfig, type RunConfig } from '../config/index.js';
 import type { Detector } from '../models/detector.js';
 import {
   agreementOf,
+  CLASS_NAMES,
   foundByModel,
   iouOf,
+  type Limits,
   noisePictures,
   openExported,
   openOnnxRuntime,
@@ -14,6 +16,8 @@ import {
   singleOf,
   wideModel,
 } from '../testing/exported-detector.js';
+import { onnxOf } from './export-detector.js';
+import { withHalvedWeights } from './halved-weights.js';
 
 setThreads(1);
 const ort = await openOnnxRuntime();
@@ -189,4 +193,92 @@ describe('exportDetector', { skip: ort ? false : SKIPPED }, () => {
         assert.ok(name === 'SOLOv2' || scores.size < objects.length);
       });
     });
+
+  for (const { name, text, factor, sets, limits } of [
+    {
+      ...{ name: 'RetinaNet', text: RETINA, factor: 30 },
+      sets: ['model.head.scoreThreshold=0.4', 'model.head.nmsThreshold=0.2', 'model.head.maxDetections=9'],
+      limits: { score_threshold: 0.4, nms_threshold: 0.2, max_detections: 9 },
+    },
+    {
+      ...{ name: 'Mask R-CNN', text: RCNN, factor: 3 },
+      sets: ['model.boxHead.scoreThreshold=0.4', 'model.boxHead.nmsThreshold=0.2', 'model.boxHead.maxDetections=5'],
+      limits: { score_threshold: 0.4, nms_threshold: 0.2, max_detections: 5 },
+    },
+    {
+      ...{ name: 'Sparse R-CNN', text: SPARSE, factor: 3 },
+      sets: ['model.head.scoreThreshold=0.4', 'model.head.maxDetections=5'],
+      limits: { score_threshold: 0.4, max_detections: 5 },
+    },
+    {
+      ...{ name: 'SOLOv2', text: SOLO, factor: 30 },
+      sets: ['model.head.scoreThreshold=0.5', 'model.head.maxDetections=4'],
+      limits: { score_threshold: 0.5, max_detections: 4 },
+    },
+  ] as const)
+    test(`${name}: limits are inputs that stand at the model's own, and do what other limits of the model do`, async () => {
+      const config = parseConfig(text, { file: name });
+      const other = parseConfig(text, { file: name, sets });
+      const model = excited(wideModel(config, 3), factor);
+      const names = Object.keys(limits) as (keyof Limits)[];
+      const held = new Map(limitsOf(model, config));
+      assert.deepEqual([...held.keys()].sort(), [...names].sort());
+      for (const limit of names) assert.equal(held.get(limit), limitInConfig(config, limit));
+      const exported = await openExported(ort!, model, config, { limits });
+      const batch = noisePictures(THREE, 32, 1.5);
+      const own = foundByModel(excited(wideModel(other, 3), factor), batch);
+      const found = await exported.run(batch);
+      const isLimited = foundByModel(model, batch).some((objects, image) => objects.length > own[image]!.length);
+      assert.ok(isLimited);
+      own.forEach((objects, image) => {
+        const { unmatched, leastIou, scoreDifference } = agreementOf(objects, found[image]!);
+        assert.equal(unmatched, 0);
+        assert.ok(leastIou > 0.99 && scoreDifference < 1e-3);
+      });
+    });
+
+  for (const { name, text, factor, sets } of CASES.filter((each) => !/mmdetection|maskrcnn_benchmark/.test(each.name)))
+    test(`${name}: a file of halves computes what the engine does with the same halves`, async () => {
+      const config = parseConfig(text, { file: name, sets });
+      const model = excited(wideModel(config, 3), factor);
+      const exported = await openExported(ort!, model, config, { weights: 'float16' });
+      const batch = noisePictures(THREE, 32, 1.5);
+      const whole = foundByModel(model, batch);
+      const own = withHalvedWeights(model, () => foundByModel(model, batch));
+      const found = await exported.run(batch);
+      let moved = 0;
+      own.forEach((objects, image) => {
+        const { unmatched, leastIou, scoreDifference, maskDifference } = agreementOf(objects, found[image]!);
+        assert.equal(unmatched, 0);
+        assert.ok(leastIou > 0.99 && scoreDifference < 1e-4 && maskDifference < 1e-3);
+        moved = Math.max(moved, agreementOf(objects, whole[image]!).scoreDifference);
+      });
+      // Rounding shows, or this would compare nothing.
+      assert.ok(moved > 1e-6);
+    });
 });
+
+/** Inputs that nobody has to set, with what they stand at. */
+function limitsOf(model: Detector, config: RunConfig): [string, number][] {
+  const { inputs, initializers } = onnxOf(model, { config, categories: CLASS_NAMES }).onnx;
+  return inputs.flatMap(({ name, dtype, shape }) => {
+    const held = initializers.get(name);
+    if (!held) return [];
+    assert.deepEqual(shape, [1]);
+    const { buffer } = held.data;
+    return [[name, dtype === 'int64' ? Number(new BigInt64Array(buffer)[0]) : new Float32Array(buffer)[0]!]];
+  });
+}
+
+function limitInConfig({ model }: RunConfig, limit: keyof Limits): number | undefined {
+  const keys = {
+    score_threshold: 'scoreThreshold',
+    nms_threshold: 'nmsThreshold',
+    max_detections: 'maxDetections',
+  } as const;
+  const head = ('boxHead' in model ? model.boxHead : 'head' in model ? model.head : {}) as Readonly<
+    Record<string, number>
+  >;
+  const value = head[keys[limit]] ?? ('proposals' in model ? Number(model.proposals) : undefined);
+  return value === undefined ? undefined : limit === 'max_detections' ? value : Math.fround(value);
+}

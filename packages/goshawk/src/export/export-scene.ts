@@ -2,7 +2,7 @@
 import { type Tensor, zeros } from '@goshawk/torch';
 import type { Graph, Value } from './onnx/graph.js';
 import { type Examples, recordNetwork } from './record-network.js';
-import { type Sample, sampleMap, sampleMapInEngine } from './sample-numbers.js';
+import { type MapOrder, type Sample, sampleMap, sampleMapInEngine } from './sample-numbers.js';
 
 /** What an image is measured by, against [N, R, 4] boxes; each [N, 1, 4] float32. */
 export interface FrameValues {
@@ -96,10 +96,14 @@ export interface FlatDetections {
 // Strides reach 32 at least, and halving an odd number of cells rounds: sides that are odd at stride 32 show what rounds.
 const LARGEST_STRIDE = 32;
 
-/** A part of the network that reads the pictures, to maps of [N, C, H, W]; of each some numbers are sampled. */
+/**
+ * A part of the network that reads the pictures, to maps of [N, C, H, W].
+ * @param sampled the first of the maps that numbers are sampled of, and how the graph goes on from them
+ */
 export function recordPictures(
   { graph, pixels, padMultiple, names, samples }: Scene,
   body: (pixels: Tensor) => readonly Tensor[],
+  { from = 0, order }: { readonly from?: number; readonly order: MapOrder },
 ): Value[] {
   const side = Math.max(padMultiple, LARGEST_STRIDE);
   const picture = (images: number, rows: number, columns: number): Tensor =>
@@ -107,8 +111,8 @@ export function recordPictures(
   const examples = (): Examples => [[picture(2, 3, 5)], [picture(3, 4, 7)]];
   const maps = recordNetwork(graph, [pixels], names, examples, ([input]) => body(input!));
   samples.push({
-    values: maps.map((map) => sampleMap(graph, map)),
-    inEngine: (batch) => body(batch.pixels).map(sampleMapInEngine),
+    values: maps.slice(from).map((map) => sampleMap(graph, map, order)),
+    inEngine: (batch) => body(batch.pixels).slice(from).map(sampleMapInEngine),
   });
   return maps;
 }

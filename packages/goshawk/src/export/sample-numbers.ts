@@ -15,11 +15,15 @@ export interface Sample {
 /** So many of each map's channels, or of a row's columns. */
 const PICKED = 8;
 
+/** How the rest of the graph reads a map: a runtime that keeps maps in another order than either brings it into one order alone. */
+export type MapOrder = 'channels first' | 'channels last';
+
 /** [PICKED] of a map of [N, C, H, W]: channels of its middle cell. */
-export function sampleMap(graph: Graph, map: Value): Value {
-  const middle = (axis: number): Value => graph.div(graph.length(map, axis), 2);
-  const row = graph.gather(map, middle(2), 2);
-  const cell = graph.gather(row, middle(3), 3);
+export function sampleMap(graph: Graph, map: Value, order: MapOrder): Value {
+  const [read, rows] = order === 'channels last' ? [graph.transpose(map, [0, 2, 3, 1]), 1] : [map, 2];
+  const middle = (axis: number): Value => graph.div(graph.length(read, axis), 2);
+  const row = graph.gather(read, middle(rows), rows);
+  const cell = graph.gather(row, middle(rows + 1), rows + 1);
   return sampleRow(graph, graph.select(cell, 0, 0));
 }
 

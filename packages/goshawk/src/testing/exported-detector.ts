@@ -1,8 +1,9 @@
 // Exported detectors in ONNX Runtime, beside the detectors that they were made of.
 import { manualSeed, noGrad, ops, randn, scope, type Tensor } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
-import { exportDetector } from '../export/export-detector.js';
+import { onnxOf } from '../export/export-detector.js';
 import type { WeightStorage } from '../export/onnx/graph.js';
+import { encodeModel, type OnnxModel } from '../export/onnx/model-proto.js';
 import { buildModel } from '../models/build.js';
 import type { Detector } from '../models/detector.js';
 import type { Detections, HeightWidth, ImageBatch } from '../models/structures.js';
@@ -96,9 +97,14 @@ export async function openExported(
   ort: Ort,
   model: Detector,
   config: RunConfig,
-  { classes = CLASS_NAMES.length, weights }: { readonly classes?: number; readonly weights?: WeightStorage } = {},
+  {
+    classes = CLASS_NAMES.length,
+    weights,
+    limits = {},
+  }: { readonly classes?: number; readonly weights?: WeightStorage; readonly limits?: Limits } = {},
 ): Promise<ExportedSession> {
-  const bytes = exportDetector(model, { config, categories: CLASS_NAMES.slice(0, classes), weights });
+  const { onnx } = onnxOf(model, { config, categories: CLASS_NAMES.slice(0, classes), weights });
+  const bytes = encodeModel(withLimits(onnx, limits));
   const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
   return {
     bytes,
@@ -126,6 +132,19 @@ export async function openExported(
       return found;
     },
   };
+}
+
+/** Other values of what whoever runs a file may set. onnxruntime-node sets none, so that the file's own give way. */
+export type Limits = Readonly<Partial<Record<'score_threshold' | 'nms_threshold' | 'max_detections', number>>>;
+
+function withLimits(model: OnnxModel, limits: Limits): OnnxModel {
+  const initializers = new Map(model.initializers);
+  for (const [name, value] of Object.entries(limits)) {
+    const { dtype, shape } = initializers.get(name)!;
+    const data = dtype === 'int64' ? BigInt64Array.of(BigInt(value)) : Float32Array.of(value);
+    initializers.set(name, { dtype, shape, data: new Uint8Array(data.buffer) });
+  }
+  return { ...model, initializers };
 }
 
 function feedsOf(ort: Ort, { pixels, sizes, originals, scales }: ImageBatch) {
