@@ -17,6 +17,7 @@ const KINDS = {
   bare: 'without the mask',
   boxes: 'box around their outline',
   difficult: "VOC's mark",
+  marks: 'their pose',
   areas: 'own area',
   supercategories: 'supercategory',
 };
@@ -60,7 +61,7 @@ function convert(...args) {
 }
 
 function compare(before, after) {
-  const lost = { crowds: 0, boxes: 0, difficult: 0, areas: 0, supercategories: 0, masks: 0, keypoints: 0 };
+  const lost = { crowds: 0, boxes: 0, difficult: 0, marks: 0, areas: 0, supercategories: 0, masks: 0, keypoints: 0 };
   const names = ({ categories }) => [...categories].sort((a, b) => a.id - b.id).map(({ name }) => name);
   const problems = [];
   if (names(before).join() !== names(after).join()) problems.push(`categories are ${names(after).join(', ')}`);
@@ -87,6 +88,7 @@ function compare(before, after) {
       if (far > 1e-6) lost.boxes++;
       else farthest = Math.max(farthest, far);
       if (object.isDifficult && !same.isDifficult) lost.difficult++;
+      if (object.marks && !same.marks) lost.marks++;
       if (Math.abs(object.area - same.area) > 1e-6 * Math.max(1, object.area)) lost.areas++;
       const [outline, again] = [outlineOf(object), outlineOf(same)];
       if (outline && (!again || outline.length !== again.length)) lost.masks++;
@@ -131,7 +133,7 @@ function distance(a, b) {
 
 /** What was lost and not said, in words. */
 export function unsaid({ lost, said, problems }) {
-  const kinds = ['crowds', 'boxes', 'difficult', 'areas', 'supercategories'];
+  const kinds = ['crowds', 'boxes', 'difficult', 'marks', 'areas', 'supercategories'];
   return [
     ...problems,
     ...kinds

@@ -12,6 +12,7 @@ import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
 import type { Annotation, Category, ImageRecord, Segmentation } from './dataset.js';
 import { fitBox } from './fit-box.js';
+import { objectMarks } from './object-marks.js';
 import { asObject, type JsonObject } from './read-json.js';
 
 export interface CocoTables {
@@ -138,6 +139,7 @@ function readAnnotation(object: JsonObject, id: number, tables: CocoTables, plac
     issues,
   });
   if (bbox === undefined || mask === 'skip') return undefined;
+  const marks = objectMarks(object);
   const numKeypoints = Number.isSafeInteger(object.num_keypoints)
     ? (object.num_keypoints as number)
     : keypoints.labelled;
@@ -150,6 +152,7 @@ function readAnnotation(object: JsonObject, id: number, tables: CocoTables, plac
     isCrowd,
     // The word of Detectron's PASCAL VOC files for a difficult object; pycocotools does not look at it.
     ...(object.ignore === 1 || object.ignore === true ? { isDifficult: true } : {}),
+    ...(marks && { marks }),
     ...(mask.segmentation === undefined ? {} : { segmentation: mask.segmentation }),
     ...(keypoints.points === undefined ? {} : { keypoints: keypoints.points }),
     ...(numKeypoints === undefined ? {} : { numKeypoints }),

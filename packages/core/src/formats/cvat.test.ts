@@ -25,6 +25,17 @@ const box = (label: string, more = '', inside = '') =>
   `<box label="${label}" occluded="0" source="manual" xtl="10.00" ytl="5.00" xbr="30.50" ybr="25.00" z_order="0" ${more}>${inside}</box>`;
 
 describe('CVAT for images', () => {
+  test('occluded shapes, and the attributes truncated and pose, are noted', () => {
+    const attributes = '<attribute name="truncated">true</attribute><attribute name="pose">Frontal</attribute>';
+    const { dataset } = parse(
+      xml(box('person').replace('occluded="0"', 'occluded="1"') + box('car', '', attributes) + box('car')),
+    );
+    assert.deepEqual(
+      dataset.annotations.map(({ marks }) => marks),
+      [{ isOccluded: true }, { pose: 'Frontal', isTruncated: true }, undefined],
+    );
+  });
+
   test('boxes, in the order of the labels of meta', () => {
     const { dataset, warnings } = parse(
       xml(box('person') + box('car', '', '<attribute name="difficult">true</attribute>')),

@@ -8,9 +8,10 @@ import type { MaskSize } from '../masks/rle.js';
 import { encodeMask } from '../masks/rle-encode.js';
 import { type CvatLabel, readCvatLabels } from './cvat-labels.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
-import type { Annotation, Dataset, ImageRecord } from './dataset.js';
+import type { Annotation, Dataset, ImageRecord, ObjectMarks } from './dataset.js';
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
+import { objectMarks } from './object-marks.js';
 import { boxOutline, ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
 import { childElements, readXml } from './voc-xml.js';
 
@@ -193,6 +194,7 @@ interface Marks {
   readonly label: CvatLabel;
   readonly isCrowd: boolean;
   readonly isDifficult: boolean;
+  readonly marks: ObjectMarks | undefined;
 }
 
 /** Undefined where the shape is no object, or after an error. */
@@ -222,18 +224,25 @@ function readMarks(element: Element, label: string, name: ShapeName, place: Shap
     label: known,
     isCrowd: is('is_crowd', 'iscrowd'),
     isDifficult: is('difficult'),
+    marks: objectMarks({
+      pose: attributes.get('pose'),
+      truncated: attributes.get('truncated'),
+      occluded: element.getAttribute('occluded') === '1' || attributes.get('occluded'),
+    }),
   };
 }
 
 function makeObject(
   parts: readonly ObjectPart[],
-  { categoryId, isCrowd, isDifficult }: Marks,
+  { categoryId, isCrowd, isDifficult, marks }: Marks,
   { path, entity, size, options, issues }: ShapePlace,
 ): CvatObject | undefined {
   try {
     const object = objectOfParts(parts, size);
     const bbox = fitBox(object.bbox, size, { path, entity, isKept: options.purpose === 'evaluation', issues });
-    return bbox && { ...object, categoryId, bbox, isCrowd, ...(isDifficult ? { isDifficult } : {}) };
+    return (
+      bbox && { ...object, categoryId, bbox, isCrowd, ...(isDifficult && { isDifficult }), ...(marks && { marks }) }
+    );
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     issues.error('bad-mask', path, error.message.replace(/^mask: /, ''), entity);
@@ -389,6 +398,7 @@ function readSkeleton(element: Element, marks: Marks, place: ShapePlace): CvatOb
     area: bbox[2] * bbox[3],
     isCrowd,
     ...(isDifficult ? { isDifficult } : {}),
+    ...(marks.marks && { marks: marks.marks }),
     keypoints,
     numKeypoints: labelled.length / 2,
   };

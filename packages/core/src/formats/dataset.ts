@@ -42,6 +42,16 @@ export type Segmentation =
   | { readonly kind: 'polygons'; readonly polygons: readonly Polygon[] }
   | { readonly kind: 'rle'; readonly rle: Rle };
 
+/** What was noted about an object. Nothing looks at it; it goes along from file to file. */
+export interface ObjectMarks {
+  /** The side from which it is seen, such as VOC's Left, Frontal. */
+  readonly pose?: string;
+  /** It goes on outside of the picture, or its box is not around all of it. */
+  readonly isTruncated?: boolean;
+  /** Something lies before it. */
+  readonly isOccluded?: boolean;
+}
+
 export interface Annotation {
   readonly id: number;
   readonly imageId: number;
@@ -56,6 +66,7 @@ export interface Annotation {
    * them out by default; COCO AP, which knows no such mark, counts them like any other.
    */
   readonly isDifficult?: boolean;
+  readonly marks?: ObjectMarks;
   readonly segmentation?: Segmentation;
   /** `[x, y, v, ...]`, v: 0 not labelled, 1 labelled but hidden, 2 visible. */
   readonly keypoints?: readonly number[];

@@ -125,6 +125,10 @@ function annotationEntry(annotation: Annotation): object {
     iscrowd: annotation.isCrowd ? 1 : 0,
     // As in Detectron's own conversions of PASCAL VOC.
     ignore: annotation.isDifficult ? 1 : undefined,
+    // COCO has no words for these: VOC's.
+    pose: annotation.marks?.pose,
+    truncated: annotation.marks?.isTruncated ? 1 : undefined,
+    occluded: annotation.marks?.isOccluded ? 1 : undefined,
     // pycocotools reads masks of every annotation and stops at a missing key.
     segmentation: annotation.segmentation === undefined ? [] : segmentationEntry(annotation.segmentation),
     keypoints: annotation.keypoints,

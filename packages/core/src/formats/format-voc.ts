@@ -14,12 +14,15 @@ export function formatVocAnnotation(
   const names = new Map(categories.map(({ id, name }) => [id, name]));
   const objects = annotations
     .filter(({ isCrowd }) => !isCrowd)
-    .map(({ categoryId, bbox, isDifficult }) => {
+    .map(({ categoryId, bbox, isDifficult, marks }) => {
       const { xmin, ymin, xmax, ymax } = xywhToVocBox(bbox);
       const name = escapeXml(names.get(categoryId) ?? String(categoryId));
       return [
         '\t<object>',
         `\t\t<name>${name}</name>`,
+        ...(marks?.pose === undefined ? [] : [`\t\t<pose>${escapeXml(marks.pose)}</pose>`]),
+        ...(marks?.isTruncated ? ['\t\t<truncated>1</truncated>'] : []),
+        ...(marks?.isOccluded ? ['\t\t<occluded>1</occluded>'] : []),
         `\t\t<difficult>${isDifficult ? 1 : 0}</difficult>`,
         `\t\t<bndbox><xmin>${xmin}</xmin><ymin>${ymin}</ymin><xmax>${xmax}</xmax><ymax>${ymax}</ymax></bndbox>`,
         '\t</object>',

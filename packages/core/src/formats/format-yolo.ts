@@ -23,6 +23,8 @@ export interface YoloLosses {
   readonly boxes: number;
   /** Marks of VOC's difficult objects. */
   readonly difficult: number;
+  /** Objects of which a pose is noted, or that they are truncated or occluded. */
+  readonly marks: number;
   /** Objects whose area is another than that of their outline, or box, which is what readers compute. */
   readonly areas: number;
   /** Categories, which lose theirs. */
@@ -39,7 +41,17 @@ export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
  * The label files of a set, in the order of its images; class c is the category with the c-th smallest id.
  */
 export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[]; losses: YoloLosses } {
-  const losses = { crowds: 0, joined: 0, traced: 0, bare: 0, boxes: 0, difficult: 0, areas: 0, supercategories: 0 };
+  const losses = {
+    crowds: 0,
+    joined: 0,
+    traced: 0,
+    bare: 0,
+    boxes: 0,
+    difficult: 0,
+    marks: 0,
+    areas: 0,
+    supercategories: 0,
+  };
   losses.supercategories = dataset.categories.filter(({ supercategory }) => supercategory !== undefined).length;
   const classOf = new Map(sortedCategories(dataset.categories).map(({ id }, index) => [id, index]));
   const points = dataset.categories.find(({ keypoints }) => keypoints !== undefined)?.keypoints?.length ?? 0;
@@ -53,6 +65,7 @@ export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[];
         continue;
       }
       if (annotation.isDifficult) losses.difficult++;
+      if (annotation.marks) losses.marks++;
       const numbers = task === 'segment' ? outline(annotation, image, losses) : boxNumbers(annotation, image);
       if (isOtherArea(annotation, task === 'segment' ? numbers : undefined, image)) losses.areas++;
       if (task === 'pose') {

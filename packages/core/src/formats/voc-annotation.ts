@@ -2,7 +2,9 @@
 import type { Element } from '@xmldom/xmldom';
 import type { BoxXywh } from '../boxes/box.js';
 import { type DataIssueList, describeValue } from './data-issue.js';
+import type { ObjectMarks } from './dataset.js';
 import { fitBox } from './fit-box.js';
+import { objectMarks } from './object-marks.js';
 import { type VocCorners, vocBoxToXywh } from './voc-box.js';
 import { childElements, childText, readXml } from './voc-xml.js';
 
@@ -11,6 +13,7 @@ export interface VocObject {
   /** Image pixels, as every dataset here has them. */
   readonly bbox: BoxXywh;
   readonly isDifficult: boolean;
+  readonly marks?: ObjectMarks;
 }
 
 export interface VocAnnotation {
@@ -22,8 +25,8 @@ export interface VocAnnotation {
 }
 
 /**
- * Reads one file. Only `size` and each object's own `name`, `bndbox` and `difficult` are looked at: a `part` of an object
- * is no object. Every field is checked before giving up.
+ * Reads one file. Only `size` and each object's own `name`, `bndbox`, `difficult` and what else VOC notes of it (`pose`,
+ * `truncated`, `occluded`) are looked at: a `part` of an object is no object. Every field is checked before giving up.
  * @param isKept boxes stay as they are (for an evaluation) instead of being clipped and skipped
  * @returns undefined after an error
  */
@@ -98,7 +101,10 @@ function readObject(
   const corners = readCorners(element, path, entity, issues);
   if (!name || corners === undefined) return undefined;
   const bbox = fitCorners(corners, size, { path: `${path}.bndbox`, entity, isKept, issues });
-  return bbox === undefined ? undefined : { name, bbox, isDifficult: difficult === '1' };
+  if (bbox === undefined) return undefined;
+  const [pose, truncated, occluded] = ['pose', 'truncated', 'occluded'].map((own) => childText(element, own));
+  const marks = objectMarks({ pose, truncated, occluded });
+  return { name, bbox, isDifficult: difficult === '1', ...(marks && { marks }) };
 }
 
 function readCorners(element: Element, path: string, entity: string, issues: DataIssueList): VocCorners | undefined {

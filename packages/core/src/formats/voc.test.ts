@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InputError } from '../errors/index.js';
 import { inputErrorOf } from '../testing/input-error.js';
+import { parseCoco } from './coco.js';
+import { formatCoco } from './format-coco.js';
 import { formatVocAnnotation } from './format-voc.js';
 import { checkVoc, parseVoc, type VocOptions, vocNames } from './voc.js';
 import { vocBoxToXywh, xywhToVocBox } from './voc-box.js';
@@ -112,6 +114,30 @@ describe('what is read', () => {
       dataset.annotations.map((one) => one.isDifficult),
       [true, undefined, undefined],
     );
+  });
+
+  test('pose, truncated and occluded are kept from file to file, also by way of COCO', () => {
+    const { dataset } = parse(
+      annotation(
+        object(`<name>a</name><pose>Left &amp; up</pose><truncated>1</truncated>${box(1, 1, 5, 5)}`) +
+          object(
+            `<name>a</name><pose>Unspecified</pose><occluded>1</occluded><difficult>1</difficult>${box(1, 1, 5, 5)}`,
+          ) +
+          object(`<name>a</name><pose>Unspecified</pose><truncated>0</truncated>${box(1, 1, 5, 5)}`),
+      ),
+    );
+    const marks = [{ pose: 'Left & up', isTruncated: true }, { isOccluded: true }, undefined];
+    assert.deepEqual(
+      dataset.annotations.map((one) => one.marks),
+      marks,
+    );
+    const coco = parseCoco(formatCoco(dataset), { fileName: 'a.json', purpose: 'evaluation' }).dataset;
+    const again = parse(formatVocAnnotation(coco.images[0]!, coco.annotations, coco.categories)).dataset;
+    for (const { annotations } of [coco, again])
+      assert.deepEqual(
+        annotations.map((one) => [one.marks, one.isDifficult]),
+        marks.map((one, i) => [one, i === 1 || undefined]),
+      );
   });
 
   test("the picture is that of the XML's name, whatever filename says", () => {

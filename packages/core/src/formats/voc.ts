@@ -38,7 +38,8 @@ export interface ParsedVoc {
 
 /**
  * Reads the annotation files of one set. Nothing that a file holds makes the reader open another: references to entities
- * are errors. The pixel rule is `vocBoxToXywh`'s; `part`s of objects are no objects; `difficult` is kept.
+ * are errors. The pixel rule is `vocBoxToXywh`'s; `part`s of objects are no objects; `difficult`,
+ * `pose`, `truncated` and `occluded` are kept.
  * @throws InputError that names the file, object, field and remedy of the first error and counts the others.
  */
 export function parseVoc(files: Iterable<VocFile>, options: VocOptions = {}): ParsedVoc {
@@ -87,7 +88,7 @@ function readFiles(files: Iterable<VocFile>, options: VocOptions, issues: DataIs
   for (const { annotation, image } of read) {
     const imageId = images.length + 1;
     images.push({ id: imageId, fileName: image, width: annotation.width, height: annotation.height });
-    for (const { name, bbox, isDifficult } of annotation.objects) {
+    for (const { name, bbox, isDifficult, marks } of annotation.objects) {
       const categoryId = idOf.get(name);
       // An unknown class is an error by now.
       if (categoryId === undefined) continue;
@@ -99,6 +100,7 @@ function readFiles(files: Iterable<VocFile>, options: VocOptions, issues: DataIs
         area: bbox[2] * bbox[3],
         isCrowd: false,
         ...(isDifficult ? { isDifficult } : {}),
+        ...(marks && { marks }),
       });
     }
   }

@@ -9,8 +9,18 @@ import { claimOutput } from '../files/output-folder.js';
 import { LOCK_NAME } from '../files/run-lock.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type DetectorEvaluation, evaluateDetector, openDetector } from '../infer/index.js';
+import {
+  detectorErrors,
+  metricsOf,
+  PICTURES_FOLDER,
+  REPORT_FILE,
+  type ReportInput,
+  Thumbnails,
+  writeReport,
+} from '../report/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import { train } from '../train/index.js';
+import { readMetrics } from '../train/metrics-log.js';
 import { openSplit } from '../train/training-data.js';
 import { preparePage } from './demo-page.js';
 import { drawComparisons } from './draw-comparisons.js';
@@ -41,9 +51,13 @@ const note = `Made by goshawk demo, which replaces all of this when it runs agai
 scenes/    annotated pictures (COCO format); train.json for the training, val.json to measure on
 training/  metrics.jsonl, tensorboard/, final.safetensors
 pictures/  scenes of val.json: annotated at the left, found at the right
+report.html what was learned and where it errs; its pictures are in report-pictures/
 model.onnx what is in training/final.safetensors, for the page of --browser
 `;
-const parts = ['scenes', 'training', 'pictures', 'config.yaml', 'metrics.json', 'scenes.partial', MODEL_FILE];
+const parts = [
+  ...['scenes', 'scenes.partial', 'training', 'pictures', 'config.yaml', 'metrics.json', MODEL_FILE],
+  ...[REPORT_FILE, PICTURES_FOLDER],
+];
 
 export async function runDemo(options: DemoCommandOptions): Promise<void> {
   const started = performance.now();
@@ -80,9 +94,10 @@ async function makeDemo(output: string, started: number): Promise<void> {
 
   console.log(`3/4 measuring on ${valScenes} scenes that were not trained on`);
   const dataset = openSplit(config, 'val', { purpose: 'evaluation' });
-  const { detections, evaluations, figures, table } = await measure(config, weights, dataset);
+  const evaluation = await measure(config, weights, dataset);
+  const { detections, evaluations, table } = evaluation;
   console.log(table);
-  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
+  const report = await writeDemoReport(output, config, dataset, evaluation);
 
   console.log('4/4 drawing');
   const pictures = join(output, 'pictures');
@@ -98,6 +113,7 @@ async function makeDemo(output: string, started: number): Promise<void> {
   const minutes = ((performance.now() - started) / 60_000).toFixed(1);
   console.log(`${summary(evaluations)}; ${minutes} minutes in all`);
   console.log(`pictures: ${sheet}, annotated at the left, found at the right; each by itself in ${pictures}`);
+  console.log(`report: ${report}, where it errs, with pictures: open it in a browser`);
   console.log(`weights: ${weights}; try goshawk predict ${join(output, 'config.yaml')} --weights ${weights} PICTURE`);
 }
 
@@ -157,6 +173,27 @@ async function measure(config: RunConfig, weights: string, dataset: DetectionDat
   });
   line.done();
   return result;
+}
+
+/** Returns the page's file. */
+async function writeDemoReport(
+  output: string,
+  config: RunConfig,
+  dataset: DetectionDataset,
+  evaluation: DetectorEvaluation,
+): Promise<string> {
+  const { model, preprocess } = config;
+  const errors = detectorErrors(model, dataset.annotations, evaluation.detections);
+  writeFileAtomic(join(output, 'metrics.json'), `${JSON.stringify(metricsOf(evaluation, errors), undefined, 2)}\n`);
+  const { detections } = evaluation;
+  const input: ReportInput = {
+    ...{ title: 'goshawk demo', about: [['model', model.type]], model, preprocess },
+    ...{ name: 'data.val', dataset, detections, measures: evaluation, errors },
+    training: { name: 'data.train', dataset: openSplit(config, 'train', { purpose: 'training' }).annotations },
+    history: readMetrics(join(output, 'training', 'metrics.jsonl')),
+  };
+  await writeReport(output, input, new Thumbnails(output));
+  return join(output, REPORT_FILE);
 }
 
 function summary(evaluations: ReadonlyMap<IouType, CocoEvaluation>): string {

@@ -22,7 +22,7 @@ export function openCommandConfig(
   const { config, source, dialect } = opened;
   checkModel(config, {
     classes: detectorKind(config.model).cocoClasses,
-    batchSize: training ? config.train.batchSize : 1,
+    batchSize: training && config.train.batchSize !== 'auto' ? config.train.batchSize : 1,
     where: (path) => placeInSource(path, source, dialect === 'Goshawk'),
   });
   return opened;

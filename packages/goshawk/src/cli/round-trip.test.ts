@@ -24,7 +24,17 @@ const { roundTrip, unsaid } = (await import(script)) as {
 
 let folder = '';
 const at = (name: string): string => path.join(folder, name);
-const nothing = { crowds: 0, joined: 0, traced: 0, bare: 0, boxes: 0, difficult: 0, areas: 0, supercategories: 0 };
+const nothing = {
+  crowds: 0,
+  joined: 0,
+  traced: 0,
+  bare: 0,
+  boxes: 0,
+  difficult: 0,
+  marks: 0,
+  areas: 0,
+  supercategories: 0,
+};
 
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'goshawk-round-trip-test-'));
@@ -54,12 +64,12 @@ function write(annotations: Dataset['annotations'], categories: Dataset['categor
 }
 
 describe('to YOLO and back', () => {
-  test('a folder of PASCAL VOC loses its marks of difficult objects alone', () => {
-    const box = (xmin: number, difficult: number): string =>
-      `<object><name>cup</name><difficult>${difficult}</difficult><bndbox><xmin>${xmin}</xmin><ymin>3</ymin><xmax>29</xmax><ymax>31</ymax></bndbox></object>`;
+  test('a folder of PASCAL VOC loses its marks alone', () => {
+    const box = (xmin: number, difficult: number, more = ''): string =>
+      `<object><name>cup</name>${more}<difficult>${difficult}</difficult><bndbox><xmin>${xmin}</xmin><ymin>3</ymin><xmax>29</xmax><ymax>31</ymax></bndbox></object>`;
     mkdirSync(at('voc/Annotations'), { recursive: true });
     for (const [name, objects] of [
-      ['a', box(1, 0) + box(5.25, 1)],
+      ['a', box(1, 0, '<pose>Left</pose><truncated>1</truncated>') + box(5.25, 1)],
       ['b', ''],
     ] as const)
       writeFileSync(
@@ -68,7 +78,7 @@ describe('to YOLO and back', () => {
       );
     const result = roundTrip(at('voc'));
     assert.deepEqual(unsaid(result), []);
-    assert.deepEqual(result.said, { ...nothing, difficult: 1 });
+    assert.deepEqual(result.said, { ...nothing, difficult: 1, marks: 1 });
     assert.deepEqual([result.picturesBack, result.objects], [2, 2]);
   });
 

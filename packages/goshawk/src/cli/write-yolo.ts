@@ -74,6 +74,7 @@ function lossWords(losses: ReturnType<typeof formatYolo>['losses']): string[] {
     bare: 'objects without the mask or keypoints that others have are their boxes, or unlabelled points',
     boxes: 'objects have the box around their outline now, not their own',
     difficult: "objects lose VOC's mark for difficult ones",
+    marks: 'objects lose their pose, or that they are truncated or occluded',
     areas: 'objects lose their own area: readers take that of the outline or box',
     supercategories: 'categories lose their supercategory',
   } as const;

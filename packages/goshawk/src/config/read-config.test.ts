@@ -64,11 +64,11 @@ describe('a mistake in a config is one line that says', () => {
   test('what stands there and what was expected', () => {
     assert.equal(
       problem(`${minimal}train:\n  batchSize: two\n`),
-      "config.yaml:3: train.batchSize: got 'two': expected a whole number from 1 to 4096",
+      "config.yaml:3: train.batchSize: got 'two': expected a whole number from 1 to 4096 or auto",
     );
     assert.equal(
       problem(`${minimal}train:\n  batchSize: 2.5\n`),
-      'config.yaml:3: train.batchSize: got 2.5: expected a whole number from 1 to 4096',
+      'config.yaml:3: train.batchSize: got 2.5: expected a whole number from 1 to 4096 or auto',
     );
     assert.equal(
       problem(`${minimal}train:\n  optimizer: {lr: -1}\n`),

@@ -21,7 +21,7 @@ describe('configs/', () => {
     const { train } = loadConfig(path.join(folder, 'torchvision/mask_rcnn_r50_fpn.yaml')).config;
     // 117,266 training images of COCO 2017 have a usable object (references/detection/coco_utils.py), 16 a step.
     const epoch = Math.floor(117_266 / 16);
-    assert.equal(train.batchSize * train.accumulate, 16);
+    assert.equal(Number(train.batchSize) * train.accumulate, 16);
     assert.equal(train.iterations, 26 * epoch);
     assert.deepEqual(train.schedule.steps, [16 * epoch, 22 * epoch]);
   });

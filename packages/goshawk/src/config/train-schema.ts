@@ -138,11 +138,11 @@ export const trainSchema = z
         'Instead of iterations: how long the training may take, last evaluation included; the schedule is stretched or shrunk to what steps are measured to take. Beside epochs: whichever ends first. Absent: as long as the steps take.',
       ),
     batchSize: z
-      .int()
-      .min(1)
-      .max(4096)
+      .union([z.int().min(1).max(4096), z.literal('auto')])
       .default(2)
-      .describe('Images of one forward and backward pass, of all processes together (see batchSizeOf).'),
+      .describe(
+        'Images of one forward and backward pass, of all processes together (see batchSizeOf); auto: as many as fit into the memory that is free, a power of two up to 16 on the CPU and 64 on a card, by a few steps at the start; a run that is resumed keeps what it began with.',
+      ),
     batchSizeOf: z
       .enum(['run', 'process'])
       .default('run')

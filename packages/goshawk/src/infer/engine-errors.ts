@@ -12,8 +12,8 @@ export class OutOfMemoryError extends Error {
 export type MemoryUse = {
   readonly kind: 'training' | 'prediction';
   readonly precision: RunConfig['train']['precision'];
-  /** Pictures of one pass. */
-  readonly batchSize?: number;
+  /** Pictures of one pass; not told while they are still to be chosen. */
+  readonly batchSize?: RunConfig['train']['batchSize'];
 };
 
 /**
@@ -51,7 +51,9 @@ function outOfMemory(shortage: MemoryShortage, use: MemoryUse, error: unknown): 
 function remediesOf({ kind, precision, batchSize = 1 }: MemoryUse, where: 'card' | 'host'): string[] {
   const isTraining = kind === 'training';
   return [
-    ...(isTraining && batchSize > 1 ? [`train.batchSize (${batchSize}; train.accumulate makes up for it)`] : []),
+    ...(isTraining && batchSize !== 'auto' && batchSize > 1
+      ? [`train.batchSize (${batchSize}; train.accumulate makes up for it)`]
+      : []),
     isTraining ? 'preprocess.resize.minSize, trainMinSizes and maxSize' : 'preprocess.resize.minSize and maxSize',
     ...(precision === 'fp32' && where === 'card' ? ['the precision by train.precision: bf16'] : []),
   ];

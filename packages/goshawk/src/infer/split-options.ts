@@ -58,8 +58,10 @@ export function trainingBatches({
   preprocess,
   train,
 }: RunConfig): Omit<LoaderOptions, 'dataset' | 'startAt' | 'prefetch'> {
+  const { batchSize } = train;
   return {
-    batchSize: train.batchSize,
+    // Who looks at pictures, and trains nothing, needs no size that fits.
+    batchSize: batchSize === 'auto' ? 1 : batchSize,
     shuffle: true,
     seed: train.seed,
     workers: data.workers,

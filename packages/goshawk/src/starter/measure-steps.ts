@@ -33,6 +33,7 @@ export async function measureSteps(
   const config: RunConfig = { ...rest, data: others, train: schedule };
   const seconds: number[] = [];
   const busy: number[] = [];
+  let pictures = 0;
   let before = process.cpuUsage();
   const stop = new AbortController();
   await train({
@@ -44,6 +45,7 @@ export async function measureSteps(
     observer: {
       onStep(step) {
         seconds.push(step.seconds);
+        pictures = step.images;
         const { user, system } = process.cpuUsage(before);
         busy.push((user + system) / 1e6);
         before = process.cpuUsage();
@@ -54,7 +56,7 @@ export async function measureSteps(
   return {
     seconds: middleOf(seconds),
     busy: middleOf(busy),
-    pictures: config.train.batchSize * config.train.accumulate,
+    pictures,
   };
 }
 

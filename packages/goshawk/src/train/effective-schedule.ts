@@ -106,8 +106,12 @@ export function effectiveSchedule(train: TrainConfig, imageCount: number, proces
   };
 }
 
-/** Images of one pass, all processes together. */
-export function batchOfRun({ batchSize, batchSizeOf }: TrainConfig, processes: number): number {
+/** Images of one pass, all processes together, once settleBatchSize has made a number of `auto`. */
+export function batchOfRun(
+  { batchSize, batchSizeOf }: Pick<TrainConfig, 'batchSize' | 'batchSizeOf'>,
+  processes: number,
+): number {
+  if (batchSize === 'auto') throw new Error('internal: train.batchSize is still auto');
   return batchSizeOf === 'process' ? batchSize * processes : batchSize;
 }
 

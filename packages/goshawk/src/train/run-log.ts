@@ -61,6 +61,7 @@ export class RunLog implements TrainObserver {
       `${model.type}, ${millions(start.parameters)} parameters (${millions(start.learningParameters)} learning), ${start.categories.length} categories; ` +
         `${start.trainImages} images to train, ${start.valImages} to validate; batches of ${batchOfRun(train, start.processes) * train.accumulate}${processes}, ${train.precision}, ${start.threads} threads${each}, ${data.workers} workers${each}`,
     );
+    if (start.batchSizeChoice) this.#line.note(start.batchSizeChoice);
     if (start.schedule.explanation) this.#line.note(start.schedule.explanation);
     for (const notice of start.notices) this.#line.note(`notice: ${notice}`);
     for (const warning of start.warnings.slice(0, SHOWN_WARNINGS)) this.#line.note(`warning: ${warning}`);

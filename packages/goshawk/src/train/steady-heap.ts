@@ -17,7 +17,11 @@ let collect: (() => void) | undefined;
 export function steadyHeap(step: number): void {
   // Each time, in 13 microseconds: every thread that starts sets the factor back.
   setFlagsFromString('--semi-space-growth-factor=1');
-  if (step % COLLECT_EVERY !== 0) return;
+  if (step % COLLECT_EVERY === 0) collectHeap();
+}
+
+/** Frees what no one can reach any more. */
+export function collectHeap(): void {
   collect ??= exposedCollection();
   collect();
 }

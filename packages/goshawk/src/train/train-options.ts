@@ -93,6 +93,8 @@ export interface TrainStart {
   readonly schedule: EffectiveSchedule;
   /** That train together. */
   readonly processes: number;
+  /** How many pictures `train.batchSize: auto` came to, and why, in a line. */
+  readonly batchSizeChoice?: string;
   /** One line each: what was left out of the annotations, and what looks wrong in them. */
   readonly warnings: readonly string[];
   /** One line each: what will hardly work as it is set, and what to do. */

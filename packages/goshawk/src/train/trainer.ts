@@ -41,6 +41,7 @@ import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
 import { randomSourcesOf } from './random-sources.js';
 import { RunLog } from './run-log.js';
 import { RunReport } from './run-report.js';
+import { settleBatchSize } from './settle-batch-size.js';
 import { ofRankZero, shareOptimizer } from './share-progress.js';
 import { releaseHeap } from './steady-heap.js';
 import { TimeBudget } from './time-budget.js';
@@ -138,28 +139,36 @@ function isWriting({ save = true, group }: TrainOptions): boolean {
   return save && (group === undefined || group.rank === 0);
 }
 
-async function trainInto(options: TrainOptions): Promise<TrainResult> {
+async function trainInto(given: TrainOptions): Promise<TrainResult> {
   const started = performance.now();
-  const { config, output, observer, signal, group } = options;
-  const save = isWriting(options);
+  const { output, observer, signal, group } = given;
+  const save = isWriting(given);
   const processes = group?.size ?? 1;
-  const batchSize = batchOfRun(config.train, processes);
-  if (batchSize < processes)
-    throw new InputError(
-      'config-invalid',
-      `train.batchSize: ${batchSize} pictures are too few for ${processes} processes: set it to ${processes} at least, or name fewer --devices`,
-    );
+  requireBatchForEach(given.config, processes);
   const checkpoints = join(output, 'checkpoints');
   const isFirst = group === undefined || group.rank === 0;
-  const resumed = isFirst ? newestCheckpoint(checkpoints, options) : undefined;
-  const opened = options.datasets ? await openSamples(config, options.datasets) : openNamed(config);
+  const resumed = isFirst ? newestCheckpoint(checkpoints, given) : undefined;
+  const opened = given.datasets ? await openSamples(given.config, given.datasets) : openNamed(given.config);
   const { trainSet } = opened;
   const categories = trainSet.categories;
   if (resumed !== undefined) requireCategoriesOf(resumed, trainSet);
   const valSets = opened.valSets.map(({ name, dataset }) => ({ name, dataset: inCategoriesOf(trainSet, dataset) }));
   const warnings = [...trainSet.warnings, ...valSets.flatMap(({ dataset }) => dataset.warnings)];
-  for (const { dataset } of valSets) warnings.push(...(await requireValidatable(config, trainSet, dataset)));
+  for (const { dataset } of valSets) warnings.push(...(await requireValidatable(given.config, trainSet, dataset)));
 
+  const build = (): Detector =>
+    buildModel(given.config.model, {
+      classes: classCount(given.config, categories),
+      keypoints: trainSet.keypointCount || undefined,
+      draws: turnDraws(given.config.train.seed),
+    }).to({
+      device: given.config.runtime.device,
+      memoryFormat: 'channels_last',
+      dtype: parameterDtype(given.config.train.precision),
+    });
+  const settled = await settleBatchSize(given.config, { trainSet, build, resumed, group });
+  const { config } = settled;
+  const options = { ...given, config };
   const planned = effectiveSchedule(config.train, trainSet.samples.length, processes);
   const schedule =
     options.iterations === undefined
@@ -177,16 +186,6 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   }
   applyRuntime(config.runtime, { kind: 'training', iterations: schedule.iterations });
   manualSeed(config.train.seed);
-  const build = (): Detector =>
-    buildModel(config.model, {
-      classes: classCount(config, categories),
-      keypoints: trainSet.keypointCount || undefined,
-      draws: turnDraws(config.train.seed),
-    }).to({
-      device: config.runtime.device,
-      memoryFormat: 'channels_last',
-      dtype: parameterDtype(config.train.precision),
-    });
   const model = build();
   const optimizer = buildOptimizer(model, config.train.optimizer);
   // The other processes get all of it from rank 0.
@@ -268,6 +267,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     threads: getThreads(),
     schedule,
     processes,
+    ...(settled.choice && { batchSizeChoice: settled.choice }),
     warnings,
     notices: trainingNotices({
       ...{ config, model, schedule, processes, trainSet, valSets },
@@ -281,7 +281,7 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
   const loader = createLoader({
     ...trainingBatches(config),
     dataset: trainSet,
-    batchSize,
+    batchSize: batchOfRun(config.train, processes),
     ...(group && { share: { index: group.rank, count: group.size } }),
     startAt: progress?.loader,
   });
@@ -311,6 +311,16 @@ async function trainInto(options: TrainOptions): Promise<TrainResult> {
     await loader.close();
     await feed.close();
   }
+}
+
+/** @throws InputError where a process would have no picture of a batch */
+function requireBatchForEach({ train }: RunConfig, processes: number): void {
+  const batchSize = train.batchSize === 'auto' ? processes : batchOfRun(train, processes);
+  if (batchSize < processes)
+    throw new InputError(
+      'config-invalid',
+      `train.batchSize: ${batchSize} pictures are too few for ${processes} processes: set it to ${processes} at least, or name fewer --devices`,
+    );
 }
 
 /** The data sets that the config names. */

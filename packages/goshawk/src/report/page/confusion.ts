@@ -1,11 +1,23 @@
 // The confusion matrix at any thresholds, and what it counts, by core's own rule.
 import { type PairThresholds, pairPicture } from '@goshawk/core';
 import type { Pair, ReportData } from './report-data.js';
+import { isSame } from './thresholds.js';
 
 /** What it is, what it was found as, how often; the background's place is the number of categories. Only what there is. */
 export type Cell = readonly [truth: number, found: number, count: number];
 
-export function confusionCells(report: ReportData, thresholds: PairThresholds): Cell[] {
+/** What was asked for last: several parts of the page ask for the same. */
+const latest = new WeakMap<ReportData, { readonly thresholds: PairThresholds; readonly cells: readonly Cell[] }>();
+
+export function confusionCells(report: ReportData, thresholds: PairThresholds): readonly Cell[] {
+  const known = latest.get(report);
+  if (known !== undefined && isSame(known.thresholds, thresholds)) return known.cells;
+  const cells = countCells(report, thresholds);
+  latest.set(report, { thresholds, cells });
+  return cells;
+}
+
+function countCells(report: ReportData, thresholds: PairThresholds): Cell[] {
   const side = report.categories.length + 1;
   const counts = new Map<number, number>();
   eachPair(report, thresholds, (truth, found) => {
@@ -36,12 +48,7 @@ function eachPair(
   add: (truth: number, found: number, pair: () => Pair) => void,
 ): void {
   const background = categories.length;
-  pictures.forEach(({ objects, detections, overlaps }, picture) => {
-    // Pairs name objects among those that are no crowds, the page among all.
-    const places: number[] = [];
-    objects.forEach((object, place) => {
-      if (object[5] !== 1) places.push(place);
-    });
+  pictures.forEach(({ objects, places, detections, overlaps }, picture) => {
     pairPicture(overlaps, thresholds, (o, d) => {
       const object = places[o] ?? -1;
       const [truth, found] = [objects[object]?.[0] ?? background, detections[d]?.[0] ?? background];

@@ -6,7 +6,10 @@ export function openReport({ pictures, found, ...report }: StoredReport): Report
   const text = atob(found);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-  const objects = pictures.map((picture) => picture.objects.filter((one) => one[5] !== 1).length);
-  const own = unpackDetections(bytes, objects);
-  return { ...report, pictures: pictures.map((picture, i) => ({ ...picture, ...own[i]! })) };
+  const places = pictures.map(({ objects }) => objects.flatMap((one, place) => (one[5] === 1 ? [] : [place])));
+  const own = unpackDetections(
+    bytes,
+    places.map(({ length }) => length),
+  );
+  return { ...report, pictures: pictures.map((picture, i) => ({ ...picture, places: places[i]!, ...own[i]! })) };
 }

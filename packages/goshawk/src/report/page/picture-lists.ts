@@ -141,8 +141,9 @@ function confused(
   return {
     title: `${title}, ${inWords(thresholds)}`,
     entries: confusedPairs(report, thresholds, isAsked)
-      .sort((a, b) => weight(b) - weight(a))
-      .map(entryOf),
+      .map((pair) => ({ pair, weight: weight(pair) }))
+      .sort((a, b) => b.weight - a.weight)
+      .map(({ pair }) => entryOf(pair)),
     score: thresholds.scoreThreshold,
   };
 }

@@ -9,7 +9,7 @@ export interface StoredReport extends Omit<ReportData, 'pictures'> {
   readonly found: string;
 }
 
-export type StoredPicture = Omit<PictureData, 'detections' | 'overlaps'>;
+export type StoredPicture = Omit<PictureData, 'detections' | 'places' | 'overlaps'>;
 
 /** As the page works with it. */
 export interface ReportData {
@@ -139,7 +139,9 @@ export interface PictureData {
   readonly objects: readonly ObjectData[];
   /** All from the report's lowest score on, best first, then those that TIDE's examples name. */
   readonly detections: readonly DetectionData[];
-  /** Of these detections and the objects that are no crowds. */
+  /** Where among all objects those are that are no crowds. */
+  readonly places: readonly number[];
+  /** Of these detections and those objects. */
   readonly overlaps: PictureOverlaps;
   /** For each object and detection the path around its mask in picture pixels, empty where there is none. Absent where all are. */
   readonly objectMasks?: readonly string[];
