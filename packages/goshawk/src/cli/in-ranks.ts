@@ -89,9 +89,20 @@ export async function supervise(run: Omit<SupervisedRun, 'command'>): Promise<vo
 }
 
 export async function devicesOf(text: string): Promise<readonly string[]> {
-  if (text !== 'cuda') return parseDevices(text, () => 0);
+  // Wrong words are told without the engine.
+  const named = text === 'cuda' ? undefined : parseDevices(text, () => 0);
+  if (named?.[0] === 'cpu') return named;
   const { cudaFacts } = await import('@goshawk/torch');
-  return parseDevices(text, () => cudaFacts()?.devices.length ?? 0);
+  const cards = cudaFacts()?.devices.length ?? 0;
+  return requireCards(named ?? parseDevices(text, () => cards), cards, text);
+}
+
+/** @throws InputError where a card is named that is not there */
+function requireCards(devices: readonly string[], cards: number, text: string): readonly string[] {
+  const missing = devices.find((device) => Number(device.split(':')[1]) >= cards);
+  if (missing === undefined) return devices;
+  const there = cards === 0 ? 'there is no card here' : `there is no ${missing} here, only ${cards} from cuda:0 on`;
+  throw new InputError('usage', `--devices ${text}: ${there}: see goshawk doctor`);
 }
 
 /** @throws InputError where --timeout is no number of seconds */

@@ -88,8 +88,8 @@ const lastIteration = (output: string): number => {
 
 describe('several processes', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
   before(async () => {
-    await run(training('alone'));
-    await run(training('together', '--devices', 'cpu:2'));
+    // Both keep to one thread a process, so that they need not wait for one another.
+    await Promise.all([run(training('alone')), run(training('together', '--devices', 'cpu:2'))]);
   });
 
   test('train to the weights of one, with one writer', () => {
@@ -124,9 +124,8 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
     for (const pid of ranks) assert.ok(!existsSync(`/proc/${pid}`));
     const [first, second] = ['killed', 'killed-alone'];
     cpSync(join(folder, first), join(folder, second), { recursive: true });
-    await run(training(first, '--resume', '--devices', 'cpu:2'));
+    await Promise.all([run(training(first, '--resume', '--devices', 'cpu:2')), run(training(second, '--resume'))]);
     assert.equal(difference(first, 'together'), 0);
-    await run(training(second, '--resume'));
     assert.ok(difference(second, 'alone') < TOLERANCE);
   });
 
@@ -156,8 +155,10 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
     const weights = join(folder, 'alone', 'final.safetensors');
     const outputs = ['found-alone', 'found-together'].map((name) => join(folder, name));
     const evaluating = (output: string) => ['eval', config, '--weights', weights, '--output', output];
-    const one = await run(evaluating(outputs[0]!));
-    const two = await run([...evaluating(outputs[1]!), '--devices', 'cpu:2']);
+    const [one, two] = await Promise.all([
+      run(evaluating(outputs[0]!)),
+      run([...evaluating(outputs[1]!), '--devices', 'cpu:2']),
+    ]);
     assert.equal(two.stdout, one.stdout);
     for (const name of ['detections.json', 'metrics.json'])
       assert.ok(readFileSync(join(outputs[1]!, name)).equals(readFileSync(join(outputs[0]!, name))), name);
@@ -171,8 +172,7 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
       ...['predict', config, '--weights', weights, '--output', output, '--score-threshold', '0.02'],
       ...['--contact-sheet', join(folder, 'images')],
     ];
-    await run(predicting(outputs[0]!));
-    await run([...predicting(outputs[1]!), '--devices', 'cpu:3']);
+    await Promise.all([run(predicting(outputs[0]!)), run([...predicting(outputs[1]!), '--devices', 'cpu:3'])]);
     const names = readdirSync(outputs[0]!).sort();
     assert.deepEqual(readdirSync(outputs[1]!).sort(), names);
     for (const name of names)
@@ -190,15 +190,17 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
       const set = ['data.workers=0', ...sets].flatMap((one) => ['--set', one]);
       return run(['train', config, '--devices', 'cpu:2', '--output', join(folder, name), ...set]);
     };
-    const byClock = await training('clock', 'train.minutes=0.15', 'train.schedule.decay=cosine');
+    const sets = ['train.patience=2', 'train.evaluateEvery=1', 'train.optimizer.lr=1e-12', 'train.iterations=50'];
+    const [byClock, byPatience] = await Promise.all([
+      training('clock', 'train.minutes=0.1', 'train.schedule.decay=cosine'),
+      training('patience', ...sets),
+    ]);
     assert.match(byClock.stdout, /^trained \d+ iterations: /m);
     const rates = readMetrics(join(folder, 'clock/metrics.jsonl')).flatMap(({ lr }) =>
       typeof lr === 'number' ? [lr] : [],
     );
     // Where others use the processors there may be a step or two.
     assert.ok(rates.length < 3 || rates.at(-1)! < rates[0]! / 2, rates.join(' '));
-    const sets = ['train.patience=2', 'train.evaluateEvery=1', 'train.optimizer.lr=1e-12', 'train.iterations=50'];
-    const byPatience = await training('patience', ...sets);
     assert.match(byPatience.stdout, /^trained 3 iterations: /m);
     assert.match(byPatience.stderr, /^iteration 3: the last 2 evaluations brought no better AP/m);
   });

@@ -17,7 +17,7 @@ import { readMetrics } from '../train/metrics-log.js';
 const goshawk = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const PORT = 29_500;
 /** Seconds without an answer after which the run is to end. */
-const TIMEOUT = 30;
+const TIMEOUT = 16;
 
 const made = process.platform === 'linux' ? makeTwoMachines() : { refused: 'Linux alone has network namespaces' };
 const machines: TwoMachines | undefined = 'refused' in made ? undefined : made;

@@ -1,5 +1,5 @@
 // One training, whole or in parts: small models, a batch of a few pictures, some steps.
-import { manualSeed, ops, type ProcessGroup, SGD, scope, setProcessGroup, setThreads } from '@goshawk/torch';
+import { manualSeed, ops, type ProcessGroup, SGD, scope, setThreads, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { buildModel } from '../models/build.js';
 import type { Detector } from '../models/detector.js';
@@ -24,12 +24,11 @@ export interface Training {
   readonly seed?: number;
   /** Of the network. Default float32. */
   readonly dtype?: 'float32' | 'float64';
-  /** Steps that every process takes alone with all pictures, the same everywhere. Default 0. */
-  readonly before?: number;
+  /** What to begin with: {@link learnedState}. Default: rank 0's random weights. */
+  readonly start?: ReadonlyMap<string, Float32Array>;
   readonly steps: number;
   /** Of the pictures in the batch. Default: as they are listed. */
   readonly order?: readonly number[];
-  /** Of the steps after those before. */
   readonly learningRate: number;
 }
 
@@ -42,17 +41,21 @@ export interface Trained {
   readonly state: ReadonlyMap<string, Float32Array>;
 }
 
-const RATE_BEFORE = 0.003;
 const MOMENTUM = 0.9;
+
+/** Parameters and buffers after some steps alone with all pictures, at a rate at which something is learned soon. */
+export function learnedState(training: Pick<Training, 'model' | 'sizing'>, steps: number): Trained['state'] {
+  return trainOn({ ...training, steps, learningRate: 0.003 }).state;
+}
 
 /** Trains on all pictures, or, in a group, on this process's share of them, which are the next ones after those of the rank before. */
 export function trainOn(training: Training, group?: ProcessGroup): Trained {
-  const { sizing, seed, dtype = 'float32', before = 0, steps, learningRate, order = PICTURES.keys() } = training;
+  const { sizing, seed, dtype = 'float32', start, steps, learningRate, order = PICTURES.keys() } = training;
   const places = [...order];
   setThreads(1);
   const { model: config } = parseConfig(training.model, { file: 'test' });
-  // Another in each process, where they do not begin alone: rank 0's is the one that counts.
-  manualSeed(7 + (before === 0 ? (group?.rank ?? 0) : 0));
+  // Others in each process: rank 0's are those that count.
+  manualSeed(7 + (group?.rank ?? 0));
   const options = {
     classes: 2,
     keypoints: SQUARE_KEYPOINTS,
@@ -60,20 +63,16 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
     sizing,
   };
   const model = buildModel(config, options).to({ memoryFormat: 'channels_last', dtype }) as Detector;
+  const state = [...model.namedParameters(), ...model.namedBuffers()];
+  if (start !== undefined && (group?.rank ?? 0) === 0)
+    scope(() => {
+      for (const [name, value] of state) value.assign(tensor(start.get(name)!, { shape: value.shape }).to(value.dtype));
+    });
   const optimizer = new SGD(
     [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
-    { lr: before === 0 ? learningRate : RATE_BEFORE, momentum: MOMENTUM },
+    { lr: learningRate, momentum: MOMENTUM },
   );
   model.train();
-  setProcessGroup(undefined);
-  for (let step = 0; step < before; step++)
-    scope(() => {
-      totalLoss(lossOf(model, [...PICTURES.keys()], { dtype, step })).backward();
-      optimizer.step();
-      optimizer.zeroGrad();
-    });
-  optimizer.setLearningRate(learningRate);
-  setProcessGroup(group);
   const ranks = group && new AcrossRanks(group, model);
   const share = PICTURES.length / (group?.size ?? 1);
   const from = share * (group?.rank ?? 0);
@@ -81,7 +80,7 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
   let gradients: ReadonlyMap<string, Float32Array> = new Map();
   for (let step = 0; step < steps; step++)
     scope(() => {
-      const own = lossOf(model, places.slice(from, from + share), { dtype, step: before + step });
+      const own = lossOf(model, places.slice(from, from + share), { dtype, step });
       ranks?.begin();
       totalLoss(own).backward();
       ranks?.reduceGradients();
@@ -94,7 +93,6 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
       optimizer.zeroGrad();
     });
   ranks?.close();
-  const state = [...model.namedParameters(), ...model.namedBuffers()];
   return { losses, gradients, state: new Map(state.map(([name, value]) => [name, value.toFloat32Array()])) };
 }
 

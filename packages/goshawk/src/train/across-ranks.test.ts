@@ -5,7 +5,7 @@ import { tensor } from '@goshawk/torch';
 import { bestAcrossProcesses } from '../models/across-processes.js';
 import { runInTwo } from '../testing/group-jobs.js';
 import { KINDS, RULES } from '../testing/rcnn-kinds.js';
-import { type Trained, type Training, trainOn } from '../testing/split-training.js';
+import { learnedState, type Trained, type Training, trainOn } from '../testing/split-training.js';
 
 const jobs = new URL('./fixtures/across-ranks-jobs.js', import.meta.url);
 const STEPS = 20;
@@ -13,7 +13,7 @@ const STEPS = 20;
 interface Tolerance {
   /** Relative to the loss. */
   readonly losses: number;
-  /** Relative to the tensor's largest element, or to 0.1 where that is less: biases start at 0. */
+  /** Relative to the tensor's own largest element. */
   readonly tensors: number;
 }
 
@@ -46,26 +46,21 @@ const MASK_RCNN = (norm: string): string => `model:
 
 // Rounding grows from step to step where ranks of proposals and signs of small numbers hang on it: one process that is given its
 // pictures in another order moves away from itself, in untrained small models by 1e-2 within 20 steps. A model that has learned a
-// little, at a small rate, does not, and what stays is the difference between one process and two. Small groups of group norm, of
-// which some have no variance, need more digits still.
-describe(`${STEPS} steps of two processes are those of one`, { timeout: 600_000 }, () => {
-  const DTYPES = { frozen_batch: 'float32', group: 'float64', sync_batch: 'float32' } as const;
-  for (const [what, config, rates] of [
-    ['Mask R-CNN', MASK_RCNN, { before: 60, learningRate: 1e-4 }],
-    ['RetinaNet', RETINANET, { learningRate: 1e-3 }],
+// little, at a small rate, does not, and what stays is the difference between one process and two. Group norm's small groups, of which
+// some have hardly any variance, need the smallest rates.
+describe(`${STEPS} steps of two processes are those of one, in float32`, { timeout: 600_000 }, () => {
+  for (const [what, config, learnedSteps, learningRate] of [
+    ['Mask R-CNN', MASK_RCNN, 60, 3e-5],
+    ['RetinaNet', RETINANET, 30, 1e-5],
   ] as const)
     test(`${what} with frozen, group and synchronised batch norms`, async () => {
-      const trainings = Object.entries(DTYPES).map(
-        ([norm, dtype]): Training => ({
-          model: config(norm),
-          sizing: 'exact',
-          dtype: what === 'RetinaNet' ? 'float32' : dtype,
-          steps: STEPS,
-          ...rates,
-        }),
-      );
+      const norms = ['frozen_batch', 'group', 'sync_batch'];
+      const trainings = norms.map((norm): Training => {
+        const begun = { model: config(norm), sizing: 'exact' } as const;
+        return { ...begun, seed: 1, start: learnedState(begun, learnedSteps), steps: STEPS, learningRate };
+      });
       const { whole, halves } = await inBoth(trainings);
-      for (const [i, norm] of Object.keys(DTYPES).entries())
+      for (const [i, norm] of norms.entries())
         for (const [rank, own] of halves.entries())
           assertSame(own[i]!, whole[i]!, { losses: 1e-5, tensors: 1e-5 }, `${norm}, rank ${rank}`);
     });
@@ -108,10 +103,12 @@ describe('a step of two processes has the losses and gradients of one', { timeou
     `model:\n  conventions: ${rules}\n  ${kind.replaceAll('norm: batch', 'norm: sync_batch')}\n`;
   const kinds = Object.entries(KINDS);
 
-  test('for every kind of two-stage model by every rules, in exact sizes, and by one of them in fixed sizes', async () => {
+  // Two of the rules each, in turns: what rules and kinds come to together is tested in one process.
+  test('for every kind of two-stage model by two rules in exact sizes, and by one of them in fixed sizes', async () => {
     const cases = kinds.flatMap(([what, kind], i) =>
-      RULES.flatMap((rules, j) =>
-        (i % RULES.length === j ? (['exact', 'fixed'] as const) : (['exact'] as const)).map((sizing) => ({
+      [0, 1].flatMap((nth) => {
+        const rules = RULES[(i + nth * 2) % RULES.length]!;
+        return (nth === 0 ? (['exact', 'fixed'] as const) : (['exact'] as const)).map((sizing) => ({
           what: `${what} by ${rules}'s rules, ${sizing}`,
           training: {
             model: ofModel(kind, rules),
@@ -121,11 +118,31 @@ describe('a step of two processes has the losses and gradients of one', { timeou
             steps: 1,
             learningRate: 0.01,
           },
-        })),
-      ),
+        }));
+      }),
     );
     const { whole, halves } = await inBoth(cases.map(({ training }) => training));
     for (const [i, { what }] of cases.entries()) assertSameStep(halves[0]![i]!, whole[i]!, what);
+  });
+
+  test('where one of them has no object, whose norms go by what the other has', async () => {
+    const kind = KINDS['Mask R-CNN with batch norms in its heads']!;
+    const trainings = (['exact', 'fixed'] as const).map(
+      (sizing): Training => ({
+        model: ofModel(kind, 'torchvision'),
+        ...{ sizing, steps: 1, learningRate: 0.01 },
+        // Nothing is in the third.
+        order: [0, 3, 2, 2],
+      }),
+    );
+    const { whole, halves } = await inBoth(trainings);
+    for (const [rank, own] of halves.entries())
+      for (const [i, { sizing }] of trainings.entries()) {
+        const what = `${sizing}, rank ${rank}`;
+        assertSameStep(own[i]!, whole[i]!, what);
+        for (const [name, values] of whole[i]!.state)
+          assertNear(own[i]!.state.get(name)!, values, 1e-5, `${what}: ${name}`, 0.1);
+      }
   });
 
   test('for RetinaNet by every rules, in exact and in fixed sizes', async () => {
@@ -145,13 +162,13 @@ function assertSameStep(got: Trained, expected: Trained, what: string): void {
   assertLosses(got, expected, 1e-5, what);
   assert.deepEqual([...got.gradients.keys()], [...expected.gradients.keys()], what);
   for (const [name, values] of expected.gradients)
-    assertNear(got.gradients.get(name)!, values, 1e-5, `${what}: gradient of ${name}`);
+    assertNear(got.gradients.get(name)!, values, 1e-5, `${what}: gradient of ${name}`, 0.1);
 }
 
 function assertSame(got: Trained, expected: Trained, tolerance: Tolerance, what: string): void {
   assertLosses(got, expected, tolerance.losses, what);
   for (const [name, values] of expected.state)
-    assertNear(got.state.get(name)!, values, tolerance.tensors, `${what}: ${name}`);
+    assertNear(got.state.get(name)!, values, tolerance.tensors, `${what}: ${name}`, SMALLEST);
   // It learned something: what is compared is not what it began with.
   const total = (losses: Readonly<Record<string, number>>): number => Object.values(losses).reduce((a, b) => a + b);
   assert.ok(total(expected.losses.at(-1)!) < 0.999 * total(expected.losses[0]!), what);
@@ -162,12 +179,16 @@ function assertLosses(got: Trained, expected: Trained, tolerance: number, what: 
   for (const [step, losses] of expected.losses.entries())
     for (const [name, loss] of Object.entries(losses)) {
       const own = got.losses[step]![name]!;
-      const isNear = Math.abs(own - loss) <= tolerance * Math.max(Math.abs(loss), 1e-3);
+      const isNear = Math.abs(own - loss) <= tolerance * Math.abs(loss);
       assert.ok(isNear, `${what}: ${name} of step ${step} is ${own}, expected ${loss}`);
     }
 }
 
-function assertNear(got: Float32Array, expected: Float32Array, tolerance: number, what: string): void {
+/** Of a bias before a norm, which has no effect, there is rounding alone: a step of this size moves no output. */
+const SMALLEST = 1e-7;
+
+/** @param least what is compared with where the largest is less */
+function assertNear(got: Float32Array, expected: Float32Array, tolerance: number, what: string, least: number): void {
   assert.equal(got.length, expected.length, what);
   let largest = 0;
   let distance = 0;
@@ -175,5 +196,5 @@ function assertNear(got: Float32Array, expected: Float32Array, tolerance: number
     largest = Math.max(largest, Math.abs(value));
     distance = Math.max(distance, Math.abs(got[i]! - value));
   }
-  assert.ok(distance <= tolerance * Math.max(largest, 0.1), `${what}: off by ${distance}, its largest is ${largest}`);
+  assert.ok(distance <= tolerance * Math.max(largest, least), `${what}: off by ${distance}, its largest is ${largest}`);
 }

@@ -32,6 +32,8 @@ constexpr std::chrono::milliseconds kLastWords{2000};
 constexpr std::chrono::milliseconds kBetweenLooks{20};
 constexpr std::chrono::milliseconds kForDescriptions{5000};
 constexpr double kMillisecond = 1e-3;
+// Of the time limit: timers are not exact.
+constexpr double kNearlyAll = 0.9;
 // Of so many ranks a message says where they are.
 constexpr size_t kMostPlaces = 4;
 
@@ -163,9 +165,15 @@ void ProcessGroup::meet(const std::string& ownPlace, Clock::time_point start) {
   // A machine's own name may lead it to an address that only it has.
   const std::string hint =
       isLoopback(address) && address != where.host ? " (here " + address + ", which no other machine reaches)" : "";
-  throw GroupError(
-      rankNames(missing) + " did not come within " + seconds(since(start)) + " to " + place(where.host, where.port) + hint,
-      missing);
+  const std::string problem =
+      rankNames(missing) + " did not come within " + seconds(since(start)) + " to " + place(where.host, where.port) + hint;
+  try {
+    // Else those that wait somewhat longer would be told of this process's end alone.
+    store_->refuse(problem);
+  } catch (const std::exception&) {
+    // What is known is thrown.
+  }
+  throw GroupError(problem, missing);
 }
 
 std::string ProcessGroup::namesOf(const std::vector<int64_t>& ranks) const {
@@ -227,7 +235,10 @@ void ProcessGroup::fail(const std::string& what, const std::string& problem, Clo
                      {0});
   }
   if (!gone.empty()) throw GroupError(what + ": " + namesOf(gone) + " ended before the others", gone);
-  if (!silent.empty())
+  // What fails sooner is this process's own: that the others have not met it accuses nobody.
+  const bool isOver = problem.find("imed out") != std::string::npos || problem.find("imeout") != std::string::npos ||
+                      waited >= kNearlyAll * static_cast<double>(options_.timeout.count());
+  if (!silent.empty() && isOver)
     throw GroupError(what + ": " + namesOf(silent) + " did not come to it within " + seconds(waited), silent);
   throw GroupError(what + ": " + problem + " (after " + seconds(waited) + ")", {});
 }

@@ -240,9 +240,11 @@ Bytes receiveAll(const Socket& socket, size_t length, Deadline deadline) {
     if (count > 0) {
       received += static_cast<size_t>(count);
     } else if (count == 0) {
-      throw ConnectionError("the connection was closed");
+      throw ClosedError("the connection was closed");
     } else if (errno == EAGAIN) {
       if (!isReady(socket, POLLIN, deadline)) throw ConnectionError("no answer");
+    } else if (errno == ECONNRESET) {
+      throw ClosedError(std::strerror(errno));
     } else if (errno != EINTR) {
       throw ConnectionError(std::strerror(errno));
     }

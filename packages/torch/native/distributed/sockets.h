@@ -19,6 +19,11 @@ struct ConnectionError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// It hung up.
+struct ClosedError : ConnectionError {
+  using ConnectionError::ConnectionError;
+};
+
 // Closes what it holds.
 class Socket {
  public:

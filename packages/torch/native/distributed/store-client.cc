@@ -1,6 +1,7 @@
 #include "store-client.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "group-error.h"
 #include "store-messages.h"
@@ -12,6 +13,7 @@ namespace {
 // For an answer itself, where there is so much time: a store that is silent must not outlast the patience of who asks.
 constexpr std::chrono::milliseconds kLeastForAnswer{2000};
 constexpr std::chrono::milliseconds kMostForAnswer{30000};
+constexpr std::chrono::milliseconds kBetweenGreetings{200};
 // For the answer itself after a failure.
 constexpr std::chrono::seconds kForLastAnswers{5};
 // Of requests that wait for nothing: a process that is stopped answers none.
@@ -40,12 +42,28 @@ StoreClient::StoreClient(
     StorePlace place, int64_t rank, const Introduction& introduction, std::chrono::milliseconds timeout)
     : c10d::Store(timeout),
       place_(std::move(place)),
-      socket_(connectTo(place_.host, place_.port, Clock::now() + timeout)),
       forAnswer_(std::clamp(timeout, kLeastForAnswer, kMostForAnswer)) {
   const auto& [size, kind, own] = introduction;
-  try {
-    ask(request(Request::Hello).text(std::string(kGreeting)).number(rank).number(size).text(kind).text(own), kAtOnce);
-  } catch (const ConnectionError&) {
+  greet(
+      request(Request::Hello).text(std::string(kGreeting)).number(rank).number(size).text(kind).text(own),
+      Clock::now() + timeout);
+}
+
+void StoreClient::greet(const MessageWriter& hello, Deadline deadline) {
+  for (;;) {
+    socket_ = connectTo(place_.host, place_.port, deadline);
+    broken_ = false;
+    try {
+      ask(hello, kAtOnce);
+      return;
+    } catch (const ClosedError&) {
+      // Before a machine proxies may listen, which know only now that nobody does behind them yet.
+      if (Clock::now() < deadline) {
+        std::this_thread::sleep_for(kBetweenGreetings);
+        continue;
+      }
+    } catch (const ConnectionError&) {
+    }
     throw ConnectionError("who listens on " + goshawk::place(place_.host, place_.port) +
                           " is no store of this program's (or of another version of it)");
   }
@@ -61,6 +79,9 @@ Bytes StoreClient::ask(const MessageWriter& writer, std::chrono::milliseconds pa
     const uint32_t length = messageLength(receiveAll(socket_, 4, deadline).data());
     if (length == 0 || length > kLongestMessage) throw ConnectionError("it speaks otherwise");
     message = receiveAll(socket_, length, deadline);
+  } catch (const ClosedError& error) {
+    broken_ = true;
+    throw ClosedError("the store at " + goshawk::place(place_.host, place_.port) + ": " + error.what());
   } catch (const ConnectionError& error) {
     broken_ = true;
     throw ConnectionError("the store at " + goshawk::place(place_.host, place_.port) + ": " + error.what());
@@ -115,6 +136,8 @@ void StoreClient::wait(const std::vector<std::string>& keys, const std::chrono::
 c10::intrusive_ptr<c10d::Store> StoreClient::clone() { return c10::make_intrusive<StoreClient>(place_, -1, Introduction(), timeout_); }
 
 std::vector<int64_t> StoreClient::gone() { return readRanks(reader(ask(request(Request::Gone), kAtOnce))); }
+
+void StoreClient::refuse(const std::string& why) { ask(request(Request::Refuse).text(why), kAtOnce); }
 
 void StoreClient::hurry() { forAnswer_ = kForLastAnswers; }
 

@@ -65,11 +65,15 @@ class StoreClient : public c10d::Store {
 
   // Ranks whose connection ended without a goodbye.
   std::vector<int64_t> gone();
+  // Tells all that wait, and will wait, why the processes cannot come together.
+  void refuse(const std::string& why);
   // From now on answers are waited for no longer than a failure takes to be told.
   void hurry();
   void goodbye();
 
  private:
+  // Throws ConnectionError where nobody of this program's listens.
+  void greet(const class MessageWriter& hello, Deadline deadline);
   // The fields of the answer behind the first; throws LateError, RanksGoneError and RefusedError.
   Bytes ask(const class MessageWriter& request, std::chrono::milliseconds patience);
 

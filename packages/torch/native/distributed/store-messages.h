@@ -19,6 +19,7 @@ enum class Request : uint8_t {
   Delete,      // key -> 1 where it stood
   Count,       // -> number of keys
   Gone,        // -> number of ranks, ranks that went without a goodbye
+  Refuse,      // why the processes cannot come together
   Goodbye,
 };
 
@@ -29,7 +30,7 @@ enum class Answer : uint8_t {
   Late,
   // Get and Wait, as soon as somebody who might have set the key went without a goodbye: number of ranks, ranks.
   Gone,
-  // Hello of a process that does not fit the others; Get and Wait of those who still wait for others then: why.
+  // Hello of a process that does not fit the others, and Get and Wait where they cannot come together: why.
   Refused,
 };
 

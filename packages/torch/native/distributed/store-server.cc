@@ -195,6 +195,11 @@ void StoreServer::handle(Client& client, MessageReader message) {
       for (const int64_t rank : gone_) writer.number(rank);
       return answer(client, writer);
     }
+    case Request::Refuse:
+      refusal_ = message.text();
+      // Who says so may end at once, and the store with it.
+      answerPending();
+      return answer(client, done());
     case Request::Goodbye:
       members_.erase(client.rank);
       client.rank = -1;
