@@ -13,7 +13,7 @@ export interface MaskOutlines extends Pick<MaskInstruction, 'outlines'> {
 }
 
 /** Of a line's width; and pixels. Points nearer than this to the line without them cannot be seen. */
-const TOLERANCE = 1 / 8;
+const TOLERANCE = 1 / 16;
 const LEAST_TOLERANCE = 0.2;
 
 /** Undefined where the mask is empty. @param linePx how wide the lines will be */

@@ -44,6 +44,14 @@ const MASK_RCNN = (norm: string): string => `model:
   maskHead: { channels: [16] }
 `;
 
+const SOLO = (type: 'solov2' | 'decoupled_solo'): string => `model:
+  type: ${type}
+  backbone: { depth: 18, width: 8, frozenStages: 0, norm: sync_batch }
+  neck: { channels: 32 }
+  ${type === 'solov2' ? 'maskFeatures: { channels: 32, outputs: 32 }' : ''}
+  head: { channels: 32, convolutions: 1, grids: [12, 10, 8, 6, 4], scaleRanges: [[1, 26], [20, 40], [30, 60], [50, 90], [80, 200]] }
+`;
+
 // Rounding grows from step to step where ranks of proposals and signs of small numbers hang on it: one process that is given its
 // pictures in another order moves away from itself, in untrained small models by 1e-2 within 20 steps. A model that has learned a
 // little, at a small rate, does not, and what stays is the difference between one process and two. Group norm's small groups, of which
@@ -76,6 +84,20 @@ test('forty steps from the start, at a full rate and with the draws of a trainin
   const { whole, halves } = await inBoth([training]);
   for (const [rank, own] of halves.entries())
     assertSame(own[0]!, whole[0]!, { losses: 1e-6, tensors: 1e-6 }, `rank ${rank}`);
+});
+
+// Their heads have group norms whose groups are of one channel.
+test(`${STEPS} steps of SOLOv2 and of decoupled SOLO, some of whose pictures have no objects, are those of one process`, async () => {
+  const trainings = (['solov2', 'decoupled_solo'] as const).map(
+    (type): Training => ({
+      model: SOLO(type),
+      ...{ sizing: 'exact', dtype: 'float64', steps: STEPS, learningRate: 0.01 },
+    }),
+  );
+  const { whole, halves } = await inBoth(trainings);
+  for (const [i, { model }] of trainings.entries())
+    for (const [rank, own] of halves.entries())
+      assertSame(own[i]!, whole[i]!, { losses: 1e-6, tensors: 1e-6 }, `${/type: (\w+)/.exec(model)![1]}, rank ${rank}`);
 });
 
 test('the best of a batch are the same of two halves as of the whole, also among equal scores', async () => {

@@ -1,5 +1,6 @@
 // A value of a translated config that our schema refuses, found among the values of the Python file that it came from.
 import { InputError } from '@goshawk/core';
+import { validationProblem } from '../../config/index.js';
 import type { PythonContent, PythonEntry, PythonValue } from './python-data.js';
 import type { ReadingNotes } from './python-section.js';
 import { translatedProblem } from './translated-problem.js';
@@ -17,7 +18,8 @@ export function checkTranslation(
   again: (notes: ReadingNotes) => unknown,
   file: string,
 ): void {
-  const problem = translatedProblem(value, likeliestFirst(placesOf(entries, '')), function* ({ value: place }) {
+  const got = /: got (.+?): /.exec(validationProblem(value)?.message ?? '')?.[1];
+  const problem = translatedProblem(value, likeliestFirst(placesOf(entries, ''), got), function* ({ value: place }) {
     const { content } = place;
     try {
       for (const harmless of harmlessContents(content)) {
@@ -56,14 +58,21 @@ function* placesIn(value: PythonValue, path: string, line: number): Iterable<Pla
   } else if (typeof content.value !== 'boolean' && content.value !== null) yield { path, line, value };
 }
 
-/** What is far from 1 or negative is likelier to be out of bounds, and a long list than a short one. */
-function likeliestFirst(places: Iterable<Place>): Place[] {
+/**
+ * What is far from 1 or negative is likelier to be out of bounds, and a long list than a short one; the very value that is refused
+ * before all: a table of names has more numbers than are tried.
+ */
+function likeliestFirst(places: Iterable<Place>, got: string | undefined): Place[] {
   const oddness = ({ value: { content } }: Place): number => {
+    if (content.kind === 'plain' && String(content.value) === got) return Number.POSITIVE_INFINITY;
     if (content.kind === 'list') return Math.log10(content.items.length + 1);
     const number = content.kind === 'plain' && typeof content.value === 'number' ? content.value : 1;
     return number === 0 ? 0 : Math.abs(Math.log10(Math.abs(number))) + (number < 0 ? 1 : 0);
   };
-  return [...places].sort((a, b) => oddness(b) - oddness(a));
+  return [...places]
+    .map((place) => ({ place, oddness: oddness(place) }))
+    .sort((a, b) => (a.oddness === b.oddness ? 0 : b.oddness - a.oddness))
+    .map(({ place }) => place);
 }
 
 /** Values in the place of one that may be out of bounds. */

@@ -1,121 +1,27 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { parseConfig } from '../../config/index.js';
+import { fileURLToPath } from 'node:url';
+import { loadConfig, parseConfig } from '../../config/index.js';
 import { configDialects } from '../dialects.js';
 import { readSolov2Config } from './config.js';
 
-/** A config of pytorch_solov2's form: imports, a class, objects made of one another, functions. */
-const CONFIG = `import os
-import numpy as np
-from .piplines import (LoadImageFromFile, LoadAnnotations,  # steps
-                       Resize as Scale)
-
-steps = {'LoadImageFromFile': LoadImageFromFile, 'Resize': Scale}
-NAMES = ('person', 'bicycle', 'car')
-LABELS = {1: 1, 2: 2, 3: 3}
-
-class Config(object):
-    """
-    A dict whose keys are attributes.
-    """
-
-    def __init__(self, config_dict):
-        for key, val in config_dict.items():
-            self.__setattr__(key, val)
-
-    def copy(self, new_config_dict={}):
-        return Config(vars(self))
-
-
-dataset_base = Config({
-    'name': 'Base Dataset',
-    'train_images': 'path',
-    'has_gt': True,
-    'class_names': NAMES,
-    'label_map': None
-})
-
-photos = dataset_base.copy({
-    'name': 'photos',
-    'train_prefix': './data/photos/',
-    'train_info': 'train.json',
-    'trainimg_prefix': 'images/',
-    'valid_prefix': './data/photos/',
-    'valid_info': 'val.json',
-    'validimg_prefix': '',
-    'label_map': LABELS
-})
-
-resnet34_backbone = Config({
-    'name': 'resnet34',
-    'path': './pretrained/resnet34_nofc.pth',
-    'type': 'ResNetBackbone',
-    'num_stages': 4,
-    'frozen_stages': 1,
-    'out_indices': (0, 1, 2, 3)
-})
-
-base_config = Config({'dataset': dataset_base, 'num_classes': 81})
-
-solov2_base_config = base_config.copy({
-    'name': 'solov2_base',
-    'backbone': resnet34_backbone,
-    'dataset': photos,
-    'num_classes': len(photos.class_names) + 1,
-    'imgs_per_gpu': 4,
-    'workers_per_gpu': 2,
-    'num_gpus': 1,
-    'train_pipeline':  [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-        dict(type='Resize', img_scale=[(768, 512), (768, 480), (768, 352)], multiscale_mode='value', keep_ratio=True),
-        dict(type='RandomFlip', flip_ratio=0.5),
-        dict(type='Normalize', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
-        dict(type='Pad', size_divisor=32),
-        dict(type='DefaultFormatBundle'),
-        dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks'], meta_keys=('filename',)),
-    ],
-    'test_cfg': None,
-    'lr_config': dict(policy='step', warmup='linear', warmup_iters=500, warmup_ratio=0.01, step=[27, 33]),
-    'total_epoch': 36,
-    'optimizer': dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001),
-    'optimizer_config': dict(grad_clip=dict(max_norm=35, norm_type=2)),
-    'resume_from': None,
-    'epoch_iters_start': 1,
-    'test_pipeline': [
-        dict(type='LoadImageFromFile'),
-        dict(type='MultiScaleFlipAug', img_scale=(768, 448), flip=False, transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ])
-    ],
-    'test_cfg': dict(nms_pre=500, score_thr=0.1, mask_thr=0.5, update_thr=0.05,
-                     kernel='gaussian',  # gaussian/linear
-                     sigma=2.0, max_per_img=30)
-})
-
-cfg = solov2_base_config.copy()
-
-def set_cfg(config_name:str):
-    """ Sets the active config. """
-    global cfg
-    cfg.replace(eval(config_name))
-
-    if cfg.name is None:
-        cfg.name = config_name.split('_config')[0]
-`;
+// dist/foreign/solov2/ -> src/foreign/solov2/: the fixtures are not compiled.
+const CONFIG = readFileSync(
+  fileURLToPath(new URL('../../../src/foreign/solov2/fixtures/config.py', import.meta.url)),
+  'utf8',
+);
+const EXAMPLE = fileURLToPath(
+  new URL('../../../../../configs/solov2/solov2_light_448_r18_casia.yaml', import.meta.url),
+);
 
 const read = (sets: readonly string[] = [], text = CONFIG) => readSolov2Config(text, { file: 'config.py', sets });
 
 const OURS = `
 model:
   type: solov2
-  classes: 3
-  backbone: { depth: 34, norm: fixed_statistics, frozenStages: 2, weights: ./pretrained/resnet34_nofc.pth }
+  classes: 80
+  backbone: { depth: 18, norm: fixed_statistics, frozenStages: 2, weights: ./pretrained/resnet18_nofc.pth }
   maskFeatures: { outputs: 128 }
   head:
     channels: 256
@@ -128,15 +34,15 @@ preprocess:
     kernel: opencv
     minSize: 448
     maxSize: 480
-    trainMinSizes: [512, 480, 352]
+    trainMinSizes: [512, 480, 448, 416, 384, 352]
     trainMaxSize: 768
   valueScale: 1
   mean: [123.675, 116.28, 103.53]
   std: [58.395, 57.12, 57.375]
   padMultiple: 32
 data:
-  train: { annotations: ./data/photos/train.json, images: ./data/photos/images }
-  val: { annotations: ./data/photos/val.json, images: ./data/photos }
+  train: { annotations: ./data/casia-SPT_val/val/val_annotation.json, images: ./data/casia-SPT_val/val }
+  val: { annotations: ./data/casia-SPT_val/val/val_annotation.json, images: ./data/casia-SPT_val/val }
   flip: 0.5
 train:
   epochs: 36
@@ -150,6 +56,27 @@ train:
 describe("pytorch_solov2's config.py", () => {
   test('becomes a config of ours', () => {
     assert.deepEqual(read().config, parseConfig(OURS, { file: 'ours' }));
+  });
+
+  test('of the example is configs/solov2/solov2_light_448_r18_casia.yaml', () => {
+    const { config } = loadConfig(EXAMPLE);
+    const ours = read(['model.classes=from-data', 'model.backbone.weights=pretrained/resnet18_nofc.pth']).config;
+    const { train, val } = config.data;
+    // There its paths begin with "./".
+    for (const [own, other] of [
+      [ours.data.train, train],
+      [ours.data.val, val],
+    ]) {
+      assert.equal(own?.annotations, `./${other?.annotations}`);
+      assert.equal(own?.images, `./${other?.images}`);
+    }
+    assert.deepEqual({ ...ours, data: { ...ours.data, train, val } }, config);
+  });
+
+  test('has ResNet-34 where it names it', () => {
+    const { model } = read([], CONFIG.replace("'backbone': resnet18", "'backbone': resnet34")).config;
+    assert.ok(model.type === 'solov2' && model.backbone.type === 'resnet');
+    assert.deepEqual([model.backbone.depth, model.backbone.weights], [34, './pretrained/resnet34_nofc.pth']);
   });
 
   test('is told by its content', () => {
@@ -181,8 +108,13 @@ describe("pytorch_solov2's config.py", () => {
   for (const [what, from, to, message] of [
     ['an unknown key', "'resume_from': None,", "'resume': None,", 'resume: unknown key: did you mean resume_from?'],
     ['a value out of bounds', 'lr=0.01,', 'lr=-1,', 'optimizer.lr: as train.optimizer.lr: got -1'],
-    ['an unknown backbone', "'name': 'resnet34'", "'name': 'vgg16'", "backbone.name: 'vgg16' is not supported"],
-    ['a name that is no key', 'len(photos.class_names)', 'len(photos.classes)', 'classes is no key of it'],
+    ['an unknown backbone', "'name': 'resnet18'", "'name': 'vgg16'", "backbone.name: 'vgg16' is not supported"],
+    [
+      'a name that is no key',
+      'len(coco2017_dataset.class_names)',
+      'len(coco2017_dataset.classes)',
+      'classes is no key of it',
+    ],
     ['a condition', 'cfg = solov2_base_config.copy()', 'if True: pass', 'a condition: only plain data'],
   ] as const) {
     test(`tells the place of ${what}`, () => {
