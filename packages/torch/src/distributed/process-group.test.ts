@@ -59,8 +59,7 @@ describe('processes that differ', { timeout: 120_000 }, () => {
   });
 });
 
-// They wait for time limits more than they compute.
-describe('a process that fails', { timeout: 120_000, concurrency: 3 }, () => {
+describe('a process that fails', { timeout: 120_000 }, () => {
   test('by dying ends the call of the other at once, which names it', async () => {
     let killed = 0;
     const ended: number[] = [];
