@@ -42,7 +42,7 @@ describe('what is kept where nothing is said', () => {
       import { Worker } from 'node:worker_threads';
       const index = ${JSON.stringify(new URL('./index.js', import.meta.url).href)};
       const worker = (body) => new Promise((done) => {
-        const script = \`import('\${index}').then(({ hostMemory, keepFreedMemory }) => { \${body}; require('worker_threads').parentPort.postMessage(hostMemory().mostKept); })\`;
+        const script = \`Promise.all([import('\${index}'), import('node:worker_threads')]).then(([{ hostMemory, keepFreedMemory }, { parentPort }]) => { \${body}; parentPort.postMessage(hostMemory().mostKept); })\`;
         new Worker(script, { eval: true }).on('message', done);
       });
       const kept = [await worker(''), await worker('keepFreedMemory(3 * 2 ** 30)'), await worker('')];
