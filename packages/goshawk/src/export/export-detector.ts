@@ -11,6 +11,7 @@ import { emitDecoupledSolo, emitSolov2 } from './emit-solo.js';
 import { emitSparseRcnn } from './emit-sparse-rcnn.js';
 import { type FlatDetections, openScene, type Scene } from './export-scene.js';
 import { Graph, type WeightStorage } from './onnx/graph.js';
+import { fewestHalved } from './onnx/halves.js';
 import { encodeModel, type OnnxModel } from './onnx/model-proto.js';
 
 export interface ExportOptions {
@@ -36,7 +37,7 @@ export function onnxOf(
   model: Detector,
   { config, categories, weights = 'float32', sha256 }: ExportOptions,
 ): { readonly onnx: OnnxModel; readonly description: ModelDescription } {
-  const graph = new Graph(weights);
+  const graph = new Graph(weights, fewestHalved([...model.stateDict()].map(([, { shape }]) => shape)));
   const scene = openScene(graph, config.preprocess.padMultiple, namesOf(model));
   const found = emitDetector(scene, model, config.model, categories.length);
   graph.output('boxes', found.boxes, ['detections', 4]);

@@ -2,11 +2,13 @@
 // themselves is the price of halves, whatever runs the file.
 import { allowWinograd, interceptOperators, type OpArgument, Tensor } from '@goshawk/torch';
 import type { Detector } from '../models/index.js';
-import { isHalved } from './onnx/halves.js';
+import { fewestHalved, isHalved } from './onnx/halves.js';
 
 /** Runs `body` with the weights of `model` rounded where an fp16 file rounds them: folded ones behind their folding. */
 export function withHalvedWeights<T>(model: Detector, body: () => T): T {
-  const constants = new WeakSet<Tensor>([...model.stateDict()].map(([, tensor]) => tensor));
+  const state = [...model.stateDict()].map(([, tensor]) => tensor);
+  const fewest = fewestHalved(state.map(({ shape }) => shape));
+  const constants = new WeakSet<Tensor>(state);
   // Weights are rounded as the engine's own convolution takes them, which the file has too.
   const isAllowed = allowWinograd(false);
   try {
@@ -18,7 +20,7 @@ export function withHalvedWeights<T>(model: Detector, body: () => T): T {
         return result;
       }
       const isWeight = (arg: OpArgument, place: number): arg is Tensor =>
-        arg instanceof Tensor && (constants.has(arg) || (place === 1 && BY_WEIGHT.has(name))) && isLarge(arg);
+        arg instanceof Tensor && (constants.has(arg) || (place === 1 && BY_WEIGHT.has(name))) && isLarge(arg, fewest);
       return proceed(args.map((arg, place) => (isWeight(arg, place) ? halved(arg) : arg)));
     }, body);
   } finally {
@@ -34,8 +36,8 @@ const BY_WEIGHT: ReadonlySet<string> = new Set([
   'goshawk::depthwise_conv',
 ]);
 
-function isLarge(tensor: Tensor): boolean {
-  return tensor.dtype === 'float32' && isHalved(tensor.shape);
+function isLarge(tensor: Tensor, fewest: number): boolean {
+  return tensor.dtype === 'float32' && isHalved(tensor.shape, fewest);
 }
 
 function halved(tensor: Tensor): Tensor {

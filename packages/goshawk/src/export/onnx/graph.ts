@@ -36,10 +36,15 @@ export class Graph {
   /** How often each name was wanted. */
   readonly #names = new Map<string, number>();
   readonly #weights: WeightStorage;
+  readonly #fewestHalved: number;
 
-  /** @param weights how large constants are stored; halves are cast back as the file is loaded */
-  constructor(weights: WeightStorage = 'float32') {
+  /**
+   * @param weights how large constants are stored; halves are cast back as the file is loaded
+   * @param fewestHalved numbers of a constant from which on that holds
+   */
+  constructor(weights: WeightStorage = 'float32', fewestHalved = 0) {
     this.#weights = weights;
+    this.#fewestHalved = fewestHalved;
   }
 
   input(name: string, dtype: OnnxType, shape: OnnxPort['shape']): Value {
@@ -254,7 +259,7 @@ export class Graph {
     const known = this.#constants.get(key);
     if (known) return known;
     const value = this.#named(name, dtype);
-    if (data instanceof Float32Array && this.#weights === 'float16' && isHalved(shape)) {
+    if (data instanceof Float32Array && this.#weights === 'float16' && isHalved(shape, this.#fewestHalved)) {
       const stored = this.#named(name, 'float16');
       this.#initializers.set(stored.name, {
         dtype: 'float16',

@@ -10,9 +10,31 @@ const SUBNORMAL_STEP = 2 ** -24;
 // that is behind them.
 const FEWEST_HALVED = 1024;
 
+// Rounding a layer moves what a detector gives by about as much whether it is small or large, and more in the first stages, whose layers
+// are small (docs/export.md has figures): of the smallest, so many together stay as they are.
+const SHARE_IN_FULL = 0.07;
+
+/** The numbers from which on a weight is halved, of a model with weights of these shapes. */
+export function fewestHalved(shapes: Iterable<readonly number[]>): number {
+  const counts = [...shapes]
+    .filter((shape) => shape.length > 1)
+    .map(countOf)
+    .sort((a, b) => a - b);
+  let left = SHARE_IN_FULL * counts.reduce((sum, count) => sum + count, 0);
+  const first = counts.find((count) => {
+    left -= count;
+    return left < 0;
+  });
+  return Math.max(FEWEST_HALVED, first ?? 0);
+}
+
 /** Whether a file of halves stores a constant of this shape so. */
-export function isHalved(shape: readonly number[]): boolean {
-  return shape.length > 1 && shape.reduce((product, length) => product * length, 1) >= FEWEST_HALVED;
+export function isHalved(shape: readonly number[], fewest: number): boolean {
+  return shape.length > 1 && countOf(shape) >= fewest;
+}
+
+function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
 }
 
 export function toHalves(values: Float32Array): Uint16Array {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openOnnxRuntime, SKIPPED } from '../../testing/exported-detector.js';
 import { Graph } from './graph.js';
-import { toHalves } from './halves.js';
+import { fewestHalved, isHalved, toHalves } from './halves.js';
 import { encodeModel, type OnnxModel } from './model-proto.js';
 import { MessageWriter } from './protobuf.js';
 
@@ -46,6 +46,22 @@ describe('toHalves', () => {
       [...toHalves(Float32Array.from(cases, ([value]) => value))],
       cases.map(([, bits]) => bits),
     );
+  });
+});
+
+describe('fewestHalved', () => {
+  test('leaves the smallest weights that are a fourteenth of all together, and what has one axis, as they are', () => {
+    // 4,000 of 100,000 and 3,000 more are within seven hundredths, the next are not.
+    const shapes = [[40, 100], [30, 100], [50, 100], [88, 1000], [90_000]];
+    const fewest = fewestHalved(shapes);
+    assert.deepEqual(
+      shapes.map((shape) => isHalved(shape, fewest)),
+      [false, false, true, true, false],
+    );
+  });
+
+  test('halves no handful of numbers', () => {
+    assert.equal(fewestHalved([[10, 10]]), 1024);
   });
 });
 
