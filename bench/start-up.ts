@@ -4,7 +4,7 @@
 // node bench/dist/start-up.js --photo FILE [--python PYTHON] [--rounds N] [--threads N]
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -70,19 +70,23 @@ try {
       if (round >= 0) times[index]!.push(taken);
     }
   const own = times[0]!;
-  console.log(`predict of one photo from the shell, ${threads} threads: ours ${median(own).toFixed(2)} s`);
+  console.log(`predict of one photo from the shell, ${threads} threads: ours ${secondsOf(own)}`);
   for (const [index, [name]] of sides.entries()) {
     if (index === 0) continue;
     const other = times[index]!;
     const spread = own.map((value, round) => value / other[round]!);
     console.log(
-      `  ${name} ${median(other).toFixed(2)} s, ratio ${(median(own) / median(other)).toFixed(3)} ` +
+      `  ${name} ${secondsOf(other)}, ratio ${(median(own) / median(other)).toFixed(3)} ` +
         `(${Math.min(...spread).toFixed(3)}..${Math.max(...spread).toFixed(3)}, required ${REQUIRED})`,
     );
   }
-  console.log(`  torch ${version}, torchvision ${torchvision}`);
+  console.log(`  torch ${version}, torchvision ${torchvision}, Node ${process.version}, ${cpus()[0]?.model}`);
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+function secondsOf(times: readonly number[]): string {
+  return `${median(times).toFixed(2)} s (${Math.min(...times).toFixed(2)}..${Math.max(...times).toFixed(2)})`;
 }
 
 function seconds(command: string, args: readonly string[], env: NodeJS.ProcessEnv): number {
