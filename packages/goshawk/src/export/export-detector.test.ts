@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { noGrad, ops, setThreads } from '@goshawk/torch';
+import { manualSeed, noGrad, ops, setThreads } from '@goshawk/torch';
 import { parseConfig, type RunConfig } from '../config/index.js';
 import type { Detector } from '../models/detector.js';
 import {
@@ -242,6 +242,8 @@ describe('exportDetector', { skip: ort ? false : SKIPPED }, () => {
       const config = parseConfig(text, { file: name, sets });
       const model = excited(wideModel(config, 3), factor);
       const exported = await openExported(ort!, model, config, { weights: 'float16' });
+      // Noise in which no cell of a mask lies at its threshold to the last digits: it alone moves SOLOv2's score by a thousandth.
+      manualSeed(2);
       const batch = noisePictures(THREE, 32, 1.5);
       const whole = foundByModel(model, batch);
       const own = withHalvedWeights(model, () => foundByModel(model, batch));

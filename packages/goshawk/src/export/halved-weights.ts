@@ -8,19 +8,22 @@ import { fewestHalved, isHalved } from './onnx/halves.js';
 export function withHalvedWeights<T>(model: Detector, body: () => T): T {
   const state = [...model.stateDict()].map(([, tensor]) => tensor);
   const fewest = fewestHalved(state.map(({ shape }) => shape));
+  const own = new WeakSet<Tensor>(state);
   const constants = new WeakSet<Tensor>(state);
   // Weights are rounded as the engine's own convolution takes them, which the file has too.
   const isAllowed = allowWinograd(false);
   try {
     return interceptOperators((name, args, proceed) => {
       const tensors = args.flat().filter((arg) => arg instanceof Tensor);
-      if (tensors.length > 0 && tensors.every((tensor) => constants.has(tensor))) {
+      // Foldings; Sparse R-CNN's first stage also computes layers of weights alone, which the file has as layers.
+      if (!BY_WEIGHT.has(name) && tensors.length > 0 && tensors.every((tensor) => constants.has(tensor))) {
         const result = proceed(args);
         for (const each of [result].flat()) if (each instanceof Tensor) constants.add(each);
         return result;
       }
       const isWeight = (arg: OpArgument, place: number): arg is Tensor =>
-        arg instanceof Tensor && (constants.has(arg) || (place === 1 && BY_WEIGHT.has(name))) && isLarge(arg, fewest);
+        // What was computed of weights is no weight of the file, but as one of a layer.
+        arg instanceof Tensor && (own.has(arg) || (place === 1 && BY_WEIGHT.has(name))) && isLarge(arg, fewest);
       return proceed(args.map((arg, place) => (isWeight(arg, place) ? halved(arg) : arg)));
     }, body);
   } finally {

@@ -314,7 +314,7 @@ describe('a mistake in a config of maskrcnn-benchmark is one line that says', ()
     );
     assert.equal(
       problem(S4, 'SOLVER.IMS_PER_BATCH=0'),
-      '--set SOLVER.IMS_PER_BATCH: as train.batchSize: got 0: expected a whole number from 1 to 4096',
+      '--set SOLVER.IMS_PER_BATCH: as train.batchSize: got 0: expected a whole number from 1 to 4096 or auto',
     );
     assert.equal(
       problem(S4, 'INPUT.MIN_SIZE_TRAIN=()'),
