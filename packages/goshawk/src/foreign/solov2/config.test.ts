@@ -98,6 +98,9 @@ describe("pytorch_solov2's config.py", () => {
     assert.ok(config.model.type === 'solov2');
     assert.deepEqual([config.model.head.nms, config.model.head.nmsSigma], ['linear', 3]);
     assert.equal(config.train.seed, 7);
+    const { train } = read(['total_epoch=2', 'imgs_per_gpu=3', 'optimizer_config=None']).config;
+    assert.deepEqual([train.epochs, train.batchSize, train.clipGradNorm], [2, 3, undefined]);
+    assert.throws(() => read(['total_epochs=2']), /total_epochs: unknown key: did you mean total_epoch\?/);
   });
 
   test('draws sizes from a range where it says so', () => {

@@ -28,7 +28,12 @@ export function readSolov2Config(
 ): { readonly config: RunConfig; readonly notices: readonly string[] } {
   const entries = activeConfig(text, file);
   const isOurs = (set: string): boolean => isOwnSet(set, entries);
-  for (const set of sets.filter((own) => !isOurs(own))) applyPythonSet(entries, parsePythonSet(set));
+  for (const set of sets.filter((own) => !isOurs(own)).map(parsePythonSet)) {
+    const [key = '', ...rest] = set.path;
+    // The names of cfg are keys of a dict, to which the file's own names have no part.
+    if (rest.length === 0) entries.set(key, { line: 0, value: set.value });
+    else applyPythonSet(entries, set);
+  }
   const translate = (notes: ReadingNotes): unknown => translateConfig(new Section(entries, { file, notes }));
   const notes: ReadingNotes = { idle: new Set(), notices: new Set() };
   const value = translate(notes);
