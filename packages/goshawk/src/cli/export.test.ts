@@ -177,8 +177,8 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     await detector.release();
     // Maps of the pyramid and of the first stage's head, what the box head says, masks.
     assert.ok(agrees && samples > 50 && largestDifference < 1e-4, `${samples} numbers, ${largestDifference}`);
-    // Of each part of the network another number than the file expects.
-    for (const list of probe.samples.keys()) {
+    // Another number than the file expects, of the first stage's finest map, of the box head, of the mask head.
+    for (const list of [0, probe.samples.length - 3, probe.samples.length - 1]) {
       const [wanted = 0] = probe.samples[list]!;
       const changed = Buffer.from(bytes);
       const text = JSON.stringify(probe.samples);

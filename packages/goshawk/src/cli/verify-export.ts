@@ -118,9 +118,15 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
     const types = detectorKind(config.model).masks ? (['bbox', 'segm'] as const) : (['bbox'] as const);
     const first = await Promise.all(paths.slice(0, BATCH).map((path) => decoded(path, config)));
     return {
-      agreement: measureAgreement(pictures.map(({ own, other }) => [own, other])),
+      agreement: measureAgreement(
+        pictures.map(({ own, other }) => [own, other]),
+        { boxes: predictor.boxes },
+      ),
       ...(precision === 'fp16' && {
-        halves: measureAgreement(pictures.map(({ other }, picture) => [halved[picture]!, other])),
+        halves: measureAgreement(
+          pictures.map(({ other }, picture) => [halved[picture]!, other]),
+          { boxes: predictor.boxes },
+        ),
       }),
       ...(first.length > 1 && { batch: await compareBatch(ort, bytes, prepareBatch(first, preprocess)) }),
       precision: comparePrecision(pictures, categories, types),

@@ -25,6 +25,8 @@ export interface AgreementOptions {
   readonly score?: number;
   /** One that is this near above it may be missing: the last bits decide on which side it falls. Default 0.001. */
   readonly margin?: number;
+  /** Where boxes end: an inclusive one of no width is a pixel wide. Default continuous. */
+  readonly boxes?: 'continuous' | 'inclusive';
 }
 
 // Lower, two boxes are not the same one.
@@ -34,8 +36,9 @@ const SAME_MASK = 0.99;
 /** Each detection with the nearest of its category in the other list, best score first. */
 export function measureAgreement(
   pictures: readonly (readonly [own: readonly Detection[], other: readonly Detection[]])[],
-  { score = 0.05, margin = 1e-3 }: AgreementOptions = {},
+  { score = 0.05, margin = 1e-3, boxes = 'continuous' }: AgreementOptions = {},
 ): Agreement {
+  const last = boxes === 'inclusive' ? 1 : 0;
   const found = { detections: 0, unmatched: 0, leastIou: 1, largestScoreDifference: 0 };
   const masks: MaskAgreement[] = [];
   let largestKeypointDistance: number | undefined;
@@ -43,13 +46,13 @@ export function measureAgreement(
     const free = new Set(other);
     for (const detection of own.filter((each) => each.score >= score)) {
       found.detections++;
-      const match = nearest(detection, free);
+      const match = nearest(detection, free, last);
       if (!match) {
         if (detection.score >= score + margin) found.unmatched++;
         continue;
       }
       free.delete(match);
-      found.leastIou = Math.min(found.leastIou, boxIou(detection, match));
+      found.leastIou = Math.min(found.leastIou, boxIou(detection, match, last));
       found.largestScoreDifference = Math.max(found.largestScoreDifference, Math.abs(detection.score - match.score));
       const compared = compareMasks(detection, match);
       if (compared) masks.push(compared);
@@ -67,11 +70,11 @@ export function measureAgreement(
   };
 }
 
-function nearest(detection: Detection, among: Iterable<Detection>): Detection | undefined {
+function nearest(detection: Detection, among: Iterable<Detection>, last: number): Detection | undefined {
   let best: { readonly cost: number; readonly match: Detection } | undefined;
   for (const match of among) {
     if (match.categoryId !== detection.categoryId) continue;
-    const iou = boxIou(detection, match);
+    const iou = boxIou(detection, match, last);
     if (iou < SAME_BOX) continue;
     const cost = 1 - iou + Math.abs(detection.score - match.score);
     if (!best || cost < best.cost) best = { cost, match };
@@ -79,10 +82,10 @@ function nearest(detection: Detection, among: Iterable<Detection>): Detection | 
   return best?.match;
 }
 
-/** Equal boxes without an area have 1. */
-function boxIou({ bbox: a }: Detection, { bbox: b }: Detection): number {
-  const [ax, ay, aw, ah] = a!;
-  const [bx, by, bw, bh] = b!;
+/** Equal boxes without an area have 1. @param last pixels that a side has besides its length */
+function boxIou({ bbox: a }: Detection, { bbox: b }: Detection, last: number): number {
+  const [ax, ay, aw, ah] = sides(a!, last);
+  const [bx, by, bw, bh] = sides(b!, last);
   const side = (p: number, q: number, r: number, s: number): number =>
     Math.max(0, Math.min(p + q, r + s) - Math.max(p, r));
   const shared = side(ax, aw, bx, bw) * side(ay, ah, by, bh);
@@ -95,6 +98,10 @@ interface MaskAgreement {
   readonly iou: number;
   readonly pixels: number;
   readonly differing: number;
+}
+
+function sides([x, y, width, height]: NonNullable<Detection['bbox']>, last: number) {
+  return [x, y, width + last, height + last] as const;
 }
 
 function compareMasks({ segmentation: a }: Detection, { segmentation: b }: Detection): MaskAgreement | undefined {
