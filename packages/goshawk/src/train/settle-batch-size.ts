@@ -88,12 +88,13 @@ async function chosenBatchSize(
   }
 }
 
-/** What steps of every size need: the weights and what is kept of each, in float32. */
+/** What steps of every size need: the weights and what is kept of each. */
 function fixedBytes({ train }: RunConfig, { build }: SettleBatchSizeOptions): number {
   const model = build();
   const tensors = [...model.parameters(), ...model.buffers()];
   const gradients = model.parameters().filter(({ requiresGrad }) => requiresGrad);
-  const bytes = checkpointBytes(model, train) + 4 * gradients.reduce((sum, { length }) => sum + length, 0);
+  const float = train.precision === 'fp64' ? 8 : 4;
+  const bytes = checkpointBytes(model, train) + float * gradients.reduce((sum, { length }) => sum + length, 0);
   for (const tensor of tensors) tensor.dispose();
   return bytes;
 }
