@@ -152,7 +152,7 @@ async function copiesOf({
     onProgress: countPictures(line, `shrinking to ${copies.value} pixels`),
   });
   line.done();
-  for (const problem of shrunk.problems) say(`warning: ${problem}`);
+  for (const problem of shrunk.problems) say(`warning: ${problem} (left out)`);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   say(`copies: ${copies.value} pixels, in ${output}, made in ${seconds} s - ${copies.why}`);
   return { dataset: shrunk.dataset, images: output };

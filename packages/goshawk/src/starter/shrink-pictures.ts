@@ -75,21 +75,22 @@ export async function shrinkPictures(
 /** JPEGs are halved while they are decoded, which takes a fraction of the time. */
 async function writeCopy(from: string, to: string, { width, height }: ImageRecord): Promise<void> {
   mkdirSync(dirname(to), { recursive: true });
-  const file = sharp(from, { failOn: 'error', limitInputPixels: false });
+  const file = sharp(from, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
   const plain = await file.metadata().catch(() => undefined);
   const isPlainJpeg = plain?.format === 'jpeg' && plain.space !== 'cmyk';
-  const pipeline = isPlainJpeg ? file.autoOrient().removeAlpha().toColourspace('srgb') : await ofPixels(from);
-  try {
-    await pipeline
+  const write = (picture: Sharp) =>
+    picture
       .resize({ width, height, fit: 'fill', kernel: 'linear' })
       .jpeg({ quality: 93, chromaSubsampling: '4:4:4' })
       .toFile(to);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new InputError('image-invalid', `${from}: is a damaged picture (${reason}): it is left out`, {
-      cause: error,
-    });
-  }
+  if (isPlainJpeg)
+    try {
+      await write(file.autoOrient().removeAlpha().toColourspace('srgb'));
+      return;
+    } catch {
+      // The reader of pictures takes some that this way does not, and says in its own words what is wrong with the others.
+    }
+  await write(await ofPixels(from));
 }
 
 async function ofPixels(path: string): Promise<Sharp> {
