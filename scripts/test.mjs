@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 
-const concurrency = 2;
+/** Files at a time. Some wait, for a process to end or a time limit to pass: one more than the processors of a small machine. */
+const concurrency = 3;
+/** Threads of the engine in each: those that compute together have the processors for themselves. */
+const computing = 2;
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const files = compiledTests().filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
@@ -20,8 +23,7 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-// Two test files run side by side: each takes half of the processors, so that they do not wait for each other.
-const threads = process.env.OMP_NUM_THREADS ?? String(Math.max(1, Math.floor(availableParallelism() / concurrency)));
+const threads = process.env.OMP_NUM_THREADS ?? String(Math.max(1, Math.floor(availableParallelism() / computing)));
 const child = spawn(
   process.execPath,
   [

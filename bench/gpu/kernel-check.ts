@@ -6,7 +6,9 @@
 import { grad, manualSeed, ones, randn, scope, setThreads, type Tensor } from '@goshawk/torch';
 import { messageOf, say } from './child-lines.js';
 import { type Comparison, compareTensors } from './compare-tensors.js';
-import { Draw, KERNELS, type Kernel, type KernelCase } from './kernel-cases.js';
+import type { KernelCase } from './kernel-case.js';
+import { KERNELS, type Kernel } from './kernel-cases.js';
+import { Draw } from './kernel-draw.js';
 import { CARD_FAILED_CODE, type KernelLine } from './kernel-line.js';
 
 const [, , device = 'cpu', ...operators] = process.argv;

@@ -1,6 +1,7 @@
 // JSON text of any length, read in chunks: the entries of its lists come in portions, and nothing larger than a portion or a
 // single entry is in memory. An engine's strings end at half a gigabyte, and its values need several times the file.
 import type { DataIssueList } from './data-issue.js';
+import { isSpace, JsonChunks, NotText } from './json-chunks.js';
 import { findJsonFault, type JsonFault } from './json-fault.js';
 import {
   describeFault,
@@ -71,13 +72,10 @@ export function* readJsonParts(
 /** An error stands in the issues. */
 class Stopped {}
 
-class NotText {}
-
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;
-const LINE_FEED = 0x0a;
 const firstLook = 2 ** 24;
 const mostOfOneEntry = 2 ** 28;
 const shownBytes = 400;
@@ -86,44 +84,31 @@ const missesInARow = 8;
 const bytesBetweenAsking = 2 ** 18;
 
 class JsonStream {
-  private readonly source: Iterator<Uint8Array>;
+  private readonly chunks: JsonChunks;
   private readonly issues: DataIssueList;
   private readonly options: JsonStreamOptions;
-  private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  /** Bytes that are not done with: from `from` to `end`; `at` is how far the walk is. */
-  private bytes: Uint8Array = new Uint8Array(0);
-  private from = 0;
-  private at = 0;
-  private end = 0;
-  private isAtEnd = false;
-  /** Of the byte at `from`. */
-  private place: TextPlace = { line: 1, column: 1 };
   /** Of the brackets that are open, the root's first. */
   private readonly brackets: TextPlace[] = [];
   private hasBareNumbers = false;
-  /** The text from `from` to here, where it was needed last. */
-  private parsedText = '';
-  private parsedTo = -1;
   // Where the walk is: brackets open around it, and whether in a string.
   private depth = 0;
   private isInString = false;
   private isEscaped = false;
-  private lastComma = -1;
   private walkTo = Number.POSITIVE_INFINITY;
 
   constructor(chunks: Iterable<Uint8Array>, issues: DataIssueList, options: JsonStreamOptions) {
-    this.source = inUtf8(chunks)[Symbol.iterator]();
+    this.chunks = new JsonChunks(chunks);
     this.issues = issues;
     this.options = options;
   }
 
   *parts(): Generator<JsonPart, JsonShape, void> {
-    this.skipSpace();
-    const first = this.at < this.end ? this.bytes[this.at]! : undefined;
+    this.chunks.skipSpace();
+    const first = this.chunks.at < this.chunks.end ? this.chunks.bytes[this.chunks.at]! : undefined;
     // No byte above 127 starts JSON; which it is does not matter here.
     const start = first === undefined ? '' : String.fromCharCode(first);
     if (!hasContent(start, this.issues)) throw new Stopped();
-    this.consume(this.at);
+    this.chunks.consume(this.chunks.at);
     if (start === '[') {
       this.enter();
       yield* this.entries(undefined, '[');
@@ -136,8 +121,8 @@ class JsonStream {
       this.requireEnd();
       return 'object';
     }
-    while (this.end - this.from < firstLook && this.more());
-    const parsed = this.isAtEnd ? this.parse('', this.end, '') : undefined;
+    while (this.chunks.end - this.chunks.from < firstLook && this.chunks.more());
+    const parsed = this.chunks.isAtEnd ? this.parse('', this.chunks.end, '') : undefined;
     if (parsed === undefined) this.fail('');
     if (this.hasBareNumbers) warnOfBareNumbers(this.issues);
     yield { kind: 'value', key: undefined, value: parsed.value };
@@ -152,7 +137,7 @@ class JsonStream {
     const taker = key === undefined ? this.options.taker : undefined;
     let misses = 0;
     let isAtEntry = true;
-    this.lastComma = -1;
+    this.chunks.lastComma = -1;
     for (;;) {
       if (taker !== undefined && isAtEntry) {
         isAtEntry = false;
@@ -161,32 +146,32 @@ class JsonStream {
           misses = 0;
         }
         misses++;
-        this.walkTo = misses < missesInARow ? this.end : this.from + bytesBetweenAsking;
+        this.walkTo = misses < missesInARow ? this.chunks.end : this.chunks.from + bytesBetweenAsking;
       }
       // What is left of a portion is parsed at once; but of one that is offered, a single entry.
       const found = this.walk(depth, taker === undefined || misses >= missesInARow ? undefined : COMMA);
       const closer = found === COMMA ? undefined : found;
-      const stop = closer === undefined ? this.lastComma : this.at - 1;
-      if (stop >= this.from && (closer !== undefined || stop > this.from)) {
+      const stop = closer === undefined ? this.chunks.lastComma : this.chunks.at - 1;
+      if (stop >= this.chunks.from && (closer !== undefined || stop > this.chunks.from)) {
         if (closer !== undefined && closer !== 0x5d) this.fail(prefix);
         const entries = this.entriesIn(prefix, stop, key !== undefined);
         if (entries === undefined) this.fail(prefix);
         yield { kind: 'entries', key, entries, isFirst: prefix === opening };
-        this.consume(stop);
+        this.chunks.consume(stop);
         if (closer !== undefined) {
           this.leave();
           return;
         }
         prefix = `${opening}0`;
         nextLook = firstLook;
-        this.lastComma = -1;
+        this.chunks.lastComma = -1;
         isAtEntry = true;
         if (taker !== undefined) continue;
       }
       this.walkTo = Number.POSITIVE_INFINITY;
-      if (this.at < this.end) continue;
+      if (this.chunks.at < this.chunks.end) continue;
       nextLook = this.look(prefix, nextLook);
-      if (this.more()) continue;
+      if (this.chunks.more()) continue;
       if (key !== undefined || !this.options.allowUnfinished || this.fault(prefix)?.isCut === false) this.fail(prefix);
       yield* this.unfinished(prefix, opening);
       return;
@@ -195,8 +180,8 @@ class JsonStream {
 
   /** Has entries taken from `from` on, as many as are; whether any were. The walk stands in front of the next entry then. */
   private offer(taker: EntryTaker, isFirst: boolean): boolean {
-    const { bytes, end } = this;
-    let at = this.from;
+    const { bytes, end, from } = this.chunks;
+    let at = from;
     let isAscii = true;
     let hasTaken = false;
     for (;;) {
@@ -210,10 +195,10 @@ class JsonStream {
       while (isSpace(bytes[at]!)) at++;
     }
     if (hasTaken) {
-      if (isAscii) this.pass(at);
-      else this.consume(at);
+      if (isAscii) this.chunks.pass(at);
+      else this.chunks.consume(at);
     }
-    this.at = at < end && bytes[at] === COMMA && (hasTaken || !isFirst) ? at + 1 : at;
+    this.chunks.at = at < end && bytes[at] === COMMA && (hasTaken || !isFirst) ? at + 1 : at;
     this.depth = this.brackets.length;
     this.isInString = false;
     this.isEscaped = false;
@@ -221,17 +206,16 @@ class JsonStream {
   }
 
   private *unfinished(prefix: string, opening: string): Generator<JsonPart, void, void> {
-    const entries = this.entriesIn(prefix, this.end, false, true);
+    const entries = this.entriesIn(prefix, this.chunks.end, false, true);
     yield { kind: 'entries', key: undefined, entries: entries ?? [], isFirst: prefix === opening };
-    const text = this.decode(this.from, this.end, true);
-    const { line, column } = placeIn(text, text.length, this.place);
+    const text = this.chunks.textTo(this.chunks.end, true);
+    const { line, column } = placeIn(text, text.length, this.chunks.place);
     this.issues.warning(
       'json-unfinished',
       '',
       `was not finished: it ends in the middle, at line ${line}, column ${column}; what is whole of it is read`,
     );
-    this.from = this.end;
-    this.at = this.end;
+    this.chunks.drop();
   }
 
   /** The members of the root object, up to its closing bracket. */
@@ -241,52 +225,52 @@ class JsonStream {
       const closer = this.walkOn(before, COLON);
       if (closer === undefined) this.fail(before);
       if (closer !== COLON) {
-        if (closer !== 0x7d || this.parse(before, this.at - 1, '}') === undefined) this.fail(before);
-        this.consume(this.at - 1);
+        if (closer !== 0x7d || this.parse(before, this.chunks.at - 1, '}') === undefined) this.fail(before);
+        this.chunks.consume(this.chunks.at - 1);
         this.leave();
         return;
       }
-      const head = this.parse(before, this.at, '0}');
+      const head = this.parse(before, this.chunks.at, '0}');
       if (head === undefined) this.fail(before);
       const key = Object.keys(head.value as object).find((name) => name !== '') ?? '';
-      this.skipSpace();
-      if (this.at >= this.end) this.fail(before);
-      if (this.bytes[this.at] === 0x5b) {
-        this.consume(this.at);
+      this.chunks.skipSpace();
+      if (this.chunks.at >= this.chunks.end) this.fail(before);
+      if (this.chunks.bytes[this.chunks.at] === 0x5b) {
+        this.chunks.consume(this.chunks.at);
         this.enter();
         yield* this.entries(key, '{"":[');
       } else {
         const end = this.walkOn(before, COMMA);
         if (end === undefined) this.fail(before);
         // The comma or bracket behind the value is looked at again.
-        this.at--;
+        this.chunks.at--;
         if (end === 0x7d || end === 0x5d) this.depth++;
-        const parsed = this.parse(before, this.at, '}');
+        const parsed = this.parse(before, this.chunks.at, '}');
         if (parsed === undefined) this.fail(before);
         yield { kind: 'value', key, value: (parsed.value as Record<string, unknown>)[key] };
-        this.consume(this.at);
+        this.chunks.consume(this.chunks.at);
       }
       before = '{"":[]';
     }
   }
 
   private requireEnd(): void {
-    this.skipSpace();
-    if (this.at < this.end) this.fail('[]');
+    this.chunks.skipSpace();
+    if (this.chunks.at < this.chunks.end) this.fail('[]');
     if (this.hasBareNumbers) warnOfBareNumbers(this.issues);
   }
 
   /** Takes the bracket that stands at `at`. */
   private enter(): void {
-    this.brackets.push(this.place);
-    this.at++;
+    this.brackets.push(this.chunks.place);
+    this.chunks.at++;
     this.depth++;
-    this.consume(this.at);
+    this.chunks.consume(this.chunks.at);
   }
 
   private leave(): void {
     this.brackets.pop();
-    this.consume(this.at);
+    this.chunks.consume(this.chunks.at);
   }
 
   /** As `walk` in the root object, with as many chunks as it takes. */
@@ -296,15 +280,15 @@ class JsonStream {
       const closer = this.walk(1, stopAt);
       if (closer !== undefined) return closer;
       nextLook = this.look(prefix, nextLook);
-      if (!this.more()) return undefined;
+      if (!this.chunks.more()) return undefined;
     }
   }
 
   /** Looks for a fault in what has no end for so long; the number of bytes at which to look again. */
   private look(prefix: string, nextLook: number): number {
-    if (this.end - this.from <= nextLook) return nextLook;
+    if (this.chunks.end - this.chunks.from <= nextLook) return nextLook;
     if (this.fault(prefix)?.isCut === false) this.fail(prefix);
-    if (this.end - this.from > mostOfOneEntry) this.failTooLong();
+    if (this.chunks.end - this.chunks.from > mostOfOneEntry) this.failTooLong();
     return 2 * nextLook;
   }
 
@@ -313,9 +297,9 @@ class JsonStream {
    * Undefined at the end of the bytes. Only brackets and strings are looked at: whether all of it is JSON, its parsing tells.
    */
   private walk(depth: number, stopAt?: number): number | undefined {
-    const { bytes } = this;
-    const end = Math.min(this.end, this.walkTo);
-    let { at } = this;
+    const { bytes } = this.chunks;
+    const end = Math.min(this.chunks.end, this.walkTo);
+    let { at } = this.chunks;
     for (; at < end; at++) {
       const byte = bytes[at]!;
       if (this.isInString) {
@@ -339,21 +323,21 @@ class JsonStream {
         case 0x5d:
         case 0x7d:
           if (--this.depth >= depth) break;
-          this.at = at + 1;
+          this.chunks.at = at + 1;
           return byte;
         case COMMA:
           if (this.depth !== depth) break;
-          this.lastComma = at;
+          this.chunks.lastComma = at;
           if (stopAt !== COMMA) break;
-          this.at = at + 1;
+          this.chunks.at = at + 1;
           return byte;
         case COLON:
           if (stopAt !== COLON || this.depth !== depth) break;
-          this.at = at + 1;
+          this.chunks.at = at + 1;
           return byte;
       }
     }
-    this.at = Math.min(at, end);
+    this.chunks.at = Math.min(at, end);
     return undefined;
   }
 
@@ -366,27 +350,27 @@ class JsonStream {
   }
 
   private parse(prefix: string, stop: number, suffix: string, isCut = false): { readonly value: unknown } | undefined {
-    this.parsedText = this.decode(this.from, stop, isCut);
-    this.parsedTo = stop;
-    const parsed = parseJsonText(prefix + this.parsedText + suffix);
+    const parsed = parseJsonText(prefix + this.chunks.textTo(stop, isCut) + suffix);
     if (parsed?.hasBareNumbers) this.hasBareNumbers = true;
     return parsed;
   }
 
   /** The first fault of the bytes from `from` on, which `prefix` stands for what was before. */
   private fault(prefix: string): JsonFault | undefined {
-    return findJsonFault(prefix + this.decode(this.from, this.end, true));
+    return findJsonFault(prefix + this.chunks.textTo(this.chunks.end, true));
   }
 
   private fail(prefix: string): never {
     let fault = this.fault(prefix);
     // What stands at the fault is shown, so that it has to be there.
     const isShort = () =>
-      fault === undefined || fault.isCut || fault.index - prefix.length + shownBytes > this.end - this.from;
-    while (isShort() && this.more()) fault = this.fault(prefix);
-    const text = this.decode(this.from, this.end, true);
+      fault === undefined ||
+      fault.isCut ||
+      fault.index - prefix.length + shownBytes > this.chunks.end - this.chunks.from;
+    while (isShort() && this.chunks.more()) fault = this.fault(prefix);
+    const text = this.chunks.textTo(this.chunks.end, true);
     const place = (index: number): TextPlace => {
-      if (index >= prefix.length) return placeIn(text, index - prefix.length, this.place);
+      if (index >= prefix.length) return placeIn(text, index - prefix.length, this.chunks.place);
       return this.brackets[index === 0 ? 0 : this.brackets.length - 1]!;
     };
     const words = fault ? describeFault(fault, place) : unknownFault;
@@ -396,7 +380,7 @@ class JsonStream {
   }
 
   private failTooLong(): never {
-    const { line, column } = this.place;
+    const { line, column } = this.chunks.place;
     this.issues.error(
       'json-syntax',
       '',
@@ -404,110 +388,4 @@ class JsonStream {
     );
     throw new Stopped();
   }
-
-  /** Text of the bytes; `isCut`: the last character may be cut. */
-  private decode(from: number, to: number, isCut: boolean): string {
-    try {
-      if (!isCut) return this.decoder.decode(this.bytes.subarray(from, to));
-      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.bytes.subarray(from, to), { stream: true });
-    } catch {
-      throw new NotText();
-    }
-  }
-
-  /** Is done with everything in front of `to`. */
-  private consume(to: number): void {
-    const text = to === this.parsedTo ? this.parsedText : this.decode(this.from, to, false);
-    this.parsedTo = -1;
-    this.place = placeIn(text, text.length, this.place);
-    this.from = to;
-  }
-
-  /** {@link consume} where a character is a byte. */
-  private pass(to: number): void {
-    const passed = this.bytes.subarray(this.from, to);
-    let { line, column } = this.place;
-    let lineStart = 1 - column;
-    for (let at = passed.indexOf(LINE_FEED); at >= 0; at = passed.indexOf(LINE_FEED, at + 1)) {
-      line++;
-      lineStart = at + 1;
-    }
-    column = passed.length - lineStart + 1;
-    this.place = { line, column };
-    this.parsedTo = -1;
-    this.from = to;
-  }
-
-  private skipSpace(): void {
-    for (;;) {
-      while (this.at < this.end && isSpace(this.bytes[this.at]!)) this.at++;
-      if (this.at < this.end || !this.more()) return;
-    }
-  }
-
-  /** Adds the next chunk; false where there is none. */
-  private more(): boolean {
-    if (this.isAtEnd) return false;
-    const { done, value } = this.source.next();
-    if (done) {
-      this.isAtEnd = true;
-      return false;
-    }
-    const kept = this.end - this.from;
-    if (this.end + value.length > this.bytes.length) {
-      const grown = kept + value.length > this.bytes.length ? new Uint8Array(2 * (kept + value.length)) : this.bytes;
-      if (grown === this.bytes) grown.copyWithin(0, this.from, this.end);
-      else grown.set(this.bytes.subarray(this.from, this.end));
-      this.at -= this.from;
-      if (this.lastComma >= 0) this.lastComma -= this.from;
-      this.bytes = grown;
-      this.from = 0;
-      this.end = kept;
-    }
-    this.bytes.set(value, this.end);
-    this.end += value.length;
-    return true;
-  }
-}
-
-function isSpace(byte: number): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-}
-
-/** Chunks without their byte order mark, and in UTF-8 where it says that they are in UTF-16. */
-function* inUtf8(chunks: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
-  let head = new Uint8Array(0);
-  let fromUtf16: ((bytes: Uint8Array, isLast?: boolean) => Uint8Array) | undefined;
-  let isStarted = false;
-  for (const chunk of chunks) {
-    if (isStarted) {
-      yield fromUtf16?.(chunk) ?? chunk;
-      continue;
-    }
-    const joined = new Uint8Array(head.length + chunk.length);
-    joined.set(head);
-    joined.set(chunk, head.length);
-    head = joined;
-    if (head.length < 3) continue;
-    isStarted = true;
-    const [first, second, third] = head;
-    if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-      fromUtf16 = utf16Reader(first === 0xff ? 'utf-16le' : 'utf-16be');
-      yield fromUtf16(head);
-    } else yield first === 0xef && second === 0xbb && third === 0xbf ? head.subarray(3) : head;
-  }
-  if (!isStarted) yield head;
-  if (fromUtf16) yield fromUtf16(new Uint8Array(0), true);
-}
-
-function utf16Reader(encoding: 'utf-16le' | 'utf-16be'): (bytes: Uint8Array, isLast?: boolean) => Uint8Array {
-  const decoder = new TextDecoder(encoding, { fatal: true });
-  const encoder = new TextEncoder();
-  return (bytes, isLast = false) => {
-    try {
-      return encoder.encode(decoder.decode(bytes, { stream: !isLast }));
-    } catch {
-      throw new NotText();
-    }
-  };
 }

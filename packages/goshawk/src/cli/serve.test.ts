@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { send } from '../testing/tiny-server.js';
 import { writeTinyModel } from '../testing/write-tiny-model.js';
 
@@ -17,6 +18,9 @@ const goshawk = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const fixtures = fileURLToPath(new URL('../../src/data/fixtures/bad-images/', import.meta.url));
 const page = fileURLToPath(new URL('../../../../docs/server.md', import.meta.url));
 const ok = readFileSync(join(fixtures, 'ok1.jpg'));
+
+// A person's own would let requests in.
+delete process.env.GOSHAWK_TOKEN;
 
 let folder: string;
 let weights: string;
@@ -41,9 +45,8 @@ async function start(
   options: readonly string[] = [],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Started> {
-  const { GOSHAWK_TOKEN: _, ...env } = process.env;
   const child = spawn(process.execPath, [goshawk, 'serve', weights, '--port', '0', '--json', ...options], {
-    env: { ...env, OMP_NUM_THREADS: '1', ...variables },
+    env: { ...process.env, OMP_NUM_THREADS: '1', ...variables },
   });
   running.add(child);
   child.once('exit', () => running.delete(child));
@@ -61,8 +64,7 @@ async function ended({ child }: Started): Promise<number | null> {
 }
 
 function refused(...args: readonly string[]): { readonly status: number | null; readonly message: string } {
-  const { GOSHAWK_TOKEN: _, ...env } = process.env;
-  const { status, stderr } = spawnSync(process.execPath, [goshawk, 'serve', ...args], { encoding: 'utf8', env });
+  const { status, stderr } = spawnSync(process.execPath, [goshawk, 'serve', ...args], { encoding: 'utf8' });
   return { status, message: stderr.trim().split('\n').at(-1)! };
 }
 
@@ -130,9 +132,15 @@ async function load(
   return { answered, lost };
 }
 
-describe('goshawk serve', () => {
-  test('listens on the address and port that were asked for, and on nothing else', async () => {
-    const started = await start();
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+
+describe('goshawk serve on this machine', () => {
+  let started: Started;
+  before(async () => {
+    started = await start([], { GOSHAWK_TOKEN: 'open-sesame' });
+  });
+
+  test('listens on the address and port that were asked for, and on nothing else', () => {
     const port = Number(new URL(started.url).port);
     const hex = port.toString(16).toUpperCase().padStart(4, '0');
     assert.deepEqual(listensOn(started.child.pid!), [`0100007F:${hex}`]);
@@ -142,10 +150,49 @@ describe('goshawk serve', () => {
       taken.message,
       /^goshawk: 127\.0\.0\.1:\d+: is in use by another program .*: choose another with --port$/,
     );
-    started.child.kill('SIGTERM');
-    assert.equal(await ended(started), 0);
   });
 
+  test('the commands of docs/server.md do what it says', {
+    skip: hasCurl ? false : 'curl is not installed',
+  }, async () => {
+    const commands = [...readFileSync(page, 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)]
+      .flatMap(([, block]) => block!.trim().split('\n'))
+      .filter((line) => line.startsWith('curl '));
+    assert.ok(commands.length >= 8);
+    copyFileSync(join(fixtures, 'ok1.jpg'), join(folder, 'photo.jpg'));
+    copyFileSync(join(fixtures, 'palette.png'), join(folder, 'other.png'));
+    for (const command of commands) {
+      const there = command.replace('http://127.0.0.1:8080', started.url);
+      // Without the header that the page shows once.
+      const withToken = there.includes('authorization')
+        ? there
+        : there.replace('curl', 'curl -H "authorization: Bearer $GOSHAWK_TOKEN"');
+      const { stdout } = await promisify(execFile)('sh', ['-c', withToken.replace('curl', 'curl -sS --fail-with-body')], {
+        cwd: folder,
+        env: { ...process.env, GOSHAWK_TOKEN: 'open-sesame' },
+      });
+      if (command.includes('-o drawn.png'))
+        assert.equal(readFileSync(join(folder, 'drawn.png')).toString('latin1', 1, 4), 'PNG');
+      else if (command.includes('/metrics')) assert.match(stdout, /^goshawk_ready 1$/m);
+      else assert.equal(typeof JSON.parse(stdout), 'object', command);
+    }
+  });
+
+  // The last one.
+  test('ends at once by a second signal', async () => {
+    const idle = new Agent({ keepAlive: true });
+    await new Promise((done) =>
+      request(`${started.url}/healthz`, { agent: idle }, (r) => r.resume().on('end', done)).end(),
+    );
+    started.child.kill('SIGINT');
+    while (!started.errors().includes('ending')) await setTimeout(5);
+    started.child.kill('SIGINT');
+    assert.equal(await ended(started), 130);
+    idle.destroy();
+  });
+});
+
+describe('goshawk serve', () => {
   test('loses no request that it accepted when SIGTERM comes under load', async () => {
     const started = await start();
     let done = 0;
@@ -165,23 +212,10 @@ describe('goshawk serve', () => {
     assert.equal(await ended(started), 0);
   });
 
-  test('ends at once by a second signal', async () => {
-    const started = await start();
-    const idle = new Agent({ keepAlive: true });
-    await new Promise((done) =>
-      request(`${started.url}/healthz`, { agent: idle }, (r) => r.resume().on('end', done)).end(),
-    );
-    started.child.kill('SIGINT');
-    while (!started.errors().includes('ending')) await setTimeout(5);
-    started.child.kill('SIGINT');
-    assert.equal(await ended(started), 130);
-    idle.destroy();
-  });
-
   test('answers others than this machine to those alone who have the token', async () => {
-    const { status, message } = refused(weights, '--host', '0.0.0.0');
-    assert.equal(status, 2);
-    assert.match(message, /^goshawk: --host 0\.0\.0\.0: .*GOSHAWK_TOKEN or with --token/);
+    const { code, err } = await goshawkHere(folder, ['serve', weights, '--host', '0.0.0.0']);
+    assert.equal(code, 2);
+    assert.match(err, /^goshawk: --host 0\.0\.0\.0: .*GOSHAWK_TOKEN or with --token/);
     const started = await start(['--host', '0.0.0.0'], { GOSHAWK_TOKEN: 'open-sesame' });
     const base = started.url.replace('0.0.0.0', '127.0.0.1');
     assert.equal((await send(`${base}/v1/model`)).status, 401);
@@ -192,53 +226,31 @@ describe('goshawk serve', () => {
     assert.doesNotMatch(started.errors(), /sesame/);
   });
 
-  test('says in one line what cannot be served', () => {
+  test('says in one line what cannot be served', async () => {
     const foreign = join(folder, 'foreign.onnx');
     writeFileSync(foreign, 'an ONNX file of another program');
-    const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    const before: readonly (readonly [readonly string[], RegExp])[] = [
       [[join(folder, 'none.safetensors')], /none\.safetensors: no such file/],
       [[join(folder, 'none.onnx')], /none\.onnx: no such file/],
-      [[foreign, '--port', '0'], /foreign\.onnx: is no ONNX file that goshawk exported/],
       [[foreign, '--config', 'config.yaml'], /--config: an exported detector brings its config/],
       [[weights, '--port', '65536'], /--port 65536: expected a whole number from 0 to 65535/],
       [[weights, '--token', 'two words'], /--token: is empty or has signs/],
-      [[weights, '--host', '192.0.2.1', '--token', 'x', '--port', '0'], /192\.0\.2\.1:0: cannot be listened on/],
       [[weights, '--queue', '4', '--max-pictures', '5'], /--max-pictures 5: has no room in the queue of 4/],
     ];
-    for (const [args, expected] of cases) {
+    for (const [args, expected] of before) {
+      const { code, err } = await goshawkHere(folder, ['serve', ...args]);
+      assert.equal(code, 2, err);
+      assert.match(err, expected);
+    }
+    // Known once threads and sockets are there, which have to go.
+    const behind: readonly (readonly [readonly string[], RegExp])[] = [
+      [[foreign, '--port', '0'], /foreign\.onnx: is no ONNX file that goshawk exported/],
+      [[weights, '--host', '192.0.2.1', '--token', 'x', '--port', '0'], /192\.0\.2\.1:0: cannot be listened on/],
+    ];
+    for (const [args, expected] of behind) {
       const { status, message } = refused(...args);
       assert.equal(status, 2, message);
       assert.match(message, expected);
     }
   });
-});
-
-const hasCurl = spawnSync('curl', ['--version']).status === 0;
-test('the commands of docs/server.md do what it says', {
-  skip: hasCurl ? false : 'curl is not installed',
-}, async () => {
-  const commands = [...readFileSync(page, 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)]
-    .flatMap(([, block]) => block!.trim().split('\n'))
-    .filter((line) => line.startsWith('curl '));
-  assert.ok(commands.length >= 8);
-  copyFileSync(join(fixtures, 'ok1.jpg'), join(folder, 'photo.jpg'));
-  copyFileSync(join(fixtures, 'palette.png'), join(folder, 'other.png'));
-  const started = await start([], { GOSHAWK_TOKEN: 'open-sesame' });
-  for (const command of commands) {
-    const there = command.replace('http://127.0.0.1:8080', started.url);
-    // Without the header that the page shows once.
-    const withToken = there.includes('authorization')
-      ? there
-      : there.replace('curl', 'curl -H "authorization: Bearer $GOSHAWK_TOKEN"');
-    const { stdout } = await promisify(execFile)('sh', ['-c', withToken.replace('curl', 'curl -sS --fail-with-body')], {
-      cwd: folder,
-      env: { ...process.env, GOSHAWK_TOKEN: 'open-sesame' },
-    });
-    if (command.includes('-o drawn.png'))
-      assert.equal(readFileSync(join(folder, 'drawn.png')).toString('latin1', 1, 4), 'PNG');
-    else if (command.includes('/metrics')) assert.match(stdout, /^goshawk_ready 1$/m);
-    else assert.equal(typeof JSON.parse(stdout), 'object', command);
-  }
-  started.child.kill('SIGTERM');
-  assert.equal(await ended(started), 0);
 });

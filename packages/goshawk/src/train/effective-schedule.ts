@@ -134,3 +134,8 @@ function changed(what: string, given: readonly (number | Epochs)[], to: readonly
     ? []
     : [`${what} ${list(to)} instead of ${list(from)} (x ${Number((to[0]! / from[0]!).toPrecision(4))})`];
 }
+
+/** Whether an evaluation that is not the last is to be made. */
+export function isEvaluationDue(iteration: number, evaluateEvery: number): boolean {
+  return iteration > 0 && evaluateEvery > 0 && iteration % evaluateEvery === 0;
+}

@@ -19,6 +19,12 @@ export function sumsOver(group: ProcessGroup, values: readonly number[]): number
   });
 }
 
+/** Rank 0's numbers in every process. */
+export function fromRankZero(group: ProcessGroup | undefined, values: readonly number[]): readonly number[] {
+  if (group === undefined) return values;
+  return sumsOver(group, group.rank === 0 ? values : values.map(() => 0));
+}
+
 interface OptimizerLayout {
   readonly tensors: readonly (readonly [name: string, dtype: DType, shape: readonly number[]])[];
   readonly scalars: Readonly<Record<string, number>>;

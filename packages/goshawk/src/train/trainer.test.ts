@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -11,35 +10,15 @@ import { readDescription } from '../infer/index.js';
 import type { Rcnn } from '../models/index.js';
 import { inputError } from '../testing/input-error.js';
 import { figuresOf } from '../testing/run-figures.js';
-import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
-import { resNetOf, tinyConfig, tinyDetector } from '../testing/tiny-detector.js';
+import { writeTinyDataset } from '../testing/tiny-dataset.js';
+import { resNetOf, tinyDetector } from '../testing/tiny-detector.js';
+import { tinyTrainings } from '../testing/tiny-trainings.js';
 import { checkpointPath, listCheckpoints, type Progress } from './checkpoint.js';
 import { readMetrics } from './metrics-log.js';
-import { type StepRecord, type TrainOptions, train } from './trainer.js';
+import { type StepRecord, train } from './trainer.js';
 import { NonFiniteLossError } from './training-step.js';
 
-const SETS = [
-  'train.iterations=6',
-  'train.batchSize=2',
-  'train.logEvery=1',
-  'train.checkpointEvery=2',
-  'train.optimizer.lr=0.01',
-  'train.schedule.warmupIterations=4',
-];
-
-let folder: string;
-let data: TinyDataset;
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'goshawk-trainer-'));
-  data = await writeTinyDataset(folder);
-});
-after(() => rmSync(folder, { recursive: true }));
-
-const configOf = (sets: readonly string[] = [], dataset = data) => tinyConfig([...SETS, ...dataset.sets, ...sets]);
-const outputOf = (name: string): string => join(folder, 'runs', name);
-
-const run = (output: string, { sets, ...options }: Partial<TrainOptions> & { sets?: readonly string[] } = {}) =>
-  train({ config: configOf(sets), output, ...options });
+const { folder, configOf, outputOf, run } = tinyTrainings();
 
 const FLOAT16 = ['train.precision=fp16', 'train.batchSize=1'];
 
@@ -266,7 +245,7 @@ describe('a training in float16', () => {
 
 describe('a training that is interrupted and resumed', () => {
   const cases: readonly (readonly [what: string, sets: readonly string[]])[] = [
-    ['with SGD in float32 and two workers', ['data.workers=2', 'train.evaluateEvery=3']],
+    ['with SGD in float32 and a worker', ['data.workers=1', 'train.evaluateEvery=3']],
     [
       'with AdamW in bfloat16, accumulated and clipped',
       [
@@ -288,7 +267,6 @@ describe('a training that is interrupted and resumed', () => {
         'train.momentumCorrection=true',
         'train.schedule.steps=[3,5]',
         'model.backbone.norm=batch',
-        'data.workers=1',
       ],
     ],
     [

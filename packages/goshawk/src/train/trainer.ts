@@ -34,7 +34,7 @@ import {
   readEvaluated,
   restoreCheckpoint,
 } from './checkpoint.js';
-import { batchOfRun, effectiveSchedule } from './effective-schedule.js';
+import { batchOfRun, effectiveSchedule, isEvaluationDue } from './effective-schedule.js';
 import { lastCheckpointOf, restoreForeignCheckpoint } from './foreign-checkpoint.js';
 import { trainingNotices } from './notices.js';
 import { buildOptimizer, type DetectorOptimizer } from './optimizer.js';
@@ -54,7 +54,7 @@ import {
   openSplit,
   requireCategoriesOf,
 } from './training-data.js';
-import { isEvaluationDue, TrainingRun } from './training-run.js';
+import { TrainingRun } from './training-run.js';
 import { Validation } from './validation.js';
 import { WeightAverage } from './weight-average.js';
 

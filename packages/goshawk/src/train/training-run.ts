@@ -1,44 +1,22 @@
 // A training in progress: steps, checkpoints, evaluations. What is done is saved before anything else can go wrong with it.
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Category, InputError } from '@goshawk/core';
-import {
-  clipGradNorm,
-  clipGradNormOnDevice,
-  distributedErrorOf,
-  type GradScaler,
-  keep,
-  type ProcessGroup,
-  scope,
-  Tensor,
-} from '@goshawk/torch';
-import { describeWriteError } from '../files/atomic-file.js';
+import { clipGradNorm, clipGradNormOnDevice, distributedErrorOf, keep, scope, Tensor } from '@goshawk/torch';
 import { asRunFailure } from '../files/run-failure.js';
 import { applyRuntime } from '../infer/apply-runtime.js';
-import type { BatchFeed, FedBatch } from '../infer/batch-feed.js';
 import { explainEngineError } from '../infer/engine-errors.js';
 import type { DetectorMeasures } from '../infer/evaluate-detector.js';
-import type { DeviceBatch } from '../infer/network-batch.js';
 import type { Detector } from '../models/index.js';
 import type { AcrossRanks } from './across-ranks.js';
-import {
-  checkpointPath,
-  type Evaluated,
-  pruneCheckpoints,
-  writeCheckpoint,
-  writeEvaluated,
-  writeWeights,
-} from './checkpoint.js';
-import type { EffectiveSchedule } from './effective-schedule.js';
+import { type EffectiveSchedule, isEvaluationDue } from './effective-schedule.js';
 import { learningRateFactor, learningRateFactorAt } from './lr-schedule.js';
-import { correctMomentum, type DetectorOptimizer } from './optimizer.js';
-import type { RandomSource } from './random-sources.js';
-import { sumsOver } from './share-progress.js';
+import { correctMomentum } from './optimizer.js';
+import { RunFiles, type RunFilesParts } from './run-files.js';
+import { fromRankZero, sumsOver } from './share-progress.js';
 import { Standing } from './standing.js';
 import { steadyHeap } from './steady-heap.js';
-import type { TimeBudget } from './time-budget.js';
-import type { BestFigure, StepRecord, TrainEnd, TrainOptions, TrainResult } from './train-options.js';
+import type { StepRecord, TrainEnd, TrainOptions, TrainResult } from './train-options.js';
 import {
+  meansOf,
   NonFiniteLossError,
   type PassLosses,
   readStep,
@@ -46,35 +24,14 @@ import {
   type StepReadings,
   trainingPass,
 } from './training-step.js';
-import type { Validation } from './validation.js';
-import type { WeightAverage } from './weight-average.js';
+import { type UsableBatch, UsableBatches, type UsableBatchesParts } from './usable-batches.js';
 
-export interface TrainingRunParts {
+export interface TrainingRunParts extends RunFilesParts, UsableBatchesParts {
   readonly options: TrainOptions;
-  readonly model: Detector;
   /** What the processes exchange in each step; absent where there is one. */
   readonly ranks?: AcrossRanks;
-  readonly optimizer: DetectorOptimizer;
-  /** Of the weights; absent: none is kept. */
-  readonly average?: WeightAverage | undefined;
-  /** Of the losses, where the precision asks for one. */
-  readonly scaler: GradScaler | undefined;
-  readonly categories: readonly Category[];
-  /** Absent: nothing is evaluated. */
-  readonly validation?: Validation;
-  /** Batches with targets, without end. */
-  readonly feed: BatchFeed;
-  readonly random: readonly RandomSource[];
-  /** Pictures of the data set. */
-  readonly pictures: number;
-  /** Folder of the checkpoints. */
-  readonly checkpoints: string;
   readonly schedule: EffectiveSchedule;
-  /** Where the schedule has minutes; of several processes that of rank 0 counts. */
-  readonly budget?: TimeBudget | undefined;
-  /** Steps done before. */
-  readonly iteration: number;
-  /** Whether the evaluation after the last of them is still to be made. */
+  /** Whether the evaluation after the last of the steps done before is still to be made. */
   readonly evaluationDue: boolean;
 }
 
@@ -83,24 +40,15 @@ const STEPS_BEFORE_TRIAL = 10;
 
 export class TrainingRun {
   readonly #parts: TrainingRunParts;
+  readonly #files: RunFiles;
+  readonly #batches: UsableBatches;
   #iteration: number;
-  /** The newest iteration whose checkpoint is on the disk; 0 where there is none. */
-  #saved: number;
   /** Where the last whole step left off. */
   readonly #standing: Standing;
   /** Whether the weights are those of that step: not while the optimizer changes them. */
   #isStanding = true;
-  /** The last iteration that was evaluated. */
-  #evaluated: number | undefined;
-  /** Pictures that could not be used since the last that could, and all that were told of. */
-  #unusable = 0;
-  readonly #told = new Set<string>();
-  /** Whether a process of the group had got a signal when the step began. */
-  #agreedStop = false;
   /** Of the last step of this start. */
   #learningRate: number | undefined;
-  /** Milliseconds of the clock at the last checkpoint. */
-  #savedAt = performance.now();
   /** Whether the evaluations brought nothing better for too long. */
   #isPatienceOver = false;
   /** Whether an evaluation was left out for want of time. */
@@ -108,8 +56,9 @@ export class TrainingRun {
 
   constructor(parts: TrainingRunParts) {
     this.#parts = parts;
+    this.#files = new RunFiles(parts);
+    this.#batches = new UsableBatches(parts);
     this.#iteration = parts.iteration;
-    this.#saved = parts.iteration;
     this.#standing = new Standing(parts.model, parts.random, parts.feed.state());
   }
 
@@ -128,7 +77,7 @@ export class TrainingRun {
     try {
       this.#heedPatience();
       let isStopped = this.#isStopped();
-      if (this.#isDone()) weights = this.#writeFinal();
+      if (this.#isDone()) weights = this.#files.writeFinal();
       if (evaluationDue && !isStopped) {
         measures = await this.#evaluate();
         isStopped = this.#isStopped();
@@ -140,10 +89,10 @@ export class TrainingRun {
         if (step.iteration === this.#parts.iteration + STEPS_BEFORE_TRIAL) await this.#tryEvaluation();
         // While workers keep ahead, their messages can follow one another without end: signals and timers need a turn.
         await setImmediate();
-        isStopped = group ? this.#agreedStop : this.#isStopped();
-        if (this.#isDone() || isStopped || this.#iteration % checkpointEvery === 0 || this.#isSaveLate())
+        isStopped = group ? this.#batches.isStopAgreed : this.#isStopped();
+        if (this.#isDone() || isStopped || this.#iteration % checkpointEvery === 0 || this.#files.isLate())
           this.#writeCheckpoint();
-        if (this.#isDone()) weights = this.#writeFinal();
+        if (this.#isDone()) weights = this.#files.writeFinal();
         measures = undefined;
         if (this.#isEvaluationDue() && !isStopped) {
           measures = await this.#evaluate();
@@ -154,10 +103,10 @@ export class TrainingRun {
       // By what an evaluation came to, behind its checkpoint.
       if (this.#isDone() && weights === undefined) {
         this.#writeCheckpoint();
-        weights = this.#writeFinal();
+        weights = this.#files.writeFinal();
       }
     } catch (error) {
-      throw this.#saves ? this.#ended(error) : this.#explained(error);
+      throw this.#files.saves ? this.#ended(error) : this.#explained(error);
     } finally {
       this.#standing.dispose();
       ranks?.close();
@@ -185,12 +134,6 @@ export class TrainingRun {
     return { reason, iteration: this.#iteration, seconds, ...(validation?.best && { best: validation.best }) };
   }
 
-  /** Only the process that writes goes by its clock. */
-  #isSaveLate(): boolean {
-    const { checkpointMinutes } = this.#parts.options.config.train;
-    return checkpointMinutes !== undefined && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
-  }
-
   /** Asks rank 0, which alone knows the figures. */
   #heedPatience(): void {
     const { options, validation } = this.#parts;
@@ -210,12 +153,6 @@ export class TrainingRun {
     const { signal, group } = this.#parts.options;
     const isTold = signal?.aborted === true;
     return group ? sumsOver(group, [Number(isTold)])[0]! > 0 : isTold;
-  }
-
-  /** Whether this process writes. */
-  get #saves(): boolean {
-    const { save = true, group } = this.#parts.options;
-    return save && (group === undefined || group.rank === 0);
   }
 
   #isEvaluationDue(): boolean {
@@ -242,8 +179,7 @@ export class TrainingRun {
     applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
     this.#heedPatience();
     if (measures === undefined) return undefined;
-    this.#evaluated = this.#iteration;
-    if (this.#saved === this.#iteration) this.#noteEvaluation();
+    this.#files.evaluated(this.#iteration);
     return measures;
   }
 
@@ -259,61 +195,8 @@ export class TrainingRun {
     applyRuntime(runtime, { kind: 'training', iterations: schedule.iterations });
   }
 
-  /** Beside the checkpoint, so that it is not made again; the checkpoint itself was written before. */
-  #noteEvaluation(): void {
-    const { validation, checkpoints } = this.#parts;
-    const best = bestNoted(validation?.best);
-    if (this.#saves && best !== undefined) writeEvaluated(checkpoints, this.#iteration, best);
-  }
-
   #writeCheckpoint(): void {
-    const { options, model, average, optimizer, scaler, checkpoints, validation, random, budget } = this.#parts;
-    if (!this.#saves || this.#saved === this.#iteration || !this.#isStanding) return;
-    const progress = {
-      iteration: this.#iteration,
-      loader: this.#standing.loader,
-      ...bestNoted(validation?.best),
-      scaler: scaler?.stateDict(),
-      ...(budget && { budget: budget.state }),
-    };
-    const started = performance.now();
-    this.#save(checkpointPath(checkpoints, this.#iteration), () => {
-      writeCheckpoint(
-        checkpoints,
-        { model, average: average?.model },
-        optimizer,
-        progress,
-        this.#description(),
-        random,
-      );
-    });
-    budget?.wrote((performance.now() - started) / 1000);
-    this.#saved = this.#iteration;
-    this.#savedAt = performance.now();
-    if (this.#evaluated === this.#iteration) this.#noteEvaluation();
-    pruneCheckpoints(checkpoints, options.config.train.keepCheckpoints);
-    options.observer?.onCheckpoint?.(checkpointPath(checkpoints, this.#iteration), this.#iteration);
-  }
-
-  #writeFinal(): string | undefined {
-    const { options } = this.#parts;
-    if (!this.#saves) return undefined;
-    const weights = join(options.output, 'final.safetensors');
-    this.#save(weights, () => writeWeights(weights, this.#result(), this.#description()));
-    return weights;
-  }
-
-  #save(file: string, write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      throw describeWriteError(file, error);
-    }
-  }
-
-  #description() {
-    const { options, categories } = this.#parts;
-    return { config: options.config, categories };
+    if (this.#isStanding) this.#files.writeCheckpoint(this.#iteration, this.#standing.loader);
   }
 
   /** Saves what can be saved, and says what is. */
@@ -325,11 +208,13 @@ export class TrainingRun {
       if (this.#isStanding) this.#standing.goBack();
       this.#writeCheckpoint();
       kept =
-        this.#saved > 0 ? `iteration ${this.#saved} is saved: continue with --resume` : 'no step was done before it';
+        this.#files.saved > 0
+          ? `iteration ${this.#files.saved} is saved: continue with --resume`
+          : 'no step was done before it';
     } catch {
       kept =
-        this.#saved > 0
-          ? `iteration ${this.#saved} is saved, later ones are lost: continue with --resume`
+        this.#files.saved > 0
+          ? `iteration ${this.#files.saved} is saved, later ones are lost: continue with --resume`
           : 'nothing could be saved';
     }
     return this.#explained(error, kept);
@@ -354,7 +239,7 @@ export class TrainingRun {
     let images = 0;
     for (let pass = 0; pass < train.accumulate; pass++) {
       const asked = performance.now();
-      const fed = await this.#nextBatch();
+      const fed = await this.#batches.next();
       dataSeconds += (performance.now() - asked) / 1000;
       files.push(fed.batch.images.map(({ fileName }) => fileName));
       images += fed.images;
@@ -444,7 +329,7 @@ export class TrainingRun {
     return own.map((_, pass) => names.flatMap((files) => files[pass]!));
   }
 
-  #pass(fed: FedBatch & { readonly tensors: DeviceBatch }): PassLosses {
+  #pass(fed: UsableBatch): PassLosses {
     const { options, model, scaler } = this.#parts;
     const { train, runtime } = options.config;
     try {
@@ -467,58 +352,6 @@ export class TrainingRun {
     if (options.config.runtime.device === 'cpu') return scope(() => clipGradNorm(model.parameters(), limit));
     return keep(scope(() => clipGradNormOnDevice(model.parameters(), limit)));
   }
-
-  /** The next batch in which there is a picture, of several processes in each one's part; with the pictures of all parts. */
-  async #nextBatch(): Promise<FedBatch & { readonly tensors: DeviceBatch; readonly images: number }> {
-    const { feed, options } = this.#parts;
-    const { group } = options;
-    // Each process meets its share of them.
-    const pictures = Math.ceil(this.#parts.pictures / (group?.size ?? 1));
-    for (;;) {
-      const fed = await feed.next();
-      if (fed === undefined) throw new Error('internal: the training loader came to an end');
-      for (const { error } of fed.batch.leftOut) {
-        if (!this.#told.has(error.message)) options.observer?.onWarning?.(`${error.message}; left out`);
-        this.#told.add(error.message);
-        this.#unusable += 1;
-        if (this.#unusable >= pictures)
-          throw new InputError('image-invalid', `${error.message} (and so is every other picture)`);
-      }
-      const { tensors, batch } = fed;
-      const count = batch.images.length;
-      const own = [Number(count === 0), count, Number(options.signal?.aborted === true)];
-      const [empty, images, stops] = group ? sumsOver(group, own) : own;
-      // Asked along with this, and heeded after the step.
-      if (stops! > 0) this.#agreedStop = true;
-      if (count > 0) this.#unusable = 0;
-      // A process without a picture has nothing to compute with the others: all of them pass over the batch.
-      if (tensors !== undefined && empty === 0) return { ...fed, tensors, images: images! };
-      fed.release();
-    }
-  }
-}
-
-/** Each loss's mean over the passes of a step. */
-function meansOf(passes: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const means: Record<string, number> = {};
-  for (const losses of passes)
-    for (const [name, value] of Object.entries(losses)) means[name] = (means[name] ?? 0) + value / passes.length;
-  return means;
-}
-
-function bestNoted(best: BestFigure | undefined): Evaluated | undefined {
-  return best && { best: best.value, bestIteration: best.iteration, sinceBest: best.since };
-}
-
-/** Whether one that is not the last is to be made. */
-export function isEvaluationDue(iteration: number, evaluateEvery: number): boolean {
-  return iteration > 0 && evaluateEvery > 0 && iteration % evaluateEvery === 0;
-}
-
-/** Rank 0's numbers in every process. */
-function fromRankZero(group: ProcessGroup | undefined, values: readonly number[]): readonly number[] {
-  if (group === undefined) return values;
-  return sumsOver(group, group.rank === 0 ? values : values.map(() => 0));
 }
 
 function learningRateAt({ learningRate, schedule }: EffectiveSchedule, iteration: number): number {

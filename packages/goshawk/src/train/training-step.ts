@@ -62,6 +62,14 @@ export function readStep(passes: readonly PassLosses[], scalars: readonly Tensor
   });
 }
 
+/** Each loss's mean over the passes of a step. */
+export function meansOf(passes: StepReadings['losses']): Record<string, number> {
+  const means: Record<string, number> = {};
+  for (const losses of passes)
+    for (const [name, value] of Object.entries(losses)) means[name] = (means[name] ?? 0) + value / passes.length;
+  return means;
+}
+
 /**
  * To be asked before the optimizer's turn: its step would spread what is not finite over all weights.
  * @param files of each pass
