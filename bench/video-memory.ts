@@ -1,9 +1,11 @@
 // Resident memory of goshawk predict on a short video and on one twelve times as long, and how many frames a second it does: the
-// memory must be the same.
+// memory must be the same. A small model learns made scenes, and the videos pass over such scenes: objects are found, followed and
+// drawn in them.
 //
-//     node bench/dist/video-memory.js [--rate 10] [--threads 1]
+//     node bench/dist/video-memory.js [--rate 10] [--threads 1] [--iterations 400]
 //
-// Exit code 1 when the long one takes 5% or more above the short one, or has other frames or another length than its source.
+// Exit code 1 when the long one takes 5% or more above the short one, has other frames or another length than its source, or shows
+// fewer than one object a frame.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,35 +16,46 @@ import { parseArgs } from 'node:util';
 import { goshawk, makeTinyTraining, runGoshawk } from './tiny-training.js';
 
 const { values: options } = parseArgs({
-  options: { rate: { type: 'string', default: '10' }, threads: { type: 'string', default: '1' } },
+  options: {
+    rate: { type: 'string', default: '10' },
+    threads: { type: 'string', default: '1' },
+    iterations: { type: 'string', default: '400' },
+  },
 });
 
 const LENGTHS = [10, 120];
 const LIMIT = 0.05;
 const SAMPLE_MS = 100;
+/** What the videos pass over: so many pictures, one after another. */
+const SCENES = 10;
+/** Of a model that has learned for a minute. */
+const SCORE = '0.3';
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-video-memory-'));
 try {
-  const config = makeTinyTraining(folder, { images: 8, threads: Number(options.threads), train: { iterations: 5 } });
+  const iterations = Number(options.iterations);
+  const config = makeTinyTraining(folder, { images: 200, threads: Number(options.threads), train: { iterations } });
   const run = join(folder, 'run');
   runGoshawk(['train', config, '--output', run]);
   const weights = join(run, 'final.safetensors');
   const peaks: number[] = [];
+  const pictures = makePictures();
   for (const seconds of LENGTHS) {
-    const video = makeVideo(seconds);
+    const video = makeVideo(pictures, seconds);
+    const found = join(folder, 'found');
     const { peak, output } = await predict([
-      'predict',
-      config,
-      '--weights',
-      weights,
-      '--output',
-      join(folder, 'found'),
+      ...['predict', config, '--weights', weights, '--score-threshold', SCORE, '--output', found],
       video,
     ]);
-    const [source, drawn] = [video, join(folder, 'found', `${seconds}.mp4`)].map(factsOf);
+    const [source, drawn] = [video, join(found, `${seconds}.mp4`)].map(factsOf);
+    const [, objects = '0', frames = '0', tracks = '0'] =
+      /(\d+) objects? in (\d+) frames?, (\d+) tracks?/.exec(output) ?? [];
     const rate = /^([\d.]+) frames\/s.*$/m.exec(output)?.[0] ?? '';
-    console.log(`${seconds} s: ${(peak / 2 ** 20).toFixed(1)} MiB, ${drawn}; ${rate}`);
+    console.log(
+      `${seconds} s: ${(peak / 2 ** 20).toFixed(1)} MiB, ${drawn}, ${objects} objects, ${tracks} tracks; ${rate}`,
+    );
     if (source !== drawn) fail(`the video has ${source}, the drawn one ${drawn}`);
+    if (!(Number(objects) >= Number(frames))) fail(`${objects} objects in ${frames} frames: drawing was not tried`);
     peaks.push(peak);
   }
   const growth = peaks[1]! / peaks[0]! - 1;
@@ -58,12 +71,26 @@ function fail(text: string): void {
   process.exitCode = 1;
 }
 
-function makeVideo(seconds: number): string {
+/** Scenes like those that the model learns, as large as the videos. @returns the pattern of their names */
+function makePictures(): string {
+  const scenes = join(folder, 'frames');
+  const size = ['--size', '640x360', '--split', `all=${SCENES}`];
+  runGoshawk(['data', 'synth', '--output', scenes, '--seed', '11', ...size]);
+  return join(scenes, 'images', '%06d.png');
+}
+
+/** Each scene for a tenth of the time, moving to the side, over and over. */
+function makeVideo(pictures: string, seconds: number): string {
   const file = join(folder, `${seconds}.mp4`);
-  const pictures = `testsrc2=size=640x360:rate=${options.rate}:duration=${seconds}`;
-  const inputs = ['-f', 'lavfi', '-i', pictures, '-f', 'lavfi', '-i', `sine=duration=${seconds}`];
+  const rate = Number(options.rate);
+  const inputs = [
+    ...['-framerate', String(SCENES / LENGTHS[0]!), '-loop', '1', '-i', pictures],
+    ...['-f', 'lavfi', '-i', `sine=duration=${seconds}`],
+  ];
+  const filters = ['-vf', `fps=${rate},scroll=horizontal=${0.04 / rate}`];
   const codecs = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-c:a', 'aac'];
-  execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', ...inputs, ...codecs, file]);
+  const length = ['-frames:v', String(rate * seconds), '-t', String(seconds)];
+  execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', ...inputs, ...filters, ...codecs, ...length, file]);
   return file;
 }
 

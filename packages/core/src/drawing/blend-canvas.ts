@@ -8,9 +8,7 @@ import type { Rectangle } from './instructions.js';
  * @param region whole pixels within the picture, which is at the canvas's upper left corner
  */
 export function blendCanvas(image: RgbImage, context: Canvas2D, { x, y, width, height }: Rectangle): void {
-  const { data } = context.getImageData(x, y, width, height);
-  // A pixel at once is faster than its bytes. The first byte is the lowest wherever JavaScript has typed arrays today.
-  const words = new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  const words = wordsOf(context, { x, y, width, height });
   const rgb = image.data;
   for (let row = 0, from = 0; row < height; row++) {
     let to = ((y + row) * image.width + x) * 3;
@@ -23,6 +21,41 @@ export function blendCanvas(image: RgbImage, context: Canvas2D, { x, y, width, h
       rgb[to + 2] = blended(rgb[to + 2]!, (word >>> 16) & 255, cover);
     }
   }
+}
+
+/** The same for regions in which all pixels of the canvas are alike: one is asked for, and each value of the picture has its table. */
+export function blendEvenly(image: RgbImage, context: Canvas2D, regions: readonly Rectangle[]): void {
+  const [first] = regions;
+  if (!first) return;
+  const [word = 0] = wordsOf(context, { ...first, width: 1, height: 1 });
+  if (word === 0) return;
+  const [red, green, blue] = [0, 8, 16].map((shift) => blendTable((word >>> shift) & 255, word >>> 24)) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ];
+  const rgb = image.data;
+  for (const { x, y, width, height } of regions) {
+    for (let row = y; row < y + height; row++) {
+      const end = (row * image.width + x + width) * 3;
+      for (let to = end - width * 3; to < end; to += 3) {
+        rgb[to] = red[rgb[to]!]!;
+        rgb[to + 1] = green[rgb[to + 1]!]!;
+        rgb[to + 2] = blue[rgb[to + 2]!]!;
+      }
+    }
+  }
+}
+
+/** A pixel at once is faster than its bytes. The first byte is the lowest wherever JavaScript has typed arrays today. */
+function wordsOf(context: Canvas2D, { x, y, width, height }: Rectangle): Uint32Array {
+  const { data } = context.getImageData(x, y, width, height);
+  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+}
+
+/** What each value becomes below another. */
+function blendTable(above: number, cover: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, below) => blended(below, above, cover));
 }
 
 /** @param cover 0 to 255: how much of `above` is seen */

@@ -1,8 +1,8 @@
 // Detections or annotations drawn on their picture, which is bytes: a canvas draws them, and they are laid over the picture.
 import type { RgbImage } from '../geometry/image.js';
-import { blendCanvas } from './blend-canvas.js';
+import { blendCanvas, blendEvenly } from './blend-canvas.js';
 import type { Canvas2D, DrawingCanvas } from './canvas-2d.js';
-import { changedRegions } from './changed-regions.js';
+import { changedParts } from './changed-parts.js';
 import { type DrawnItem, type DrawStyle, detectionInstructions } from './detection-instructions.js';
 import { paintInstructions } from './paint-instructions.js';
 import { canvasMeasure, type TextMeasure } from './text-measure.js';
@@ -45,6 +45,8 @@ export class DetectionPainter {
     // Also of all that was drawn before, which some canvases remember until then.
     context.clearRect(0, 0, width, height);
     paintInstructions(context, instructions, canvas.font);
-    for (const region of changedRegions(instructions, image)) blendCanvas(image, context, region);
+    const { detailed, even } = changedParts(instructions, image);
+    for (const region of detailed) blendCanvas(image, context, region);
+    for (const group of even) blendEvenly(image, context, group);
   }
 }

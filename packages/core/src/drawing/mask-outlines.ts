@@ -33,18 +33,28 @@ export function maskOutlines(segmentation: Segmentation, size: MaskSize, linePx:
 }
 
 /** A closed line whose points move, twice, a half of the way to the middle of their neighbours. */
-function smooth(points: readonly number[]): number[] {
+function smooth(points: readonly number[]): Float64Array {
   const { length } = points;
-  const smoothed = new Array<number>(length);
-  for (let i = 0; i < length; i++) {
-    const isInside = i >= 4 && i + 4 < length;
-    const at = (step: number): number => points[isInside ? i + step : (i + step + 2 * length) % length]!;
-    smoothed[i] = (6 * points[i]! + 4 * (at(-2) + at(2)) + at(-4) + at(4)) / 16;
+  const smoothed = new Float64Array(length);
+  const blend = (far: number, near: number, own: number, next: number, last: number): number =>
+    (6 * own + 4 * (near + next) + far + last) / 16;
+  for (let i = 4; i + 4 < length; i++)
+    smoothed[i] = blend(points[i - 4]!, points[i - 2]!, points[i]!, points[i + 2]!, points[i + 4]!);
+  // Around its end the line goes on at its begin.
+  const around = (i: number): number => points[(i + 2 * length) % length]!;
+  for (let k = -4; k < Math.min(4, length - 4); k++) {
+    const i = (k + length) % length;
+    smoothed[i] = blend(around(i - 4), around(i - 2), points[i]!, around(i + 2), around(i + 4));
   }
   return smoothed;
 }
 
 /** Of `[y0, x0, y1, x1, ...]`, moved. */
 function upright(points: readonly number[], dx: number, dy: number): number[] {
-  return points.map((_, i) => (i % 2 === 0 ? points[i + 1]! + dx : points[i - 1]! + dy));
+  const turned = new Array<number>(points.length);
+  for (let i = 0; i < points.length; i += 2) {
+    turned[i] = points[i + 1]! + dx;
+    turned[i + 1] = points[i]! + dy;
+  }
+  return turned;
 }

@@ -41,7 +41,8 @@ export function paintInstructions(
 /** The pixels that an instruction may change lie within these, which may have fractions and reach beyond the picture. */
 export function instructionExtents(instruction: DrawInstruction): Rectangle[] {
   if (instruction.kind === 'box') return sidesOf(instruction);
-  if (instruction.kind === 'mask') return [around(instruction.outlines, instruction.outlinePx)];
+  // Corners of a line reach as far beyond it as it is wide.
+  if (instruction.kind === 'mask') return [around(instruction.outlines, 2 * instruction.outlinePx)];
   if (instruction.kind === 'skeleton') {
     const { joints, widthPx } = instruction;
     return [around([joints.flatMap(({ at }) => at)], 2 * widthPx + 2 * rimOf(widthPx))];

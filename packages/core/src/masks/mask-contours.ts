@@ -86,9 +86,9 @@ export function contourSideMiddles(points: Polygon): number[] {
  * The closed polygon with fewer corners, none of the old ones farther than `tolerancePx` from the new line.
  * A polygon of three corners or fewer comes back as it is.
  */
-export function simplifyPolygon(polygon: Polygon, tolerancePx: number): number[] {
+export function simplifyPolygon(polygon: ArrayLike<number>, tolerancePx: number): number[] {
   const count = polygon.length / 2;
-  if (count <= 3) return [...polygon];
+  if (count <= 3) return Array.from(polygon);
   // A ring has no ends: split it at its first corner and at the one farthest from it.
   let farthest = 0;
   let best = -1;
@@ -114,11 +114,11 @@ export function simplifyPolygon(polygon: Polygon, tolerancePx: number): number[]
   }
   const simplified: number[] = [];
   for (let i = 0; i < count; i++) if (keep[i]) simplified.push(polygon[2 * i]!, polygon[2 * i + 1]!);
-  return simplified.length >= 6 ? simplified : [...polygon];
+  return simplified.length >= 6 ? simplified : Array.from(polygon);
 }
 
 // The corner between `first` and `last` (which may be the ring's end, corner 0 again) that is farther than the tolerance, or -1.
-function farthestFromChord(polygon: Polygon, first: number, last: number, tolerance: number): number {
+function farthestFromChord(polygon: ArrayLike<number>, first: number, last: number, tolerance: number): number {
   const end = (last * 2) % polygon.length;
   const ax = polygon[2 * first]!;
   const ay = polygon[2 * first + 1]!;

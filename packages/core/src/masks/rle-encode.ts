@@ -52,10 +52,11 @@ export function decodeColumnsWithin(rle: Rle, window: readonly [number, number, 
   const [left, top, columns, rows] = window;
   requireWhole(rle);
   const height = rle.size[0];
+  const { counts } = rle;
   const mask = new Uint8Array(columns * rows);
   let start = 0;
-  for (const [i, count] of rle.counts.entries()) {
-    const end = start + count;
+  for (let i = 0; i < counts.length; i++) {
+    const end = start + counts[i]!;
     if (i % 2 === 1)
       for (let at = start; at < end; ) {
         const x = Math.floor(at / height);

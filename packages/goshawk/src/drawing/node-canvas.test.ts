@@ -3,13 +3,18 @@ import { describe, test } from 'node:test';
 import {
   type Category,
   canvasMeasure,
+  createRandom,
   DetectionPainter,
   type DrawnItem,
+  detectionInstructions,
   distinctColor,
   drawCaption,
   drawDetections,
   encodeMask,
+  paintInstructions,
+  polygonsToRle,
   type RgbImage,
+  rleToBbox,
 } from '@goshawk/core';
 import { nodeCanvas } from './node-canvas.js';
 import { unreadableNames, unreadableNotice } from './unreadable-names.js';
@@ -130,6 +135,43 @@ describe('drawDetections', () => {
       const image = grey(width, height);
       painter.paint(image, items);
       assert.deepEqual(image.data, drawDetections(grey(width, height), items, { categories, canvas }).data);
+    }
+  });
+
+  test('is what a canvas of the whole picture holds, laid over it, though most of it is never read', () => {
+    const random = createRandom(8);
+    const [width, height] = [330, 250];
+    const painter = new DetectionPainter({ categories, canvas });
+    for (let scene = 0; scene < 12; scene++) {
+      const items = Array.from({ length: 1 + random.integer(5) }, (_, i): DrawnItem => {
+        const [x, y, radius] = [random.integer(width), random.integer(height), 5 + random.integer(150)];
+        const corners = Array.from({ length: 30 }, (__, k) => {
+          const reach = radius * (k % 5 === 0 ? random.uniform() : 1);
+          return [x + reach * Math.cos((k * Math.PI) / 15), y + reach * Math.sin((k * Math.PI) / 15)];
+        });
+        const rle = polygonsToRle([corners.flat()], [height, width]);
+        const [left, top, across, down] = rleToBbox(rle);
+        return {
+          categoryId: 1 + 6 * random.integer(2),
+          bbox: [left, top, across, down],
+          segmentation: { kind: 'rle', rle },
+          score: random.uniform(),
+          trackId: i + 1,
+        };
+      });
+      const image = grey(width, height);
+      for (let i = 0; i < image.data.length; i++) image.data[i] = random.integer(256);
+      const context = canvas.context(width, height);
+      const measure = canvasMeasure(context, canvas.font);
+      paintInstructions(context, detectionInstructions(items, { categories, width, height, measure }), canvas.font);
+      const above = context.getImageData(0, 0, width, height).data;
+      const wanted = image.data.map((below, at) => {
+        const pixel = 4 * Math.floor(at / 3);
+        const cover = above[pixel + 3]!;
+        return Math.round((below * (255 - cover) + above[pixel + (at % 3)]! * cover) / 255);
+      });
+      painter.paint(image, items);
+      assert.deepEqual(image.data, wanted, `scene ${scene}`);
     }
   });
 

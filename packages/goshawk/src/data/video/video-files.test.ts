@@ -6,7 +6,16 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { frameTimes, makeVideo, runTool, videoFacts, withoutFfmpeg } from '../../testing/make-video.js';
-import { FrameDecoder, FrameEncoder, probeVideo, readVideo, requireFfmpeg, type VideoSource } from './index.js';
+import {
+  addAudio,
+  FrameDecoder,
+  FrameEncoder,
+  probeVideo,
+  readVideo,
+  requireFfmpeg,
+  type VideoFrame,
+  type VideoSource,
+} from './index.js';
 
 let folder: string;
 before(() => {
@@ -59,6 +68,26 @@ describe('frames keep their number and their times', { skip: withoutFfmpeg }, ()
     assert.equal(times.length, expected.length);
   });
 
+  for (const [what, name, options] of [
+    ['of ten bits a colour', 'ten-bit.mp4', ['-pix_fmt', 'yuv420p10le']],
+    ['of colours at every pixel', 'full.mp4', ['-pix_fmt', 'yuv444p']],
+    ['of grey', 'grey.mkv', ['-c:v', 'ffv1', '-pix_fmt', 'gray']],
+    ['that stand in another order than they are shown in', 'ordered.mp4', ['-preset', 'medium', '-bf', '3']],
+    ['that begin late', 'late.mkv', ['-output_ts_offset', '3.5']],
+    ['of MPEG-2 in a transport stream', 'stream.mpg', ['-c:v', 'mpeg2video', '-f', 'mpegts']],
+    ['in VP9', 'nine.webm', ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8']],
+  ] as const)
+    test(`of frames ${what}`, async () => {
+      const film = makeVideo(join(folder, name), { seconds: 0.6, options });
+      const expected = frameTimes(film);
+      assert.equal(expected.length, 15);
+      const { file } = await copyFrames(film);
+      const { frames, seconds, size } = videoFacts(file);
+      assert.deepEqual({ frames, seconds, size }, { frames: 15, seconds: 0.6, size: [160, 90] });
+      for (const [index, time] of frameTimes(file).entries())
+        assert.ok(Math.abs(time - (expected[index]! - expected[0]!)) < 1e-3, `${index}: ${time}`);
+    });
+
   test('also of a film of one frame', async () => {
     const { file } = await copyFrames(makeVideo(join(folder, 'one.mp4'), { seconds: 0.04 }));
     const { frames, seconds } = videoFacts(file);
@@ -67,26 +96,31 @@ describe('frames keep their number and their times', { skip: withoutFfmpeg }, ()
 });
 
 describe('frames are as they are shown', { skip: withoutFfmpeg }, () => {
-  test('upright, where the film says that it lies on its side', async () => {
-    const flat = makeVideo(join(folder, 'flat.mp4'), { seconds: 0.2 });
-    const turned = join(folder, 'turned.mp4');
-    runTool('ffmpeg', [
-      '-nostdin',
-      '-loglevel',
-      'error',
-      '-y',
-      '-i',
-      flat,
-      '-c',
-      'copy',
-      '-metadata:s:v',
-      'rotate=90',
-      turned,
-    ]);
-    const { file } = await copyFrames(turned);
-    const { frames, size } = videoFacts(file);
-    assert.deepEqual({ frames, size }, { frames: 5, size: [90, 160] });
-  });
+  // Of the display matrix in MP4's track header: where the shown axes point. What is red on the left in the stream is red there.
+  for (const [what, [a, b, c, d], red, blue] of [
+    ['a quarter to the right', [0, 1, -1, 0], 'top', 'bottom'],
+    ['a quarter to the left', [0, -1, 1, 0], 'bottom', 'top'],
+    ['on its head', [-1, 0, 0, -1], 'right', 'left'],
+    ['mirrored', [-1, 0, 0, 1], 'right', 'left'],
+  ] as const)
+    test(`upright, where the film says that it was filmed ${what}`, async () => {
+      const turned = join(folder, 'turned.mp4');
+      const halves = 'color=red:size=80x90:rate=25:duration=0.2,pad=160:90:0:0:blue';
+      const input = ['-f', 'lavfi', '-i', halves, '-pix_fmt', 'yuv420p'];
+      runTool('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', ...input, turned]);
+      setDisplayMatrix(turned, [a, b, c, d]);
+      const size = a === 0 ? [90, 160] : [160, 90];
+      const { file } = await copyFrames(turned);
+      const facts = videoFacts(file);
+      assert.deepEqual({ frames: facts.frames, size: facts.size }, { frames: 5, size });
+      for (const path of [turned, file]) {
+        const frame = await firstFrame(path);
+        assert.deepEqual([frame.width, frame.height], size);
+        const [r, , ofRed] = pixelAt(frame, red);
+        const [ofBlue, , blueness] = pixelAt(frame, blue);
+        assert.ok(r > 200 && ofRed < 60 && blueness > 200 && ofBlue < 60, path);
+      }
+    });
 
   test('of odd size, which H.264 makes even', async () => {
     const film = makeVideo(join(folder, 'odd.mkv'), { size: '161x91', options: ['-c:v', 'ffv1'] });
@@ -110,8 +144,8 @@ describe('frames are as they are shown', { skip: withoutFfmpeg }, () => {
       'color=0xC83C14:size=160x90:duration=0.2',
       film,
     ]);
-    const first = await firstFrame(film);
-    const second = await firstFrame((await copyFrames(film)).file);
+    const first = pixelAt(await firstFrame(film), 'left');
+    const second = pixelAt(await firstFrame((await copyFrames(film)).file), 'left');
     for (const [channel, expected] of [200, 60, 20].entries()) {
       assert.ok(Math.abs(first[channel]! - expected) <= 3, `${first}`);
       assert.ok(Math.abs(second[channel]! - first[channel]!) <= 3, `${second} for ${first}`);
@@ -119,10 +153,55 @@ describe('frames are as they are shown', { skip: withoutFfmpeg }, () => {
   });
 });
 
-async function firstFrame(path: string): Promise<Uint8Array> {
-  for await (const { data } of readVideo(path)) return data.subarray(0, 3);
+async function firstFrame(path: string): Promise<VideoFrame> {
+  for await (const frame of readVideo(path)) return frame;
   throw new Error('no frame');
 }
+
+/** In the middle of a side, a few pixels from the border. */
+function pixelAt(
+  { data, width, height }: VideoFrame,
+  side: 'left' | 'right' | 'top' | 'bottom',
+): readonly [number, number, number] {
+  const x = { left: 8, right: width - 9, top: width >> 1, bottom: width >> 1 }[side];
+  const y = { left: height >> 1, right: height >> 1, top: 8, bottom: height - 9 }[side];
+  const at = (y * width + x) * 3;
+  return [data[at]!, data[at + 1]!, data[at + 2]!];
+}
+
+/** Writes it into the only track header of an MP4 (ISO 14496-12, 8.3.2): telephones do so, whatever version ffmpeg has. */
+function setDisplayMatrix(file: string, [a, b, c, d]: readonly [number, number, number, number]): void {
+  const bytes = readFileSync(file);
+  const matrix = bytes.indexOf('tkhd') + 4 + 40;
+  const one = 2 ** 16;
+  for (const [i, value] of [a * one, b * one, 0, c * one, d * one, 0, 0, 0, 2 ** 30].entries())
+    bytes.writeInt32BE(value, matrix + 4 * i);
+  writeFileSync(file, bytes);
+}
+
+test('every track of sound is kept, and what MP4 does not hold becomes AAC', { skip: withoutFfmpeg }, async () => {
+  const film = join(folder, 'tracks.mkv');
+  const sources = [
+    'testsrc=size=160x90:rate=25:duration=1',
+    'sine=duration=1',
+    'sine=440:duration=1',
+    'sine=880:duration=1',
+  ];
+  runTool('ffmpeg', [
+    ...['-nostdin', '-loglevel', 'error', '-y', ...sources.flatMap((source) => ['-f', 'lavfi', '-i', source])],
+    ...sources.flatMap((_, i) => ['-map', String(i)]),
+    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-c:a:0', 'aac', '-c:a:1', 'pcm_s16le', '-c:a:2', 'libvorbis', film],
+  ]);
+  const { audio } = await probeVideo({ kind: 'file', path: film });
+  assert.deepEqual(audio, ['aac', 'pcm_s16le', 'vorbis']);
+  const { file: video } = await copyFrames(film);
+  const file = join(folder, 'with sound.mp4');
+  const ffmpeg = requireFfmpeg(film);
+  assert.equal(await addAudio({ video, source: film, codecs: audio, firstFrame: 0, file, ffmpeg }), undefined);
+  const { frames, sound, seconds } = videoFacts(file);
+  assert.deepEqual({ frames, sound }, { frames: 25, sound: ['aac', 'aac', 'aac'] });
+  assert.ok(Math.abs(seconds - 1) < 0.05, String(seconds));
+});
 
 describe('a film that is none', () => {
   test('is told in one line', { skip: withoutFfmpeg }, async () => {

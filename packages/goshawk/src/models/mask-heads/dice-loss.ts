@@ -1,5 +1,5 @@
 // How much of a predicted mask and its goal do not overlap (Milletari et al., V-Net, 2016, as SOLO has it).
-import { ops, type Tensor } from '@goshawk/torch';
+import { autocast, ops, type Tensor } from '@goshawk/torch';
 
 /** Against division by zero; of each of the two sums, as in SOLO's dice_loss. */
 const SMOOTH = 0.001;
@@ -14,7 +14,9 @@ const SMOOTH = 0.001;
  */
 export function diceLosses(masks: Tensor, goals: Tensor, objects: Tensor): Tensor {
   const whole = goals.to({ dtype: masks.dtype });
-  const overlaps = ops.gather(ops.matmul(masks, ops.transpose(whole, 0, 1)), 1, ops.unsqueeze(objects, 1));
+  // Sums over a whole mask, which no half type holds: with overlaps of three digits and areas of seven a mask is never its goal.
+  const product = autocast(undefined, () => ops.matmul(masks, ops.transpose(whole, 0, 1)), { device: masks.device });
+  const overlaps = ops.gather(product, 1, ops.unsqueeze(objects, 1));
   const own = ops.add(ops.sum(ops.mul(masks, masks), [1]), SMOOTH);
   const wanted = ops.add(ops.index_select(ops.sum(whole, [1]), 0, objects), SMOOTH);
   const share = ops.div(ops.mul(ops.squeeze(overlaps, 1), 2), ops.add(own, wanted));

@@ -1,6 +1,6 @@
 import { describe, test } from 'node:test';
 import { createRandom } from '@goshawk/core';
-import { assertClose, tensor } from '@goshawk/torch';
+import { assertClose, autocast, type Tensor, tensor } from '@goshawk/torch';
 import { matrixNmsFactors } from './matrix-nms.js';
 
 interface Scene {
@@ -48,6 +48,13 @@ function plainFactors({ masks, labels }: Scene, lowered: (overlap: number) => nu
   );
 }
 
+const factorsOf = ({ masks, labels }: Scene, kind: 'gaussian' | 'linear'): Tensor =>
+  matrixNmsFactors(
+    tensor(masks.flat(), { shape: [masks.length, masks[0]!.length] }),
+    tensor([...labels], { dtype: 'int64' }),
+    { kind, sigma: 2 },
+  );
+
 describe('matrixNmsFactors', () => {
   for (const [kind, lowered] of [
     ['gaussian', (overlap: number) => Math.exp(-2 * overlap ** 2)],
@@ -56,13 +63,60 @@ describe('matrixNmsFactors', () => {
     test(`is the plain loop of its definition, ${kind}`, () => {
       for (let seed = 0; seed < 30; seed++) {
         const own = scene(seed, 1 + seed);
-        const found = matrixNmsFactors(
-          tensor(own.masks.flat(), { shape: [own.masks.length, 144] }),
-          tensor([...own.labels], { dtype: 'int64' }),
-          { kind, sigma: 2 },
-        );
-        assertClose(found, plainFactors(own, lowered), { absolute: 1e-6, relative: 0 });
+        assertClose(factorsOf(own, kind), plainFactors(own, lowered), { absolute: 1e-6, relative: 0 });
       }
     });
   }
+
+  test('counts pixels among half types too: equal masks are equal, and thousands of pixels are thousands', () => {
+    // A mask, the same once more, nearly the same, and one that overlaps it a little.
+    const wide = (from: number, to: number) => Array.from({ length: 9000 }, (_, at) => (at >= from && at < to ? 1 : 0));
+    const own: Scene = {
+      masks: [wide(0, 4501), wide(0, 4501), wide(3, 4801), wide(4000, 8999)],
+      labels: [1, 1, 1, 1],
+    };
+    for (const [kind, lowered] of [
+      ['gaussian', (overlap: number) => Math.exp(-2 * overlap ** 2)],
+      ['linear', (overlap: number) => 1 - overlap],
+    ] as const)
+      assertClose(
+        autocast('bfloat16', () => factorsOf(own, kind)),
+        plainFactors(own, lowered),
+        { absolute: 1e-6, relative: 0 },
+      );
+  });
+
+  test('one mask, masks of other classes and masks apart lose nothing, however their scores lie', () => {
+    const [left, right] = [
+      [1, 1, 0, 0],
+      [0, 0, 1, 1],
+    ] as const;
+    for (const kind of ['gaussian', 'linear'] as const)
+      for (const own of [
+        { masks: [left], labels: [3] },
+        { masks: [left, left, left], labels: [1, 2, 3] },
+        { masks: [left, right], labels: [1, 1] },
+      ])
+        assertClose(
+          factorsOf(own, kind),
+          own.labels.map(() => 1),
+          { absolute: 0, relative: 0 },
+        );
+  });
+
+  test('by hand: the third of a chain loses to the second as much as that has left', () => {
+    // Each shares one of three pixels with the next.
+    const own = {
+      masks: [
+        [1, 1, 0, 0],
+        [0, 1, 1, 0],
+        [0, 0, 1, 1],
+      ],
+      labels: [1, 1, 1],
+    };
+    const lost = Math.exp(-2 / 9);
+    // The third's rival has itself lost as much, so that nothing of it is left for the third.
+    assertClose(factorsOf(own, 'gaussian'), [1, lost, 1], { absolute: 1e-6 });
+    assertClose(factorsOf(own, 'linear'), [1, 2 / 3, 1], { absolute: 1e-6 });
+  });
 });

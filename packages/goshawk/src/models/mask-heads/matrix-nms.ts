@@ -1,5 +1,5 @@
 // Matrix NMS (Wang et al. 2020, section 3.3): what every mask loses to the better ones of its class, for all at once.
-import { ops, scope, type Tensor } from '@goshawk/torch';
+import { autocast, ops, scope, type Tensor } from '@goshawk/torch';
 
 export interface MatrixNmsOptions {
   readonly kind: 'gaussian' | 'linear';
@@ -20,7 +20,7 @@ export const LEAST_REMAINDER = 1e-6;
 export function matrixNmsFactors(masks: Tensor, labels: Tensor, { kind, sigma }: MatrixNmsOptions): Tensor {
   return scope(() => {
     const areas = ops.sum(masks, [1]);
-    const shared = ops.matmul(masks, ops.transpose(masks, 0, 1));
+    const shared = sharedPixels(masks);
     const joined = ops.sub(ops.add(ops.unsqueeze(areas, 0), ops.unsqueeze(areas, 1)), shared);
     const isRival = ops.eq(ops.unsqueeze(labels, 0), ops.unsqueeze(labels, 1));
     const ious = ops.triu(ops.where(isRival, ops.div(shared, joined), 0), { diagonal: 1 });
@@ -31,4 +31,9 @@ export function matrixNmsFactors(masks: Tensor, labels: Tensor, { kind, sigma }:
         : ops.div(ops.rsub(ious, 1), ops.clamp(ops.rsub(losses, 1), { min: LEAST_REMAINDER }));
     return ops.amin(ratios, { dim: 0 });
   });
+}
+
+/** [D, D]: counts, which no half type holds: bfloat16 has three digits, float16 ends at 65504. */
+function sharedPixels(masks: Tensor): Tensor {
+  return autocast(undefined, () => ops.matmul(masks, ops.transpose(masks, 0, 1)), { device: masks.device });
 }
