@@ -33,7 +33,13 @@ const pictures = readdirSync(photos, { recursive: true })
   .map((name) => path.join(photos, name));
 
 const columns = ['weights', 'model', 'precision', 'MB', 'pictures', 'detections', 'unmatched', 'least IoU'];
-columns.push('scores within', 'masks, least IoU (pixels that differ)', 'AP, engine and file', 'batch', 'holds');
+columns.push(
+  'scores within',
+  'masks, least IoU (pixels that differ); keypoints',
+  'AP, engine and file',
+  'batch',
+  'holds',
+);
 
 const folder = mkdtempSync(path.join(tmpdir(), 'goshawk-measure-export-'));
 let isGood = true;
@@ -47,7 +53,8 @@ try {
 if (!isGood) process.exitCode = 1;
 
 function rowsOf(argument) {
-  const [file, rest] = argument.split(/:(?=[^/\\])/);
+  // The config is told by its ending: names of folders may have a colon too.
+  const [, file = argument, rest] = /^(.+?):([^:]+\.ya?ml\b.*)$/.exec(argument) ?? [];
   const [config, ...sets] = rest?.split(/,(?=[\w.]+[= ])/) ?? [];
   const output = path.join(folder, 'model.onnx');
   const main = path.join(root, 'packages/goshawk/dist/cli/main.js');
@@ -78,22 +85,30 @@ function rowsOf(argument) {
   const rows = [
     [...start, precision, size, ...agreementCells(facts.agreement), aps, batch, verdict(rounding, precision)],
   ];
-  if (facts.halves)
-    rows.push([
-      ...[...start, 'fp16, engine with the same halves', size, ...agreementCells(facts.halves), '-', batch],
-      verdict(problemsOf(facts.halves, { ...facts, precision: [] }), 'fp32'),
-    ]);
+  for (const [kind, agreement] of [
+    ['fp16, engine with the same halves', facts.halves],
+    ["fp32, engine without Winograd's convolutions", facts.direct],
+  ])
+    if (agreement)
+      rows.push([
+        ...[...start, kind, size, ...agreementCells(agreement), '-', batch],
+        verdict(problemsOf(agreement, { ...facts, precision: [] }), 'fp32'),
+      ]);
   return rows.map((cells) => `| ${cells.join(' | ')} |`);
 }
 
-function agreementCells({ pictures: count, detections, unmatched, leastIou, largestScoreDifference, ...masks }) {
-  const { leastMaskIou, leastMask, goodMasks } = masks;
+function agreementCells({ pictures: count, detections, unmatched, leastIou, largestScoreDifference, ...parts }) {
+  const { leastMaskIou, leastMask, goodMasks, keypoints } = parts;
   const share = (value) => `${(100 * value).toFixed(1)} %`;
   const ofMasks =
     leastMaskIou === undefined
       ? '-'
       : `${leastMaskIou.toFixed(4)} (${leastMask.differing} of ${leastMask.pixels}); ${share(goodMasks.byIou)} reach 0.99, ${share(goodMasks.byPixel)} within a pixel`;
-  return [count, detections, unmatched, leastIou.toFixed(4), largestScoreDifference.toExponential(1), ofMasks];
+  const ofKeypoints =
+    keypoints &&
+    `within ${keypoints.largestDistance.toFixed(3)} pixels, ${keypoints.moved} of ${keypoints.count} moved`;
+  const cell = ofKeypoints ?? ofMasks;
+  return [count, detections, unmatched, leastIou.toFixed(4), largestScoreDifference.toExponential(1), cell];
 }
 
 function batchWords(batch) {

@@ -12,22 +12,32 @@ let camera: Camera | undefined;
 let photos: readonly File[] = [];
 let place = 0;
 let scenes = 0;
+/** What is looked at, or waits for a model. */
+let wanted: Picture | undefined;
 let shown: Shown | undefined;
 /** What was asked for last; answers to what was asked before come too late to be shown. */
 let turn = 0;
+/** The same of models. */
+let modelTurn = 0;
 
 async function useModel(bytes: Uint8Array, name: string): Promise<void> {
+  const own = ++modelTurn;
   page.model.textContent = `${name} (${(bytes.length / 1e6).toFixed(1)} MB) is being opened.`;
   const opened = await openModel(bytes, name).catch((error: unknown) => {
-    describeModel();
+    if (own === modelTurn) describeModel();
     throw error;
   });
-  await detector?.release();
+  if (own !== modelTurn) {
+    await opened.release();
+    return;
+  }
+  const before = detector;
   detector = opened;
+  await before?.release();
   describeModel(name);
   page.scene.hidden = !detector.categories.every((category) => demoShapes.some((shape) => shape === category.name));
   page.masks.parentElement!.hidden = detector.description.masks === undefined;
-  if (!camera && shown) await findIn(shown.picture);
+  if (!camera && wanted) await findIn(wanted);
 }
 
 let modelName = '';
@@ -52,16 +62,25 @@ async function readAndFind(file: File): Promise<void> {
 
 async function findIn(picture: Picture): Promise<void> {
   const own = ++turn;
-  if (!detector) {
+  wanted = picture;
+  const by = detector;
+  if (!by) {
     page.status.textContent = 'Waiting for a model.';
-    shown = { picture, found: [], categories: [], milliseconds: 0 };
     return;
   }
   page.status.textContent = `Looking at ${picture.name}.`;
-  const result = await found(detector, picture);
-  if (own !== turn) return;
+  const result = await foundUnlessExchanged(by, picture);
+  if (own !== turn || !result) return;
   shown = result;
   show(result, false);
+}
+
+/** Nothing where another model took its place meanwhile, which looks at the picture itself. */
+function foundUnlessExchanged(by: OnnxDetector, picture: Picture): Promise<Shown | undefined> {
+  return found(by, picture).catch((error: unknown) => {
+    if (by !== detector) return undefined;
+    throw error;
+  });
 }
 
 async function found(by: OnnxDetector, picture: Picture): Promise<Shown> {
@@ -111,11 +130,7 @@ async function toggleCamera(): Promise<void> {
       await new Promise((wake) => setTimeout(wake, 100));
       continue;
     }
-    const result = await found(by, frameOf(opened.video)).catch((error: unknown) => {
-      // The model was exchanged meanwhile.
-      if (by !== detector) return undefined;
-      throw error;
-    });
+    const result = await foundUnlessExchanged(by, frameOf(opened.video));
     if (camera !== opened || own !== turn || !result) continue;
     shown = result;
     show(result, true);

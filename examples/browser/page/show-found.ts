@@ -50,7 +50,8 @@ function draw({ image }: Picture, wanted: readonly Detection[], categories: read
   const shownWidth = canvas.clientWidth;
   const scale = shownWidth / image.width;
   canvas.width = Math.round(shownWidth * devicePixelRatio);
-  canvas.height = Math.round(image.height * scale * devicePixelRatio);
+  // A picture of 10,000 pixels in one row is a line.
+  canvas.height = Math.max(1, Math.round(image.height * scale * devicePixelRatio));
   const context = canvas.getContext('2d')!;
   context.drawImage(bitmapOf(image), 0, 0, canvas.width, canvas.height);
   context.scale(devicePixelRatio * scale, devicePixelRatio * scale);

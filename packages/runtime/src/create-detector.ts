@@ -1,6 +1,7 @@
 // A detector from the bytes of an exported file and an ONNX Runtime. What happens to pictures before the network and to what it gives
 // behind it is core's: the functions of training.
 import {
+  batchLayout,
   boxMaskToRle,
   type Category,
   type Detection,
@@ -15,10 +16,12 @@ import {
   type RgbImage,
   type Rle,
 } from '@goshawk/core';
+import { requireBytes, requireLimits, requirePictures } from './check-arguments.js';
 import { type MaskDescription, type ModelDescription, readModelDescription } from './model-description.js';
 import { groupedSamples, type NetworkObject, networkFeeds, networkObjects } from './network-io.js';
 import { type OnnxRuntime, type OnnxSession, SESSION_OPTIONS } from './onnx-runtime.js';
 import { compareWithProbe, type ProbeReport, probeInput } from './probe.js';
+import { releasedError } from './released-error.js';
 
 export interface CreateDetectorOptions {
   /** Of ONNX Runtime, such as `executionProviders`; of them wasm and cpu are those that the numbers are promised for. */
@@ -30,9 +33,9 @@ export interface CreateDetectorOptions {
 }
 
 export interface DetectOptions {
-  /** Detections of at least this score. Default: those that the model's own threshold leaves. */
+  /** Detections of at least this score, 0 to 1. Default: those that the model's own threshold leaves; a lower one adds none. */
   readonly scoreThreshold?: number;
-  /** The best so many of each picture. Default: the model's own number. */
+  /** The best so many of each picture. Default: the model's own number; a higher one adds none. */
   readonly maxDetections?: number;
 }
 
@@ -43,11 +46,13 @@ export interface OnnxDetector {
   /**
    * Detections of each picture in its own pixels, best first; `imageId` is its number in the call. Pictures of one call share a
    * padded batch.
+   * @throws InputError where a picture is not what it says it is, a limit is none, the batch is too large for this machine, or the
+   * detector was released
    */
   detect(images: readonly RgbImage[], options?: DetectOptions): Promise<Detection[][]>;
   /** Compares what the runtime finds in the file's probe with what the engine found. */
   selfCheck(): Promise<ProbeReport>;
-  /** In a browser memory comes back where the worker ends that the detector ran in. */
+  /** Ends it, after the calls before. In a browser memory comes back where the worker ends that the detector ran in. */
   release(): Promise<void>;
 }
 
@@ -61,9 +66,10 @@ export async function createDetector(
   bytes: Uint8Array,
   { session: sessionOptions, check = true, name = 'the model' }: CreateDetectorOptions = {},
 ): Promise<OnnxDetector> {
+  requireBytes(bytes, name);
   const description = readModelDescription(bytes, name);
   const session = await openSession(ort, bytes, name, { ...SESSION_OPTIONS, ...sessionOptions });
-  const detector = new SessionDetector(ort, session, description);
+  const detector = new SessionDetector(ort, session, { description, name });
   if (!check) return detector;
   try {
     // Providers also open what they then cannot run.
@@ -101,7 +107,11 @@ async function openSession(
   try {
     return await ort.InferenceSession.create(bytes, options);
   } catch (error) {
-    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const reason = reasonOf(error);
+    // What ONNX Runtime says where none of the providers that were asked for can be had, of which the file knows nothing.
+    const [, missing] = /^no available backend found\. ERR: (.*)$/.exec(reason) ?? [];
+    if (missing !== undefined)
+      throw refusal(name, `no execution provider that was asked for is here (${missing})`, error);
     throw new InputError(
       'checkpoint-invalid',
       `${name}: ONNX Runtime does not open it (${reason}): use the execution provider cpu or wasm, or export the weights again`,
@@ -114,12 +124,19 @@ class SessionDetector implements OnnxDetector {
   readonly description: ModelDescription;
   readonly #ort: OnnxRuntime;
   readonly #session: OnnxSession;
+  readonly #name: string;
   readonly #categoryIds: readonly number[];
   #last: Promise<unknown> = Promise.resolve();
+  #released: Promise<void> | undefined;
 
-  constructor(ort: OnnxRuntime, session: OnnxSession, description: ModelDescription) {
+  constructor(
+    ort: OnnxRuntime,
+    session: OnnxSession,
+    { description, name }: { readonly description: ModelDescription; readonly name: string },
+  ) {
     this.#ort = ort;
     this.#session = session;
+    this.#name = name;
     this.description = description;
     this.#categoryIds = description.categories.map(({ id }) => id);
   }
@@ -128,12 +145,12 @@ class SessionDetector implements OnnxDetector {
     return this.description.categories;
   }
 
-  async detect(
-    images: readonly RgbImage[],
-    { scoreThreshold = 0, maxDetections }: DetectOptions = {},
-  ): Promise<Detection[][]> {
+  async detect(images: readonly RgbImage[], options: DetectOptions = {}): Promise<Detection[][]> {
+    const { scoreThreshold = 0, maxDetections } = options;
+    requireLimits(options);
+    requirePictures(images);
     if (images.length === 0) return [];
-    const batch = prepareBatch(images, this.description.preprocess);
+    const batch = batchOf(images, this.description.preprocess);
     const found = await this.#run(batch);
     return found.map((own, image) => {
       const named = { ...batch.images[image]!, imageId: image };
@@ -149,16 +166,26 @@ class SessionDetector implements OnnxDetector {
     return compareWithProbe(probe, { objects: objects!, samples: groupedSamples(probe, outputs) });
   }
 
-  async release(): Promise<void> {
-    await this.#last;
-    await this.#session.release();
+  release(): Promise<void> {
+    this.#released ??= this.#last.then(() => this.#session.release());
+    return this.#released;
   }
 
   async #run(batch: PreparedBatch): Promise<NetworkObject[][]> {
-    return networkObjects(await this.#outputs(batch), batch.images.length);
+    const { length } = batch.images;
+    const outputs = await this.#outputs(batch).catch((error: unknown) => {
+      if (error instanceof InputError) throw error;
+      throw new InputError(
+        'usage',
+        `${this.#name}: ONNX Runtime fails on ${length} ${length === 1 ? 'picture' : 'pictures'} of ${batch.width} x ${batch.height} pixels (${reasonOf(error)}): give fewer or smaller pictures`,
+        { cause: error },
+      );
+    });
+    return networkObjects(outputs, length);
   }
 
   #outputs(batch: PreparedBatch): ReturnType<OnnxSession['run']> {
+    if (this.#released) return Promise.reject(releasedError());
     const run = this.#last.then(() => this.#session.run(networkFeeds(this.#ort, this.#session, batch)));
     this.#last = run.catch(() => undefined);
     return run;
@@ -192,6 +219,21 @@ class SessionDetector implements OnnxDetector {
       },
       image,
       this.#categoryIds,
+    );
+  }
+}
+
+/** @throws InputError where the batch needs more than one array holds */
+function batchOf(images: readonly RgbImage[], preprocess: ModelDescription['preprocess']): PreparedBatch {
+  try {
+    return prepareBatch(images, preprocess);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const { width, height } = batchLayout(images, preprocess);
+    throw new InputError(
+      'usage',
+      `${images.length} ${images.length === 1 ? 'picture' : 'pictures'} of ${width} x ${height} pixels in the network's input are more than memory holds: give fewer or smaller ones`,
+      { cause: error },
     );
   }
 }

@@ -3,6 +3,7 @@ import { type Detection, InputError, type RgbImage } from '@goshawk/core';
 import type { CreateDetectorOptions, DetectOptions, OnnxDetector } from './create-detector.js';
 import type { ModelDescription } from './model-description.js';
 import type { ProbeReport } from './probe.js';
+import { releasedError } from './released-error.js';
 import type { AnswerOf, MessageEnd, RequestKind, SentError, WorkerAnswer, WorkerRequest } from './worker-messages.js';
 
 /** What is used of a worker: a browser's `Worker` fits. */
@@ -84,7 +85,7 @@ class WorkerCalls {
     });
   }
 
-  end(reason: Error = new Error('the detector was released')): void {
+  end(reason: Error = releasedError()): void {
     if (this.#ended) return;
     this.#ended = reason;
     this.#worker.terminate();

@@ -23,11 +23,11 @@ ${SET_UP}
 const bytesOf = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 const opened = (kind, bytes, options) => kind === 'page' ? createDetector(ort, bytes, options)
   : createDetectorInWorker(new Worker('/worker.js', { type: 'module' }), bytes, options);
-globalThis.found = async (kind, model, pictures, options) => {
+globalThis.found = async (kind, model, pictures, { together = false, ...options } = {}) => {
   const images = await Promise.all(pictures.map(async ({ path, width, height }) => ({ data: await bytesOf(path), width, height })));
   const detector = await opened(kind, await bytesOf(model), options);
-  const detections = [];
-  for (const image of images) detections.push((await detector.detect([image]))[0]);
+  const detections = together ? await detector.detect(images) : [];
+  if (!together) for (const image of images) detections.push((await detector.detect([image]))[0]);
   await detector.release();
   return detections.map((list) => list.map(({ segmentation, ...rest }) =>
     segmentation ? { ...rest, segmentation: { ...segmentation, rle: { ...segmentation.rle, counts: [...segmentation.rle.counts] } } } : rest));
@@ -49,6 +49,8 @@ describe('the runtime in a browser', { skip }, () => {
   let page: Page;
   let bytes: Uint8Array;
   let nodes: Detection[][];
+  /** Of all pictures in one batch. */
+  let together: Detection[][];
   const requested: string[] = [];
   const pictures = Array.from(
     { length: 3 },
@@ -60,6 +62,7 @@ describe('the runtime in a browser', { skip }, () => {
     const detector = await createDetector(ort!, bytes);
     nodes = [];
     for (const picture of pictures) nodes.push((await detector.detect([picture]))[0]!);
+    together = await detector.detect(pictures);
     await detector.release();
     const html =
       '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
@@ -70,8 +73,18 @@ describe('the runtime in a browser', { skip }, () => {
         ['/altered.onnx', alteredProbe(bytes)],
         ['/foreign.onnx', Buffer.from([0x08, 0x08])],
         ...pictures.map(({ data }, i) => [`/picture-${i}`, data] as const),
-        ...(await browserScripts({ '/page.js': IN_PAGE, '/worker.js': IN_WORKER })),
-        ...onnxRuntimeFiles(['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']),
+        ['/webgpu.html', Buffer.from(html.replace('page.js', 'webgpu.js'))],
+        ...(await browserScripts({
+          '/page.js': IN_PAGE,
+          '/webgpu.js': IN_PAGE.replace('onnxruntime-web/wasm', 'onnxruntime-web/webgpu'),
+          '/worker.js': IN_WORKER,
+        })),
+        ...onnxRuntimeFiles(
+          ['', '.asyncify'].flatMap((kind) => [
+            `ort-wasm-simd-threaded${kind}.mjs`,
+            `ort-wasm-simd-threaded${kind}.wasm`,
+          ]),
+        ),
       ]),
       { port: 0 },
     );
@@ -90,15 +103,19 @@ describe('the runtime in a browser', { skip }, () => {
     page.evaluate(`${call}(...${JSON.stringify(words)})`) as Promise<T>;
   const places = pictures.map(({ width, height }: RgbImage, i) => ({ path: `/picture-${i}`, width, height }));
 
+  const assertSame = (own: readonly Detection[][], other: readonly Detection[][]): void => {
+    const agreement = measureAgreement(own.map((found, i) => [found, other[i]!]));
+    assert.ok(agreement.detections > 10);
+    assert.equal(agreement.unmatched, 0);
+    assert.ok(agreement.leastIou > 0.9999);
+    assert.ok(agreement.largestScoreDifference < 1e-6);
+    assert.ok(agreement.leastMaskIou! > 0.999);
+  };
+
   for (const kind of ['page', 'worker'])
-    test(`in a ${kind} it finds what it finds in Node`, async () => {
-      const found = await asked<Detection[][]>('found', kind, '/model.onnx', places);
-      const agreement = measureAgreement(nodes.map((own, i) => [own, found[i]!]));
-      assert.ok(agreement.detections > 10);
-      assert.equal(agreement.unmatched, 0);
-      assert.ok(agreement.leastIou > 0.9999);
-      assert.ok(agreement.largestScoreDifference < 1e-6);
-      assert.ok(agreement.leastMaskIou! > 0.999);
+    test(`in a ${kind} it finds what it finds in Node, also in pictures of three sizes in a batch`, async () => {
+      assertSame(nodes, await asked<Detection[][]>('found', kind, '/model.onnx', places));
+      assertSame(together, await asked<Detection[][]>('found', kind, '/model.onnx', places, { together: true }));
     });
 
   for (const kind of ['page', 'worker']) {
@@ -124,10 +141,25 @@ describe('the runtime in a browser', { skip }, () => {
       assert.equal(name, 'InputError');
       assert.match(
         message,
-        /^the model: ONNX Runtime does not open it \(.*\): use the execution provider cpu or wasm, or export the weights again$/,
+        /^the model: no execution provider that was asked for is here \(\[webnn\] .*\): use the execution provider cpu or wasm$/,
       );
     });
   }
+
+  test('WebGPU, asked for where no graphics card is, is refused in a line', async () => {
+    const other = await browser.newPage();
+    await other.goto(`${server.address}webgpu.html`);
+    await other.waitForFunction('globalThis.ready');
+    const options = { session: { executionProviders: ['webgpu'] } };
+    const refused = `refusal('page', '/model.onnx', ${JSON.stringify(options)})`;
+    const { name, message } = (await other.evaluate(refused)) as { readonly name: string; readonly message: string };
+    await other.close();
+    assert.equal(name, 'InputError');
+    assert.match(
+      message,
+      /^the model: no execution provider that was asked for is here \(\[webgpu\] .*\): use the execution provider cpu or wasm$/,
+    );
+  });
 
   test('nothing is asked of any other machine', () => {
     assert.ok(requested.length > 4);

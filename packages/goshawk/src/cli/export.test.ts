@@ -58,6 +58,8 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
     assert.ok(agreement.detections > 4);
     assert.equal(agreement.unmatched, 0);
     assert.ok(agreement.leastIou > 0.99 && agreement.largestScoreDifference < 1e-3 && agreement.leastMaskIou > 0.99);
+    // Nothing is left to be explained by the last bits.
+    assert.equal(facts.direct, undefined);
     const description = readModelDescription(readFileSync(output));
     assert.deepEqual(
       description.categories.map(({ name }) => name),

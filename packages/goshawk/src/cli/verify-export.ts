@@ -7,8 +7,10 @@ import {
   InputError,
   type PreparedBatch,
   prepareBatch,
+  type RgbImage,
 } from '@goshawk/core';
 import { createDetector, type OnnxDetector, type OnnxRuntime } from '@goshawk/runtime';
+import { allowWinograd } from '@goshawk/torch';
 import type { RunConfig } from '../config/index.js';
 import { decodeImageFile, readAnnotations } from '../data/index.js';
 import { withHalvedWeights } from '../export/halved-weights.js';
@@ -56,9 +58,14 @@ export interface Verification {
   readonly agreement: Agreement;
   /** Of a file of halves with the engine whose weights were rounded as in the file. */
   readonly halves?: Agreement;
+  /**
+   * With the engine whose convolutions add up one product after another, as the file's do, where the first agreement leaves something
+   * to say: what the last bits decide, an overlap at its threshold or a box at a whole pixel, falls so or so by the order of a sum.
+   */
+  readonly direct?: Agreement;
   /** Of pictures in one batch with each of them alone on the same canvas; absent where there is one picture. */
   readonly batch?: BatchAgreement;
-  /** Boxes, and masks where the model gives some. */
+  /** Boxes, and masks and keypoints where the model gives some. */
   readonly precision: readonly ComparedPrecision[];
   /** Of ONNX Runtime for a picture, median, preparing and pasting included; of the rival too where there is one. */
   readonly seconds: { readonly exported: number; readonly rival?: number };
@@ -97,8 +104,7 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
     const times: { exported: number[]; rival: number[] } = { exported: [], rival: [] };
     for (const path of paths) {
       const image = await decoded(path, config);
-      const batch = prepareBatch([image], preprocess);
-      const named = { ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) };
+      const named = batchOf(image, preprocess);
       const [own] = predictor.predictBatch(named);
       if (precision === 'fp16') halved.push(withHalvedWeights(model, () => predictor.predictBatch(named))[0]!);
       const timed = async (detector: OnnxDetector, into: number[]): Promise<readonly Detection[]> => {
@@ -115,13 +121,15 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
       });
       pictures.push({ width: image.width, height: image.height, own: own!, other, ...(objects && { truth: objects }) });
     }
-    const types = detectorKind(config.model).masks ? (['bbox', 'segm'] as const) : (['bbox'] as const);
+    const types = detectorKind(config.model).measuredBy;
+    const agreement = measureAgreement(
+      pictures.map(({ own, other }) => [own, other]),
+      { boxes: predictor.boxes },
+    );
     const first = await Promise.all(paths.slice(0, BATCH).map((path) => decoded(path, config)));
     return {
-      agreement: measureAgreement(
-        pictures.map(({ own, other }) => [own, other]),
-        { boxes: predictor.boxes },
-      ),
+      agreement,
+      ...(precision === 'fp32' && !isWhole(agreement) && { direct: await agreementOfDirect(options, pictures) }),
       ...(precision === 'fp16' && {
         halves: measureAgreement(
           pictures.map(({ other }, picture) => [halved[picture]!, other]),
@@ -134,6 +142,39 @@ export async function verifyExport(ort: OnnxRuntime, bytes: Uint8Array, options:
     };
   } finally {
     for (const detector of open) await detector.release();
+  }
+}
+
+function batchOf(image: RgbImage, preprocess: OpenDetector['preprocess']) {
+  const batch = prepareBatch([image], preprocess);
+  return { ...batch, images: batch.images.map((each) => ({ ...each, imageId: 0 })) };
+}
+
+/** Whether every detection has its counterpart, and every mask is alike. */
+function isWhole({ unmatched, leastMaskIou = 1 }: Agreement): boolean {
+  return unmatched === 0 && leastMaskIou >= 0.99;
+}
+
+/** @param pictures with what the file finds in those of `paths` */
+async function agreementOfDirect(
+  { opened: { predictor, preprocess }, config, paths }: VerifyOptions,
+  pictures: readonly Pick<ComparedPicture, 'other'>[],
+): Promise<Agreement> {
+  const pairs: (readonly [readonly Detection[], readonly Detection[]])[] = [];
+  for (const [picture, path] of paths.entries()) {
+    const batch = batchOf(await decoded(path, config), preprocess);
+    const [own] = withDirectConvolutions(() => predictor.predictBatch(batch));
+    pairs.push([own!, pictures[picture]!.other]);
+  }
+  return measureAgreement(pairs, { boxes: predictor.boxes });
+}
+
+function withDirectConvolutions<T>(body: () => T): T {
+  const isAllowed = allowWinograd(false);
+  try {
+    return body();
+  } finally {
+    allowWinograd(isAllowed);
   }
 }
 
@@ -164,12 +205,12 @@ function median(values: readonly number[]): number {
 }
 
 export function verificationLines(
-  { agreement, halves, batch, precision, seconds }: Verification,
+  { agreement, halves, direct, batch, precision, seconds }: Verification,
   stored: StoredPrecision,
 ): string[] {
   const measured = precision.map(
     ({ type, sureFrom, engine, exported }) =>
-      `AP of ${type === 'bbox' ? 'boxes' : 'masks'}${sureFrom === undefined ? '' : `, what the engine finds above ${sureFrom} as the truth`}: ${engine.toFixed(4)} before, ${exported.toFixed(4)} in ${stored}`,
+      `AP of ${WHAT[type]}${sureFrom === undefined ? '' : `, what the engine finds above ${sureFrom} as the truth`}: ${engine.toFixed(4)} before, ${exported.toFixed(4)} in ${stored}`,
   );
   const { rival } = seconds;
   const speed =
@@ -184,15 +225,18 @@ export function verificationLines(
   return [
     `ONNX Runtime against the engine: ${agreementWords(agreement)}`,
     ...(halves ? [`against the engine with weights rounded as in the file: ${agreementWords(halves)}`] : []),
+    ...(direct ? [`against the engine without Winograd's convolutions: ${agreementWords(direct)}`] : []),
     ...(batch ? [batchWords(batch)] : []),
     ...measured,
     speed,
   ];
 }
 
+const WHAT = { bbox: 'boxes', segm: 'masks', keypoints: 'keypoints' } as const;
+
 function agreementWords(agreement: Agreement): string {
   const { pictures, detections, unmatched, leastIou, largestScoreDifference } = agreement;
-  const { leastMaskIou, leastMask, largestKeypointDistance } = agreement;
+  const { leastMaskIou, leastMask, keypoints } = agreement;
   return [
     `${detections} detections above 0.05 in ${pictures} pictures`,
     unmatched === 0 ? 'each with its counterpart' : `${unmatched} without a counterpart`,
@@ -203,7 +247,11 @@ function agreementWords(agreement: Agreement): string {
       : [
           `masks' IoU at least ${leastMaskIou.toFixed(4)} (${leastMask!.differing} of ${leastMask!.pixels} pixels differ there)`,
         ]),
-    ...(largestKeypointDistance === undefined ? [] : [`keypoints within ${largestKeypointDistance.toFixed(3)} pixels`]),
+    ...(keypoints
+      ? [
+          `keypoints within ${keypoints.largestDistance.toFixed(3)} pixels, ${keypoints.moved} of ${keypoints.count} moved by more than one`,
+        ]
+      : []),
   ].join(', ');
 }
 

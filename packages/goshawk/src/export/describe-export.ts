@@ -2,7 +2,7 @@
 import { type Category, synthesizeScene } from '@goshawk/core';
 import { DESCRIPTION_FORMAT, type ModelDescription, type Probe, type ProbeObject, probeInput } from '@goshawk/runtime';
 import { noGrad, scope } from '@goshawk/torch';
-import type { RunConfig } from '../config/index.js';
+import type { ModelConfig, RunConfig } from '../config/index.js';
 import { imageBatchOf, inDtypeOf } from '../infer/index.js';
 import { type Detector, detectorKind } from '../models/index.js';
 import type { FlatDetections } from './export-scene.js';
@@ -66,16 +66,17 @@ const TOLERANCES = {
 } as const;
 
 function probeFor(model: Detector, config: RunConfig, weights: WeightStorage, samples: readonly Sample[]): Probe {
+  const tolerance = TOLERANCES[weights];
   const probes = Array.from({ length: SCENES }, (_, index) => {
     const { image } = synthesizeScene({ seed: 16, index, ...PROBE });
     const picture = { ...PROBE, pixels: Buffer.from(image.data).toString('hex') };
-    return { picture, objects: objectsIn(model, config, picture) };
+    return { picture, objects: probeObjects(objectsIn(model, config, picture), config.model, tolerance) };
   });
   const { picture, objects } = probes.reduce((best, probe) =>
     probe.objects.length > best.objects.length ? probe : best,
   );
   const batch = imageBatchOf(probeInput(picture, config.preprocess));
-  return { ...picture, objects, samples: samplesOf(samples, batch), tolerance: TOLERANCES[weights] };
+  return { ...picture, objects, samples: samplesOf(samples, batch), tolerance };
 }
 
 function objectsIn(
@@ -88,21 +89,35 @@ function objectsIn(
       const [found] = model.predict(inDtypeOf(model, imageBatchOf(probeInput(picture, config.preprocess))));
       const corners = found!.boxes.toFloat32Array();
       const scores = found!.scores.toFloat32Array();
-      const all = found!.labels.toNumbers().map((label, i) => {
+      return found!.labels.toNumbers().map((label, i) => {
         const box = [...corners.subarray(i * 4, i * 4 + 4)] as [number, number, number, number];
         return { label, score: scores[i]!, box };
       });
-      return probeObjects(all);
     }),
   );
 }
 
-/** What a probe is compared by, of what was found on it. */
-export function probeObjects(found: readonly ProbeObject[]): ProbeObject[] {
+/**
+ * What a probe is compared by, of what was found on it, best first: nothing that another runtime may leave out, since its score lies
+ * elsewhere within the tolerance, on the other side of the model's threshold or behind one that the limit then takes.
+ */
+export function probeObjects(
+  found: readonly ProbeObject[],
+  model: ModelConfig,
+  tolerance: Pick<Probe['tolerance'], 'score'>,
+): ProbeObject[] {
+  const { least, most } = limitsOf(model);
+  const last = found.length < most ? 0 : found.at(-1)!.score;
+  const sure = Math.max(LEAST_SCORE, Math.max(least, last) + tolerance.score);
   return found
-    .filter(
-      ({ score, box: [x1, y1, x2, y2] }) => score >= LEAST_SCORE && x2 - x1 >= LEAST_SIDE && y2 - y1 >= LEAST_SIDE,
-    )
+    .filter(({ score, box: [x1, y1, x2, y2] }) => score >= sure && x2 - x1 >= LEAST_SIDE && y2 - y1 >= LEAST_SIDE)
     .slice(0, MOST_OBJECTS)
     .map(({ label, score, box }) => ({ label, score, box }));
+}
+
+/** The score that detections have to reach, and how many there may be. */
+function limitsOf(model: ModelConfig): { readonly least: number; readonly most: number } {
+  const head = 'boxHead' in model ? model.boxHead : 'head' in model ? model.head : {};
+  const { scoreThreshold = 0, minScore = 0, maxDetections = Infinity } = head as Readonly<Record<string, number>>;
+  return { least: Math.max(scoreThreshold, minScore), most: maxDetections };
 }

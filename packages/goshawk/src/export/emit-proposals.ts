@@ -4,7 +4,7 @@ import type { Conventions } from '../models/conventions.js';
 import { ANCHOR_WEIGHTS } from '../models/proposals/anchor-loss.js';
 import type { RegionProposalNetwork } from '../models/proposals/region-proposal-network.js';
 import { emitAnchors, emitAnchorsLast, emitAtLeast, emitClipping, emitDecoding, emitRowsAt } from './emit-boxes.js';
-import { emitGroupSuppression, NO_CANDIDATE } from './emit-suppression.js';
+import { emitGroupSuppression, NO_CANDIDATE, overlapThreshold } from './emit-suppression.js';
 import type { Scene } from './export-scene.js';
 import type { Graph, Value } from './onnx/graph.js';
 
@@ -41,7 +41,10 @@ export function emitProposals(
       emitLargeEnough(graph, boxes, border, { frames, config, conventions }),
       graph.atLeast(scores, config.scoreThreshold),
     );
-    const threshold = graph.floats(Float32Array.of(config.nmsThreshold), [1]);
+    const threshold = graph.floats(
+      Float32Array.of(overlapThreshold(config.nmsThreshold, convention, 'rpn.nmsThreshold')),
+      [1],
+    );
     const candidates = graph.where(isValid, scores, NO_CANDIDATE);
     const kept = emitGroupSuppression(graph, boxes, candidates, { threshold, convention });
     const count = config.levelPostNmsTopN?.test;

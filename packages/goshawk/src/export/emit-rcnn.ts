@@ -74,8 +74,8 @@ function requireExportable(config: RcnnConfig): void {
 function emitDetections(parts: RcnnParts, { boxes: proposals, scores: objectness }: ProposalValues): FlatDetections {
   const { scene, heads, config, conventions } = parts;
   const { graph, frames } = scene;
-  const limits = emitLimits(graph, config.boxHead);
   const convention = conventions.boxes;
+  const limits = emitLimits(graph, config.boxHead, { convention, key: 'boxHead' });
   // Places [R, 2] of what is a proposal.
   const places = graph.places(graph.greater(objectness, NO_CANDIDATE / 2));
   const images = graph.select(places, 1, 0);

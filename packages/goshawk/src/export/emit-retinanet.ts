@@ -14,9 +14,9 @@ export function emitRetinanet(
   classes: number,
 ): FlatDetections {
   const { graph, pixels, frames } = scene;
-  const limits = emitLimits(graph, config.head);
   const conventions = RETINA_CONVENTIONS[config.conventions];
   const { boxes: convention, boundsShrinking, suppression, candidates } = conventions;
+  const limits = emitLimits(graph, config.head, { convention, key: 'head' });
   const maps = recordPictures(
     scene,
     (input) => {

@@ -1,4 +1,5 @@
 // Non-maximum suppression in a graph, of all images of a batch and all their classes at once, and the best of what it leaves.
+import { InputError } from '@goshawk/core';
 import type { BoxConvention, Conventions } from '../models/conventions.js';
 import type { Graph, Operand, Value } from './onnx/graph.js';
 
@@ -12,6 +13,25 @@ export interface SuppressionRule {
   readonly threshold: Value;
   /** Inclusive boxes also go at exactly the threshold. */
   readonly convention: BoxConvention;
+}
+
+/**
+ * A model's threshold as the float32 that a graph compares an overlap with. Inclusive boxes go by the nearest one, as their originals do;
+ * for continuous ones the engine compares in double, so that an overlap of a float32 just above the threshold goes: the largest one that
+ * is not above it says the same.
+ * @param key of the config, for the error
+ * @throws InputError where inclusive boxes are to go at any overlap, also none: ONNX has no number for that
+ */
+export function overlapThreshold(threshold: number, convention: BoxConvention, key: string): number {
+  if (convention === 'inclusive' && threshold === 0)
+    throw new InputError(
+      'config-invalid',
+      `model.${key}: 0 leaves one box by these conventions, and cannot be exported: give a threshold above 0`,
+    );
+  const value = Float32Array.of(threshold);
+  // Positive numbers are in the order of their bits.
+  if (convention === 'continuous' && value[0]! > threshold) new Int32Array(value.buffer)[0]!--;
+  return value[0]!;
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   singleOf,
   wideModel,
 } from '../testing/exported-detector.js';
+import { overlapThreshold } from './emit-suppression.js';
 import { onnxOf } from './export-detector.js';
 import { withHalvedWeights } from './halved-weights.js';
 
@@ -282,5 +283,6 @@ function limitInConfig({ model }: RunConfig, limit: keyof Limits): number | unde
     Record<string, number>
   >;
   const value = head[keys[limit]] ?? ('proposals' in model ? Number(model.proposals) : undefined);
-  return value === undefined ? undefined : limit === 'max_detections' ? value : Math.fround(value);
+  if (value === undefined || limit === 'max_detections') return value;
+  return limit === 'nms_threshold' ? overlapThreshold(value, 'continuous', limit) : Math.fround(value);
 }

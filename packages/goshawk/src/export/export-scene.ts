@@ -1,5 +1,7 @@
 // What the parts of an exported detector share: the graph, the pictures that enter it, and how they are measured.
 import { type Tensor, zeros } from '@goshawk/torch';
+import type { BoxConvention } from '../models/conventions.js';
+import { overlapThreshold } from './emit-suppression.js';
 import type { Graph, Value } from './onnx/graph.js';
 import { type Examples, recordNetwork } from './record-network.js';
 import { type MapOrder, type Sample, sampleMap, sampleMapInEngine } from './sample-numbers.js';
@@ -33,10 +35,18 @@ export interface Limits {
   readonly maxDetections: Value;
 }
 
-export function emitLimits(graph: Graph, head: Readonly<Record<keyof Limits, number>>): Limits {
+export function emitLimits(
+  graph: Graph,
+  head: Readonly<Record<keyof Limits, number>>,
+  { convention, key }: { readonly convention: BoxConvention; readonly key: 'head' | 'boxHead' },
+): Limits {
   return {
     scoreThreshold: graph.setting('score_threshold', 'float32', head.scoreThreshold),
-    nmsThreshold: graph.setting('nms_threshold', 'float32', head.nmsThreshold),
+    nmsThreshold: graph.setting(
+      'nms_threshold',
+      'float32',
+      overlapThreshold(head.nmsThreshold, convention, `${key}.nmsThreshold`),
+    ),
     maxDetections: graph.setting('max_detections', 'int64', head.maxDetections),
   };
 }

@@ -39,4 +39,11 @@ describe('measureAgreement', () => {
     assert.deepEqual(found.goodMasks, { byIou: 0, byPixel: 1 });
     assert.equal(measureAgreement([[[masks(0)], [masks(0)]]]).leastMaskIou, 1);
   });
+
+  test('says how far keypoints are apart, and how many moved', () => {
+    const points = (...keypoints: number[]) => detection([0, 0, 10, 10], { keypoints });
+    const { keypoints } = measureAgreement([[[points(1, 1, 1, 5, 5, 1)], [points(1.5, 1, 1, 8, 9, 1)]]]);
+    assert.deepEqual(keypoints, { count: 2, moved: 1, largestDistance: 5 });
+    assert.equal(measureAgreement([[[detection([0, 0, 9, 9])], []]]).keypoints, undefined);
+  });
 });

@@ -16,8 +16,16 @@ export interface Agreement {
   readonly leastMask?: { readonly pixels: number; readonly differing: number };
   /** Share of the masks whose IoU is 0.99 and more, and of those that are at most one pixel apart. */
   readonly goodMasks?: { readonly byIou: number; readonly byPixel: number };
-  /** Pixels; absent where no detection has keypoints. */
-  readonly largestKeypointDistance?: number;
+  /** Absent where no detection has keypoints. A keypoint is the likeliest place of many: where two are as likely, it moves far. */
+  readonly keypoints?: KeypointAgreement;
+}
+
+export interface KeypointAgreement {
+  readonly count: number;
+  /** Those more than a pixel apart. */
+  readonly moved: number;
+  /** Pixels. */
+  readonly largestDistance: number;
 }
 
 export interface AgreementOptions {
@@ -41,7 +49,7 @@ export function measureAgreement(
   const last = boxes === 'inclusive' ? 1 : 0;
   const found = { detections: 0, unmatched: 0, leastIou: 1, largestScoreDifference: 0 };
   const masks: MaskAgreement[] = [];
-  let largestKeypointDistance: number | undefined;
+  const distances: number[] = [];
   for (const [own, other] of pictures) {
     const free = new Set(other);
     for (const detection of own.filter((each) => each.score >= score)) {
@@ -56,9 +64,7 @@ export function measureAgreement(
       found.largestScoreDifference = Math.max(found.largestScoreDifference, Math.abs(detection.score - match.score));
       const compared = compareMasks(detection, match);
       if (compared) masks.push(compared);
-      detection.keypoints?.forEach((value, i) => {
-        largestKeypointDistance = Math.max(largestKeypointDistance ?? 0, Math.abs(value - match.keypoints![i]!));
-      });
+      distances.push(...keypointDistances(detection, match));
     }
     found.unmatched += [...free].filter((each) => each.score >= score + margin).length;
   }
@@ -66,7 +72,13 @@ export function measureAgreement(
     pictures: pictures.length,
     ...found,
     ...maskFigures(masks),
-    ...(largestKeypointDistance !== undefined && { largestKeypointDistance }),
+    ...(distances.length > 0 && {
+      keypoints: {
+        count: distances.length,
+        moved: distances.filter((distance) => distance > 1).length,
+        largestDistance: distances.reduce((most, distance) => Math.max(most, distance), 0),
+      },
+    }),
   };
 }
 
@@ -92,6 +104,13 @@ function boxIou({ bbox: a }: Detection, { bbox: b }: Detection, last: number): n
   const union = aw * ah + bw * bh - shared;
   if (union > 0) return shared / union;
   return a!.every((value, i) => Math.abs(value - b![i]!) < 1e-2) ? 1 : 0;
+}
+
+function keypointDistances({ keypoints: own = [] }: Detection, { keypoints: other = [] }: Detection): number[] {
+  return Array.from({ length: own.length / 3 }, (_, point) => {
+    const apart = (at: number): number => own[3 * point + at]! - (other[3 * point + at] ?? Number.POSITIVE_INFINITY);
+    return Math.hypot(apart(0), apart(1));
+  });
 }
 
 interface MaskAgreement {

@@ -55,8 +55,9 @@ export function comparePrecision(
   const groundTruth: Dataset = { images, annotations, categories };
   const all = (side: 'own' | 'other'): Detection[] =>
     pictures.flatMap((picture, imageId) => picture[side].map((each) => ({ ...each, imageId })));
-  // Annotations of boxes alone say nothing about masks.
-  const measurable = types.filter((type) => type !== 'segm' || annotations.every(({ segmentation }) => segmentation));
+  // Annotations of boxes alone say nothing about masks and keypoints.
+  const parts = { bbox: 'bbox', segm: 'segmentation', keypoints: 'keypoints' } as const;
+  const measurable = types.filter((type) => annotations.every((annotation) => annotation[parts[type]] !== undefined));
   return measurable.map((type) => {
     const apOf = (detections: readonly Detection[]): number =>
       evaluateCoco({ groundTruth, detections, iouType: type }).stats.AP ?? -1;

@@ -56,7 +56,7 @@ export async function exportQuantizedDetector(
   const own: ModelDescription = {
     ...description,
     weights: { ...description.weights, precision: 'int8' },
-    probe: { ...probe, objects: probeObjects(found!), samples },
+    probe: { ...probe, objects: probeObjects(found!, options.config.model, BYTES_TOLERANCE), samples },
   };
   return encodeModel({ ...bytes, metadata: { ...bytes.metadata, [DESCRIPTION_KEY]: JSON.stringify(own) } });
 }

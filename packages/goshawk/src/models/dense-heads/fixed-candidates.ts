@@ -78,8 +78,8 @@ function bestPairs(map: Tensor, options: SelectOptions): Chosen {
   const { scoreThreshold, preNmsTopN } = options;
   const flat = ops.reshape(map, [map.size(0), -1]);
   const [top, pairs] = bestOf(flat, Math.min(preNmsTopN, flat.size(1)));
-  const isGood = ops.gt(top, Math.log(scoreThreshold / (1 - scoreThreshold)));
-  const scores = ops.where(isGood, ops.sigmoid(top.to('float32')), -Infinity);
+  const probabilities = ops.sigmoid(top.to('float32'));
+  const scores = ops.where(ops.gt(probabilities, scoreThreshold), probabilities, -Infinity);
   return {
     anchors: ops.floor_divide(pairs, columnsOf(options)),
     scores: ops.unsqueeze(scores, 2),

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertClose, noGrad, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import fc from 'fast-check';
+import { readDetections } from '../fixed-detections.js';
 import type { Detections } from '../structures.js';
+import { selectFixedRetinaDetections } from './fixed-candidates.js';
 import { RETINA_CONVENTIONS } from './retina-conventions.js';
 import type { RetinaPrediction } from './retina-head.js';
 import { retinaCandidates, type SelectOptions, selectRetinaDetections } from './select-detections.js';
@@ -120,6 +122,25 @@ describe('selectRetinaDetections', () => {
       assertClose(run('torchvision', pairs, 2), [0.9, 0.8]);
       assertClose(run('mmdetection', anchors, 2), [0.9, 0.8, 0.7, 0.1]);
       assertClose(run('torchvision', pairs, 1000), [0.9, 0.8, 0.7, 0.6, 0.2, 0.1]);
+    }));
+
+  test('lets the probability decide at the threshold, where a logit has digits that it has not', () =>
+    scope(() => {
+      // The sigmoid of 1e-9 is 0.5, which is not above it.
+      const rows = [[1e-9], [1e-6], [-1e-9], [-9]].map(([value = 0]) => [-9, value, -9]);
+      const { logits, offsets } = level(
+        rows,
+        rows.map(() => still),
+      );
+      const prediction = { logits: [logits], offsets: [offsets] };
+      const own = options('torchvision', { scoreThreshold: 0.5 });
+      const found = detect(prediction, far(), WHOLE, own);
+      assert.equal(found.scores.length, 1);
+      assert.ok(scores(found)[0]! > 0.5);
+      const ofAxes = (value: number) => tensor([value, value, value, value], { shape: [1, 1, 4] });
+      const frames = { sizes: ofAxes(1000), originals: ofAxes(1000), scales: ofAxes(1) };
+      const [fixed] = readDetections(selectFixedRetinaDetections(prediction, far(), frames, own));
+      assert.deepEqual(scores(fixed!), scores(found));
     }));
 
   test('never returns the logit that stands for no class', () =>

@@ -98,16 +98,24 @@ function bestPairs(
   const { conventions, classes, scoreThreshold, preNmsTopN } = options;
   const columns = classes + (conventions.hasBackgroundLogit ? 1 : 0);
   const flat = ops.reshape(map, [-1]);
-  // A sigmoid is above the threshold where its logit is above the threshold's: no pass over all of them for the sigmoid.
-  const passing = indicesWhere(ops.gt(flat, Math.log(scoreThreshold / (1 - scoreThreshold))));
+  // No pass over all of them for the sigmoid, which decides about those that are left.
+  const passing = indicesWhere(ops.gt(flat, logitBelow(scoreThreshold)));
   // By the logits: sure ones have probabilities that are equal.
   const [best, at] = bestOf(ops.index_select(flat, 0, passing), Math.min(preNmsTopN, passing.size(0)));
-  const top = ops.sigmoid(best.to('float32'));
-  const pairs = ops.index_select(passing, 0, at);
+  const probabilities = ops.sigmoid(best.to('float32'));
+  const good = indicesWhere(ops.gt(probabilities, scoreThreshold));
+  const top = ops.index_select(probabilities, 0, good);
+  const pairs = ops.index_select(ops.index_select(passing, 0, at), 0, good);
   const chosen = ops.div(pairs, columns, { rounding_mode: 'floor' });
   const boxes = refine(deltas, anchors, chosen, size, options);
   const column = ops.remainder(pairs, columns);
   return ofClasses(boxes, top, column, conventions);
+}
+
+/** Below the logits of all probabilities above `threshold`, however coarse their numbers are: bfloat16 has eight bits. */
+function logitBelow(threshold: number): number {
+  const logit = Math.log(threshold / (1 - threshold));
+  return logit - Math.max(1e-3, Math.abs(logit) / 64);
 }
 
 /** All classes above the threshold of the anchors whose best class is best: mmdetection's way. */
