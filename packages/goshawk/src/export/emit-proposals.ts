@@ -36,7 +36,7 @@ export function emitProposals(
     const coding = { convention, boundsShrinking };
     const decoded = emitDecoding(graph, offsets, graph.gather(anchors, places), ANCHOR_WEIGHTS, coding);
     const boxes = emitClipping(graph, decoded, border, convention);
-    const scores = graph.node('Sigmoid', [values]);
+    const scores = graph.probability(values);
     const isValid = graph.and(
       emitLargeEnough(graph, boxes, border, { frames, config, conventions }),
       graph.atLeast(scores, config.scoreThreshold),

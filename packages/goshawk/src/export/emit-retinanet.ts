@@ -79,7 +79,7 @@ interface ChoiceOptions {
 function bestPairs(graph: Graph, map: Value, { columns, preNmsTopN, limits }: ChoiceOptions): Chosen {
   const flat = graph.reshape(graph.transpose(map, [0, 2, 3, 1]), [0, -1]);
   const { values, places } = graph.largest(flat, preNmsTopN, 1);
-  const scores = emitAbove(graph, graph.node('Sigmoid', [values]), limits.scoreThreshold);
+  const scores = emitAbove(graph, graph.probability(values), limits.scoreThreshold);
   const column = graph.node('Mod', [places, graph.integers([columns], [])]);
   const isOwn = graph.equal(
     graph.unsqueeze(column, 2),
@@ -96,6 +96,6 @@ function bestAnchors(graph: Graph, map: Value, { columns, preNmsTopN, limits }: 
   const all = emitAnchorsLast(graph, map, columns);
   const best = graph.node('ReduceMax', [all], { axes: { ints: [2] }, keepdims: { int: 0 } });
   const { places } = graph.largest(best, preNmsTopN, 1);
-  const scores = graph.node('Sigmoid', [emitRowsAt(graph, all, places)]);
+  const scores = graph.probability(emitRowsAt(graph, all, places));
   return { anchors: places, scores: emitAbove(graph, scores, limits.scoreThreshold) };
 }

@@ -156,7 +156,7 @@ function joined(graph: Graph, maps: readonly Value[], of: (map: Value) => Value)
 
 /** Points NMS: of the cells around one object the likeliest stay (select-masks.ts, cellScores). */
 function cellScores(graph: Graph, logits: Value): Value {
-  const scores = graph.node('Sigmoid', [logits]);
+  const scores = graph.probability(logits);
   // Windows that end at each cell: the padding stands before alone.
   const best = graph.node('MaxPool', [scores], {
     kernel_shape: { ints: [2, 2] },

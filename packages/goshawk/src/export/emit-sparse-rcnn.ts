@@ -77,7 +77,7 @@ export function emitSparseRcnn(
   });
   const most = graph.setting('max_detections', 'int64', options.maxDetections ?? count);
   const least = graph.setting('score_threshold', 'float32', options.scoreThreshold);
-  const scores = graph.reshape(graph.node('Sigmoid', [logits!]), [0, -1]);
+  const scores = graph.reshape(graph.probability(logits!), [0, -1]);
   const best = graph.largest(scores, most, 1);
   const perClass = graph.integers([classes], []);
   const found = graph.places(graph.atLeast(best.values, least));

@@ -216,6 +216,14 @@ export class Graph {
     return this.node('Clip', [value, low, high]);
   }
 
+  /**
+   * The sigmoid of scores that decide about an order, spelled out in float32 as the engine computes it: ONNX Runtime's own is a polynomial
+   * that does not always grow with its argument, and near 1 puts scores in one order that are equal, or in another, in the engine.
+   */
+  probability(logits: Value): Value {
+    return this.div(1, this.add(this.node('Exp', [this.node('Neg', [logits])]), 1));
+  }
+
   finish(about: Pick<OnnxModel, 'producer' | 'metadata'>): OnnxModel {
     return {
       ...about,
