@@ -57,7 +57,7 @@ describe('goshawk weights on 150,000 tensors', () => {
   test('shows those of a safetensors file', () => {
     const shown = goshawk('weights', 'show', 'many.safetensors');
     assert.match(shown, /^layer0\.weight {7}float32 {2}\[1\]\n/);
-    assert.match(shown, /many\.safetensors: safetensors, 150000 tensors, 150000 numbers, 0.6 MB/);
+    assert.match(shown, /many\.safetensors: safetensors, 150000 tensors, 150000 numbers, 600 kB/);
   });
 
   test('shows those of a pickle', () => {

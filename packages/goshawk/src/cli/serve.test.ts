@@ -167,10 +167,14 @@ describe('goshawk serve on this machine', () => {
       const withToken = there.includes('authorization')
         ? there
         : there.replace('curl', 'curl -H "authorization: Bearer $GOSHAWK_TOKEN"');
-      const { stdout } = await promisify(execFile)('sh', ['-c', withToken.replace('curl', 'curl -sS --fail-with-body')], {
-        cwd: folder,
-        env: { ...process.env, GOSHAWK_TOKEN: 'open-sesame' },
-      });
+      const { stdout } = await promisify(execFile)(
+        'sh',
+        ['-c', withToken.replace('curl', 'curl -sS --fail-with-body')],
+        {
+          cwd: folder,
+          env: { ...process.env, GOSHAWK_TOKEN: 'open-sesame' },
+        },
+      );
       if (command.includes('-o drawn.png'))
         assert.equal(readFileSync(join(folder, 'drawn.png')).toString('latin1', 1, 4), 'PNG');
       else if (command.includes('/metrics')) assert.match(stdout, /^goshawk_ready 1$/m);

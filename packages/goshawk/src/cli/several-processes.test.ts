@@ -26,7 +26,13 @@ before(async () => {
   const { sets } = await writeTinyDataset(folder);
   config = join(folder, 'config.yaml');
   const training = [
-    ...[`train.iterations=${ITERATIONS}`, 'train.batchSize=2', 'train.logEvery=1', 'train.checkpointEvery=2', 'train.keepCheckpoints=4'],
+    ...[
+      `train.iterations=${ITERATIONS}`,
+      'train.batchSize=2',
+      'train.logEvery=1',
+      'train.checkpointEvery=2',
+      'train.keepCheckpoints=4',
+    ],
     ...['train.optimizer.lr=0.002', 'train.schedule.warmupIterations=0', 'data.flip=0.5'],
     ...['preprocess.resize.trainMinSizes=[48,64]', 'model.boxHead.scoreThreshold=0.02'],
   ];

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "memory/cpu-allocator.h"
+#include "subnormals.h"
 #include "values.h"
 
 namespace goshawk {
@@ -20,6 +21,7 @@ napi_value enter(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, call.arguments, nullptr, &data) != napi_ok) return nullptr;
   const Export& entry = *static_cast<const Export*>(data);
   try {
+    const SubnormalsAreZero scope;
     return entry.function(call);
   } catch (...) {
     return throwAsJs(env, entry.shownAs ? entry.shownAs : entry.name);

@@ -1,5 +1,6 @@
 // Calls of any operator the dispatcher knows, by its schema.
 #include "module.h"
+#include "subnormals.h"
 #include "values.h"
 
 namespace goshawk {
@@ -103,6 +104,7 @@ napi_value callOperator(napi_env env, napi_callback_info info) {
   }
   const OperatorPlan& plan = environment.operators[index];
   try {
+    const SubnormalsAreZero scope;
     const auto& arguments = plan.handle.schema().arguments();
     if (count - 1 > arguments.size())
       throw CallError("takes at most " + std::to_string(arguments.size()) + " arguments, got " +
