@@ -112,7 +112,9 @@ function compare(before, after) {
   lost.supercategories = losing((a, b) => a.supercategory !== b.supercategory);
   lost.skeletons = losing((a, b) => String(a.skeleton) !== String(b.skeleton) || String(a.sigmas) !== String(b.sigmas));
   lost.frequencies = losing((a, b) => a.frequency !== b.frequency);
-  lost.lookedFor = before.images.filter(({ lookedFor, fileName }) => lookedFor && !files.get(fileName)?.lookedFor).length;
+  lost.lookedFor = before.images.filter(
+    ({ lookedFor, fileName }) => lookedFor && !files.get(fileName)?.lookedFor,
+  ).length;
   const pictures = before.images.length;
   return {
     pictures,

@@ -12,8 +12,8 @@ import type { Annotation, Dataset, ImageRecord, ObjectMarks } from './dataset.js
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
 import { objectMarks } from './object-marks.js';
-import { ObjectTwins, tellTwin } from './object-twins.js';
 import { boxOutline, ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { childElements, readXml } from './voc-xml.js';
 
 export interface CvatOptions {

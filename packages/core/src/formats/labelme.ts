@@ -9,8 +9,8 @@ import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Annotation, Dataset, ImageRecord } from './dataset.js';
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
-import { ObjectTwins, tellTwin } from './object-twins.js';
 import { ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
 import { classCategories } from './voc-classes.js';
 

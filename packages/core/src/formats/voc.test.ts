@@ -66,7 +66,10 @@ describe('what an annotation file leaves to its reader', () => {
       checkVoc([{ ...damaged, size: refuse }]).map(({ message }) => message),
       ['a.xml: size is missing (expected width and height), and a.jpg: is no picture: replace it'],
     );
-    assert.deepEqual(vocNames([{ fileName: 'a.xml', content: `<annotation>${cup([1, 1, 2, 2])}</annotation>` }]), new Set(['cup']));
+    assert.deepEqual(
+      vocNames([{ fileName: 'a.xml', content: `<annotation>${cup([1, 1, 2, 2])}</annotation>` }]),
+      new Set(['cup']),
+    );
   });
 
   test('an object that stands twice is said, and kept', () => {

@@ -150,7 +150,10 @@ describe('to YOLO and back', () => {
     }
     const images = names.map((fileName, i) => ({ id: i + 1, fileName, width: 47, height: 31 }));
     const annotations = images.map(({ id }) => ({ ...object(1, {}), id, imageId: id, bbox: [id, 2, 9, 8], area: 72 }));
-    writeFileSync(at('deep.json'), formatCoco({ images, annotations: annotations as never, categories: [{ id: 4, name: 'cup' }] }));
+    writeFileSync(
+      at('deep.json'),
+      formatCoco({ images, annotations: annotations as never, categories: [{ id: 4, name: 'cup' }] }),
+    );
     const result = roundTrip(at('deep.json'), at('deep'));
     assert.deepEqual(unsaid(result), []);
     assert.deepEqual([result.picturesBack, result.objects, result.said], [3, 3, nothing]);

@@ -46,7 +46,10 @@ function lossWords({ images, annotations, categories }: Dataset): string[] {
     ],
     [categories.filter(({ id }) => !used.has(id)).length, 'categories have no object, and so are named nowhere'],
     [sameNames, 'categories have the name of another, and become one with it'],
-    [categories.filter(({ keypoints }) => keypoints !== undefined).length, 'categories lose the names of their keypoints'],
+    [
+      categories.filter(({ keypoints }) => keypoints !== undefined).length,
+      'categories lose the names of their keypoints',
+    ],
     [categories.filter(({ frequency }) => frequency !== undefined).length, "categories lose LVIS' frequency"],
     [
       images.filter(({ lookedFor }) => lookedFor !== undefined).length,

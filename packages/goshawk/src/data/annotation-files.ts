@@ -256,7 +256,9 @@ function isYoloFolder(path: string): boolean {
   const inside = foldersIn(path);
   if ([path, ...inside].some((folder) => existsSync(join(folder, 'labels')))) return true;
   return [path, ...inside].some((folder) => {
-    const texts = readdirSync(folder).filter((name) => /\.txt$/i.test(name) && !isHidden(name) && name !== 'classes.txt');
+    const texts = readdirSync(folder).filter(
+      (name) => /\.txt$/i.test(name) && !isHidden(name) && name !== 'classes.txt',
+    );
     return texts.slice(0, 20).some((name) => isYoloLabels(join(folder, name)));
   });
 }

@@ -70,7 +70,11 @@ function pictureFinder(images: string | undefined): (file: string) => Found {
   const picturesIn = (folder: string): ReadonlyMap<string, string> => {
     const known = listed.get(folder);
     if (known !== undefined) return known;
-    const names = existsSync(folder) ? readdirSync(folder).filter((name) => isPictureName(name) && !isHidden(name)).sort() : [];
+    const names = existsSync(folder)
+      ? readdirSync(folder)
+          .filter((name) => isPictureName(name) && !isHidden(name))
+          .sort()
+      : [];
     const all = new Map([
       ...names.map((name) => [bare(name), join(folder, name)] as const),
       ...names.map((name) => [name, join(folder, name)] as const),

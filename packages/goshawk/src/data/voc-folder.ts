@@ -109,9 +109,7 @@ function picturesByName(folder: string | undefined): Map<string, string[]> {
 
 function listXml(folder: string): string[] {
   try {
-    return readdirSync(folder)
-      .filter(isXml)
-      .sort();
+    return readdirSync(folder).filter(isXml).sort();
   } catch (error) {
     throw fileError(error, folder);
   }

@@ -126,7 +126,12 @@ describe('layouts', () => {
   });
 
   test('a data.yaml of another machine, with whole paths, also of Windows', () => {
-    const files = { 'images/train/a.png': png, 'labels/train/a.txt': box, 'images/val/b.png': png, 'labels/val/b.txt': box };
+    const files = {
+      'images/train/a.png': png,
+      'labels/train/a.txt': box,
+      'images/val/b.png': png,
+      'labels/val/b.txt': box,
+    };
     for (const [name, train, val, path] of [
       ['colab', '/content/drive/set/images/train', '/content/drive/set/images/val', undefined],
       ['windows', 'C:\\Users\\me\\set\\images\\train', 'images\\val', 'D:\\sets\\mine'],

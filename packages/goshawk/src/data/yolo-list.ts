@@ -119,7 +119,8 @@ function readListFile(file: string): YoloList {
     sets.set(name === 'valid' ? 'val' : name, list);
   }
   // Some write the names down and leave the rest to the folders.
-  if (sets.size === 0 && hasSetsOfLayout(roots[0]!)) for (const [name, places] of setsOfLayout(roots[0]!)) sets.set(name, places);
+  if (sets.size === 0 && hasSetsOfLayout(roots[0]!))
+    for (const [name, places] of setsOfLayout(roots[0]!)) sets.set(name, places);
   if (sets.size === 0)
     throw new InputError(
       'annotation-invalid',
@@ -152,7 +153,9 @@ function placeOf(place: string, roots: readonly string[]): string {
     .flatMap((root) => spellings.map((spelling) => resolve(root, spelling)))
     .find((candidate) => isFolder(candidate) || isFile(candidate));
   if (found !== undefined) return found;
-  const moved = isAbsolutePath(words) ? lastPartsOf(words, roots).find((path) => isFolder(path) || isFile(path)) : undefined;
+  const moved = isAbsolutePath(words)
+    ? lastPartsOf(words, roots).find((path) => isFolder(path) || isFile(path))
+    : undefined;
   return moved ?? resolve(roots[0]!, words);
 }
 

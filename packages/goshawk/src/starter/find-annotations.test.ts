@@ -33,7 +33,10 @@ const coco = (...names: string[]) =>
 test('a COCO file is one whatever the order of its lists, and however long the others are', () => {
   const { images, categories, annotations } = JSON.parse(coco('a.jpg')) as Record<string, object[]>;
   const many = Array.from({ length: 4000 }, (_, i) => ({ ...annotations![0], id: i + 1 }));
-  const far = [...images!, ...Array.from({ length: 4000 }, (_, i) => ({ ...images![0], id: i + 2, file_name: `${i}.jpg` }))];
+  const far = [
+    ...images!,
+    ...Array.from({ length: 4000 }, (_, i) => ({ ...images![0], id: i + 2, file_name: `${i}.jpg` })),
+  ];
   const folder = folderOf({
     'all.json': JSON.stringify({ annotations: many, images: far, more: many, categories }),
     'photos/a.jpg': '',

@@ -1,6 +1,6 @@
 // How the training went, and what the data is like.
 import { barChart, lineChart } from './charts.js';
-import { countText, countLink, element, figure, pictureLink, sortableTable } from './dom.js';
+import { countLink, countText, element, figure, pictureLink, sortableTable } from './dom.js';
 import { binName, measureNames } from './picture-lists.js';
 import type { DataSetData, HistogramData, ReportData, TrainingHistory } from './report-data.js';
 

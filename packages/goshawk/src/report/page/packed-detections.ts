@@ -150,11 +150,7 @@ export function unpackDetections({ found, boxes }: PackedDetections, objects: re
   return pictures;
 }
 
-function unpackBoxes(
-  bytes: Uint8Array,
-  categories: ArrayLike<number>,
-  scores: ArrayLike<number>,
-): DetectionData[] {
+function unpackBoxes(bytes: Uint8Array, categories: ArrayLike<number>, scores: ArrayLike<number>): DetectionData[] {
   const reader = new NumberReader(bytes);
   const pixels = (): number => reader.signed() / TENTHS;
   return Array.from(
