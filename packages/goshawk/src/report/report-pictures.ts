@@ -11,8 +11,8 @@ import {
 } from '@goshawk/core';
 import { maskPath } from './mask-paths.js';
 import { keptPixels } from './page/box-measures.js';
-import { DetectionPacker, type PackedDetections } from './page/packed-detections.js';
-import type { DetectionData, ObjectData, Pair, StoredPicture } from './page/report-data.js';
+import { DetectionPacker } from './page/packed-detections.js';
+import type { DetectionData, ObjectData, PackedDetections, Pair, StoredPicture } from './page/report-data.js';
 
 /** What an analysis counts: an object, a detection, or both together. */
 export interface Counted {

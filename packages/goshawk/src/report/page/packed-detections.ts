@@ -1,13 +1,7 @@
 // What was found in all pictures of a report, as bytes: hundreds of thousands of detections with what they overlap. Each is
 // kept so exactly that every threshold of a slider, hundredths all of them, decides as it would for the whole numbers.
 import type { PictureOverlaps } from '@goshawk/core';
-import type { DetectionData } from './report-data.js';
-
-/** What a packer wrote: all but the boxes, and the boxes. */
-export interface PackedDetections<Bytes = string> {
-  readonly found: Bytes;
-  readonly boxes: Bytes;
-}
+import type { DetectionData, PackedDetections } from './report-data.js';
 
 /** Detections of one picture, best first, and what each overlaps; places of objects are those among what is no crowd. */
 export interface FoundInPicture {

@@ -1,13 +1,18 @@
 // What the page of a report shows, as it lies in the page. Categories, pictures, objects and detections are named by their place in
 // their lists, so that thousands of pictures stay small.
 import type { PictureOverlaps } from '@goshawk/core';
-import type { PackedDetections } from './packed-detections.js';
 
 /** As it lies in the page. */
 export interface StoredReport extends Omit<ReportData, 'pictures'> {
   readonly pictures: readonly StoredPicture[];
   /** What was found in each picture, in their order: bytes of a DetectionPacker as base64. */
   readonly packed: PackedDetections;
+}
+
+/** What a DetectionPacker wrote: all but the boxes, and the boxes. */
+export interface PackedDetections<Bytes = string> {
+  readonly found: Bytes;
+  readonly boxes: Bytes;
 }
 
 export type StoredPicture = Omit<PictureData, 'detections' | 'detectionCategories' | 'places' | 'overlaps'>;
