@@ -20,6 +20,10 @@ const KINDS = {
   marks: 'their pose',
   areas: 'own area',
   supercategories: 'supercategory',
+  masks: 'lose their mask',
+  skeletons: 'their skeleton',
+  lookedFor: 'looked for',
+  frequencies: 'frequency',
 };
 
 /** Numbers of pictures and objects there and back, of what was lost, and of what was said to be. */
@@ -61,7 +65,10 @@ function convert(...args) {
 }
 
 function compare(before, after) {
-  const lost = { crowds: 0, boxes: 0, difficult: 0, marks: 0, areas: 0, supercategories: 0, masks: 0, keypoints: 0 };
+  const lost = {
+    ...{ crowds: 0, boxes: 0, difficult: 0, marks: 0, areas: 0, supercategories: 0, masks: 0, keypoints: 0 },
+    ...{ skeletons: 0, lookedFor: 0, frequencies: 0 },
+  };
   const names = ({ categories }) => [...categories].sort((a, b) => a.id - b.id).map(({ name }) => name);
   const problems = [];
   if (names(before).join() !== names(after).join()) problems.push(`categories are ${names(after).join(', ')}`);
@@ -100,8 +107,13 @@ function compare(before, after) {
       if (object.keypoints && !(same.keypoints && distance(object.keypoints, same.keypoints) < 1e-6)) lost.keypoints++;
     }
   }
-  lost.supercategories = before.categories.filter(
-    ({ supercategory }, i) => supercategory !== after.categories[i]?.supercategory,
+  const [own, again] = [before, after].map(({ categories }) => [...categories].sort((a, b) => a.id - b.id));
+  const losing = (isLost) => own.filter((category, i) => isLost(category, again[i] ?? {})).length;
+  lost.supercategories = losing((a, b) => a.supercategory !== b.supercategory);
+  lost.skeletons = losing((a, b) => String(a.skeleton) !== String(b.skeleton) || String(a.sigmas) !== String(b.sigmas));
+  lost.frequencies = losing((a, b) => a.frequency !== b.frequency);
+  lost.lookedFor = before.images.filter(
+    ({ lookedFor, fileName }) => lookedFor && !files.get(fileName)?.lookedFor,
   ).length;
   const pictures = before.images.length;
   return {
@@ -133,13 +145,16 @@ function distance(a, b) {
 
 /** What was lost and not said, in words. */
 export function unsaid({ lost, said, problems }) {
-  const kinds = ['crowds', 'boxes', 'difficult', 'marks', 'areas', 'supercategories'];
+  const kinds = [
+    ...['crowds', 'boxes', 'difficult', 'marks', 'areas', 'supercategories'],
+    ...['skeletons', 'lookedFor', 'frequencies'],
+  ];
   return [
     ...problems,
     ...kinds
       .filter((kind) => lost[kind] !== said[kind])
       .map((kind) => `${kind}: ${lost[kind]} lost, ${said[kind]} said`),
-    ...(lost.masks > said.joined + said.traced ? [`masks: ${lost.masks} are others`] : []),
+    ...(lost.masks > said.joined + said.traced + said.masks ? [`masks: ${lost.masks} are others`] : []),
     ...(lost.keypoints > 0 ? [`keypoints: ${lost.keypoints} are others`] : []),
   ];
 }

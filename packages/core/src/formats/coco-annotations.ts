@@ -13,6 +13,7 @@ import { describeValue } from './data-issue.js';
 import type { Annotation, Category, ImageRecord, Segmentation } from './dataset.js';
 import { fitBox } from './fit-box.js';
 import { objectMarks } from './object-marks.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { asObject, type JsonObject } from './read-json.js';
 
 export interface CocoTables {
@@ -28,8 +29,7 @@ export class AnnotationReader {
   private readonly options: CocoOptions;
   private readonly issues: DataIssueList;
   private readonly seenIds = new Set<number>();
-  /** By a number made from image, category and box: where in `annotations` it is. A string each would take most of the memory. */
-  private readonly seenBoxes = new Map<number, number>();
+  private readonly twins = new ObjectTwins<Annotation>();
   private entries = 0;
 
   constructor(tables: CocoTables, options: CocoOptions, issues: DataIssueList) {
@@ -61,50 +61,10 @@ export class AnnotationReader {
     this.seenIds.add(id);
     const annotation = readAnnotation(object, id, tables, { path, entity, options, issues });
     if (annotation === undefined) return;
-    const twin = this.twinOf(annotation);
+    const twin = this.twins.take(annotation);
     this.annotations.push(annotation);
-    if (twin !== undefined)
-      issues.warning(
-        'duplicate-annotation',
-        path,
-        `has the image, category and box of annotation id ${twin.id}: both are kept; remove one if they are one object`,
-        entity,
-      );
+    if (twin !== undefined) tellTwin(`annotation id ${twin.id}`, path, issues, entity);
   }
-
-  private twinOf(annotation: Annotation): Annotation | undefined {
-    const key = boxKey(annotation);
-    const at = this.seenBoxes.get(key);
-    if (at === undefined) {
-      this.seenBoxes.set(key, this.annotations.length);
-      return undefined;
-    }
-    const other = this.annotations[at]!;
-    const isTwin =
-      other.imageId === annotation.imageId &&
-      other.categoryId === annotation.categoryId &&
-      other.bbox.every((value, i) => value === annotation.bbox[i]);
-    return isTwin ? other : undefined;
-  }
-}
-
-const keyNumbers = new Float64Array(6);
-const keyWords = new Uint32Array(keyNumbers.buffer);
-
-/** 52 bits that equal objects share; that others share them is so rare that nobody minds a missed warning. */
-function boxKey({ imageId, categoryId, bbox }: Annotation): number {
-  keyNumbers[0] = imageId;
-  keyNumbers[1] = categoryId;
-  for (let i = 0; i < 4; i++) keyNumbers[2 + i] = bbox[i]! + 0;
-  let low = 0x811c9dc5;
-  let high = 0x9747b28c;
-  for (const word of keyWords) {
-    low = Math.imul(low ^ word, 0x85ebca6b);
-    low ^= low >>> 13;
-    high = Math.imul(high ^ word, 0xc2b2ae35);
-    high ^= high >>> 15;
-  }
-  return (high & 0xfffff) * 2 ** 32 + (low >>> 0);
 }
 
 interface Place {

@@ -54,6 +54,20 @@ describe('CVAT for images', () => {
     });
   });
 
+  test('an object that stands twice is said, and kept', () => {
+    const { dataset, warnings } = parse(xml(box('car') + box('person') + box('car')));
+    assert.equal(dataset.annotations.length, 3);
+    assert.deepEqual(
+      warnings.map(({ code, message }) => [code, message]),
+      [
+        [
+          'duplicate-annotation',
+          'annotations.xml: "a.jpg": shape 3, a box, (labelled "car") has the image, category and box of "a.jpg": shape 1, a box: both are kept; remove one if they are one object',
+        ],
+      ],
+    );
+  });
+
   test('a turned box has an outline, and the box around it', () => {
     // A square of 20 around 30, 20, turned by an eighth: its corners lie on the axes.
     const turned = '<box label="car" xtl="20" ytl="10" xbr="40" ybr="30" rotation="45.0" z_order="0"></box>';

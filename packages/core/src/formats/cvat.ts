@@ -13,6 +13,7 @@ import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
 import { objectMarks } from './object-marks.js';
 import { boxOutline, ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { childElements, readXml } from './voc-xml.js';
 
 export interface CvatOptions {
@@ -153,7 +154,7 @@ function readShapes(
   reading: Reading,
 ): CvatObject[] {
   const groups = new Map<string, { parts: ObjectPart[]; readonly object: Marks; readonly place: ShapePlace }>();
-  const objects: (() => CvatObject | undefined)[] = [];
+  const objects: { readonly make: () => CvatObject | undefined; readonly place: ShapePlace }[] = [];
   let number = 0;
   for (let node = image.firstChild; node !== null; node = node.nextSibling) {
     const name = shapeNames.find((shape) => shape === node!.nodeName);
@@ -169,7 +170,7 @@ function readShapes(
     const marks = readMarks(element, label, name, place);
     if (marks === undefined) continue;
     if (name === 'skeleton') {
-      objects.push(() => readSkeleton(element, marks, place));
+      objects.push({ make: () => readSkeleton(element, marks, place), place });
       continue;
     }
     const part = readPart(element, name, place);
@@ -184,9 +185,16 @@ function readShapes(
     }
     const made = { parts: [part], object: marks, place };
     groups.set(key, made);
-    objects.push(() => makeObject(made.parts, made.object, made.place));
+    objects.push({ make: () => makeObject(made.parts, made.object, made.place), place });
   }
-  return objects.flatMap((make) => make() ?? []);
+  const twins = new ObjectTwins<CvatObject & { readonly imageId: number; readonly shape: string }>();
+  return objects.flatMap(({ make, place: { path, entity } }) => {
+    const object = make();
+    if (object === undefined) return [];
+    const twin = twins.take({ ...object, imageId: 0, shape: path });
+    if (twin !== undefined) tellTwin(twin.shape.replace(/,$/, ''), path, reading.issues, entity);
+    return [object];
+  });
 }
 
 interface Marks {

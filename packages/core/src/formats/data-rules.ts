@@ -65,6 +65,11 @@ export const dataRules = {
     { severity: 'silent', does: 'what is not annotated is background' },
     { severity: 'warning', does: "counted as COCO does: figures lie below LVIS' own" },
   ),
+  'set-missing': alike('file', 'YOLO: a set that data.yaml names and that is not there', {
+    severity: 'warning',
+    does: 'left out where all sets are read; refused where it is asked for',
+  }),
+  'labels-alone': alike('file', 'YOLO: labels without a picture', { severity: 'warning', does: 'left out' }),
   more: alike('file', 'more warnings than are kept one by one', { severity: 'warning', does: 'counted' }),
   'unsafe-path': alike('picture', '`file_name` that is absolute, a web address, or leads out of the folder', refused),
   'link-outside': alike('picture', 'a link that leads out of the image folder', {

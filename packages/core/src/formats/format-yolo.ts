@@ -1,5 +1,6 @@
 // Writing YOLO's label files and their data.yaml. Numbers are written in full: reading them gives the same pixels.
 import { boxAround } from '../boxes/measure-box.js';
+import { InputError } from '../errors/index.js';
 import { traceContours } from '../masks/mask-contours.js';
 import { polygonToRle } from '../masks/polygon-to-rle.js';
 import { type Polygon, type Rle, rleArea } from '../masks/rle.js';
@@ -29,6 +30,14 @@ export interface YoloLosses {
   readonly areas: number;
   /** Categories, which lose theirs. */
   readonly supercategories: number;
+  /** Objects with a mask in a set of poses, whose lines have a box and points. */
+  readonly masks: number;
+  /** Categories that lose how their keypoints are joined, or their sigmas. */
+  readonly skeletons: number;
+  /** Pictures that lose LVIS' lists of what was looked for in them. */
+  readonly lookedFor: number;
+  /** Categories that lose LVIS' frequency. */
+  readonly frequencies: number;
 }
 
 /** Poses where a category names keypoints, outlines where an object has a mask, else boxes. */
@@ -39,6 +48,7 @@ export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
 
 /**
  * The label files of a set, in the order of its images; class c is the category with the c-th smallest id.
+ * @throws InputError for poses of categories with different keypoints
  */
 export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[]; losses: YoloLosses } {
   const losses = {
@@ -51,10 +61,18 @@ export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[];
     marks: 0,
     areas: 0,
     supercategories: 0,
+    masks: 0,
+    skeletons: 0,
+    lookedFor: 0,
+    frequencies: 0,
   };
-  losses.supercategories = dataset.categories.filter(({ supercategory }) => supercategory !== undefined).length;
-  const classOf = new Map(sortedCategories(dataset.categories).map(({ id }, index) => [id, index]));
-  const points = dataset.categories.find(({ keypoints }) => keypoints !== undefined)?.keypoints?.length ?? 0;
+  const { categories } = dataset;
+  losses.supercategories = categories.filter(({ supercategory }) => supercategory !== undefined).length;
+  losses.skeletons = categories.filter(({ skeleton, sigmas }) => skeleton ?? sigmas).length;
+  losses.lookedFor = dataset.images.filter(({ lookedFor }) => lookedFor !== undefined).length;
+  losses.frequencies = categories.filter(({ frequency }) => frequency !== undefined).length;
+  const classOf = new Map(sortedCategories(categories).map(({ id }, index) => [id, index]));
+  const points = onlyKeypoints(categories)?.length ?? 0;
   const byImage = new Map<number, Annotation[]>(dataset.images.map(({ id }) => [id, []]));
   for (const annotation of dataset.annotations) byImage.get(annotation.imageId)?.push(annotation);
   const texts = dataset.images.map((image) => {
@@ -69,6 +87,7 @@ export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[];
       const numbers = task === 'segment' ? outline(annotation, image, losses) : boxNumbers(annotation, image);
       if (isOtherArea(annotation, task === 'segment' ? numbers : undefined, image)) losses.areas++;
       if (task === 'pose') {
+        if (annotation.segmentation !== undefined) losses.masks++;
         if (annotation.keypoints === undefined) losses.bare++;
         numbers.push(...pointNumbers(annotation.keypoints ?? new Array<number>(3 * points).fill(0), image));
       }
@@ -77,6 +96,18 @@ export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[];
     return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
   });
   return { texts, losses };
+}
+
+/** Those of the categories that have any. @throws InputError where they differ: the format has one number of them for all classes */
+function onlyKeypoints(categories: readonly Category[]): readonly string[] | undefined {
+  const [first, ...others] = categories.filter(({ keypoints = [] }) => keypoints.length > 0);
+  const other = others.find(({ keypoints }) => keypoints!.join('\0') !== first!.keypoints!.join('\0'));
+  if (other !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `categories: ${first!.name} and ${other.name} have different keypoints, and YOLO has the same for all classes: write one of them (data filter --categories)`,
+    );
+  return first?.keypoints;
 }
 
 /** Categories as YOLO numbers them. */

@@ -63,7 +63,12 @@ describe('labelme', () => {
         { shape_type: 'rectangle' },
       ),
     ]);
-    assert.deepEqual(warnings, []);
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      [
+        'photos/2011_000003.json: shapes[2] (labelled "bus") has the image, category and box of shapes[1]: both are kept; remove one if they are one object',
+      ],
+    );
     assert.deepEqual(dataset.images, [{ id: 1, fileName: '2011_000003.jpg', width: 60, height: 40 }]);
     assert.deepEqual(dataset.categories, [
       { id: 1, name: 'bus' },

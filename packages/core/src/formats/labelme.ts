@@ -10,6 +10,7 @@ import type { Annotation, Dataset, ImageRecord } from './dataset.js';
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
 import { ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { asObject, type JsonObject, readJson } from './read-json.js';
 import { classCategories } from './voc-classes.js';
 
@@ -205,8 +206,21 @@ function readShapes(
     if (same === undefined) groups.set(key, { label, place, parts: [part] });
     else same.parts.push(part);
   }
-  return [...groups.values()].flatMap(({ label, place, parts }) => makeObject(label, parts, place) ?? []);
+  const twins = new ObjectTwins<LabelmeObject & Numbered>();
+  const numbers = new Map<string, number>();
+  return [...groups.values()].flatMap(({ label, place, parts }) => {
+    const object = makeObject(label, parts, place);
+    if (object === undefined) return [];
+    const categoryId = numbers.get(label) ?? numbers.size;
+    numbers.set(label, categoryId);
+    const twin = twins.take({ ...object, imageId: 0, categoryId, path: place.path });
+    if (twin !== undefined) tellTwin(twin.path, place.path, issues, place.entity);
+    return [object];
+  });
 }
+
+/** A shape's object among those of its file, before labels have their numbers. */
+type Numbered = Pick<Annotation, 'imageId' | 'categoryId'> & { readonly path: string };
 
 function makeObject(label: string, parts: readonly ObjectPart[], place: ShapePlace): LabelmeObject | undefined {
   const { path, entity, size, options, issues } = place;

@@ -1,6 +1,7 @@
 // One PASCAL VOC annotation file: the picture's size and its objects, with what is wrong named by file and object.
 import type { Element } from '@xmldom/xmldom';
 import type { BoxXywh } from '../boxes/box.js';
+import { InputError } from '../errors/index.js';
 import { type DataIssueList, describeValue } from './data-issue.js';
 import type { ObjectMarks } from './dataset.js';
 import { fitBox } from './fit-box.js';
@@ -9,6 +10,8 @@ import { type VocCorners, vocBoxToXywh } from './voc-box.js';
 import { childElements, childText, readXml } from './voc-xml.js';
 
 export interface VocObject {
+  /** How messages name it, by its place in the file. */
+  readonly place: string;
   readonly name: string;
   /** Image pixels, as every dataset here has them. */
   readonly bbox: BoxXywh;
@@ -28,17 +31,19 @@ export interface VocAnnotation {
  * Reads one file. Only `size` and each object's own `name`, `bndbox`, `difficult` and what else VOC notes of it (`pose`,
  * `truncated`, `occluded`) are looked at: a `part` of an object is no object. Every field is checked before giving up.
  * @param isKept boxes stay as they are (for an evaluation) instead of being clipped and skipped
+ * @param ofPicture its size, for a file without one, or with zeros: some programs leave it to the reader
  * @returns undefined after an error
  */
 export function readVocAnnotation(
   input: string | Uint8Array,
   isKept: boolean,
   issues: DataIssueList,
+  ofPicture?: () => Size,
 ): VocAnnotation | undefined {
   const before = issues.errorCount;
   const root = readXml(input, 'annotation', issues);
   if (root === undefined) return undefined;
-  const size = readSize(root, issues);
+  const size = readSize(root, issues, ofPicture);
   const objects: VocObject[] = [];
   for (const [i, element] of childElements(root, 'object').entries()) {
     const object = readObject(element, `object ${i + 1}`, size, isKept, issues);
@@ -53,8 +58,18 @@ interface Size {
   readonly height: number;
 }
 
-function readSize(root: Element, issues: DataIssueList): Size | undefined {
+function readSize(root: Element, issues: DataIssueList, ofPicture: (() => Size) | undefined): Size | undefined {
   const element = childElements(root, 'size')[0];
+  const isUnknown = ['width', 'height'].every((side) => Number((element && childText(element, side)) || 0) === 0);
+  if (isUnknown && ofPicture !== undefined) {
+    try {
+      return ofPicture();
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      issues.error('image-damaged', 'size', `is missing (expected width and height), and ${error.message}`);
+      return undefined;
+    }
+  }
   if (element === undefined) {
     issues.error('missing-field', 'size', "is missing (expected width and height): write the picture's size");
     return undefined;
@@ -104,7 +119,7 @@ function readObject(
   if (bbox === undefined) return undefined;
   const [pose, truncated, occluded] = ['pose', 'truncated', 'occluded'].map((own) => childText(element, own));
   const marks = objectMarks({ pose, truncated, occluded });
-  return { name, bbox, isDifficult: difficult === '1', ...(marks && { marks }) };
+  return { place: path, name, bbox, isDifficult: difficult === '1', ...(marks && { marks }) };
 }
 
 function readCorners(element: Element, path: string, entity: string, issues: DataIssueList): VocCorners | undefined {

@@ -37,6 +37,62 @@ const annotation = (inside: string) =>
 const box = (xmin: number, ymin: number, xmax: number, ymax: number) =>
   `<bndbox><xmin>${xmin}</xmin><ymin>${ymin}</ymin><xmax>${xmax}</xmax><ymax>${ymax}</ymax></bndbox>`;
 
+describe('what an annotation file leaves to its reader', () => {
+  const cup = (corners: Parameters<typeof box>) => object(`<name>cup</name>${box(...corners)}`);
+
+  test('its size is that of the picture, where it is missing or 0 and the picture is at hand', () => {
+    const read = (size: string) =>
+      parseVoc([
+        {
+          fileName: 'a.xml',
+          content: `<annotation>${size}${cup([1, 1, 64, 48])}</annotation>`,
+          size: () => ({ width: 64, height: 48 }),
+        },
+      ]);
+    for (const size of ['', '<size/>', '<size><width>0</width><height>0</height></size>']) {
+      const { dataset, warnings } = read(size);
+      assert.deepEqual(dataset.images, [{ id: 1, fileName: 'a.jpg', width: 64, height: 48 }]);
+      assert.deepEqual([[...dataset.annotations[0]!.bbox], warnings], [[0, 0, 64, 48], []]);
+    }
+    assert.match(
+      messageOf(() => read('<size><width>64</width><height>many</height></size>')),
+      /size\.height is "many"/,
+    );
+    const damaged = { fileName: 'a.xml', content: '<annotation/>' };
+    const refuse = () => {
+      throw new InputError('image-invalid', 'a.jpg: is no picture: replace it');
+    };
+    assert.deepEqual(
+      checkVoc([{ ...damaged, size: refuse }]).map(({ message }) => message),
+      ['a.xml: size is missing (expected width and height), and a.jpg: is no picture: replace it'],
+    );
+    assert.deepEqual(
+      vocNames([{ fileName: 'a.xml', content: `<annotation>${cup([1, 1, 2, 2])}</annotation>` }]),
+      new Set(['cup']),
+    );
+  });
+
+  test('an object that stands twice is said, and kept', () => {
+    const { dataset, warnings } = parse(annotation(cup([5, 5, 5, 5]) + cup([1, 2, 9, 9]) + cup([1, 2, 9, 9])));
+    assert.equal(dataset.annotations.length, 2);
+    assert.deepEqual(
+      warnings.map(({ code, path }) => [code, path]),
+      [
+        ['box-degenerate', 'object 1.bndbox'],
+        ['duplicate-annotation', 'object 3'],
+      ],
+    );
+    assert.match(warnings[1]!.message, /\(of class "cup"\) has the image, category and box of object 2: both are kept/);
+  });
+
+  test('an unknown class is named by its place in the file, whatever was left out before it', () => {
+    assert.match(
+      messageOf(() => parse(annotation(cup([5, 5, 5, 5]) + cup([1, 2, 9, 9])), { classes: ['fork'] })),
+      /object 2\.name is "cup" \(expected fork\)/,
+    );
+  });
+});
+
 describe('annotation files with one fault', () => {
   assert.equal(manifest.length, 18);
   for (const { file, expect, what, field, objects } of manifest) {

@@ -2,6 +2,7 @@
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Annotation, Dataset, ImageRecord } from './dataset.js';
 import { imagePathProblem } from './image-path.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 import { readVocAnnotation, type VocAnnotation } from './voc-annotation.js';
 import { classCategories, vocClassList } from './voc-classes.js';
 
@@ -15,6 +16,8 @@ export interface VocFile {
    * of ImageSets are those of the XML files, and `filename` often is of another picture.
    */
   readonly image?: string;
+  /** Of the picture as shown, for files that do not say it, or say 0. */
+  readonly size?: () => { readonly width: number; readonly height: number };
 }
 
 export interface VocOptions {
@@ -60,7 +63,8 @@ export function checkVoc(files: Iterable<VocFile>, options: VocOptions = {}): Da
 export function vocNames(files: Iterable<VocFile>): Set<string> {
   const names = new Set<string>();
   for (const { fileName, content } of files) {
-    const annotation = readVocAnnotation(content, true, new DataIssueList(fileName));
+    // Boxes are not looked at here, so any size does where a file has none.
+    const annotation = readVocAnnotation(content, true, new DataIssueList(fileName), () => ({ width: 1, height: 1 }));
     for (const { name } of annotation?.objects ?? []) names.add(name);
   }
   return names;
@@ -68,9 +72,11 @@ export function vocNames(files: Iterable<VocFile>): Set<string> {
 
 function readFiles(files: Iterable<VocFile>, options: VocOptions, issues: DataIssueList): Dataset {
   const read: { annotation: VocAnnotation; image: string; file: DataIssueList }[] = [];
+  const lists: DataIssueList[] = [];
   for (const file of files) {
     const own = new DataIssueList(file.fileName);
-    const annotation = readVocAnnotation(file.content, options.purpose === 'evaluation', own);
+    lists.push(own);
+    const annotation = readVocAnnotation(file.content, options.purpose === 'evaluation', own, file.size);
     if (annotation !== undefined) {
       checkClasses(annotation, options.classes, own);
       const image = file.image ?? pictureName(file.fileName, annotation.fileName);
@@ -78,21 +84,21 @@ function readFiles(files: Iterable<VocFile>, options: VocOptions, issues: DataIs
       if (problem !== undefined) own.error('unsafe-path', 'filename', `is ${describeValue(image)}, which ${problem}`);
       read.push({ annotation, image, file: own });
     }
-    issues.append(own);
   }
   const names =
     options.classes ?? vocClassList(read.flatMap(({ annotation }) => annotation.objects.map((o) => o.name)));
   const idOf = new Map(names.map((name, i) => [name, i + 1]));
   const images: ImageRecord[] = [];
   const annotations: Annotation[] = [];
-  for (const { annotation, image } of read) {
+  const twins = new ObjectTwins<Annotation & { readonly place: string }>();
+  for (const { annotation, image, file } of read) {
     const imageId = images.length + 1;
     images.push({ id: imageId, fileName: image, width: annotation.width, height: annotation.height });
-    for (const { name, bbox, isDifficult, marks } of annotation.objects) {
+    for (const { name, place, bbox, isDifficult, marks } of annotation.objects) {
       const categoryId = idOf.get(name);
       // An unknown class is an error by now.
       if (categoryId === undefined) continue;
-      annotations.push({
+      const object: Annotation = {
         id: annotations.length + 1,
         imageId,
         categoryId,
@@ -101,20 +107,24 @@ function readFiles(files: Iterable<VocFile>, options: VocOptions, issues: DataIs
         isCrowd: false,
         ...(isDifficult ? { isDifficult } : {}),
         ...(marks && { marks }),
-      });
+      };
+      annotations.push(object);
+      const twin = twins.take({ ...object, place });
+      if (twin !== undefined) tellTwin(twin.place, place, file, `of class ${describeValue(name)}`);
     }
   }
+  for (const own of lists) issues.append(own);
   return { images, annotations, categories: classCategories(names) };
 }
 
 function checkClasses(annotation: VocAnnotation, classes: readonly string[] | undefined, issues: DataIssueList): void {
   if (classes === undefined) return;
-  for (const [i, { name }] of annotation.objects.entries()) {
+  for (const { name, place } of annotation.objects) {
     if (classes.includes(name)) continue;
     const known = classes.length > 8 ? `one of ${classes.length} classes` : classes.join(', ');
     issues.error(
       'unknown-category',
-      `object ${i + 1}.name`,
+      `${place}.name`,
       `is ${describeValue(name)} (expected ${known}): add it to the classes, or correct or remove the object`,
     );
   }

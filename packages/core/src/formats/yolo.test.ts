@@ -56,6 +56,17 @@ describe('YOLO labels', () => {
     assert.equal(parse(undefined).dataset.images.length, 1);
   });
 
+  test('an object that stands twice is said, and kept', () => {
+    const { dataset, warnings } = parse('0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0.25 0.5\n0 0.50 0.5 0.25 0.5');
+    assert.equal(dataset.annotations.length, 3);
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      [
+        'labels/a.txt: line 3 has the image, category and box of line 1: both are kept; remove one if they are one object',
+      ],
+    );
+  });
+
   test('what is wrong names file, line and remedy', () => {
     assert.equal(
       refusalOf('0 0.5 0.5 0.25 0.5\n7 0.5 0.5 0.25 0.5'),

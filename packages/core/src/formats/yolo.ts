@@ -10,6 +10,7 @@ import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Annotation, Category, Dataset, ImageRecord } from './dataset.js';
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
+import { ObjectTwins, tellTwin } from './object-twins.js';
 
 /** One picture's labels. */
 export interface YoloFile {
@@ -71,6 +72,7 @@ export function checkYolo(files: Iterable<YoloFile>, options: YoloOptions): Data
 function readFiles(files: Iterable<YoloFile>, options: YoloOptions, issues: DataIssueList): Dataset {
   const images: ImageRecord[] = [];
   const annotations: Annotation[] = [];
+  const twins = new ObjectTwins<Annotation & { readonly path: string }>();
   for (const file of files) {
     const own = new DataIssueList(file.fileName);
     const { image: fileName, width, height } = file;
@@ -83,7 +85,11 @@ function readFiles(files: Iterable<YoloFile>, options: YoloOptions, issues: Data
       .entries()) {
       if (line.trim() === '') continue;
       const object = readLine(line.trim(), file, { path: `line ${i + 1}`, issues: own, options });
-      if (object !== undefined) annotations.push({ ...object, id: annotations.length + 1, imageId });
+      if (object === undefined) continue;
+      const annotation = { ...object, id: annotations.length + 1, imageId, path: `line ${i + 1}` };
+      const twin = twins.take(annotation);
+      if (twin !== undefined) tellTwin(twin.path, annotation.path, own);
+      annotations.push({ ...object, id: annotation.id, imageId });
     }
     issues.append(own);
   }

@@ -1,6 +1,6 @@
 // To YOLO and back by the command: what is not as it was is what the command said (scripts/check-round-trip.mjs).
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -34,6 +34,10 @@ const nothing = {
   marks: 0,
   areas: 0,
   supercategories: 0,
+  masks: 0,
+  skeletons: 0,
+  lookedFor: 0,
+  frequencies: 0,
 };
 
 before(async () => {
@@ -121,6 +125,38 @@ describe('to YOLO and back', () => {
     const result = roundTrip(write(all, categories), at('coco'));
     assert.deepEqual(unsaid(result), []);
     assert.deepEqual(result.said, nothing);
+  });
+
+  test('of poses the outlines are lost, and how keypoints are joined', () => {
+    const categories = [{ id: 4, name: 'person', keypoints: ['head', 'foot'], skeleton: [[1, 2]] as const }];
+    const all = [
+      object(1, {
+        keypoints: [4, 6, 2, 9.5, 12.25, 1],
+        numKeypoints: 2,
+        segmentation: { kind: 'polygons', polygons: [square(3, 5, 11)] },
+      }),
+    ];
+    const result = roundTrip(write(all, categories), at('coco'));
+    assert.deepEqual(unsaid(result), []);
+    assert.deepEqual(result.said, { ...nothing, masks: 1, skeletons: 1 });
+  });
+
+  test('pictures in folders of any name, one of them called images, keep their labels', () => {
+    const png = readFileSync(at('coco/a.png'));
+    const names = ['images/a.png', 'photos/images/b.PNG', 'c d/ü 猫.png'];
+    for (const name of names) {
+      mkdirSync(path.dirname(at(`deep/${name}`)), { recursive: true });
+      writeFileSync(at(`deep/${name}`), png);
+    }
+    const images = names.map((fileName, i) => ({ id: i + 1, fileName, width: 47, height: 31 }));
+    const annotations = images.map(({ id }) => ({ ...object(1, {}), id, imageId: id, bbox: [id, 2, 9, 8], area: 72 }));
+    writeFileSync(
+      at('deep.json'),
+      formatCoco({ images, annotations: annotations as never, categories: [{ id: 4, name: 'cup' }] }),
+    );
+    const result = roundTrip(at('deep.json'), at('deep'));
+    assert.deepEqual(unsaid(result), []);
+    assert.deepEqual([result.picturesBack, result.objects, result.said], [3, 3, nothing]);
   });
 
   test('to PASCAL VOC: what it has no place for is said too', (context) => {

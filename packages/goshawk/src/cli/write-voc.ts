@@ -29,11 +29,12 @@ export function writeVoc(dataset: Dataset, folder: string, set: string): { files
   return { files: text.length, lost: lossWords(dataset) };
 }
 
-function lossWords({ annotations, categories }: Dataset): string[] {
+function lossWords({ images, annotations, categories }: Dataset): string[] {
   const objects = annotations.filter(({ isCrowd }) => !isCrowd);
   const isOther = ({ area, bbox }: Annotation): boolean =>
     Math.abs(area - bbox[2] * bbox[3]) > 1e-6 * Math.max(1, area);
-  const used = new Set(annotations.map(({ categoryId }) => categoryId));
+  const used = new Set(objects.map(({ categoryId }) => categoryId));
+  const sameNames = categories.length - new Set(categories.map(({ name }) => name)).size;
   const losses: readonly (readonly [count: number, words: string])[] = [
     [annotations.length - objects.length, 'crowd regions are left out'],
     [objects.filter(({ segmentation }) => segmentation !== undefined).length, 'objects lose their mask'],
@@ -44,6 +45,17 @@ function lossWords({ annotations, categories }: Dataset): string[] {
       'categories lose their supercategory',
     ],
     [categories.filter(({ id }) => !used.has(id)).length, 'categories have no object, and so are named nowhere'],
+    [sameNames, 'categories have the name of another, and become one with it'],
+    [
+      categories.filter(({ keypoints }) => keypoints !== undefined).length,
+      'categories lose the names of their keypoints',
+    ],
+    [categories.filter(({ frequency }) => frequency !== undefined).length, "categories lose LVIS' frequency"],
+    [
+      images.filter(({ lookedFor }) => lookedFor !== undefined).length,
+      "pictures lose LVIS' lists of what was looked for in them",
+    ],
+    [images.filter(({ fileName }) => fileName.includes('/')).length, 'pictures lose the folder that they are in'],
   ];
   return losses
     .filter(([count]) => count > 0)

@@ -3,8 +3,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Dataset, formatYolo, InputError, sortedCategories, type YoloTask, yoloTaskOf } from '@goshawk/core';
 import { stringify } from 'yaml';
+import { isPictureName, shownEndings } from '../data/picture-names.js';
+import { yoloLabelOf } from '../data/yolo-folder.js';
 import { readYoloList } from '../data/yolo-list.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { isHidden } from '../files/visible-entries.js';
 
 /** Any file of a YOLO folder. */
 export const YOLO_TRIAL = join('labels', 'any.txt');
@@ -19,7 +22,8 @@ export function writeYolo(dataset: Dataset, folder: string, set: string): { task
   const { texts, losses } = formatYolo(dataset, task);
   const names = new Map<string, string>();
   for (const { fileName } of dataset.images) {
-    const label = `${fileName.replace(/\.[^./]*$/, '')}.txt`;
+    // A folder of the picture's own may be called images, too.
+    const label = yoloLabelOf(join('images', set, fileName));
     const other = names.get(label);
     if (other !== undefined)
       throw new InputError(
@@ -40,7 +44,7 @@ export function writeYolo(dataset: Dataset, folder: string, set: string): { task
     for (const name of there.keys()) sets.add(name);
   }
   [...names.keys()].forEach((label, i) => {
-    writeFileAtomic(join(folder, 'labels', set, label), texts[i]!);
+    writeFileAtomic(join(folder, label), texts[i]!);
   });
   const points = categories.find(({ keypoints }) => keypoints !== undefined);
   const order = ['train', 'val', 'test'].filter((name) => sets.has(name));
@@ -53,7 +57,9 @@ export function writeYolo(dataset: Dataset, folder: string, set: string): { task
     ...(task === 'pose' && points?.keypoints ? poseKeys(points.keypoints, points.flipPairs) : {}),
   };
   writeFileAtomic(list, stringify(keys));
-  return { task, lost: lossWords(losses) };
+  const unseen = dataset.images.filter(({ fileName }) => !isPictureName(fileName) || isHidden(fileName)).length;
+  const unseenWords = `${unseen} pictures have names that readers of YOLO pass over (expected ${shownEndings}): rename them`;
+  return { task, lost: [...lossWords(losses), ...(unseen > 0 ? [unseenWords] : [])] };
 }
 
 function poseKeys(keypoints: readonly string[], pairs: readonly (readonly [number, number])[] | undefined): object {
@@ -77,6 +83,10 @@ function lossWords(losses: ReturnType<typeof formatYolo>['losses']): string[] {
     marks: 'objects lose their pose, or that they are truncated or occluded',
     areas: 'objects lose their own area: readers take that of the outline or box',
     supercategories: 'categories lose their supercategory',
+    masks: 'objects lose their mask, since the others have keypoints',
+    skeletons: 'categories lose their skeleton or sigmas',
+    lookedFor: "pictures lose LVIS' lists of what was looked for in them",
+    frequencies: "categories lose LVIS' frequency",
   } as const;
   return (Object.keys(words) as (keyof typeof words)[])
     .filter((kind) => losses[kind] > 0)

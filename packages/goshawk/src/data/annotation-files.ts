@@ -23,6 +23,7 @@ import {
 import type { AnnotationFormat } from '../config/index.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
+import { foldersIn, isHidden } from '../files/visible-entries.js';
 import { cityscapesSets, openCityscapesFolder } from './cityscapes-folder.js';
 import { checkCocoFile, parseCocoFile } from './coco-file.js';
 import { cvatFileIn, cvatSets, isCvatFile, openCvatFolder } from './cvat-folder.js';
@@ -32,7 +33,7 @@ import { isModuleFile } from './module-dataset.js';
 import { recogniseOtherFormat } from './other-formats.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
 import { openYoloFolder, yoloSets } from './yolo-folder.js';
-import { isListText, listFileIn } from './yolo-list.js';
+import { isNamesText, listFileIn } from './yolo-list.js';
 
 export type { AnnotationFormat } from '../config/index.js';
 
@@ -92,9 +93,9 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
       return { format, dataset, images: source.images ?? images, warnings };
     }
     case 'yolo': {
-      const { files, images, classes } = openYoloFolder(annotations, source);
+      const { files, images, classes, warnings: ofFolder } = openYoloFolder(annotations, source);
       const { dataset, warnings } = parseYolo(files, { ...classes, purpose: options.purpose, name: annotations });
-      return { format, dataset, images, warnings };
+      return { format, dataset, images, warnings: [...ofFolder, ...warnings] };
     }
     case 'labelme': {
       const { files, images } = openLabelmeFolder(annotations, source.images);
@@ -157,7 +158,7 @@ function issuesOf(
       return checkVoc(openVocFolder(annotations, set).files, { classes, ...options });
     case 'yolo': {
       const folder = openYoloFolder(annotations, source);
-      return checkYolo(folder.files, { ...folder.classes, purpose: options.purpose });
+      return [...folder.warnings, ...checkYolo(folder.files, { ...folder.classes, purpose: options.purpose })];
     }
     case 'labelme':
       return checkLabelme(
@@ -238,7 +239,7 @@ function refuseOtherFormat(path: string): void {
 /** @throws InputError for one file of labels, which says nothing without its picture */
 function formatOfFile(path: string): AnnotationFormat {
   if (/\.xml$/i.test(path)) return isCvatFile(path) ? 'cvat' : 'voc';
-  if (/\.ya?ml$/i.test(path) && isListText(readSmallText(path))) return 'yolo';
+  if (/\.ya?ml$/i.test(path) && isNamesText(readSmallText(path))) return 'yolo';
   if (/\.txt$/i.test(path) && isYoloLabels(path))
     throw new InputError(
       'annotation-invalid',
@@ -252,11 +253,14 @@ function formatOfFile(path: string): AnnotationFormat {
 
 function isYoloFolder(path: string): boolean {
   if (listFileIn(path) !== undefined) return true;
-  const names = readdirSync(path);
-  if (names.includes('labels')) return true;
-  if (names.some((name) => existsSync(join(path, name, 'labels')))) return true;
-  const texts = names.filter((name) => name.endsWith('.txt') && name !== 'classes.txt');
-  return texts.slice(0, 20).some((name) => isYoloLabels(join(path, name)));
+  const inside = foldersIn(path);
+  if ([path, ...inside].some((folder) => existsSync(join(folder, 'labels')))) return true;
+  return [path, ...inside].some((folder) => {
+    const texts = readdirSync(folder).filter(
+      (name) => /\.txt$/i.test(name) && !isHidden(name) && name !== 'classes.txt',
+    );
+    return texts.slice(0, 20).some((name) => isYoloLabels(join(folder, name)));
+  });
 }
 
 /** Lines of a class and at least four numbers. */

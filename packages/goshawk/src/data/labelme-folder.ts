@@ -5,6 +5,7 @@ import { InputError, type LabelmeFile, type LabelmePicture } from '@goshawk/core
 import { commonFolder, isBelow } from '../files/common-folder.js';
 import { readHead } from '../files/read-head.js';
 import { readSmallBytes } from '../files/read-small-text.js';
+import { foldersIn, isHidden } from '../files/visible-entries.js';
 import { isPictureName } from './picture-names.js';
 import { shownSize } from './shown-size.js';
 
@@ -40,10 +41,7 @@ export function isLabelmeFile(path: string): boolean {
 
 /** Whether the first JSON files of a folder, or of one in it, are of labelme. */
 export function isLabelmeFolder(path: string): boolean {
-  const folders = readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map(({ name }) => join(path, name));
-  return [path, ...folders].some((folder) => {
+  return [path, ...foldersIn(path)].some((folder) => {
     const first = jsonNames(readdirSync(folder)).slice(0, 3);
     return first.some((name) => isLabelmeFile(join(folder, name)));
   });
@@ -56,7 +54,7 @@ function labelmeFilesIn(folder: string): string[] {
 }
 
 function jsonNames(names: readonly string[]): string[] {
-  return names.filter((name) => /\.json$/i.test(name) && !basename(name).startsWith('.')).sort();
+  return names.filter((name) => /\.json$/i.test(name) && !isHidden(name)).sort();
 }
 
 interface Found {
@@ -72,7 +70,11 @@ function pictureFinder(images: string | undefined): (file: string) => Found {
   const picturesIn = (folder: string): ReadonlyMap<string, string> => {
     const known = listed.get(folder);
     if (known !== undefined) return known;
-    const names = existsSync(folder) ? readdirSync(folder).filter(isPictureName).sort() : [];
+    const names = existsSync(folder)
+      ? readdirSync(folder)
+          .filter((name) => isPictureName(name) && !isHidden(name))
+          .sort()
+      : [];
     const all = new Map([
       ...names.map((name) => [bare(name), join(folder, name)] as const),
       ...names.map((name) => [name, join(folder, name)] as const),
@@ -84,10 +86,7 @@ function pictureFinder(images: string | undefined): (file: string) => Found {
   const foldersBeside = (folder: string): string[] => {
     const known = besides.get(folder);
     if (known !== undefined) return known;
-    const outer = dirname(folder);
-    const others = readdirSync(outer, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => join(outer, name));
+    const others = foldersIn(dirname(folder));
     besides.set(folder, others);
     return others;
   };

@@ -1,11 +1,14 @@
 // A folder as the PASCAL VOC devkit lays it out: Annotations/ID.xml, JPEGImages/ID.jpg and ImageSets/Main/SET.txt, whose
 // lines begin with an ID. Also as people lay out their own: XML files in a folder of any name beside one of pictures, or among
 // the pictures; a folder of XML files alone, or one file.
-import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
 import { readSmallBytes, readSmallText } from '../files/read-small-text.js';
+import { foldersIn, isHidden } from '../files/visible-entries.js';
+import { isPictureName } from './picture-names.js';
+import { shownSize } from './shown-size.js';
 
 /** The files of one set; reading them is left to the iteration. */
 export interface VocFolder {
@@ -22,7 +25,7 @@ export function openVocFolder(path: string, set?: string): VocFolder {
   if (/\.xml$/i.test(path)) return { files: vocFiles([path], undefined), images: undefined };
   const folder = xmlFolderOf(path) ?? path;
   const images = pictureFolderOf(path, folder);
-  const ids = set === undefined ? undefined : readImageSet(path, set);
+  const ids = set === undefined ? undefined : readImageSet(path, folder, set);
   const names = ids?.map(({ id }) => `${id}.xml`) ?? listXml(folder);
   if (names.length === 0) {
     throw new InputError(
@@ -56,7 +59,7 @@ export function vocSets(path: string): string[] {
     .sort();
 }
 
-function readImageSet(path: string, set: string): { id: string; where: string }[] {
+function readImageSet(path: string, xmlFolder: string, set: string): { id: string; where: string }[] {
   const refuse = (problem: string, code: 'file-not-found' | 'annotation-invalid'): InputError => {
     const known = vocSets(path);
     const remedy = known.length === 0 ? 'leave set out to take every file' : `the sets here are ${known.join(', ')}`;
@@ -68,7 +71,10 @@ function readImageSet(path: string, set: string): { id: string; where: string }[
   const ids: { id: string; where: string }[] = [];
   for (const [i, line] of readSmallText(file).split(/\r?\n/).entries()) {
     // The lists of single classes say behind each ID whether the class is there; here the objects themselves say it.
-    const id = line.trim().replace(/\s+(-1|0|1)$/, '');
+    const said = line.trim().replace(/\s+(-1|0|1)$/, '');
+    // Some lists have the names of files.
+    const isFileName = (isPictureName(said) || isXml(said)) && !existsSync(join(xmlFolder, `${said}.xml`));
+    const id = isFileName ? stem(said) : said;
     if (id === '') continue;
     const problem = imagePathProblem(id);
     if (problem !== undefined) throw new InputError('annotation-invalid', `${file}: line ${i + 1} ${problem}`);
@@ -84,34 +90,35 @@ function* vocFiles(paths: readonly string[], images: string | undefined): Genera
     const own = pictures.get(basename(path).replace(/\.xml$/i, ''));
     // Two pictures of one name: the XML's filename decides, as for one that is missing.
     const image = own?.length === 1 ? own[0] : undefined;
-    yield { fileName: path, content: readSmallBytes(path), ...(image === undefined ? {} : { image }) };
+    const found = image !== undefined && { image, size: () => shownSize(join(images!, image)) };
+    yield { fileName: path, content: readSmallBytes(path), ...found };
   }
 }
 
+/** By names without their endings, which differ in their case, or altogether, from what files say; annotations may lie among them. */
 function picturesByName(folder: string | undefined): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const name of (folder === undefined ? undefined : listFolder(folder)) ?? []) {
-    const base = name.replace(/\.[^.]*$/, '');
-    const own = names.get(base);
-    if (own === undefined) names.set(base, [name]);
-    else own.push(name);
+    if (!isPictureName(name)) continue;
+    names.set(stem(name), [...(names.get(stem(name)) ?? []), name]);
+    // Annotated as a.jpg.xml.
+    names.set(name, [name]);
   }
   return names;
 }
 
 function listXml(folder: string): string[] {
   try {
-    return readdirSync(folder)
-      .filter((name) => /\.xml$/i.test(name))
-      .sort();
+    return readdirSync(folder).filter(isXml).sort();
   } catch (error) {
     throw fileError(error, folder);
   }
 }
 
+/** What a person sees in it; undefined where it cannot be read. */
 function listFolder(folder: string): string[] | undefined {
   try {
-    return readdirSync(folder);
+    return readdirSync(folder).filter((name) => !isHidden(name));
   } catch {
     return undefined;
   }
@@ -142,17 +149,6 @@ function xmlFolderOf(path: string): string | undefined {
   return undefined;
 }
 
-const pictureEndings: ReadonlySet<string> = new Set([
-  '.jpg',
-  '.jpeg',
-  '.png',
-  '.webp',
-  '.gif',
-  '.tif',
-  '.tiff',
-  '.avif',
-]);
-
 /** The devkit's folder; else, beside or among the XML files, the one that has most of their pictures. */
 function pictureFolderOf(path: string, xmlFolder: string): string | undefined {
   const devkit = join(path, 'JPEGImages');
@@ -161,8 +157,8 @@ function pictureFolderOf(path: string, xmlFolder: string): string | undefined {
   const places = new Set([xmlFolder, path, ...foldersIn(path), dirname(xmlFolder), ...foldersIn(dirname(xmlFolder))]);
   let best: { folder: string; count: number } | undefined;
   for (const folder of places) {
-    const pictures = (listFolder(folder) ?? []).filter((name) => pictureEndings.has(extname(name).toLowerCase()));
-    const count = pictures.filter((name) => wanted.has(stem(name))).length;
+    const pictures = (listFolder(folder) ?? []).filter(isPictureName);
+    const count = pictures.filter((name) => wanted.has(stem(name)) || wanted.has(name)).length;
     if (count > (best?.count ?? 0)) best = { folder, count };
   }
   // Where the devkit has none yet, messages name the place where it belongs.
@@ -180,26 +176,9 @@ function isVocXml(folder: string): boolean {
 }
 
 function isXml(name: string): boolean {
-  return /\.xml$/i.test(name);
+  return /\.xml$/i.test(name) && !isHidden(name);
 }
 
 function stem(name: string): string {
   return name.slice(0, name.length - extname(name).length);
-}
-
-/** Those that a person sees, sorted; links to folders too. */
-export function foldersIn(path: string): string[] {
-  let entries: Dirent[];
-  try {
-    entries = readdirSync(path, { withFileTypes: true });
-  } catch {
-    return [];
-  }
-  const isFolder = (entry: Dirent): boolean =>
-    entry.isDirectory() ||
-    (entry.isSymbolicLink() && statSync(join(path, entry.name), { throwIfNoEntry: false })?.isDirectory() === true);
-  return entries
-    .filter((entry) => !entry.name.startsWith('.') && isFolder(entry))
-    .map(({ name }) => join(path, name))
-    .sort();
 }

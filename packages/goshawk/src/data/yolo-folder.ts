@@ -1,14 +1,15 @@
 // A data set as YOLO lays it out: a data.yaml, pictures in folders called images and a text of labels for each picture, in
 // folders called labels beside them or in the picture's own folder.
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { dirname, extname, relative, resolve, sep } from 'node:path';
-import { InputError, type YoloClasses, type YoloFile } from '@goshawk/core';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import { type DataIssue, DataIssueList, InputError, type YoloClasses, type YoloFile } from '@goshawk/core';
 import { commonFolder, isBelow } from '../files/common-folder.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
-import { isPictureName } from './picture-names.js';
+import { isHidden } from '../files/visible-entries.js';
+import { isPictureName, shownEndings } from './picture-names.js';
 import { shownSize } from './shown-size.js';
-import { readYoloList } from './yolo-list.js';
+import { lastPartsOf, readYoloList } from './yolo-list.js';
 
 /** The files of one set; reading them is left to the iteration. */
 export interface YoloFolder {
@@ -16,11 +17,16 @@ export interface YoloFolder {
   /** Folder that the pictures' names start from. */
   readonly images: string;
   readonly classes: YoloClasses;
+  /** What of the folder is not among the files, and why. */
+  readonly warnings: readonly DataIssue[];
 }
 
-/** Names of the sets; none where nothing tells sets apart. */
+/** Names of the sets that are there; none where nothing tells sets apart, and all where none is there. */
 export function yoloSets(path: string): string[] {
-  return [...readYoloList(path).sets.keys()].filter((name) => name !== '');
+  const { sets } = readYoloList(path);
+  const names = [...sets.keys()].filter((name) => name !== '');
+  const there = names.filter((name) => sets.get(name)!.every((place) => existsSync(place)));
+  return there.length > 0 ? there : names;
 }
 
 export interface YoloFolderOptions {
@@ -35,8 +41,9 @@ export interface YoloFolderOptions {
 /** @throws InputError where the set is missing, has no pictures or no labels, or no file names the classes */
 export function openYoloFolder(path: string, options: YoloFolderOptions = {}): YoloFolder {
   const { set, classes: names } = options;
-  const { file, sets, classes = names && { names } } = readYoloList(path);
+  const { file, sets, roots, classes = names && { names } } = readYoloList(path);
   const where = file ?? path;
+  const issues = new DataIssueList(where);
   if (set !== undefined && !sets.has(set)) {
     const known = [...sets.keys()].filter((name) => name !== '');
     const remedy = known.length === 0 ? 'leave set out to take every picture' : `the sets here are ${known.join(', ')}`;
@@ -47,21 +54,26 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
       'annotation-invalid',
       `${path}: nothing names its classes: write data.yaml with names, or classes.txt with a name a line`,
     );
-  const places = set === undefined ? [...sets.values()].flat() : sets.get(set)!;
+  const asked = set === undefined ? yoloSetsThere(sets, issues) : [set];
+  const places = asked.flatMap((name) => sets.get(name)!);
   const missing = places.find((place) => !existsSync(place));
   if (missing !== undefined)
     throw new InputError(
       'file-not-found',
       `${where}: names ${missing}, which is not there: correct the path, or put the pictures there`,
     );
-  const pictures = [...new Set(places.flatMap(picturesOf))];
+  const pictures = [...new Set(places.flatMap((place) => picturesOf(place, roots)))];
   if (pictures.length === 0)
-    throw new InputError('annotation-invalid', `${places.join(', ')}: has no pictures: correct ${where}`);
+    throw new InputError(
+      'annotation-invalid',
+      `${places.join(', ')}: has no pictures (expected ${shownEndings}): correct ${where}, or convert the pictures`,
+    );
   const labels = pictures.map(labelsOf);
+  tellLabelsAlone(places, new Set(labels), issues);
   if (labels.every((label) => label === undefined))
     throw new InputError(
       'file-not-found',
-      `${places.join(', ')}: none of ${pictures.length} pictures has labels (expected ${expectedLabels(pictures[0]!)}): put them there`,
+      `${places.join(', ')}: none of ${pictures.length} pictures has labels (expected ${yoloLabelOf(pictures[0]!)}): put them there`,
     );
   const images =
     options.images === undefined ? commonFolder(pictures.map((picture) => dirname(picture))) : resolve(options.images);
@@ -71,7 +83,50 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
       'annotation-invalid',
       `${where}: ${outside} is not below the image folder ${images}: leave the image folder out, or name one that holds all pictures`,
     );
-  return { files: readAll(pictures, labels, images), images, classes };
+  return { files: readAll(pictures, labels, images), images, classes, warnings: issues.warnings };
+}
+
+/** Exports name sets that they do not have: those are left out where all are read. */
+function yoloSetsThere(sets: ReadonlyMap<string, readonly string[]>, issues: DataIssueList): string[] {
+  const names = [...sets.keys()];
+  const missingOf = (name: string) => sets.get(name)!.find((place) => !existsSync(place));
+  const there = names.filter((name) => missingOf(name) === undefined);
+  if (there.length === 0) return names;
+  for (const name of names) {
+    const missing = missingOf(name);
+    if (missing === undefined) continue;
+    issues.warning(
+      'set-missing',
+      name,
+      `is ${missing}, which is not there: the set is left out; correct the path, or remove the line`,
+    );
+  }
+  return there;
+}
+
+/** Files in folders called labels that no picture has: of pictures that are elsewhere, or of a format that is not read. */
+function tellLabelsAlone(
+  places: readonly string[],
+  labels: ReadonlySet<string | undefined>,
+  issues: DataIssueList,
+): void {
+  const folders = places.filter(isFolder).map((place) => dirname(yoloLabelOf(join(resolve(place), 'any.jpg'))));
+  const texts = [...new Set(folders)].filter((folder) => existsSync(folder) && folder.split(sep).includes('labels'));
+  const alone = texts
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.txt$/i.test(name) && !isHidden(name) && basename(name) !== 'classes.txt')
+        .map((name) => join(folder, name)),
+    )
+    .filter((text) => !labels.has(text))
+    .sort();
+  if (alone.length === 0) return;
+  const files = alone.length === 1 ? 'file' : 'files';
+  issues.warning(
+    'labels-alone',
+    '',
+    `has ${alone.length} ${files} of labels without a picture, such as ${alone[0]}: left out; put the pictures there (${shownEndings})`,
+  );
 }
 
 function* readAll(
@@ -91,11 +146,11 @@ function* readAll(
 }
 
 /** Of a folder and those in it, or of a text with a path a line. */
-function picturesOf(place: string): string[] {
+function picturesOf(place: string, roots: readonly string[]): string[] {
   try {
     if (statSync(place).isDirectory())
       return readdirSync(place, { recursive: true, encoding: 'utf8' })
-        .filter(isPictureName)
+        .filter((name) => isPictureName(name) && !isHidden(name))
         .sort()
         .map((name) => resolve(place, name));
   } catch (error) {
@@ -106,23 +161,31 @@ function picturesOf(place: string): string[] {
     .map((line) => line.trim());
   return lines.flatMap((line, i) => {
     if (line === '') return [];
-    // As ultralytics reads them: paths that start with ./ are relative to the list, others too where they are there.
-    const picture = resolve(dirname(place), line);
-    if (existsSync(picture)) return [picture];
-    throw new InputError('file-not-found', `${place}: line ${i + 1}: ${picture} is not there: correct the list`);
+    // ultralytics takes paths that start with ./ from the list's folder on and others from the current one, darknet all from its own; lists
+    // made elsewhere have whole paths of there.
+    const own = resolve(dirname(place), line);
+    const candidates = [own, ...roots.map((root) => resolve(root, line)), resolve(line)];
+    const found = [...candidates, ...lastPartsOf(line, [dirname(place), ...roots])].find((path) => existsSync(path));
+    if (found !== undefined) return [resolve(found)];
+    throw new InputError('file-not-found', `${place}: line ${i + 1}: ${own} is not there: correct the list`);
   });
 }
 
 /** The last folder called images gives way to labels; else beside the picture. */
 function labelsOf(picture: string): string | undefined {
-  return [expectedLabels(picture), withEnding(picture)].find((path) => existsSync(path));
+  return [yoloLabelOf(picture), withEnding(picture)].find((path) => existsSync(path));
 }
 
-function expectedLabels(picture: string): string {
+/** Where labels of a picture are looked for first: its last folder that is called images gives way to labels. */
+export function yoloLabelOf(picture: string): string {
   const parts = withEnding(picture).split(sep);
   const at = parts.lastIndexOf('images');
   if (at >= 0) parts[at] = 'labels';
   return parts.join(sep);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function withEnding(picture: string): string {

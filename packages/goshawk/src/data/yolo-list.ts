@@ -1,9 +1,12 @@
-// YOLO's description of a data set, data.yaml: where its sets of pictures are and what its classes are called.
+// YOLO's description of a data set, data.yaml: where its sets of pictures are and what its classes are called; and folders without one.
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { InputError, type YoloClasses, type YoloKeypoints } from '@goshawk/core';
 import { parse, YAMLParseError } from 'yaml';
+import { readHead } from '../files/read-head.js';
 import { readSmallText } from '../files/read-small-text.js';
+import { foldersIn, isHidden } from '../files/visible-entries.js';
+import { isPictureName } from './picture-names.js';
 
 export interface YoloList {
   /** The data.yaml; undefined for folders without one. */
@@ -12,13 +15,16 @@ export interface YoloList {
   readonly sets: ReadonlyMap<string, readonly string[]>;
   /** Undefined where no file names the classes. */
   readonly classes: YoloClasses | undefined;
+  /** Folders that a list's lines may start from, besides its own. */
+  readonly roots: readonly string[];
 }
 
 const setNames = ['train', 'val', 'valid', 'test'] as const;
 
 /**
  * @param path a data.yaml, or a folder with one; else a folder with images/ and labels/ (or SET/images, images/SET), or with
- *   pictures and their labels side by side, whose classes.txt names the classes
+ *   pictures and their labels side by side, also in SET/; its sets may be lists, SET.txt, and its classes stand in classes.txt, a file of
+ *   darknet's that ends in .names, or Roboflow's _darknet.labels
  * @throws InputError naming the file and key
  */
 export function readYoloList(path: string): YoloList {
@@ -26,28 +32,59 @@ export function readYoloList(path: string): YoloList {
   const isPart = ['images', 'labels'].includes(basename(path));
   const file = listFileIn(path) ?? (isPart ? listFileIn(dirname(resolve(path))) : undefined);
   if (file !== undefined) return readListFile(file);
-  const names = ['classes.txt', 'labels/classes.txt', 'obj.names']
-    .map((name) => join(path, name))
-    .filter(isFile)
-    .map((name) =>
-      readSmallText(name)
-        .split(/\r?\n/)
-        .map((line) => line.trim())
-        .filter(Boolean),
-    )[0];
-  return { file: undefined, sets: setsOfLayout(path), classes: names && { names } };
+  const names = namesFileOf(path)?.names;
+  return { file: undefined, sets: setsOfLayout(path), classes: names && { names }, roots: [path] };
 }
 
-/** The YAML file of a folder that lists a data set. */
+/** The YAML file of a folder that lists a data set; where none does, one that names its classes alone. */
 export function listFileIn(folder: string): string | undefined {
-  const files = readdirSync(folder).filter((name) => /\.ya?ml$/i.test(name));
+  const files = readdirSync(folder).filter((name) => /\.ya?ml$/i.test(name) && !isHidden(name));
   files.sort((a, b) => Number(!/^data\./i.test(a)) - Number(!/^data\./i.test(b)) || (a < b ? -1 : 1));
-  return files.map((name) => join(folder, name)).find((name) => isFile(name) && isListText(readSmallText(name)));
+  const paths = files.map((name) => join(folder, name)).filter(isFile);
+  return (
+    paths.find((path) => isListText(readSmallText(path))) ??
+    paths.find((path) => isNamesText(readSmallText(path)) && hasSetsOfLayout(folder))
+  );
 }
 
 /** Whether a YAML text names classes and pictures as YOLO's lists do. */
 export function isListText(text: string): boolean {
-  return /^\s*(names|nc)\s*:/m.test(text) && /^\s*(train|val|test)\s*:/m.test(text);
+  return isNamesText(text) && /^\s*(train|val|test)\s*:/m.test(text);
+}
+
+/** Whether it names classes. Its own keys stand at the margin: those of other configs that are called so do not. */
+export function isNamesText(text: string): boolean {
+  return /^\uFEFF?(names|nc)\s*:/m.test(text);
+}
+
+/** A list of class names, one a line, in the folder or one of those in it. @throws InputError where two of them differ */
+function namesFileOf(folder: string): { readonly file: string; readonly names: readonly string[] } | undefined {
+  const found = [folder, ...foldersIn(folder), ...foldersIn(folder).flatMap(foldersIn)]
+    .flatMap((place) => namesFilesIn(place))
+    .map((file) => ({ file, names: linesOf(file) }));
+  const [first] = found;
+  const other = found.find(({ names }) => names.join('\0') !== first!.names.join('\0'));
+  if (other !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${other.file}: names other classes (${other.names.join(', ')}) than ${first!.file} (${first!.names.join(', ')}): make them the same, or remove one`,
+    );
+  return first;
+}
+
+function namesFilesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => /^(classes\.txt|_darknet\.labels|[^.].*\.names)$/i.test(name))
+    .sort()
+    .map((name) => join(folder, name))
+    .filter(isFile);
+}
+
+function linesOf(file: string): string[] {
+  return readSmallText(file)
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter(Boolean);
 }
 
 function readListFile(file: string): YoloList {
@@ -67,13 +104,13 @@ function readListFile(file: string): YoloList {
       `${file}: has no keys (expected names and train): write YOLO's data.yaml`,
     );
   const keys = value as Readonly<Record<string, unknown>>;
-  const root = rootOf(file, keys.path);
-  const sets = new Map<string, string[]>();
+  const roots = rootsOf(file, keys.path);
+  const sets = new Map<string, readonly string[]>();
   for (const name of setNames) {
     const places = keys[name];
     if (places === undefined || places === null || places === '') continue;
     const list = (Array.isArray(places) ? places : [places]).map((place) => {
-      if (typeof place === 'string') return placeOf(place, root);
+      if (typeof place === 'string') return placeOf(place, roots);
       throw new InputError(
         'annotation-invalid',
         `${file}: ${name}: must name folders or lists of pictures: correct it`,
@@ -81,28 +118,62 @@ function readListFile(file: string): YoloList {
     });
     sets.set(name === 'valid' ? 'val' : name, list);
   }
+  // Some write the names down and leave the rest to the folders.
+  if (sets.size === 0 && hasSetsOfLayout(roots[0]!))
+    for (const [name, places] of setsOfLayout(roots[0]!)) sets.set(name, places);
   if (sets.size === 0)
     throw new InputError(
       'annotation-invalid',
       `${file}: has none of train, val and test: name the folders of the pictures`,
     );
-  return { file, sets, classes: classesOf(file, keys) };
+  return { file, sets, classes: classesOf(file, keys), roots };
 }
 
-function rootOf(file: string, path: unknown): string {
+/**
+ * Folders that the list's paths may start from, the likeliest first: `path` from the list's folder on, as the folder of that name beside
+ * the list, and from the current folder on, as ultralytics has it; where none is there, the list's own. Lists are moved with their
+ * pictures, and `path` keeps the place of the machine where they were made.
+ */
+function rootsOf(file: string, path: unknown): string[] {
   const folder = dirname(file);
-  if (path === undefined || path === null) return folder;
+  if (path === undefined || path === null) return [folder];
   if (typeof path !== 'string')
     throw new InputError('annotation-invalid', `${file}: path: must be a folder: correct it, or leave it out`);
-  const root = resolve(folder, path);
-  // Lists are moved with their pictures, and `path` keeps the place of the machine where they were made.
-  return isFolder(root) ? root : folder;
+  const words = asPosix(path);
+  const beside = words.split('/').filter(Boolean).at(-1);
+  const named = [resolve(folder, words), ...(beside === undefined ? [] : [join(folder, beside)]), resolve(words)];
+  return [...new Set([...named.filter(isFolder), folder])];
 }
 
 /** A folder or list of pictures, there or not; exports write ../train/images for the folder beside the list. */
-function placeOf(place: string, root: string): string {
-  const candidates = [place, place.replace(/^(\.\.\/)+/, '')].map((candidate) => resolve(root, candidate));
-  return candidates.find((candidate) => isFolder(candidate) || isFile(candidate)) ?? candidates[0]!;
+function placeOf(place: string, roots: readonly string[]): string {
+  const words = asPosix(place);
+  const spellings = [words, words.replace(/^(\.\.\/)+/, '')];
+  const found = roots
+    .flatMap((root) => spellings.map((spelling) => resolve(root, spelling)))
+    .find((candidate) => isFolder(candidate) || isFile(candidate));
+  if (found !== undefined) return found;
+  const moved = isAbsolutePath(words)
+    ? lastPartsOf(words, roots).find((path) => isFolder(path) || isFile(path))
+    : undefined;
+  return moved ?? resolve(roots[0]!, words);
+}
+
+/** What a path of another machine may be below one of these folders: its last parts, the most of them first. */
+export function lastPartsOf(path: string, roots: readonly string[]): string[] {
+  const parts = asPosix(path)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.' && part !== '..');
+  return parts.flatMap((_, i) => roots.map((root) => join(root, ...parts.slice(i))));
+}
+
+function isAbsolutePath(path: string): boolean {
+  return /^(\/|[a-z]:)/i.test(path);
+}
+
+/** Lists are written on Windows, too. */
+function asPosix(path: string): string {
+  return /^[a-z]:|\\/i.test(path) && !isFolder(path) && !isFile(path) ? path.replaceAll('\\', '/') : path;
 }
 
 function classesOf(file: string, keys: Readonly<Record<string, unknown>>): YoloClasses {
@@ -168,13 +239,51 @@ function flipPairs(file: string, order: unknown, count: number): Pick<YoloKeypoi
   return { flipPairs: (order as number[]).flatMap((to, from) => (from < to ? [[from, to] as const] : [])) };
 }
 
-/** Sets of a folder without a list: SET/images, images/SET, else one set of all its pictures. */
-function setsOfLayout(folder: string): Map<string, string[]> {
+/** Sets as folders are called; with the year of COCO's. */
+const setFolder = /^(train|val|valid|validation|test)(20\d\d)?$/i;
+
+function setNameOf(name: string): string | undefined {
+  const word = setFolder.exec(name)?.[1]?.toLowerCase();
+  return word?.startsWith('val') ? 'val' : word;
+}
+
+/** Places of pictures that are called as sets are: SET/images, images/SET, SET, a list SET.txt. */
+function namedSets(folder: string): Map<string, string[]> {
+  const own = foldersIn(folder).filter((place) => setNameOf(basename(place)) !== undefined);
+  const lists = readdirSync(folder)
+    .filter((name) => /\.txt$/i.test(name) && setNameOf(name.slice(0, -4)) !== undefined)
+    .sort()
+    .map((name) => join(folder, name))
+    .filter(isPictureList);
+  const candidates: readonly (readonly [name: string, place: string])[] = [
+    ...own.map((place) => [basename(place), join(place, 'images')] as const),
+    ...foldersIn(join(folder, 'images')).map((place) => [basename(place), place] as const),
+    ...own.map((place) => [basename(place), place] as const),
+    ...lists.map((place) => [basename(place).slice(0, -4), place] as const),
+  ];
   const sets = new Map<string, string[]>();
-  for (const name of setNames) {
-    const place = [join(folder, name, 'images'), join(folder, 'images', name), join(folder, name)].find(isFolder);
-    if (place !== undefined) sets.set(name === 'valid' ? 'val' : name, [place]);
+  for (const [name, place] of candidates) {
+    const set = setNameOf(name);
+    if (set !== undefined && !sets.has(set) && (isFolder(place) || isFile(place))) sets.set(set, [place]);
   }
+  return new Map(['train', 'val', 'test'].flatMap((set) => (sets.has(set) ? [[set, sets.get(set)!] as const] : [])));
+}
+
+function isPictureList(path: string): boolean {
+  if (!isFile(path)) return false;
+  const first = readHead(path, 4096)
+    .head.split(/\r?\n/)
+    .find((line) => line.trim() !== '');
+  return first !== undefined && isPictureName(first.trim());
+}
+
+function hasSetsOfLayout(folder: string): boolean {
+  return isFolder(join(folder, 'images')) || isFolder(join(folder, 'labels')) || namedSets(folder).size > 0;
+}
+
+/** Sets of a folder without a list; else one set of all its pictures. */
+function setsOfLayout(folder: string): Map<string, string[]> {
+  const sets = namedSets(folder);
   if (sets.size > 0) return sets;
   const all = [join(folder, 'images'), folder].find(isFolder)!;
   // A folder of labels alone: its pictures are beside it.

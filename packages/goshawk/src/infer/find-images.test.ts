@@ -19,7 +19,10 @@ describe('findImages', () => {
     folder = mkdtempSync(join(tmpdir(), 'goshawk-find-images-'));
     mkdirSync(join(folder, 'photos', 'b'), { recursive: true });
     mkdirSync(join(folder, 'empty'));
-    for (const name of ['b/2.png', 'a.JPG', 'c.webp', 'notes.txt', 'b/1.jpeg'])
+    // What macOS and notebooks leave beside pictures is none.
+    for (const hidden of ['__MACOSX', '.ipynb_checkpoints']) mkdirSync(join(folder, 'photos', hidden));
+    const left = ['._a.JPG', '__MACOSX/a.jpg', '.ipynb_checkpoints/c-checkpoint.webp'];
+    for (const name of ['b/2.png', 'a.JPG', 'c.webp', 'notes.txt', 'b/1.jpeg', ...left])
       writeFileSync(join(folder, 'photos', name), '');
     symlinkSync(join(folder, 'photos', 'a.JPG'), join(folder, 'photos', 'link.jpg'));
     symlinkSync(join(folder, 'nowhere.jpg'), join(folder, 'photos', 'broken.jpg'));

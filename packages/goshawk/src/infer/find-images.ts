@@ -4,6 +4,7 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { fileError } from '../files/read-file.js';
+import { isHidden } from '../files/visible-entries.js';
 
 export interface NamedImage {
   /** To be opened. */
@@ -32,7 +33,7 @@ const DOUBTFUL_EXTENSIONS: ReadonlySet<string> = new Set(['.ts']);
 
 /**
  * Files as they are named, and the pictures in folders, in order of their names. Links to pictures count, links to folders
- * are not followed.
+ * are not followed, and what is hidden is passed over: names that begin with a dot, macOS' `__MACOSX`.
  * @throws InputError for a path that does not exist or cannot be read, and for a folder without pictures
  */
 export function findImages(paths: readonly string[], options: FindImagesOptions = {}): NamedImage[] {
@@ -114,6 +115,7 @@ function collectFiles(
       aliases.splice(aliases.indexOf(entry.name), 1);
       continue;
     }
+    if (isHidden(entry.name)) continue;
     const path = join(folder, entry.name);
     if (!entry.isDirectory() && !isWanted(entry.name)) continue;
     try {

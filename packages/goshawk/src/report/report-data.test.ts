@@ -180,6 +180,25 @@ test('a picture is good where all was found and nothing else', () => {
   for (const { picture } of good) assert.ok(!wrong.has(picture));
 });
 
+test('what a picture shows was found in it: every class, score and box, to a tenth of a pixel', () => {
+  const order = new Map(groundTruth.categories.map(({ id }, k) => [id, k]));
+  for (const [i, { id }] of groundTruth.images.entries()) {
+    const own = detections.filter(({ imageId, score }) => imageId === id && score >= errors.confusion.lowestScore);
+    const expected = own
+      .sort((a, b) => b.score - a.score)
+      .map(({ categoryId, score, bbox }) => [order.get(categoryId), score, ...bbox!]);
+    const shown = report.pictures[i]!.detections.filter(([, score]) => score >= errors.confusion.lowestScore);
+    assert.equal(shown.length, expected.length);
+    assert.equal(report.pictures[i]!.detections, report.pictures[i]!.detections);
+    for (const [d, [category, score, ...box]] of shown.entries()) {
+      assert.equal(category, expected[d]![0]);
+      assert.equal(report.pictures[i]!.detectionCategories[d], category);
+      for (const [side, value] of [score, ...box].entries())
+        assert.ok(Math.abs(value - expected[d]![side + 1]!) <= (side === 0 ? 1e-4 : 0.051), `${id} ${d} ${side}`);
+    }
+  }
+});
+
 describe('the confusion matrix of a page', () => {
   test("equals core's at every step of its sliders, on 40 made sets", () => {
     for (let seed = 1; seed <= 40; seed++) {

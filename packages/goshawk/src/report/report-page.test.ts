@@ -70,6 +70,8 @@ describe('the page of a report', { skip: NO_CHROMIUM }, () => {
         'Pictures',
         'Data',
       ]);
+      // Those out of sight are drawn behind the first frame.
+      await page.waitForFunction("[...document.querySelectorAll('canvas')].every((canvas) => Chart.getChart(canvas))");
       const seen = (await page.evaluate(`({
         sideways: document.documentElement.scrollWidth - innerWidth,
         ink: getComputedStyle(document.body).color,

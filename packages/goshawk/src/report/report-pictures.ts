@@ -12,7 +12,7 @@ import {
 import { maskPath } from './mask-paths.js';
 import { keptPixels } from './page/box-measures.js';
 import { DetectionPacker } from './page/packed-detections.js';
-import type { DetectionData, ObjectData, Pair, StoredPicture } from './page/report-data.js';
+import type { DetectionData, ObjectData, PackedDetections, Pair, StoredPicture } from './page/report-data.js';
 
 /** What an analysis counts: an object, a detection, or both together. */
 export interface Counted {
@@ -109,14 +109,15 @@ export class ReportPictures {
   }
 
   /** What was found in each picture, as the page unpacks it. */
-  found(): string {
+  packed(): PackedDetections {
     const packer = new DetectionPacker();
     this.#dataset.images.forEach(({ id }, index) => {
       const kept = this.#detections[index]!;
       const overlaps = keptOverlaps(kept, this.#overlaps.get(id));
       packer.add({ detections: kept.map((one) => this.#detection(one)), overlaps });
     });
-    return Buffer.from(packer.bytes()).toString('base64');
+    const { found, boxes } = packer.bytes();
+    return { found: Buffer.from(found).toString('base64'), boxes: Buffer.from(boxes).toString('base64') };
   }
 
   /** Of categories that the data set lacks there is nothing to show. */

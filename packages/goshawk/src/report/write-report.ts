@@ -71,7 +71,7 @@ export function reportData(
     categories: sorted(annotations.categories).map(({ name }) => name),
     ...(errors && evaluation && { errors: errorsData({ figures: errors, evaluation, kept, pictures }) }),
     pictures: pictures.data(({ id }) => thumbnails.fileOf(id)),
-    found: pictures.found(),
+    packed: pictures.packed(),
     pictureLimit:
       thumbnails.count === total
         ? ''

@@ -30,6 +30,23 @@ const coco = (...names: string[]) =>
     annotations: names.map((_, i) => ({ id: i + 1, image_id: i + 1, category_id: 1, bbox: [3, 5, 9, 9] })),
   });
 
+test('a COCO file is one whatever the order of its lists, and however long the others are', () => {
+  const { images, categories, annotations } = JSON.parse(coco('a.jpg')) as Record<string, object[]>;
+  const many = Array.from({ length: 4000 }, (_, i) => ({ ...annotations![0], id: i + 1 }));
+  const far = [
+    ...images!,
+    ...Array.from({ length: 4000 }, (_, i) => ({ ...images![0], id: i + 2, file_name: `${i}.jpg` })),
+  ];
+  const folder = folderOf({
+    'all.json': JSON.stringify({ annotations: many, images: far, more: many, categories }),
+    'photos/a.jpg': '',
+  });
+  assert.deepEqual(findAnnotations(folder).train, {
+    annotations: join(folder, 'all.json'),
+    images: join(folder, 'photos'),
+  });
+});
+
 describe('XML files of PASCAL VOC are found', () => {
   const layouts: readonly [string, Record<string, string>, string][] = [
     ['as the devkit has them', { 'Annotations/a.xml': voc('a.jpg'), 'JPEGImages/a.jpg': '' }, 'JPEGImages'],

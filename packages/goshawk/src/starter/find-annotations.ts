@@ -3,9 +3,10 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat, annotationSets } from '../data/index.js';
-import { foldersIn } from '../data/voc-folder.js';
-import { isListText } from '../data/yolo-list.js';
+import { isNamesText } from '../data/yolo-list.js';
+import { readFileChunks } from '../files/read-chunks.js';
 import { readHead } from '../files/read-head.js';
+import { foldersIn } from '../files/visible-entries.js';
 
 export interface FoundAnnotations {
   readonly train: AnnotationSource;
@@ -48,7 +49,7 @@ export function isAnnotations(path: string): boolean {
   const status = statSync(path, { throwIfNoEntry: false });
   if (status === undefined) return false;
   if (status.isDirectory() || /\.(xml|m?js|txt)$/i.test(path)) return true;
-  return /\.json$/i.test(path) ? isCoco(path) : /\.ya?ml$/i.test(path) && isListText(readHead(path, 65_536).head);
+  return /\.json$/i.test(path) ? isCoco(path) : /\.ya?ml$/i.test(path) && isNamesText(readHead(path, 65_536).head);
 }
 
 function ofFile(path: string, images: string | undefined): FoundAnnotations {
@@ -218,9 +219,33 @@ function cocoFilesIn(folder: string): string[] {
 function isCoco(file: string): boolean {
   const { head, tail } = readHead(file, 65_536);
   if (!/^\s*\{/.test(head)) return false;
-  const text = head + tail;
-  return /"images"\s*:\s*\[/.test(text) && /"(annotations|categories)"\s*:\s*\[/.test(text);
+  const text = `${head} ${tail}`;
+  if (/"images"\s*:\s*\[/.test(text) && /"(annotations|categories)"\s*:\s*\[/.test(text)) return true;
+  // Lists stand in any order, and the list of pictures may begin and end far from the file's ends.
+  const hasOthers = /"(annotations|categories)"\s*:\s*\[/.test(text);
+  return hasOthers && tail !== '' && findInFile(file, /"images"\s*:\s*\[/g, 1).length > 0;
 }
+
+/** The first matches in a file of any size; a match has at most a few hundred characters. */
+function findInFile(file: string, pattern: RegExp, most: number): RegExpMatchArray[] {
+  const decoder = new TextDecoder();
+  const found: RegExpMatchArray[] = [];
+  let text = '';
+  for (const chunk of readFileChunks(file)) {
+    text += decoder.decode(chunk, { stream: true });
+    let end = 0;
+    for (const match of text.matchAll(pattern)) {
+      found.push(match);
+      if (found.length === most) return found;
+      end = match.index + match[0].length;
+    }
+    // The beginning of a match may be cut.
+    text = text.slice(Math.max(end, text.length - LONGEST_MATCH));
+  }
+  return found;
+}
+
+const LONGEST_MATCH = 4096;
 
 function cocoSource(file: string, places: readonly string[], images: string | undefined): AnnotationSource {
   return { annotations: file, images: images ?? pictureFolder(file, places) };
@@ -228,10 +253,9 @@ function cocoSource(file: string, places: readonly string[], images: string | un
 
 /** The folder below which the first pictures of a COCO file lie. @throws InputError where none is */
 function pictureFolder(file: string, places: readonly string[]): string {
-  const { head, tail } = readHead(file, 262_144);
-  const names = [...`${head} ${tail}`.matchAll(/"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"/g)]
-    .slice(0, 20)
-    .map(([, name]) => JSON.parse(`"${name}"`) as string);
+  const names = findInFile(file, /"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"/g, 20).map(
+    ([, name]) => JSON.parse(`"${name}"`) as string,
+  );
   const folders = places.flatMap((place) => [
     place,
     ...foldersIn(place).flatMap((folder) => [folder, ...foldersIn(folder)]),

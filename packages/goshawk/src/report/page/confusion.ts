@@ -36,8 +36,8 @@ export function confusedPairs(
   isAsked: (truth: number, found: number) => boolean,
 ): Pair[] {
   const pairs: Pair[] = [];
-  eachPair(report, thresholds, (truth, found, pair) => {
-    if (isAsked(truth, found)) pairs.push(pair());
+  eachPair(report, thresholds, (truth, found, ...pair) => {
+    if (isAsked(truth, found)) pairs.push(pair);
   });
   return pairs;
 }
@@ -45,14 +45,15 @@ export function confusedPairs(
 function eachPair(
   { pictures, categories }: ReportData,
   thresholds: PairThresholds,
-  add: (truth: number, found: number, pair: () => Pair) => void,
+  add: (truth: number, found: number, ...pair: Pair) => void,
 ): void {
   const background = categories.length;
-  pictures.forEach(({ objects, places, detections, overlaps }, picture) => {
+  pictures.forEach(({ objects, places, detectionCategories, overlaps }, picture) => {
     pairPicture(overlaps, thresholds, (o, d) => {
-      const object = places[o] ?? -1;
-      const [truth, found] = [objects[object]?.[0] ?? background, detections[d]?.[0] ?? background];
-      add(truth, found, () => [picture, object, d]);
+      const object = o < 0 ? -1 : places[o]!;
+      const truth = o < 0 ? background : objects[object]![0];
+      const found = d < 0 ? background : detectionCategories[d]!;
+      add(truth, found, picture, object, d);
     });
   });
 }

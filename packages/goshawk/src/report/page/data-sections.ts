@@ -1,6 +1,6 @@
 // How the training went, and what the data is like.
 import { barChart, lineChart } from './charts.js';
-import { countLink, element, figure, pictureLink, sortableTable } from './dom.js';
+import { countLink, countText, element, figure, pictureLink, sortableTable } from './dom.js';
 import { binName, measureNames } from './picture-lists.js';
 import type { DataSetData, HistogramData, ReportData, TrainingHistory } from './report-data.js';
 
@@ -56,14 +56,14 @@ export function dataSection(report: ReportData): Node[] {
     element(
       'li',
       {},
-      `${one.name}: ${one.pictures.toLocaleString('en')} pictures (${one.emptyPictures} without objects), ${one.objects.toLocaleString('en')} objects, ${one.crowds} crowd regions`,
+      `${one.name}: ${countText(one.pictures)} pictures (${one.emptyPictures} without objects), ${countText(one.objects)} objects, ${one.crowds} crowd regions`,
     ),
   );
   const rows = categories.map((name, k) => [
     { shown: name, value: name },
     ...data.map(({ perClass, isShown }) => {
       const value = perClass[k] ?? 0;
-      return { shown: isShown ? countLink(value, `objects/${k}`) : value.toLocaleString('en'), value };
+      return { shown: isShown ? countLink(value, `objects/${k}`) : countText(value), value };
     }),
   ]);
   const columns = [{ head: 'class' }, ...data.map(({ name }) => ({ head: name, isNumber: true }))];

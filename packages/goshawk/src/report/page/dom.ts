@@ -28,9 +28,17 @@ function setAttributes(target: Element, attributes: Attributes): void {
   }
 }
 
+// One for all: numbers that make their own are what takes longest in a table.
+const countFormat = new Intl.NumberFormat('en');
+
+/** A number of things, as a person reads it. */
+export function countText(count: number): string {
+  return countFormat.format(count);
+}
+
 /** A number that leads to the pictures it counts; a plain one where it counts none. */
 export function countLink(count: number, key: string, title?: string): Node | string {
-  const text = count.toLocaleString('en');
+  const text = countText(count);
   return count === 0 ? text : element('a', { href: pictureLink(key), title }, text);
 }
 

@@ -1,5 +1,5 @@
 // The pictures of one list: what is there at the left, what was found at the right.
-import { element, pictureLink, slider, svg } from './dom.js';
+import { countText, element, pictureLink, slider, svg } from './dom.js';
 import { type Entry, labelOf, pictureList } from './picture-lists.js';
 import type { DetectionData, ObjectData, PictureData, ReportData } from './report-data.js';
 import { type ChosenThresholds, keyAt } from './thresholds.js';
@@ -97,7 +97,7 @@ export function gallery(
       note.textContent =
         total === 0
           ? 'There is none.'
-          : `${total.toLocaleString('en')}${kept}. What is there at the left (green), what was found at the right (orange); what the entry is about is pink.`;
+          : `${countText(total)}${kept}. What is there at the left (green), what was found at the right (orange); what the entry is about is pink.`;
       score.set(list.score ?? report.errors?.thresholds.overall.best?.score ?? 0.5);
       shown = 0;
       refresh();

@@ -1,5 +1,5 @@
 // The page of a report: everything that it shows lies in it as data.
-import { redrawCharts } from './charts.js';
+import { drawCharts, redrawCharts } from './charts.js';
 import { batchSection, curvesSection, dataSection, figuresTable } from './data-sections.js';
 import { element } from './dom.js';
 import { classesSection, confusionSection, thresholdsSection, tideSection } from './error-sections.js';
@@ -63,7 +63,7 @@ function start(): void {
       ),
     ),
   );
-  redrawCharts();
+  drawCharts();
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawCharts);
   const follow = (): void => {
     const key = /^#pictures=(.*)$/.exec(decodeURIComponent(location.hash))?.[1];

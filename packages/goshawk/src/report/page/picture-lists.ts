@@ -111,9 +111,12 @@ function mistakeList(report: ReportData, errors: ErrorsData, { kind, rest, first
       const list = listOf(
         report,
         `${first === undefined || first < 0 ? 'All classes' : nameOf(report, first)} from score ${score.toFixed(2)}`,
-        ({ objects, detections }) =>
+        ({ objects, detectionCategories, overlaps }) =>
           objects.some(([category]) => first! < 0 || category === first) ||
-          detections.some(([category, own]) => (first! < 0 || category === first) && own >= score),
+          Array.prototype.some.call(
+            detectionCategories,
+            (category: number, d) => (first! < 0 || category === first) && overlaps.score[d]! >= score,
+          ),
       );
       return { ...list, score };
     }
@@ -133,23 +136,24 @@ function confused(
   isAsked: (truth: number, found: number) => boolean,
 ): PictureList {
   const weight = ([picture, object, detection]: Pair): number => {
-    const { objects, detections } = report.pictures[picture]!;
-    const found = detections[detection];
+    const { objects, overlaps } = report.pictures[picture]!;
     // Found ones by score, which is at most 1; what was missed by its area, among its own kind.
-    return found === undefined ? objects[object]![3] * objects[object]![4] : found[1];
+    return detection < 0 ? objects[object]![3] * objects[object]![4] : overlaps.score[detection]!;
   };
+  const pairs = confusedPairs(report, thresholds, isAsked);
+  const weights = Float64Array.from(pairs, weight);
+  // Of equal ones the first stays the first.
+  const order = Uint32Array.from(pairs.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
   return {
     title: `${title}, ${inWords(thresholds)}`,
-    entries: confusedPairs(report, thresholds, isAsked)
-      .map((pair) => ({ pair, weight: weight(pair) }))
-      .sort((a, b) => b.weight - a.weight)
-      .map(({ pair }) => entryOf(pair)),
+    entries: Array.from(order, (place) => entryOf(pairs[place]!)),
     score: thresholds.scoreThreshold,
   };
 }
 
 function entryOf([picture, object, detection]: Pair): Entry {
-  return { picture, ...(object >= 0 ? { object } : {}), ...(detection >= 0 ? { detection } : {}) };
+  if (detection < 0) return { picture, object };
+  return object < 0 ? { picture, detection } : { picture, object, detection };
 }
 
 /** The pictures in order of how many mistakes the confusion matrix has in each. */

@@ -6,10 +6,16 @@ import type { PictureOverlaps } from '@goshawk/core';
 export interface StoredReport extends Omit<ReportData, 'pictures'> {
   readonly pictures: readonly StoredPicture[];
   /** What was found in each picture, in their order: bytes of a DetectionPacker as base64. */
-  readonly found: string;
+  readonly packed: PackedDetections;
 }
 
-export type StoredPicture = Omit<PictureData, 'detections' | 'places' | 'overlaps'>;
+/** What a DetectionPacker wrote: all but the boxes, and the boxes. */
+export interface PackedDetections<Bytes = string> {
+  readonly found: Bytes;
+  readonly boxes: Bytes;
+}
+
+export type StoredPicture = Omit<PictureData, 'detections' | 'detectionCategories' | 'places' | 'overlaps'>;
 
 /** As the page works with it. */
 export interface ReportData {
@@ -139,6 +145,8 @@ export interface PictureData {
   readonly objects: readonly ObjectData[];
   /** All from the report's lowest score on, best first, then those that TIDE's examples name. */
   readonly detections: readonly DetectionData[];
+  /** Of each of them; their boxes are unpacked when `detections` is first asked for. */
+  readonly detectionCategories: ArrayLike<number>;
   /** Where among all objects those are that are no crowds. */
   readonly places: readonly number[];
   /** Of these detections and those objects. */
