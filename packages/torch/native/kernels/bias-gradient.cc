@@ -1,6 +1,7 @@
 // The gradient of a convolution's bias, the sum of the output's gradient over each channel. oneDNN's adds floats pixel by
-// pixel where channels lie side by side; these sums are exact (channel-sums.h).
+// pixel where channels lie side by side; these sums are exact.
 #include "channel-sums.h"
+#include "relu-gradient.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -17,10 +18,9 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 template <typename T>
-at::Tensor exact_sum(const at::Tensor& gradient, bool channels_last) {
+at::Tensor exact_sum(const at::Tensor& gradient) {
   const int64_t images = gradient.size(0), channels = gradient.size(1), pixels = gradient.numel() / (images * channels);
-  const MapLayout layout =
-      channels_last ? MapLayout{1, channels, images * pixels, true} : MapLayout{images, channels, pixels, false};
+  const MapLayout layout{images, channels, pixels, false};
   const auto rows = static_cast<size_t>(layout.rows());
   const std::vector<float> centre(rows, 0.0f);
   std::vector<double> sums(rows), squares(rows);
@@ -46,10 +46,13 @@ at::Tensor sum_of_channels(const at::Tensor& gradient) {
     others[0] = 0;
     return gradient.sum(others);
   }
-  const bool channels_last = gradient.dim() == 4 && gradient.size(1) > 1 &&
-      gradient.is_contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor maps = channels_last ? gradient : gradient.contiguous();
-  return type == at::kFloat ? exact_sum<float>(maps, channels_last) : exact_sum<at::BFloat16>(maps, channels_last);
+  if (gradient.dim() == 4 && gradient.size(1) > 1 && gradient.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    std::vector<double> sums(static_cast<size_t>(gradient.size(1)));
+    relu_gradient(gradient, {}, &sums);
+    return bias_gradient(sums, at::kFloat);
+  }
+  const at::Tensor planes = gradient.contiguous();
+  return type == at::kFloat ? exact_sum<float>(planes) : exact_sum<at::BFloat16>(planes);
 }
 
 class BiasGradientFunction : public torch::autograd::Function<BiasGradientFunction> {

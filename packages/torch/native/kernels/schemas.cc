@@ -69,6 +69,10 @@ TORCH_LIBRARY(goshawk, m) {
   m.def(
       "winograd_conv3x3_by_kernels(Tensor input, Tensor kernels, int out, Tensor? bias, Tensor? residual, bool relu) "
       "-> Tensor");
+  // relu(convolution + bias + residual) of maps that share a weight, with gradients; a residual goes with one map.
+  m.def(
+      "conv_of_maps(Tensor[] inputs, Tensor weight, Tensor? bias, Tensor? residual, int[2] stride, int[2] padding, "
+      "int[2] dilation, int groups, bool relu, bool winograd) -> Tensor[]");
   m.def("depthwise_conv(Tensor input, Tensor weight, Tensor? bias, int[2] stride, int[2] padding) -> Tensor");
 
   // statistics: [2, C] float64, the mean and the sum of squared distances from it; sums: [2, C] float64, of the gradient and

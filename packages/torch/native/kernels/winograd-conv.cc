@@ -1,17 +1,13 @@
 // The operators of winograd.cc: their arguments, and what happens where gradients are wanted.
+#include "learning-conv.h"
 #include "winograd.h"
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <array>
 
 namespace goshawk {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
 
 void check_winograd(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias) {
   TORCH_CHECK(
@@ -33,9 +29,9 @@ at::Tensor winograd_conv(const at::Tensor& input, const at::Tensor& weight, cons
   if (!winograd::kIsFaster || input.numel() == 0) {
     return engine_conv(input, weight, bias);
   }
-  return winograd::convolve(
-      input, winograd::transform_kernels(weight, false), weight.size(0),
-      {bias.has_value() ? *bias : at::Tensor(), {}, false});
+  const at::Tensor offset = bias.has_value() ? *bias : at::Tensor();
+  return winograd::convolve({input}, winograd::transform_kernels(weight, false), weight.size(0), {offset, {}, false})
+      .front();
 }
 
 at::Tensor winograd_kernels(const at::Tensor& weight) {
@@ -68,49 +64,8 @@ at::Tensor winograd_conv_by_kernels(
         "winograd_conv3x3_by_kernels: residual must be ", at::IntArrayRef(shape), " float32, got ", residual->sizes());
     behind.residual = residual->contiguous(at::MemoryFormat::ChannelsLast);
   }
-  return winograd::convolve(input, kernels, out, behind);
+  return winograd::convolve({input}, kernels, out, behind).front();
 }
-
-class WinogradConvFunction : public torch::autograd::Function<WinogradConvFunction> {
- public:
-  /** `bias` has no elements where there is none: undefined tensors are not taken. */
-  static Variable forward(AutogradContext* ctx, const Variable& input, const Variable& weight, const Variable& bias) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    ctx->save_for_backward({input, weight});
-    ctx->saved_data["has_bias"] = bias.numel() > 0;
-    return winograd::convolve(
-        input, winograd::transform_kernels(weight, false), weight.size(0),
-        {bias.numel() > 0 ? bias : at::Tensor(), {}, false});
-  }
-
-  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor &gradient = grads[0], &input = saved[0], &weight = saved[1];
-    const bool has_bias = ctx->saved_data["has_bias"].toBool();
-    const std::array<bool, 3> wanted = {
-        ctx->needs_input_grad(0), ctx->needs_input_grad(1), has_bias && ctx->needs_input_grad(2)};
-    if (at::GradMode::is_enabled()) {
-      // Derivatives of derivatives are wanted: the engine's operator has them.
-      const std::array<int64_t, 2> ones = {1, 1}, zeros = {0, 0};
-      const std::array<int64_t, 1> count = {weight.size(0)};
-      const auto all = at::convolution_backward(
-          gradient, input, weight, has_bias ? at::OptionalIntArrayRef(at::IntArrayRef(count)) : at::OptionalIntArrayRef(),
-          ones, ones, ones, false, zeros, 1, wanted);
-      return {std::get<0>(all), std::get<1>(all), std::get<2>(all)};
-    }
-    variable_list result(3);
-    if (wanted[0]) {
-      result[0] = winograd::convolve(gradient, winograd::transform_kernels(weight, true), weight.size(1), {});
-    }
-    if (wanted[1]) {
-      result[1] = winograd::weight_gradient(input, gradient, weight.suggest_memory_format());
-    }
-    if (wanted[2]) {
-      result[2] = gradient.sum({0, 2, 3});
-    }
-    return result;
-  }
-};
 
 at::Tensor winograd_conv_autograd(
     const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias) {
@@ -118,8 +73,8 @@ at::Tensor winograd_conv_autograd(
   if (!winograd::kIsFaster || input.numel() == 0) {
     return engine_conv(input, weight, bias);
   }
-  const bool has_bias = bias.has_value() && bias->defined();
-  return WinogradConvFunction::apply(input, weight, has_bias ? *bias : at::empty({0}, input.options()));
+  const at::Tensor offset = bias.has_value() ? *bias : at::Tensor();
+  return learning_conv({input}, weight, offset, {}, ConvPlace::plain3x3(), false, true).front();
 }
 
 } // namespace

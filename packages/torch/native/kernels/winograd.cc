@@ -1,9 +1,8 @@
 #include "winograd.h"
 
+#include "share-work.h"
 #include "winograd-products.h"
 #include "winograd-transforms.h"
-
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,8 +11,15 @@
 namespace goshawk::winograd {
 namespace {
 
-/** Tiles a time; their transforms stay near the processor. */
-constexpr int64_t kTiles = 192;
+/** Tiles that a thread takes at a time, and threads that share the products; their transforms stay near the processor. */
+constexpr int64_t kOwnTiles = 96;
+constexpr int64_t kSharedTiles = 192;
+/** Tiles whose products are added up at a time, so that one side of them stays in the nearest cache. */
+constexpr int64_t kSummedTiles = 192;
+/** Floats of transformed maps and gradients at most. */
+constexpr int64_t kGradientFloats = int64_t{1} << 24;
+/** Tiles that a thread transforms before it asks for more. */
+constexpr int64_t kTilesAtOnce = 8;
 /** Floats between the values of two points: without them the 36 values of a tile would share one set of a cache. */
 constexpr int64_t kGap = 48;
 
@@ -34,6 +40,205 @@ constexpr auto kOfGradient = [](const Vector* d, int64_t step, Vector* to, int64
   gradient_transform(d, step, to, to_step);
 };
 
+/** The first `count` lanes, zeros behind them. */
+Vector load_lanes(const float* from, int64_t count) {
+  if (count == kLanes) return load_vector(from);
+  Vector value{};
+  std::memcpy(&value, from, static_cast<size_t>(count) * sizeof(float));
+  return value;
+}
+
+void store_lanes(float* into, Vector value, int64_t count) {
+  if (count == kLanes) {
+    store_vector(into, value);
+  } else {
+    std::memcpy(into, &value, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+
+/** One of the maps: its tiles, and where it and what is made of it lie. */
+struct MapPlace {
+  Grid grid;
+  /** Its first tile, counted over all maps. */
+  int64_t first;
+  const float* values;
+  /** Where there is one. */
+  const float* residual;
+  float* written;
+};
+
+class MapPlaces {
+ public:
+  explicit MapPlaces(size_t count) {
+    places_.reserve(count);
+  }
+
+  void add(const at::Tensor& map, const float* residual, float* written) {
+    const Grid grid(map.size(0), map.size(2), map.size(3));
+    places_.push_back({grid, tiles_, map.data_ptr<float>(), residual, written});
+    tiles_ += grid.tiles();
+  }
+
+  int64_t tiles() const {
+    return tiles_;
+  }
+
+  /** The map of a tile. */
+  const MapPlace& of(int64_t tile) const {
+    size_t place = places_.size() - 1;
+    while (places_[place].first > tile) --place;
+    return places_[place];
+  }
+
+ private:
+  std::vector<MapPlace> places_;
+  int64_t tiles_ = 0;
+};
+
+/** A convolution's place in memory; tiles go through it in pieces. */
+class TileConvolution {
+ public:
+  /** `offsets` has zeros behind the last channel. */
+  TileConvolution(
+      const MapPlaces& maps, int64_t in, int64_t out, const float* kernels, const float* offsets, bool relu)
+      : maps_(maps), in_(in), out_(out), depth_(rounded_up(in, kLanes)), columns_(rounded_up(out, kLanes)),
+        panels_(columns_, kPanelVectors), kernels_(kernels), offsets_(offsets), relu_(relu) {}
+
+  /** Floats that a piece of `tiles` needs. */
+  int64_t scratch_floats(int64_t tiles) const {
+    return kPoints * (rounded_up(tiles, kRows) * (depth_ + columns_) + 2 * kGap);
+  }
+
+  /** Products of one piece, for threads to share. */
+  int64_t products() const {
+    return kPoints * panels_.count();
+  }
+
+  /** Tiles first, ..., first + count - 1. */
+  struct Piece {
+    int64_t first, count;
+    float* scratch;
+  };
+
+  /** Transforms the inputs of the piece's tiles from `begin` to `end`, counted from its first. */
+  void read(const Piece& piece, int64_t begin, int64_t end) const {
+    const int64_t step = input_step(piece);
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const MapPlace& map = maps_.of(piece.first + tile);
+      transform_tile<6>(
+          map.values, map.grid, piece.first + tile - map.first, -1, in_, piece.scratch + tile * depth_, step, kOfInput);
+    }
+    if (end < piece.count) return;
+    // The last block of rows may reach beyond the tiles.
+    for (int64_t tile = piece.count; tile < rounded_up(piece.count, kRows); ++tile) {
+      for (int64_t point = 0; point < kPoints; ++point) {
+        std::fill_n(piece.scratch + point * step + tile * depth_, depth_, 0.0f);
+      }
+    }
+  }
+
+  void multiply(const Piece& piece, int64_t begin, int64_t end) const {
+    const int64_t step = input_step(piece), into_step = product_step(piece);
+    float* into = piece.scratch + kPoints * step;
+    for (int64_t each = begin; each < end; ++each) {
+      const int64_t point = each / panels_.count(), panel = each % panels_.count();
+      const int64_t start = panels_.start(panel), vectors = panels_.vectors(panel);
+      const float* own = kernels_ + point * kernel_step(in_, columns_) + start * in_;
+      for (int64_t row = 0; row < piece.count; row += kRows) {
+        panel_product<kRows, kPanelVectors>(
+            vectors, piece.scratch + point * step + row * depth_, depth_, 1, own, vectors * kLanes,
+            into + point * into_step + row * columns_ + start, columns_, in_, false);
+      }
+    }
+  }
+
+  void write(const Piece& piece, int64_t begin, int64_t end) const {
+    const int64_t step = product_step(piece);
+    const float* from = piece.scratch + kPoints * input_step(piece);
+    for (int64_t tile = begin; tile < end; ++tile) {
+      write_tile(piece.first + tile, from + tile * columns_, step);
+    }
+  }
+
+ private:
+  int64_t input_step(const Piece& piece) const {
+    return rounded_up(piece.count, kRows) * depth_ + kGap;
+  }
+  int64_t product_step(const Piece& piece) const {
+    return rounded_up(piece.count, kRows) * columns_ + kGap;
+  }
+
+  void write_tile(int64_t tile, const float* from, int64_t step) const {
+    const MapPlace& map = maps_.of(tile);
+    const Grid& grid = map.grid;
+    const int64_t place = tile - map.first;
+    const int64_t top = place / grid.across % grid.down * 4, left = place % grid.across * 4;
+    const int64_t image = place / (grid.down * grid.across) * grid.height * grid.width * out_;
+    const int64_t height = std::min<int64_t>(4, grid.height - top), width = std::min<int64_t>(4, grid.width - left);
+    for (int64_t c = 0; c < out_; c += kLanes) {
+      Vector values[kPoints], half[24], done[16];
+      for (int64_t point = 0; point < kPoints; ++point) {
+        values[point] = load_vector(from + point * step + c);
+      }
+      for (int64_t x = 0; x < 6; ++x) {
+        output_transform(values + x, 6, half + x, 6);
+      }
+      for (int64_t y = 0; y < 4; ++y) {
+        output_transform(half + y * 6, 1, done + y * 4, 1);
+      }
+      const Vector offset = load_vector(offsets_ + c);
+      const int64_t lanes = std::min(kLanes, out_ - c);
+      for (int64_t y = 0; y < height; ++y) {
+        for (int64_t x = 0; x < width; ++x) {
+          const int64_t pixel = image + ((top + y) * grid.width + left + x) * out_ + c;
+          Vector value = done[y * 4 + x] + offset;
+          if (map.residual) {
+            value += load_lanes(map.residual + pixel, lanes);
+          }
+          // Not a maximum: what is no number stays so.
+          if (relu_) {
+            value = value < 0.0f ? Vector{} : value;
+          }
+          store_lanes(map.written + pixel, value, lanes);
+        }
+      }
+    }
+  }
+
+  const MapPlaces& maps_;
+  int64_t in_, out_, depth_, columns_;
+  Panels panels_;
+  const float *kernels_, *offsets_;
+  bool relu_;
+};
+
+/** Where pieces of tiles begin, and their end: large ones first, so that threads end at about the same time. */
+std::vector<int64_t> piece_bounds(int64_t tiles, int64_t threads) {
+  std::vector<int64_t> bounds{0};
+  while (bounds.back() < tiles) {
+    const int64_t left = tiles - bounds.back();
+    const int64_t even = rounded_up((left + 2 * threads - 1) / (2 * threads), kRows);
+    bounds.push_back(bounds.back() + std::min(left, std::clamp(even, kOwnTiles / 3, kOwnTiles)));
+  }
+  return bounds;
+}
+
+/** Calls body(begin, end) for parts of 0, ..., count - 1 from all threads. */
+template <typename Body>
+void share_tiles(int64_t count, const Body& body) {
+  share_each((count + kTilesAtOnce - 1) / kTilesAtOnce, [&](int64_t part) {
+    body(part * kTilesAtOnce, std::min(count, (part + 1) * kTilesAtOnce));
+  });
+}
+
+std::vector<at::Tensor> by_pixel(at::TensorList maps) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& map : maps) {
+    result.push_back(map.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  return result;
+}
+
 } // namespace
 
 int64_t kernel_floats(int64_t in, int64_t out) {
@@ -53,8 +258,10 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
     const int64_t own = turned ? 8 - k : k;
     places[k] = own / 3 * weight.stride(2) + own % 3 * weight.stride(3);
   }
-  at::parallel_for(0, panels.count() * in, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t each = begin; each < end; ++each) {
+  constexpr int64_t kAtOnce = 16;
+  const int64_t all = panels.count() * in;
+  share_each((all + kAtOnce - 1) / kAtOnce, [&](int64_t part) {
+    for (int64_t each = part * kAtOnce; each < std::min(all, (part + 1) * kAtOnce); ++each) {
       const int64_t panel = each / in, i = each % in;
       const int64_t start = panels.start(panel), vectors = panels.vectors(panel);
       for (int64_t vector = 0; vector < vectors; ++vector) {
@@ -86,153 +293,116 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
   return result;
 }
 
-at::Tensor convolve(const at::Tensor& input, const at::Tensor& kernels, int64_t out, const Behind& behind) {
-  const at::Tensor maps = input.contiguous(at::MemoryFormat::ChannelsLast);
-  const int64_t in = maps.size(1);
-  const Grid grid(maps.size(0), maps.size(2), maps.size(3));
-  at::Tensor result =
-      at::empty({grid.images, out, grid.height, grid.width}, maps.options(), at::MemoryFormat::ChannelsLast);
-  const int64_t columns = rounded_up(out, kLanes), depth = rounded_up(in, kLanes);
-  const Panels panels(columns, kPanelVectors);
-  std::vector<float> offsets(static_cast<size_t>(columns), 0.0f);
+std::vector<at::Tensor> convolve(at::TensorList inputs, const at::Tensor& kernels, int64_t out, const Behind& behind) {
+  const std::vector<at::Tensor> maps = by_pixel(inputs);
+  const int64_t in = maps.front().size(1);
+  const at::Tensor residual =
+      behind.residual.defined() ? behind.residual.contiguous(at::MemoryFormat::ChannelsLast) : behind.residual;
+  MapPlaces places(maps.size());
+  std::vector<at::Tensor> results;
+  for (const at::Tensor& map : maps) {
+    results.push_back(
+        at::empty({map.size(0), out, map.size(2), map.size(3)}, map.options(), at::MemoryFormat::ChannelsLast));
+    places.add(map, residual.defined() ? residual.data_ptr<float>() : nullptr, results.back().data_ptr<float>());
+  }
+  std::vector<float> offsets(static_cast<size_t>(rounded_up(out, kLanes)), 0.0f);
   if (behind.bias.defined()) {
     std::copy_n(behind.bias.contiguous().data_ptr<float>(), out, offsets.data());
   }
-  const float* pixels = maps.data_ptr<float>();
-  const float* transformed = kernels.data_ptr<float>();
-  const float* added = behind.residual.defined() ? behind.residual.data_ptr<float>() : nullptr;
-  const bool relu = behind.relu;
-  float* written = result.data_ptr<float>();
-  const int64_t input_step = kTiles * depth + kGap, product_step = kTiles * columns + kGap;
-  const at::Tensor inputs = at::empty({kPoints * input_step}, maps.options());
-  const at::Tensor products = at::empty({kPoints * product_step}, maps.options());
-  float* v = inputs.data_ptr<float>();
-  float* m = products.data_ptr<float>();
-  for (int64_t first = 0; first < grid.tiles(); first += kTiles) {
-    const int64_t count = std::min(kTiles, grid.tiles() - first);
-    const int64_t rows = rounded_up(count, kRows);
-    at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile) {
-        transform_tile<6>(
-            pixels, grid, first + tile, -1, in, v + tile * depth, input_step, kOfInput);
+  const TileConvolution convolution(places, in, out, kernels.data_ptr<float>(), offsets.data(), behind.relu);
+  const auto options = at::TensorOptions().dtype(at::kFloat);
+  const int64_t threads = sharing_threads();
+  if (places.tiles() >= threads * kOwnTiles) {
+    // Each thread goes its own way through tiles of its own: nobody waits for another but at the end.
+    const std::vector<int64_t> bounds = piece_bounds(places.tiles(), threads);
+    const auto pieces = static_cast<int64_t>(bounds.size()) - 1;
+    share_work(pieces, [&](const auto& next) {
+      const at::Tensor scratch = at::empty({convolution.scratch_floats(kOwnTiles)}, options);
+      for (int64_t each = next(); each < pieces; each = next()) {
+        const int64_t first = bounds[static_cast<size_t>(each)], end = bounds[static_cast<size_t>(each + 1)];
+        const TileConvolution::Piece piece{first, end - first, scratch.data_ptr<float>()};
+        convolution.read(piece, 0, piece.count);
+        convolution.multiply(piece, 0, convolution.products());
+        convolution.write(piece, 0, piece.count);
       }
     });
-    for (int64_t tile = count; tile < rows; ++tile) {
-      for (int64_t point = 0; point < kPoints; ++point) {
-        std::fill_n(v + point * input_step + tile * depth, depth, 0.0f);
-      }
-    }
-    at::parallel_for(0, kPoints * panels.count(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t each = begin; each < end; ++each) {
-        const int64_t point = each / panels.count(), panel = each % panels.count();
-        const int64_t start = panels.start(panel), vectors = panels.vectors(panel);
-        const float* own = transformed + point * kernel_step(in, columns) + start * in;
-        for (int64_t row = 0; row < rows; row += kRows) {
-          panel_product<kRows, kPanelVectors>(
-              vectors, v + point * input_step + row * depth, depth, 1, own, vectors * kLanes,
-              m + point * product_step + row * columns + start, columns, in, false);
-        }
-      }
-    });
-    at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile) {
-        const int64_t place = first + tile;
-        const int64_t top = place / grid.across % grid.down * 4, left = place % grid.across * 4;
-        const int64_t image = place / (grid.down * grid.across) * grid.height * grid.width * out;
-        for (int64_t c = 0; c < out; c += kLanes) {
-          Vector values[kPoints], half[24], done[16];
-          for (int64_t point = 0; point < kPoints; ++point) {
-            values[point] = load_vector(m + point * product_step + tile * columns + c);
-          }
-          for (int64_t x = 0; x < 6; ++x) {
-            output_transform(values + x, 6, half + x, 6);
-          }
-          for (int64_t y = 0; y < 4; ++y) {
-            output_transform(half + y * 6, 1, done + y * 4, 1);
-          }
-          const Vector offset = load_vector(offsets.data() + c);
-          const auto bytes = static_cast<size_t>(std::min(kLanes, out - c)) * sizeof(float);
-          for (int64_t y = 0; y < std::min<int64_t>(4, grid.height - top); ++y) {
-            for (int64_t x = 0; x < std::min<int64_t>(4, grid.width - left); ++x) {
-              const int64_t pixel = image + ((top + y) * grid.width + left + x) * out + c;
-              Vector value = done[y * 4 + x] + offset;
-              if (added) {
-                Vector other{};
-                std::memcpy(&other, added + pixel, bytes);
-                value += other;
-              }
-              // Not a maximum: what is no number stays so.
-              if (relu) {
-                value = value < 0.0f ? Vector{} : value;
-              }
-              std::memcpy(written + pixel, &value, bytes);
-            }
-          }
-        }
-      }
-    });
+    return results;
   }
-  return result;
+  // Of few tiles each thread reads a part of the kernels, which are the most of what is read.
+  const at::Tensor scratch = at::empty({convolution.scratch_floats(std::min(kSharedTiles, places.tiles()))}, options);
+  for (int64_t first = 0; first < places.tiles(); first += kSharedTiles) {
+    const TileConvolution::Piece piece{
+        first, std::min(kSharedTiles, places.tiles() - first), scratch.data_ptr<float>()};
+    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.read(piece, begin, end); });
+    share_each(convolution.products(), [&](int64_t each) { convolution.multiply(piece, each, each + 1); });
+    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.write(piece, begin, end); });
+  }
+  return results;
 }
 
-at::Tensor weight_gradient(const at::Tensor& input, const at::Tensor& gradient, at::MemoryFormat format) {
-  const at::Tensor maps = input.contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor slopes = gradient.contiguous(at::MemoryFormat::ChannelsLast);
-  const int64_t in = maps.size(1), out = slopes.size(1);
+at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::MemoryFormat format) {
+  const std::vector<at::Tensor> maps = by_pixel(inputs), slopes = by_pixel(gradients);
+  const int64_t in = maps.front().size(1), out = slopes.front().size(1);
   const int64_t rows = rounded_up(in, kLanes), columns = rounded_up(out, kLanes);
-  const Grid grid(maps.size(0), maps.size(2), maps.size(3));
+  MapPlaces map_places(maps.size()), slope_places(slopes.size());
+  for (size_t i = 0; i < maps.size(); ++i) {
+    map_places.add(maps[i], nullptr, nullptr);
+    slope_places.add(slopes[i], nullptr, nullptr);
+  }
+  const int64_t tiles = map_places.tiles();
+  const int64_t most = std::min(tiles, std::max(kSummedTiles, kGradientFloats / (kPoints * (rows + columns))));
   const Panels panels(columns, kGradientVectors);
-  const int64_t input_step = kTiles * rows + kGap, output_step = kTiles * columns + kGap;
-  const at::Tensor inputs = at::empty({kPoints * input_step}, maps.options());
-  const at::Tensor outputs = at::empty({kPoints * output_step}, maps.options());
-  const at::Tensor sums = at::empty({kPoints * rows * columns}, maps.options());
-  float* v = inputs.data_ptr<float>();
-  float* m = outputs.data_ptr<float>();
+  const int64_t input_step = most * rows + kGap, output_step = most * columns + kGap;
+  const auto options = maps.front().options();
+  const at::Tensor transformed = at::empty({kPoints * (input_step + output_step)}, options);
+  const at::Tensor sums = at::empty({kPoints * rows * columns}, options);
+  float* v = transformed.data_ptr<float>();
+  float* m = v + kPoints * input_step;
   float* u = sums.data_ptr<float>();
-  for (int64_t first = 0; first < grid.tiles(); first += kTiles) {
-    const int64_t count = std::min(kTiles, grid.tiles() - first);
-    at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
+  for (int64_t first = 0; first < tiles; first += most) {
+    const int64_t count = std::min(most, tiles - first);
+    share_tiles(count, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {
-        transform_tile<6>(
-            maps.data_ptr<float>(), grid, first + tile, -1, in, v + tile * rows, input_step, kOfInput);
-        transform_tile<4>(
-            slopes.data_ptr<float>(), grid, first + tile, 0, out, m + tile * columns, output_step, kOfGradient);
+        const MapPlace &map = map_places.of(first + tile), &slope = slope_places.of(first + tile);
+        const int64_t own = first + tile - map.first;
+        transform_tile<6>(map.values, map.grid, own, -1, in, v + tile * rows, input_step, kOfInput);
+        transform_tile<4>(slope.values, slope.grid, own, 0, out, m + tile * columns, output_step, kOfGradient);
       }
     });
-    at::parallel_for(0, kPoints * panels.count(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t each = begin; each < end; ++each) {
-        const int64_t point = each / panels.count(), panel = each % panels.count();
-        const int64_t start = panels.start(panel);
+    share_each(kPoints * panels.count(), [&](int64_t each) {
+      const int64_t point = each / panels.count(), panel = each % panels.count();
+      const int64_t start = panels.start(panel);
+      for (int64_t block = 0; block < count; block += kSummedTiles) {
+        const int64_t summed = std::min(kSummedTiles, count - block);
         for (int64_t row = 0; row < rows; row += kGradientRows) {
           panel_product<kGradientRows, kGradientVectors>(
-              panels.vectors(panel), v + point * input_step + row, 1, rows, m + point * output_step + start, columns,
-              u + (point * rows + row) * columns + start, columns, count, first > 0);
+              panels.vectors(panel), v + point * input_step + block * rows + row, 1, rows,
+              m + point * output_step + block * columns + start, columns,
+              u + (point * rows + row) * columns + start, columns, summed, first + block > 0);
         }
       }
     });
   }
-  at::Tensor result = at::empty({out, in, 3, 3}, maps.options(), format);
+  at::Tensor result = at::empty({out, in, 3, 3}, options, format);
   float* written = result.data_ptr<float>();
   const auto strides = result.strides();
-  at::parallel_for(0, columns / kLanes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t first = begin * kLanes; first < end * kLanes; first += kLanes) {
-      const int64_t count = std::min(kLanes, out - first);
-      for (int64_t i = 0; i < in; ++i) {
-        Vector all[kPoints], half[18], done[9];
-        for (int64_t point = 0; point < kPoints; ++point) {
-          all[point] = load_vector(u + (point * rows + i) * columns + first);
-        }
-        for (int64_t x = 0; x < 6; ++x) {
-          kernel_gradient(all + x, 6, half + x, 6);
-        }
-        for (int64_t y = 0; y < 3; ++y) {
-          kernel_gradient(half + y * 6, 1, done + y * 3, 1);
-        }
-        for (int64_t k = 0; k < 9; ++k) {
-          float* into = written + first * strides[0] + i * strides[1] + k / 3 * strides[2] + k % 3 * strides[3];
-          for (int64_t lane = 0; lane < count; ++lane) {
-            into[lane * strides[0]] = done[k][lane];
-          }
+  share_each(columns / kLanes, [&](int64_t each) {
+    const int64_t first = each * kLanes, count = std::min(kLanes, out - first);
+    for (int64_t i = 0; i < in; ++i) {
+      Vector all[kPoints], half[18], done[9];
+      for (int64_t point = 0; point < kPoints; ++point) {
+        all[point] = load_vector(u + (point * rows + i) * columns + first);
+      }
+      for (int64_t x = 0; x < 6; ++x) {
+        kernel_gradient(all + x, 6, half + x, 6);
+      }
+      for (int64_t y = 0; y < 3; ++y) {
+        kernel_gradient(half + y * 6, 1, done + y * 3, 1);
+      }
+      for (int64_t k = 0; k < 9; ++k) {
+        float* into = written + first * strides[0] + i * strides[1] + k / 3 * strides[2] + k % 3 * strides[3];
+        for (int64_t lane = 0; lane < count; ++lane) {
+          into[lane * strides[0]] = done[k][lane];
         }
       }
     }

@@ -11,6 +11,8 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 namespace goshawk::winograd {
 
 /** Whether the processor that this is compiled for takes less time for it than for the engine's. */
@@ -29,15 +31,15 @@ int64_t kernel_floats(int64_t in, int64_t out);
 struct Behind {
   /** [out], or undefined. */
   at::Tensor bias;
-  /** Of the result's shape, channels last, or undefined. */
+  /** Of the result's shape, channels last, or undefined; of one map alone. */
   at::Tensor residual;
   bool relu = false;
 };
 
-/** relu(convolution + bias + residual), channels last. `kernels` as transform_kernels gives them. */
-at::Tensor convolve(const at::Tensor& input, const at::Tensor& kernels, int64_t out, const Behind& behind);
+/** relu(convolution + bias + residual) of each map, channels last. `kernels` as transform_kernels gives them. */
+std::vector<at::Tensor> convolve(at::TensorList inputs, const at::Tensor& kernels, int64_t out, const Behind& behind);
 
-/** The gradient of the weight. */
-at::Tensor weight_gradient(const at::Tensor& input, const at::Tensor& gradient, at::MemoryFormat format);
+/** The gradient of the weight that all maps went through. */
+at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::MemoryFormat format);
 
 } // namespace goshawk::winograd

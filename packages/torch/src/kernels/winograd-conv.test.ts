@@ -91,9 +91,16 @@ describe('winogradConv3x3', () => {
 
   test('gives the same bits on any number of threads', () =>
     scope(() => {
-      const x = randn([2, 40, 37, 33]).to({ memoryFormat: 'channels_last' });
       const w = randn([24, 40, 3, 3]);
-      assertSameOnAnyThreads(() => winogradConv3x3(x, w).contiguous().toFloat32Array());
+      // Of few tiles the threads share the kernels, of many the tiles.
+      for (const sides of [
+        [9, 14],
+        [37, 33],
+        [61, 53],
+      ]) {
+        const x = randn([2, 40, ...sides]).to({ memoryFormat: 'channels_last' });
+        assertSameOnAnyThreads(() => winogradConv3x3(x, w).contiguous().toFloat32Array());
+      }
     }));
 
   test('says which shape does not fit', () => {

@@ -81,19 +81,33 @@ export function isWinogradFaster(input: Tensor, weight: Tensor): boolean {
   return weight.dtype === 'float32' && isLarge(input, weight.shape, FEWEST_CELLS);
 }
 
+/** The same for maps that share the weight and are computed together. */
+export function fitsWinograd(inputs: readonly Tensor[], weight: Tensor): boolean {
+  const cells = inputs.reduce((sum, input) => sum + cellsOf(input), 0);
+  return inputs.every((input) => isLarge(input, weight.shape, FEWEST_CELLS, cells)) && weight.dtype === 'float32';
+}
+
 /** The same for a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
 export function isWinogradFasterByKernels(input: Tensor, weightShape: readonly number[]): boolean {
   return isLarge(input, weightShape, FEWEST_CELLS_BY_KERNELS);
 }
 
-function isLarge(input: Tensor, weightShape: readonly number[], fewestCells: number): boolean {
+function cellsOf({ shape: [images = 0, , height = 0, width = 0] }: Tensor): number {
+  return images * height * width;
+}
+
+function isLarge(
+  input: Tensor,
+  weightShape: readonly number[],
+  fewestCells: number,
+  cells: number = cellsOf(input),
+): boolean {
   if (isExact() || !native.isWinogradFaster()) return false;
   const [outChannels = 0, inChannels = 0] = weightShape;
-  const [images = 0, , height = 0, width = 0] = input.shape;
   return (
     inChannels >= FEWEST_CHANNELS &&
     outChannels >= FEWEST_CHANNELS &&
-    images * height * width >= fewestCells &&
+    cells >= fewestCells &&
     input.device === 'cpu' &&
     input.dtype === 'float32' &&
     input.strides[1] === 1 &&

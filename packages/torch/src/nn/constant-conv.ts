@@ -57,7 +57,7 @@ export function constantConv(
   { residual, relu = false }: BehindNorm,
 ): Tensor | undefined {
   if (isExact() || input.device !== 'cpu' || input.strides[1] !== 1 || input.length === 0) return undefined;
-  if (isGradEnabled()) return undefined;
+  if (isGradEnabled() && isLearned([input, residual, ...weights.sources])) return undefined;
   const { owners, sources, shape, make } = weights;
   const autocast = autocastDType('cpu');
   if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
@@ -100,6 +100,10 @@ export function constantConv(
 
 const POINTWISE = 'mkldnn::_convolution_pointwise';
 const REORDER = 'mkldnn::_reorder_convolution_weight';
+
+function isLearned(tensors: readonly (Tensor | undefined)[]): boolean {
+  return tensors.some((tensor) => tensor?.requiresGrad);
+}
 
 /** Never a parameter itself, which others would free. */
 function own<T extends Tensor | undefined>(tensor: T): T {

@@ -8,7 +8,7 @@ import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { BehindNorm } from './constant-conv.js';
-import type { Conv2d } from './conv.js';
+import { addThenRelu, type Conv2d } from './conv.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d, GroupNorm } from './norm.js';
 import type { StateTensor } from './parameter.js';
@@ -33,17 +33,6 @@ export function convNormRelu(
     : convFrozenNorm(input, conv, norm, behind);
 }
 
-/** relu(conv(input) + residual), [N, C, H, W]: in one pass where the convolution does not learn. */
-export function convRelu(input: Tensor, conv: Conv2d, behind: BehindNorm = { relu: true }): Tensor {
-  return conv.constant(input, behind) ?? addThenRelu(conv.forward(input), behind);
-}
-
-/** Writes over `output`. */
-function addThenRelu(output: Tensor, { residual, relu = false }: BehindNorm): Tensor {
-  const sum = residual ? callTensorOp('aten::add_.Tensor', output, residual) : output;
-  return relu ? callTensorOp('aten::relu_', sum) : sum;
-}
-
 /**
  * relu(norm(conv(input)) + residual) by one convolution, [N, C, H, W]: with scale = norm.weight / sqrt(variance + eps), or
  * norm.weight where there are no statistics, its weight is
@@ -59,7 +48,8 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm, 
     const sources = [conv.weight, ...factorSources(conv, norm)];
     if (isLearned(sources)) {
       const { weight, bias } = fold(conv, norm);
-      return addThenRelu(conv.convolve(input, weight, bias), behind);
+      const learned = conv.learning([input], { weight, bias }, behind)?.[0];
+      return learned ?? addThenRelu(conv.convolve(input, weight, bias), behind);
     }
     const { shape } = conv.weight;
     const all = conv.constant(input, behind, { owners: [conv, norm], sources, shape, make: () => fold(conv, norm) });

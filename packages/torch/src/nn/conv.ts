@@ -14,6 +14,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type BehindNorm, type ConvGeometry, type ConvWeights, constantConv } from './constant-conv.js';
 import { dropFolded } from './folded-weights.js';
 import * as init from './init.js';
+import { learningConv } from './learning-conv.js';
 import { Layer } from './module.js';
 import { Parameter } from './parameter.js';
 
@@ -100,6 +101,24 @@ export class Conv2d extends Layer {
     return { owners: [this, this], sources, shape: weight.shape, make: () => ({ weight, bias }) };
   }
 
+  /** relu(conv(input)) or the convolution alone of each of several maps, [N, C, H, W] of any sizes. */
+  forEach(inputs: readonly Tensor[], { relu = false }: { readonly relu?: boolean } = {}): Tensor[] {
+    const { weight, bias } = this;
+    const behind = { relu };
+    const together = this.learning(inputs, { weight, bias }, behind);
+    return together ?? inputs.map((input) => convRelu(input, this, behind));
+  }
+
+  /** The convolutions with what is behind them, where they learn (learning-conv.ts); undefined where the engine's do as well. */
+  learning(
+    inputs: readonly Tensor[],
+    weights: { readonly weight: Tensor; readonly bias: Tensor | undefined },
+    behind: BehindNorm,
+  ): Tensor[] | undefined {
+    if (this.#isWideDepthwise && isOwnDepthwiseFaster(inputs[0]!, weights.weight)) return undefined;
+    return learningConv(inputs, this.geometry, weights, behind);
+  }
+
   /** The convolution with this layer's geometry and another weight and bias. */
   convolve(input: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     if (this.geometry.isPlain3x3 && isWinogradFaster(input, weight)) return winogradConv3x3(input, weight, bias);
@@ -112,6 +131,20 @@ export class Conv2d extends Layer {
       callTensorOp('aten::conv2d', input, weight, offset, stride, padding, dilation, groups),
     );
   }
+}
+
+/** relu(conv(input) + residual), [N, C, H, W], in as few passes as there can be. */
+export function convRelu(input: Tensor, conv: Conv2d, behind: BehindNorm = { relu: true }): Tensor {
+  const constant = conv.constant(input, behind);
+  if (constant) return constant;
+  const { weight, bias } = conv;
+  return conv.learning([input], { weight, bias }, behind)?.[0] ?? addThenRelu(conv.forward(input), behind);
+}
+
+/** Writes over `output`. */
+export function addThenRelu(output: Tensor, { residual, relu = false }: BehindNorm): Tensor {
+  const sum = residual ? callTensorOp('aten::add_.Tensor', output, residual) : output;
+  return relu ? callTensorOp('aten::relu_', sum) : sum;
 }
 
 export interface ConvTransposeOptions extends ConvOptions {

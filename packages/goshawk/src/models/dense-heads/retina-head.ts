@@ -4,7 +4,6 @@ import {
   BatchNorm2d,
   Conv2d,
   convNormRelu,
-  convRelu,
   GroupNorm,
   init,
   type Layer,
@@ -83,20 +82,21 @@ class Tower extends Module {
     yield [this.#outputName, this.#output];
   }
 
-  forward(feature: Tensor, level: number): Tensor {
+  forward(features: Features): Tensor[] {
     return scope(() => {
-      const norms = this.norm[level];
-      let hidden = feature;
-      for (const [i, layers] of this.conv.entries()) {
-        const output = norms
-          ? convNormRelu(hidden, layers.layers[0] as Conv2d, norms[i]!, { relu: true })
-          : layers.layers.length === 1
-            ? convRelu(hidden, layers.layers[0] as Conv2d)
-            : ops.relu_(layers.forward(hidden));
-        if (hidden !== feature) hidden.dispose();
-        hidden = output;
+      let hidden = features;
+      for (const [i, block] of this.conv.entries()) {
+        const conv = block.layers[0] as Conv2d;
+        const outputs =
+          this.norm.length > 0
+            ? hidden.map((map, level) => convNormRelu(map, conv, this.norm[level]![i]!, { relu: true }))
+            : block.layers.length === 1
+              ? conv.forEach(hidden, { relu: true })
+              : hidden.map((map) => ops.relu_(block.forward(map)));
+        if (hidden !== features) for (const map of hidden) map.dispose();
+        hidden = outputs;
       }
-      return this.#output.forward(hidden);
+      return this.#output.forEach(hidden);
     });
   }
 }
@@ -117,8 +117,8 @@ export class RetinaHead extends Module {
   /** Levels of features, finest first -> logits and offsets of each. */
   forward(features: Features): RetinaPrediction {
     return {
-      logits: features.map((feature, level) => this.classificationHead.forward(feature, level)),
-      offsets: features.map((feature, level) => this.regressionHead.forward(feature, level)),
+      logits: this.classificationHead.forward(features),
+      offsets: this.regressionHead.forward(features),
     };
   }
 }

@@ -1,5 +1,5 @@
 // The network of a region proposal network: for every anchor of every cell an objectness and four offsets.
-import { Conv2d, convRelu, init, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
+import { Conv2d, init, Module, Sequential, scope, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
 
 export interface RpnHeadOptions {
@@ -43,16 +43,12 @@ export class RpnHead extends Module {
 
   /** Logits [N, A, H, W] (softmax: [N, 2 * A, H, W]) and offsets [N, A * 4, H, W] of each level. */
   forward(features: Features): { logits: Tensor[]; offsets: Tensor[] } {
-    const logits: Tensor[] = [];
-    const offsets: Tensor[] = [];
-    for (const feature of features) {
-      const [level, delta] = scope(() => {
-        const hidden = this.conv.reduce((input, { layers }) => convRelu(input, layers[0] as Conv2d), feature);
-        return [this.clsLogits.forward(hidden), this.bboxPred.forward(hidden)] as const;
-      });
-      logits.push(level);
-      offsets.push(delta);
-    }
-    return { logits, offsets };
+    return scope(() => {
+      const hidden = this.conv.reduce<readonly Tensor[]>(
+        (maps, { layers }) => (layers[0] as Conv2d).forEach(maps, { relu: true }),
+        features,
+      );
+      return { logits: this.clsLogits.forEach(hidden), offsets: this.bboxPred.forEach(hidden) };
+    });
   }
 }

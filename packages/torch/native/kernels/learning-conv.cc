@@ -1,0 +1,282 @@
+// A pyramid's levels go through the heads' convolutions together: the weight is prepared once for all, small levels cost no passes of
+// their own, and its gradient is one sum. The ReLU is done before the sums are written, and goes back in the pass that sums the
+// bias's gradient (relu-gradient.h).
+#include "learning-conv.h"
+
+#include "relu-gradient.h"
+#include "winograd.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+
+namespace goshawk {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+/** convolution + bias + residual in one pass by oneDNN, which libtorch has from 2.0 on; undefined where it has not. */
+at::Tensor added_conv(
+    const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+    const ConvPlace& place) {
+  static const auto op = c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise", "binary"});
+  if (!op || !sums_exactly(input.scalar_type()) || input.device().type() != at::kCPU) {
+    return {};
+  }
+  const std::vector<int64_t> padding(place.padding.begin(), place.padding.end());
+  const std::vector<int64_t> stride(place.stride.begin(), place.stride.end());
+  const std::vector<int64_t> dilation(place.dilation.begin(), place.dilation.end());
+  torch::jit::Stack stack = {input, residual, weight};
+  stack.emplace_back(bias.defined() ? c10::IValue(bias) : c10::IValue());
+  stack.emplace_back(padding);
+  stack.emplace_back(stride);
+  stack.emplace_back(dilation);
+  stack.emplace_back(place.groups);
+  stack.emplace_back("add");
+  stack.emplace_back(at::Scalar(1));
+  // Its own ReLU makes zeros of what is no number, by which a training would go on with a weight that is none.
+  stack.emplace_back();
+  stack.emplace_back(c10::impl::GenericList(c10::OptionalType::create(c10::NumberType::get())));
+  stack.emplace_back();
+  op->callBoxed(&stack);
+  return stack.front().toTensor();
+}
+
+at::Tensor engine_conv(
+    const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+    const ConvPlace& place, bool relu) {
+  at::Tensor output;
+  if (residual.defined()) {
+    output = added_conv(input, weight, bias, residual, place);
+  }
+  if (!output.defined()) {
+    const c10::optional<at::Tensor> offset = bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt;
+    output = at::conv2d(input, weight, offset, place.stride, place.padding, place.dilation, place.groups);
+    if (residual.defined()) {
+      output.add_(residual);
+    }
+  }
+  return relu ? output.relu_() : output;
+}
+
+variable_list forward_of(
+    at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+    const ConvPlace& place, bool relu, bool winograd) {
+  if (winograd) {
+    return winograd::convolve(
+        inputs, winograd::transform_kernels(weight, false), weight.size(0), {bias, residual, relu});
+  }
+  variable_list outputs;
+  for (const at::Tensor& input : inputs) {
+    outputs.push_back(engine_conv(input, weight, bias, residual, place, relu));
+  }
+  return outputs;
+}
+
+std::array<at::Tensor, 2> engine_gradient(
+    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, const ConvPlace& place, bool of_input,
+    bool of_weight) {
+  const std::array<int64_t, 2> zeros = {0, 0};
+  const auto both = at::convolution_backward(
+      gradient, input, weight, at::OptionalIntArrayRef(), place.stride, place.padding, place.dilation, false, zeros,
+      place.groups, {of_input, of_weight, false});
+  return {std::get<0>(both), std::get<1>(both)};
+}
+
+/** What the tensors of a call are, in their order. */
+struct Operands {
+  size_t maps;
+  bool has_bias, has_residual;
+
+  size_t weight() const {
+    return maps;
+  }
+  size_t bias() const {
+    return maps + 1;
+  }
+  size_t residual() const {
+    return maps + 1 + has_bias;
+  }
+  size_t count() const {
+    return maps + 1 + has_bias + has_residual;
+  }
+};
+
+class LearningConvFunction : public torch::autograd::Function<LearningConvFunction> {
+ public:
+  /** `operands`: the maps, the weight, the bias and the residual, where there are such. */
+  static variable_list forward(
+      AutogradContext* ctx, at::TensorList operands, Operands kinds, ConvPlace place, bool relu, bool winograd) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    const at::TensorList inputs = operands.slice(0, kinds.maps);
+    const at::Tensor& weight = operands[kinds.weight()];
+    const variable_list outputs = forward_of(
+        inputs, weight, kinds.has_bias ? operands[kinds.bias()] : at::Tensor(),
+        kinds.has_residual ? operands[kinds.residual()] : at::Tensor(), place, relu, winograd);
+    variable_list saved(inputs.begin(), inputs.end());
+    saved.push_back(weight);
+    if (relu) {
+      saved.insert(saved.end(), outputs.begin(), outputs.end());
+    }
+    ctx->save_for_backward(std::move(saved));
+    ctx->set_materialize_grads(false);
+    auto& data = ctx->saved_data;
+    data["maps"] = static_cast<int64_t>(kinds.maps);
+    data["has_bias"] = kinds.has_bias;
+    data["has_residual"] = kinds.has_residual;
+    data["place"] = std::vector<int64_t>{
+        place.stride[0], place.stride[1], place.padding[0], place.padding[1], place.dilation[0], place.dilation[1],
+        place.groups};
+    data["relu"] = relu;
+    data["winograd"] = winograd;
+    return outputs;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    auto& data = ctx->saved_data;
+    const Operands kinds{
+        static_cast<size_t>(data["maps"].toInt()), data["has_bias"].toBool(), data["has_residual"].toBool()};
+    const auto numbers = data["place"].toIntVector();
+    const ConvPlace place{
+        {numbers[0], numbers[1]}, {numbers[2], numbers[3]}, {numbers[4], numbers[5]}, numbers[6]};
+    const bool relu = data["relu"].toBool(), winograd = data["winograd"].toBool();
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor& weight = saved[kinds.weight()];
+    const bool of_weight = ctx->needs_input_grad(kinds.weight());
+    const bool of_bias = kinds.has_bias && ctx->needs_input_grad(kinds.bias());
+    const bool of_residual = kinds.has_residual && ctx->needs_input_grad(kinds.residual());
+    // Derivatives of derivatives are wanted: by operators that have them.
+    const bool by_engine = at::GradMode::is_enabled() || !sums_exactly(weight.scalar_type());
+    variable_list result(kinds.count() + 4);
+    std::vector<double> sums(static_cast<size_t>(of_bias && !by_engine ? weight.size(0) : 0));
+    // Of the maps that have one, with the places of those maps.
+    variable_list passed;
+    std::vector<size_t> places;
+    for (size_t map = 0; map < kinds.maps; ++map) {
+      if (!grads[map].defined()) continue;
+      const at::Tensor output = relu ? saved[kinds.weight() + 1 + map] : at::Tensor();
+      if (!by_engine) {
+        passed.push_back(relu_gradient(grads[map], output, of_bias ? &sums : nullptr));
+      } else {
+        passed.push_back(relu ? grads[map].masked_fill(output.detach() <= 0, 0) : grads[map]);
+        if (of_bias) add_to(result[kinds.bias()], passed.back().sum({0, 2, 3}));
+      }
+      places.push_back(map);
+    }
+    if (passed.empty()) return result;
+    if (of_bias && !by_engine) result[kinds.bias()] = bias_gradient(sums, weight.scalar_type());
+    if (of_residual) result[kinds.residual()] = passed[0];
+    if (winograd && !by_engine) {
+      winograd_gradients(ctx, saved, passed, places, of_weight, kinds, result);
+      return result;
+    }
+    for (size_t each = 0; each < passed.size(); ++each) {
+      const size_t map = places[each];
+      const bool of_input = ctx->needs_input_grad(map);
+      if (!of_input && !of_weight) continue;
+      const auto [input_gradient, weight_gradient] =
+          engine_gradient(passed[each], saved[map], weight, place, of_input, of_weight);
+      result[map] = input_gradient;
+      if (of_weight) add_to(result[kinds.weight()], weight_gradient);
+    }
+    return result;
+  }
+
+ private:
+  static void add_to(at::Tensor& sum, const at::Tensor& value) {
+    if (!sum.defined()) {
+      sum = value;
+    } else if (at::GradMode::is_enabled()) {
+      sum = sum + value;
+    } else {
+      sum.add_(value);
+    }
+  }
+
+  static void winograd_gradients(
+      AutogradContext* ctx, const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
+      bool of_weight, const Operands& kinds, variable_list& result) {
+    const at::Tensor& weight = saved[kinds.weight()];
+    variable_list wanting, inputs;
+    std::vector<size_t> into;
+    for (size_t each = 0; each < passed.size(); ++each) {
+      inputs.push_back(saved[places[each]]);
+      if (!ctx->needs_input_grad(places[each])) continue;
+      wanting.push_back(passed[each]);
+      into.push_back(places[each]);
+    }
+    if (!wanting.empty()) {
+      const variable_list gradients =
+          winograd::convolve(wanting, winograd::transform_kernels(weight, true), weight.size(1), {});
+      for (size_t each = 0; each < into.size(); ++each) {
+        result[into[each]] = gradients[each];
+      }
+    }
+    if (of_weight) {
+      result[kinds.weight()] = winograd::weight_gradient(inputs, passed, weight.suggest_memory_format());
+    }
+  }
+};
+
+std::vector<at::Tensor> conv_of_maps(
+    at::TensorList inputs, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
+    const c10::optional<at::Tensor>& residual, at::IntArrayRef stride, at::IntArrayRef padding,
+    at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
+  const at::Tensor offset = bias.has_value() ? *bias : at::Tensor();
+  const at::Tensor other = residual.has_value() ? *residual : at::Tensor();
+  const ConvPlace place{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}, groups};
+  TORCH_CHECK(!inputs.empty(), "conv_of_maps: there are no maps");
+  TORCH_CHECK(!other.defined() || inputs.size() == 1, "conv_of_maps: a residual goes with one map, got ", inputs.size());
+  for (const at::Tensor& input : inputs) {
+    TORCH_CHECK(
+        input.dim() == 4 && weight.dim() == 4 && input.size(1) == weight.size(1) * groups && input.numel() > 0 &&
+            input.scalar_type() == weight.scalar_type(),
+        "conv_of_maps: inputs must be [N, ", weight.dim() == 4 ? weight.size(1) * groups : 0,
+        ", H, W] and weight [out, C, height, width] of their type, got ", input.sizes(), " ", input.scalar_type(), " and ",
+        weight.sizes(), " ", weight.scalar_type());
+  }
+  TORCH_CHECK(
+      !winograd || (winograd::kIsFaster && weight.size(2) == 3 && weight.size(3) == 3 && groups == 1 &&
+                    weight.scalar_type() == at::kFloat && stride[0] == 1 && stride[1] == 1 && padding[0] == 1 &&
+                    padding[1] == 1 && dilation[0] == 1 && dilation[1] == 1),
+      "conv_of_maps: winograd is for 3x3 kernels in float32 at stride 1 with a padding of 1, got ", weight.sizes());
+  return learning_conv(inputs, weight, offset, other, place, relu, winograd);
+}
+
+std::vector<at::Tensor> conv_of_maps_without_gradient(
+    at::TensorList inputs, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
+    const c10::optional<at::Tensor>& residual, at::IntArrayRef stride, at::IntArrayRef padding,
+    at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
+  const at::NoGradGuard off;
+  return conv_of_maps(inputs, weight, bias, residual, stride, padding, dilation, groups, relu, winograd);
+}
+
+} // namespace
+
+std::vector<at::Tensor> learning_conv(
+    at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+    const ConvPlace& place, bool relu, bool winograd) {
+  if (!at::GradMode::is_enabled()) {
+    return forward_of(inputs, weight, bias, residual, place, relu, winograd);
+  }
+  const Operands kinds{inputs.size(), bias.defined(), residual.defined()};
+  std::vector<at::Tensor> operands(inputs.begin(), inputs.end());
+  operands.push_back(weight);
+  if (kinds.has_bias) operands.push_back(bias);
+  if (kinds.has_residual) operands.push_back(residual);
+  return LearningConvFunction::apply(at::TensorList(operands), kinds, place, relu, winograd);
+}
+
+} // namespace goshawk
+
+TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
+  m.impl("conv_of_maps", TORCH_FN(goshawk::conv_of_maps_without_gradient));
+}
+
+TORCH_LIBRARY_IMPL(goshawk, Autograd, m) {
+  m.impl("conv_of_maps", TORCH_FN(goshawk::conv_of_maps));
+}

@@ -1,0 +1,30 @@
+// Convolutions that learn, with what usually comes behind them: relu(convolution + bias + residual), over several maps at once.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <vector>
+
+namespace goshawk {
+
+struct ConvPlace {
+  std::array<int64_t, 2> stride, padding, dilation;
+  int64_t groups;
+
+  static ConvPlace plain3x3() {
+    return {{1, 1}, {1, 1}, {1, 1}, 1};
+  }
+};
+
+/**
+ * @param inputs maps [N, C, H, W] of any sizes, which share the weight
+ * @param bias [out] or undefined
+ * @param residual of the result's shape, or undefined; of one map alone
+ * @param winograd whether by winograd.h, which the arguments must fit
+ */
+std::vector<at::Tensor> learning_conv(
+    at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+    const ConvPlace& place, bool relu, bool winograd);
+
+} // namespace goshawk
