@@ -1,0 +1,1 @@
+export { type AheadOptions, startEngineAhead } from './start-engine.js';
