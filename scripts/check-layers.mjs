@@ -20,7 +20,6 @@ const allowed = {
       '@goshawk/core',
       '@goshawk/runtime',
       '@goshawk/torch',
-      '@goshawk/torch/ahead',
       '@goshawk/torch/checkpoint',
       '@goshawk/torch/libtorch',
       '@goshawk/torch/native-build',

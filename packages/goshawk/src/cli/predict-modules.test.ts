@@ -22,7 +22,7 @@ function modulesOf(file: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-const predict = ['main.js', 'engine-ahead.js', 'predict.js'].flatMap((name) => [...modulesOf(`${ROOT}cli/${name}`)]);
+const predict = ['main.js', 'predict.js'].flatMap((name) => [...modulesOf(`${ROOT}cli/${name}`)]);
 const names = new Set(predict.map((file) => relative(ROOT, file)));
 
 test('no photo waits for training, data sets, films, measuring, serving or another command', () => {
@@ -40,9 +40,4 @@ test('no photo waits for training, data sets, films, measuring, serving or anoth
     [...names].filter((name) => idle.some((pattern) => pattern.test(name))),
     [],
   );
-});
-
-test('the engine is begun without reading what it is used by', () => {
-  const ahead = [...modulesOf(`${ROOT}cli/engine-ahead.js`)].map((file) => relative(ROOT, file));
-  assert.deepEqual(ahead, ['cli/engine-ahead.js']);
 });

@@ -157,8 +157,6 @@ export function buildProgram(): Command {
     .addOption(devicesOption())
     .addOption(timeoutOption())
     .action(async (config, paths, options) => {
-      // Ranks have engines of their own.
-      if (options.devices === undefined) (await import('./engine-ahead.js')).startEngineFor(options.weights ?? config);
       await checkConfig(config, options);
       const { inRanks } = await import('./in-ranks.js');
       await inRanks(options, 'prediction', async (own) =>

@@ -40,12 +40,6 @@ napi_value limitFreedMemory(Call& call) {
   return nullptr;
 }
 
-// takeMemoryAhead(bytes): tensors' memory has so many bytes at its beginning that no tensor waits for
-napi_value takeMemoryAhead(Call& call) {
-  takeMemory(static_cast<size_t>(std::clamp(numberFromJs(call.env, call[0]), 0.0, 1e15)));
-  return nullptr;
-}
-
 // keepInMalloc(largestBlock, bytes): malloc takes blocks of up to so many bytes from its heap, and keeps so many free ones at
 // its end
 napi_value keepInMalloc(Call& call) {
@@ -83,7 +77,6 @@ constexpr Export kHostMemoryExports[] = {
     {"trimMemory", trimMemory},
     {"keepFreedMemory", keepFreedMemory},
     {"limitFreedMemory", limitFreedMemory},
-    {"takeMemoryAhead", takeMemoryAhead},
     {"keepInMalloc", keepInMalloc},
     {"hostMemory", hostMemory},
     {"dataAddress", dataAddress},

@@ -25,9 +25,6 @@ class BlockHeap {
   // What take() returned.
   void give(size_t offset);
 
-  // The pages of this range count as used from now on, whether or not a block lies there.
-  void touch(size_t offset, size_t bytes);
-
   struct Pages {
     size_t offset;
     size_t bytes;
@@ -45,6 +42,8 @@ class BlockHeap {
  private:
   void insertFree(size_t offset, size_t bytes);
   void eraseFree(std::map<size_t, size_t>::iterator at);
+  void touch(size_t offset, size_t bytes);
+
   size_t capacity_;
   // Behind it no block has lain yet, or none does.
   size_t end_ = 0;

@@ -91,22 +91,6 @@ class CpuBlocks {
     releaseBeyond(keep);
   }
 
-  void takeAhead(size_t bytes) {
-    const size_t end = std::min(bytes, capacity_) / BlockHeap::kPage * BlockHeap::kPage;
-    size_t begin;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      begin = ahead_;
-      if (end <= begin || !makeWritable(end)) return;
-      ahead_ = end;
-      heap_.touch(begin, end - begin);
-    }
-#ifdef MADV_POPULATE_WRITE
-    // Those that a tensor lies in already stay as they are.
-    madvise(begin_ + begin, end - begin, MADV_POPULATE_WRITE);
-#endif
-  }
-
   CpuMemory memory() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return {true, heap_.used(), heap_.mostUsed(), heap_.touched(), heap_.mostTouched(), kept_};
@@ -153,8 +137,6 @@ class CpuBlocks {
   std::condition_variable changed_;
   BlockHeap heap_;
   size_t writable_ = 0;
-  // What takeAhead() has taken, from the beginning.
-  size_t ahead_ = 0;
   size_t kept_ = SIZE_MAX;
   // Whether keep() said how much.
   bool isChosen_ = false;
@@ -228,10 +210,6 @@ void installCpuAllocator() {
 }
 
 CpuMemory cpuMemory() { return blocks == nullptr ? CpuMemory{} : blocks->memory(); }
-
-void takeMemory(size_t bytes) {
-  if (blocks != nullptr) blocks->takeAhead(bytes);
-}
 
 void releaseFreeMemory(size_t keep) {
   if (blocks != nullptr) blocks->release(keep);

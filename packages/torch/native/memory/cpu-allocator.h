@@ -21,10 +21,6 @@ struct CpuMemory {
 };
 CpuMemory cpuMemory();
 
-// Takes from the system, now, what the first so many bytes of blocks will lie in: pages are made of zeros, which a thread can do while
-// nothing is computed yet. Where the system has no call for that nothing happens.
-void takeMemory(size_t bytes);
-
 // Gives back to the system what is free, but for so many bytes.
 void releaseFreeMemory(size_t keep);
 

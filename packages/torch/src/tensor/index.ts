@@ -1,5 +1,3 @@
-export { EngineMissingError } from './addon.js';
-
 import '../ops/methods.js';
 
 export * from './autograd.js';
@@ -36,6 +34,7 @@ export * from './dtype.js';
 export { type HostMemory, hostMemory, keepFreedMemory, trimMemory } from './host-memory.js';
 export * from './indexing.js';
 export { liveTensors } from './lifetime.js';
+export { EngineMissingError } from './native.js';
 export { type MemoryShortage, memoryShortageOf } from './out-of-memory.js';
 export * from './runtime.js';
 export { keep, scope } from './scope.js';

@@ -1,11 +1,13 @@
-// The addon's exports, typed, and how the engine is set up when it is loaded.
+// The addon's exports, typed, and where it is loaded from.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import type { Libtorch } from '../libtorch/discover.js';
+import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
 import { findNvrtc } from '../libtorch/nvrtc.js';
-import { findLibtorch, loadAddon } from './addon.js';
+import { limitLibraries, namedCapability } from '../libtorch/processor.js';
 import { keptByDefault } from './kept-memory.js';
 import { type CudaLoader, type CudaStart, startCuda } from './start-cuda.js';
 
@@ -55,7 +57,7 @@ interface NativeGroups {
   closeBuckets(buckets: number): void;
 }
 
-export interface Native extends CudaLoader, NativeGroups {
+interface Native extends CudaLoader, NativeGroups {
   findOperator(name: string, overload: string): NativeOperator | undefined;
   operatorNames(): string[];
   callOperator(index: number, ...args: unknown[]): NativeValue;
@@ -122,7 +124,6 @@ export interface Native extends CudaLoader, NativeGroups {
   trimMemory(): void;
   keepFreedMemory(bytes: number, idleMilliseconds: number): void;
   limitFreedMemory(bytes: number): void;
-  takeMemoryAhead(bytes: number): void;
   keepInMalloc(largestBlock: number, bytes: number): void;
   hostMemory():
     | [inUse: number, reserved: number, mostInUse: number, mostReserved: number, mostKept: number]
@@ -135,14 +136,56 @@ export interface Native extends CudaLoader, NativeGroups {
   stopRecording(): (string | number)[];
 }
 
+/** Thrown when libtorch or the addon is missing; the message says what to run. */
+export class EngineMissingError extends Error {
+  override readonly name = 'EngineMissingError';
+  readonly code = 'engine-missing';
+}
+
 const mallocVariables = ['MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TOP_PAD_', 'GLIBC_TUNABLES'];
 
 /** Which libtorch this process uses. */
 export const libtorch: Libtorch = findLibtorch();
-export const native = loadAddon() as Native;
+export const native: Native = loadAddon();
 /** Before any other call of the addon. */
 export const cudaStart: CudaStart = startCuda(native, libtorch);
 prepare();
+
+function findLibtorch(): Libtorch {
+  const { found, steps } = explainDiscovery();
+  if (found) return found;
+  const looked = steps.map((step) => `${step.place}: ${step.outcome}`).join('; ');
+  throw new EngineMissingError(
+    `libtorch not found (${looked}): run \`${setUpCommand()}\`, or set LIBTORCH to its folder`,
+  );
+}
+
+/** Programs that use this package without goshawk have its own command. */
+function setUpCommand(): string {
+  try {
+    createRequire(import.meta.url).resolve('goshawk');
+    return 'npx goshawk setup';
+  } catch {
+    return 'npx goshawk-torch-setup';
+  }
+}
+
+function loadAddon(): Native {
+  const buildDir = fileURLToPath(new URL('../../build/', import.meta.url));
+  const path = join(buildDir, libtorchKey(libtorch), 'goshawk_torch.node');
+  if (!existsSync(path)) {
+    const capability = namedCapability();
+    const named = capability === '' ? '' : ` with GOSHAWK_CPU_CAPABILITY=${capability}`;
+    throw new EngineMissingError(
+      `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}${named}: run \`${setUpCommand()}\``,
+    );
+  }
+  // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
+  // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
+  process.env.OMP_WAIT_POLICY ??= 'passive';
+  limitLibraries();
+  return createRequire(import.meta.url)(path) as Native;
+}
 
 function prepare(): void {
   native.limitFreedMemory(keptByDefault());

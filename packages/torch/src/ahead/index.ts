@@ -1,1 +1,0 @@
-export { type AheadOptions, startEngineAhead } from './start-engine.js';
