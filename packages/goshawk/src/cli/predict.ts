@@ -1,4 +1,5 @@
-// goshawk predict: detections in pictures and films, written down and drawn.
+// goshawk predict: detections in pictures and films, written down and drawn. One photo waits for every module that is read here:
+// rooms are imported by the file, and what only films or collections need when they are asked for.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
@@ -12,7 +13,9 @@ import {
 import type { ProcessGroup } from '@goshawk/torch';
 import { removeTemporaryFiles } from '@goshawk/torch/checkpoint';
 import sharp from 'sharp';
-import { decodeImageFile, type Ffmpeg, requireFfmpeg, streamSource } from '../data/index.js';
+import { decodeImageFile } from '../data/decode-image.js';
+import { type Ffmpeg, requireFfmpeg } from '../data/video/ffmpeg.js';
+import { streamSource } from '../data/video/video-source.js';
 import { nodeCanvas, unreadableNotice } from '../drawing/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
 import { claimOutput } from '../files/output-folder.js';
@@ -20,27 +23,23 @@ import { keptIn, openResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { sha256Of } from '../files/sha256.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
-import {
-  findMedia,
-  gatherOutcomes,
-  type NamedImage,
-  type OpenDetector,
-  openDetector,
-  readDescription,
-  requireSameRun,
-  type StageTimes,
-  withSureKeypoints,
-} from '../infer/index.js';
+import { readDescription } from '../infer/detector-file.js';
+import { findMedia, type NamedImage } from '../infer/find-images.js';
+import { gatherOutcomes } from '../infer/gather-outcomes.js';
+import { type OpenDetector, openDetector } from '../infer/open-detector.js';
+import { requireSameRun } from '../infer/same-run.js';
+import type { StageTimes } from '../infer/stage-times.js';
+import { withSureKeypoints } from '../infer/sure-keypoints.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
-import { ContactSheet } from './contact-sheet.js';
+import type { ContactSheet } from './contact-sheet.js';
 import { DrawnNames } from './drawn-names.js';
 import type { OwnRank } from './in-ranks.js';
 import { openCommandConfig } from './open-command-config.js';
 import { wholeNumber } from './parse-option.js';
 import type { PicturePdf } from './picture-pdf.js';
-import { type NamedVideo, predictVideos } from './predict-videos.js';
+import type { NamedVideo } from './predict-videos.js';
 import { onRankDevice, openRankGroup, requireAlone } from './rank-group.js';
 import { type ScoreThreshold, scoreThresholdRule } from './score-threshold.js';
 import { noneUsable, someUnusable } from './unusable-pictures.js';
@@ -136,7 +135,7 @@ export async function runPredict(
     const { predictor, preprocess, categories } = opened;
     const drawn = (detection: Detection) => withSureKeypoints(detection, keypointThreshold);
     const done = ffmpeg
-      ? await predictVideos(videos, {
+      ? await (await import('./predict-videos.js')).predictVideos(videos, {
           ...shared,
           ...limits,
           ffmpeg,
@@ -293,7 +292,7 @@ async function openCollections(
   const file = join(output, PDF);
   return {
     ...(pdf && { pdf: new (await import('./picture-pdf.js')).PicturePdf(file, `${pictures} pictures`) }),
-    ...(contactSheet && { sheet: new ContactSheet() }),
+    ...(contactSheet && { sheet: new (await import('./contact-sheet.js')).ContactSheet() }),
   };
 }
 

@@ -3,7 +3,7 @@ import { type Category, type Detection, InputError } from '@goshawk/core';
 import { z } from 'zod';
 import { readSmallText } from '../files/read-small-text.js';
 import { type BestThresholds, thresholdsSchema } from '../infer/best-thresholds.js';
-import { readDescription } from '../infer/index.js';
+import { readDescription } from '../infer/detector-file.js';
 
 export interface ScoreThreshold {
   /** Of all categories together. */

@@ -1,7 +1,7 @@
 // The forms of a picture that test-time augmentation shows to a detector, and the way of boxes between them and the picture.
 import type { Preprocess, RgbImage } from '@goshawk/core';
 import { type Device, ops, type Tensor, tensor } from '@goshawk/torch';
-import { flipImageInPlace, resizeOpenCv } from '../data/index.js';
+import { flipImageInPlace, resizeOpenCv } from '../data/pixels/index.js';
 import type { Conventions, ImageBatch } from '../models/index.js';
 import { imageBatchOf } from './network-batch.js';
 import { prepareBatch } from './prepare-batch.js';

@@ -39,37 +39,38 @@ export function modelExtent(
   options: BuildOptions,
 ): ModelExtent {
   const { model } = config;
-  const parameters = countParameters(model, options);
   // What the second stage makes for each class, it makes for the wanted one alone.
   const classes = detectorKind(model).roiHeads.length === 0 ? options.classes : Math.min(options.classes, FEW_CLASSES);
-  return { ...parameters, ...largestTensor(config, { ...options, classes }) };
+  const ofLayers = largestTensor(config, { ...options, classes });
+  // Building is half of the work.
+  return classes === options.classes ? ofLayers : { ...ofLayers, ...countParameters(model, options) };
 }
 
-const FEW_CLASSES = 80;
+/** COCO's, whose ids reach 90, are among them. */
+const FEW_CLASSES = 100;
 
 export function countParameters(
   model: ModelConfig,
   options: BuildOptions,
 ): Pick<ModelExtent, 'parameters' | 'heaviest'> {
-  return withModel(model, options, (detector) => {
-    const counts = new Map<string, number>();
-    for (const [name, { length }] of detector.namedParameters()) {
-      const part = name.split('.').slice(0, 2).join('.');
-      counts.set(part, (counts.get(part) ?? 0) + length);
-    }
-    let [heaviest, most, parameters] = ['', -1, 0];
-    for (const [part, count] of counts) {
-      parameters += count;
-      if (count > most) [heaviest, most] = [part, count];
-    }
-    return { parameters, heaviest };
-  });
+  return withModel(model, options, parametersOf);
 }
 
-function largestTensor(
-  config: Pick<RunConfig, 'model' | 'preprocess' | 'data'>,
-  options: BuildOptions,
-): Pick<ModelExtent, 'elements' | 'widest'> {
+function parametersOf(detector: Detector): Pick<ModelExtent, 'parameters' | 'heaviest'> {
+  const counts = new Map<string, number>();
+  for (const [name, { length }] of detector.namedParameters()) {
+    const part = name.split('.').slice(0, 2).join('.');
+    counts.set(part, (counts.get(part) ?? 0) + length);
+  }
+  let [heaviest, most, parameters] = ['', -1, 0];
+  for (const [part, count] of counts) {
+    parameters += count;
+    if (count > most) [heaviest, most] = [part, count];
+  }
+  return { parameters, heaviest };
+}
+
+function largestTensor(config: Pick<RunConfig, 'model' | 'preprocess' | 'data'>, options: BuildOptions): ModelExtent {
   let elements = 0;
   let [latest, widest] = ['', ''];
   const names = new Map<unknown, string>();
@@ -83,7 +84,7 @@ function largestTensor(
       } catch (error) {
         throw isInputError(error) ? error : new UnfitModelError(latest, error);
       }
-      return { elements, widest };
+      return { ...parametersOf(detector), elements, widest };
     },
     (args, result) => {
       const parameter = args.find((arg) => names.has(arg));
