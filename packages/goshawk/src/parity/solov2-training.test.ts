@@ -70,7 +70,7 @@ train:
   optimizer: { type: sgd, lr: 0.01, momentum: 0.9, weightDecay: 0.0001 }
   schedule: { warmupIterations: 6, warmupFactor: 0.01, steps: [4, 9], stepUnit: epoch, stepsWaitForWarmup: true }
   clipGradNorm: 4
-runtime: { threads: 2, exact: true }
+runtime: { threads: 2 }
 `;
 
 /** As make_training.py starts. */
