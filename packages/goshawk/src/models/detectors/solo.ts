@@ -98,7 +98,8 @@ abstract class Solo extends Detector {
   protected classLoss(logits: readonly Tensor[], { classes, positives }: Goals): Tensor {
     const { focalAlpha: alpha, focalGamma: gamma, classLossWeight } = this.#options.head;
     const weight = classLossWeight / (inAll(positives) + 1);
-    const weights = tensor(new Float32Array(classes.size(0)).fill(weight), { device: classes.device });
+    const Weights = logits[0]!.dtype === 'float64' ? Float64Array : Float32Array;
+    const weights = tensor(new Weights(classes.size(0)).fill(weight), { device: classes.device });
     let start = 0;
     const losses = logits.map((map) => {
       const count = map.size(2) * map.size(3);
