@@ -55,7 +55,9 @@ function wordsOf(context: Canvas2D, { x, y, width, height }: Rectangle): Uint32A
 
 /** What each value becomes below another. */
 function blendTable(above: number, cover: number): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, below) => blended(below, above, cover));
+  const table = new Uint8Array(256);
+  for (let below = 0; below < 256; below++) table[below] = blended(below, above, cover);
+  return table;
 }
 
 /** @param cover 0 to 255: how much of `above` is seen */
