@@ -169,7 +169,8 @@ describe('SOLOv2-Light of pytorch_solov2', () => {
         name,
         found.map(({ score }) => score),
         parity.numbers(`${name}.scores`),
-        { absolute: 2e-5 },
+        // A pixel that rounding takes over the mask's threshold, as one does on a single thread, moves its score more than rounding does.
+        { absolute: 1e-4 },
       );
       assert.deepEqual(
         found.map(({ categoryId }) => categoryId - 1),

@@ -39,6 +39,8 @@ export interface Trained {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /** After the last step: parameters and buffers. */
   readonly state: ReadonlyMap<string, Float32Array>;
+  /** How far a parameter went that went furthest, of the largest value of its own. */
+  readonly moved: number;
 }
 
 const MOMENTUM = 0.9;
@@ -68,10 +70,9 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
     scope(() => {
       for (const [name, value] of state) value.assign(tensor(start.get(name)!, { shape: value.shape }).to(value.dtype));
     });
-  const optimizer = new SGD(
-    [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad),
-    { lr: learningRate, momentum: MOMENTUM },
-  );
+  const learning = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+  const begun = new Map(learning.map(([name, value]) => [name, value.toFloat32Array()]));
+  const optimizer = new SGD(learning, { lr: learningRate, momentum: MOMENTUM });
   model.train();
   const ranks = group && new AcrossRanks(group, model);
   const share = PICTURES.length / (group?.size ?? 1);
@@ -93,7 +94,14 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
       optimizer.zeroGrad();
     });
   ranks?.close();
-  return { losses, gradients, state: new Map(state.map(([name, value]) => [name, value.toFloat32Array()])) };
+  const ended = new Map(state.map(([name, value]) => [name, value.toFloat32Array()]));
+  const moved = Math.max(...[...begun].map(([name, values]) => movementOf(values, ended.get(name)!)));
+  return { losses, gradients, state: ended, moved };
+}
+
+function movementOf(from: Float32Array, to: Float32Array): number {
+  const largest = to.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return to.reduce((most, value, i) => Math.max(most, Math.abs(value - from[i]!)), 0) / (largest || 1);
 }
 
 interface Pass {

@@ -55,22 +55,25 @@ const SOLO = (type: 'solov2' | 'decoupled_solo'): string => `model:
 // Rounding grows from step to step where ranks of proposals and signs of small numbers hang on it: one process that is given its
 // pictures in another order moves away from itself, in untrained small models by 1e-2 within 20 steps. A model that has learned a
 // little, at a small rate, does not, and what stays is the difference between one process and two. Group norm's small groups, of which
-// some have hardly any variance, need the smallest rates.
-describe(`${STEPS} steps of two processes are those of one, in float32`, { timeout: 600_000 }, () => {
+// some have hardly any variance, magnify float32's rounding to 1e-5 all the same: in float64 it cannot hide anything there.
+describe(`${STEPS} steps of two processes are those of one`, { timeout: 600_000 }, () => {
   for (const [what, config, learnedSteps, learningRate] of [
     ['Mask R-CNN', MASK_RCNN, 60, 3e-5],
     ['RetinaNet', RETINANET, 30, 1e-5],
   ] as const)
-    test(`${what} with frozen, group and synchronised batch norms`, async () => {
+    test(`${what} with frozen and synchronised batch norms in float32, and group norms in float64`, async () => {
       const norms = ['frozen_batch', 'group', 'sync_batch'];
       const trainings = norms.map((norm): Training => {
         const begun = { model: config(norm), sizing: 'exact' } as const;
-        return { ...begun, seed: 1, start: learnedState(begun, learnedSteps), steps: STEPS, learningRate };
+        const dtype = norm === 'group' ? 'float64' : 'float32';
+        return { ...begun, dtype, seed: 1, start: learnedState(begun, learnedSteps), steps: STEPS, learningRate };
       });
       const { whole, halves } = await inBoth(trainings);
-      for (const [i, norm] of norms.entries())
+      for (const [i, norm] of norms.entries()) {
+        const limit = trainings[i]!.dtype === 'float64' ? 1e-6 : 1e-5;
         for (const [rank, own] of halves.entries())
-          assertSame(own[i]!, whole[i]!, { losses: 1e-5, tensors: 1e-5 }, `${norm}, rank ${rank}`);
+          assertSame(own[i]!, whole[i]!, { losses: limit, tensors: limit }, `${norm}, rank ${rank}`);
+      }
     });
 });
 
@@ -192,8 +195,7 @@ function assertSame(got: Trained, expected: Trained, tolerance: Tolerance, what:
   for (const [name, values] of expected.state)
     assertNear(got.state.get(name)!, values, tolerance.tensors, `${what}: ${name}`, SMALLEST);
   // It learned something: what is compared is not what it began with.
-  const total = (losses: Readonly<Record<string, number>>): number => Object.values(losses).reduce((a, b) => a + b);
-  assert.ok(total(expected.losses.at(-1)!) < 0.999 * total(expected.losses[0]!), what);
+  assert.ok(expected.moved > 100 * tolerance.tensors, `${what}: moved by ${expected.moved}`);
 }
 
 function assertLosses(got: Trained, expected: Trained, tolerance: number, what: string): void {

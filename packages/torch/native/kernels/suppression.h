@@ -27,6 +27,10 @@ SuppressionRule<T> suppression_rule(double threshold, bool plus_one, bool suppre
   T at = static_cast<T>(threshold);
   if (!suppress_equal && static_cast<double>(at) <= threshold) {
     at = std::nextafter(at, std::numeric_limits<T>::infinity());
+    // Above 0 the smallest number that does not count as zero (subnormals.h).
+    if (at >= T(0)) {
+      at = std::max(at, std::numeric_limits<T>::min());
+    }
   }
   return {at, plus_one ? T(1) : T(0)};
 }
