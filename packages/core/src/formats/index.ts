@@ -6,6 +6,7 @@ export * from './coco-categories.js';
 export type { CocoOptions } from './coco-options.js';
 export * from './coco-results.js';
 export { type CvatOptions, checkCvat, cvatSet, type ParsedCvat, parseCvat } from './cvat.js';
+export { type CvatFrames, cvatFrameName } from './cvat-tracks.js';
 export { type DataIssue, type DataIssueCode, DataIssueList } from './data-issue.js';
 export { type DataRule, dataRules, formatDataRules, type Treatment } from './data-rules.js';
 export * from './dataset.js';

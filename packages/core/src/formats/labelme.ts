@@ -54,7 +54,7 @@ export interface ParsedLabelme {
 
 /**
  * Reads the files of one set. Shapes with the same label and the same `group_id` are one object, as in labelme's own converters;
- * rectangles are boxes, polygons, circles and masks are objects with masks; points and lines are no objects.
+ * rectangles are boxes, turned rectangles, polygons, circles and masks are objects with masks; points and lines are no objects.
  * @throws InputError that names the file, shape and remedy of the first error and counts the others
  */
 export function parseLabelme(files: Iterable<LabelmeFile>, options: LabelmeOptions = {}): ParsedLabelme {
@@ -266,6 +266,11 @@ function readPart(shape: JsonObject, label: string, place: ShapePlace): ObjectPa
       // Two opposite corners in any order; newer versions write all four.
       if (corners === 2 || corners === 4) return { kind: 'box', box: boxAround(points) };
       return wrongPoints(corners, 'two corners', place);
+    // labelme's own turned rectangles, and those of X-AnyLabeling, which writes labelme's files.
+    case 'oriented_rectangle':
+    case 'rotation':
+      if (corners === 4) return { kind: 'polygon', polygon: points };
+      return wrongPoints(corners, 'four corners', place);
     case 'polygon':
       if (corners >= 3) return { kind: 'polygon', polygon: points };
       issues.warning(
@@ -288,7 +293,7 @@ function readPart(shape: JsonObject, label: string, place: ShapePlace): ObjectPa
       issues.error(
         'wrong-value',
         `${path}.shape_type`,
-        `is ${describeValue(kind)} (expected rectangle, polygon, circle or mask, or a line or point): draw it again, or remove it`,
+        `is ${describeValue(kind)} (expected rectangle, polygon, oriented_rectangle, circle or mask, or a line or point): draw it again, or remove it`,
         entity,
       );
       return undefined;

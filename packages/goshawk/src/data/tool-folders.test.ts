@@ -166,6 +166,35 @@ describe('CVAT', () => {
     assert.match(message, /data\.train\.set: missing: set it to one of train, val/);
   });
 
+  test('the pictures of a film: named without their ending by images, by number by tracks', () => {
+    const box = (frame: number, outside: number) =>
+      `<box frame="${frame}" outside="${outside}" occluded="0" keyframe="1" xtl="1" ytl="2" xbr="11" ybr="22" z_order="0"></box>`;
+    write({
+      'images-1.1/annotations.xml': xml(image('frame_000000') + image('frame_000001')),
+      'images-1.1/images/frame_000000.PNG': picture,
+      'images-1.1/images/frame_000001.PNG': picture,
+      'video-1.1/annotations.xml': xml(`<track id="0" label="cup">${box(0, 0)}${box(1, 0)}${box(2, 1)}</track>`),
+      'video-1.1/images/frame_000000.PNG': picture,
+      'video-1.1/images/frame_000001.PNG': picture,
+      'video-1.1/images/frame_000002.PNG': picture,
+    });
+    assert.deepEqual(namesIn({ annotations: at('images-1.1') }).names, ['frame_000000.PNG', 'frame_000001.PNG']);
+    const { dataset } = readAnnotations({ annotations: at('video-1.1') });
+    assert.deepEqual(
+      dataset.images.map(({ fileName, width }) => [fileName, width]),
+      [0, 1, 2].map((frame) => [`frame_00000${frame}.PNG`, 40]),
+    );
+    assert.deepEqual(
+      dataset.annotations.map(({ imageId }) => imageId),
+      [1, 2],
+    );
+    rmSync(at('video-1.1/images'), { recursive: true });
+    assert.match(
+      inputErrorOf(() => readAnnotations({ annotations: at('video-1.1') })),
+      /video-1\.1 has no pictures of frames \(expected frame_000000\.PNG and so on\)/,
+    );
+  });
+
   test('is told from PASCAL VOC', () => {
     const voc = '<annotation><size><width>40</width><height>30</height></size></annotation>';
     write({ 'voc/a.xml': voc, 'voc/b.xml': voc });

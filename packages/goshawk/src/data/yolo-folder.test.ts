@@ -61,6 +61,31 @@ describe('layouts', () => {
     assert.deepEqual(fileNames('usual/data.yaml'), ['train/a.png', 'train/b.png', 'val/c.png']);
   });
 
+  test('folders in capitals', () => {
+    put({
+      'capitals/Images/a.png': png,
+      'capitals/Labels/a.txt': box,
+      'capitals/classes.txt': 'cat\n',
+      'parts/TRAIN/Images/a.png': png,
+      'parts/TRAIN/Labels/a.txt': box,
+      'parts/classes.txt': 'cat\n',
+      'mixed/Images/train/a.png': png,
+      'mixed/labels/train/a.txt': box,
+      'mixed/data.yaml': 'train: Images/train\nnames: [cat]\n',
+    });
+    for (const [folder, set] of [['capitals'], ['capitals/Labels'], ['parts', 'train'], ['mixed', 'train']] as const) {
+      const annotations = at(folder);
+      // The names are a folder above.
+      const source = { annotations, ...(set && { set }), ...(folder === 'capitals/Labels' && { classes: ['cat'] }) };
+      const { format, dataset } = readAnnotations(source);
+      assert.deepEqual(
+        [format, dataset.images.map(({ fileName }) => fileName), dataset.annotations.length],
+        ['yolo', ['a.png'], 1],
+        folder,
+      );
+    }
+  });
+
   test('train/images and train/labels, with paths that start from a folder above', () => {
     put({
       'export/data.yaml': 'train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [a]\n',

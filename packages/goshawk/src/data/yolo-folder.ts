@@ -110,8 +110,13 @@ function tellLabelsAlone(
   labels: ReadonlySet<string | undefined>,
   issues: DataIssueList,
 ): void {
-  const folders = places.filter(isFolder).map((place) => dirname(yoloLabelOf(join(resolve(place), 'any.jpg'))));
-  const texts = [...new Set(folders)].filter((folder) => existsSync(folder) && folder.split(sep).includes('labels'));
+  const folders = places
+    .filter(isFolder)
+    .flatMap((place) => yoloLabelsOf(join(resolve(place), 'any.jpg')))
+    .map((label) => dirname(label));
+  const texts = [...new Set(folders)].filter(
+    (folder) => existsSync(folder) && folder.split(sep).some((part) => part.toLowerCase() === 'labels'),
+  );
   const alone = texts
     .flatMap((folder) =>
       readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -173,15 +178,21 @@ function picturesOf(place: string, roots: readonly string[]): string[] {
 
 /** The last folder called images gives way to labels; else beside the picture. */
 function labelsOf(picture: string): string | undefined {
-  return [yoloLabelOf(picture), withEnding(picture)].find((path) => existsSync(path));
+  return [...yoloLabelsOf(picture), withEnding(picture)].find((path) => existsSync(path));
 }
 
 /** Where labels of a picture are looked for first: its last folder that is called images gives way to labels. */
 export function yoloLabelOf(picture: string): string {
+  return yoloLabelsOf(picture)[0]!;
+}
+
+/** The same, and by capitals as people mix them: Images beside labels or Labels. */
+function yoloLabelsOf(picture: string): string[] {
   const parts = withEnding(picture).split(sep);
-  const at = parts.lastIndexOf('images');
-  if (at >= 0) parts[at] = 'labels';
-  return parts.join(sep);
+  const at = parts.findLastIndex((part) => part.toLowerCase() === 'images');
+  if (at < 0) return [parts.join(sep)];
+  const inWordsOf = parts[at] === 'images' ? 'labels' : parts[at] === 'IMAGES' ? 'LABELS' : 'Labels';
+  return [...new Set([inWordsOf, 'labels', 'Labels', 'LABELS'])].map((name) => parts.with(at, name).join(sep));
 }
 
 function isFolder(path: string): boolean {

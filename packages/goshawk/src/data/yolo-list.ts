@@ -29,7 +29,7 @@ const setNames = ['train', 'val', 'valid', 'test'] as const;
  */
 export function readYoloList(path: string): YoloList {
   if (!statSync(path).isDirectory()) return readListFile(path);
-  const isPart = ['images', 'labels'].includes(basename(path));
+  const isPart = ['images', 'labels'].includes(basename(path).toLowerCase());
   const file = listFileIn(path) ?? (isPart ? listFileIn(dirname(resolve(path))) : undefined);
   if (file !== undefined) return readListFile(file);
   const names = namesFileOf(path)?.names;
@@ -256,8 +256,10 @@ function namedSets(folder: string): Map<string, string[]> {
     .map((name) => join(folder, name))
     .filter(isPictureList);
   const candidates: readonly (readonly [name: string, place: string])[] = [
-    ...own.map((place) => [basename(place), join(place, 'images')] as const),
-    ...foldersIn(join(folder, 'images')).map((place) => [basename(place), place] as const),
+    ...own.flatMap((place) => foldersCalled(place, 'images').map((images) => [basename(place), images] as const)),
+    ...foldersCalled(folder, 'images')
+      .flatMap(foldersIn)
+      .map((place) => [basename(place), place] as const),
     ...own.map((place) => [basename(place), place] as const),
     ...lists.map((place) => [basename(place).slice(0, -4), place] as const),
   ];
@@ -278,17 +280,24 @@ function isPictureList(path: string): boolean {
 }
 
 function hasSetsOfLayout(folder: string): boolean {
-  return isFolder(join(folder, 'images')) || isFolder(join(folder, 'labels')) || namedSets(folder).size > 0;
+  const parts = [...foldersCalled(folder, 'images'), ...foldersCalled(folder, 'labels')];
+  return parts.length > 0 || namedSets(folder).size > 0;
 }
 
 /** Sets of a folder without a list; else one set of all its pictures. */
 function setsOfLayout(folder: string): Map<string, string[]> {
   const sets = namedSets(folder);
   if (sets.size > 0) return sets;
-  const all = [join(folder, 'images'), folder].find(isFolder)!;
+  const [images = folder] = foldersCalled(folder, 'images');
   // A folder of labels alone: its pictures are beside it.
-  const beside = basename(folder) === 'labels' ? join(dirname(folder), 'images') : undefined;
-  return new Map([['', [beside !== undefined && isFolder(beside) ? beside : all]]]);
+  const isLabels = basename(folder).toLowerCase() === 'labels';
+  const [beside] = isLabels ? foldersCalled(dirname(resolve(folder)), 'images') : [];
+  return new Map([['', [beside ?? images]]]);
+}
+
+/** Folders of that name in a folder, whatever their capitals. */
+export function foldersCalled(folder: string, name: string): string[] {
+  return foldersIn(folder).filter((place) => basename(place).toLowerCase() === name);
 }
 
 function isFile(path: string): boolean {
