@@ -8,6 +8,7 @@ import { encodeMask } from '../masks/rle-encode.js';
 import type { CvatLabel } from './cvat-labels.js';
 import { type DataIssueList, describeValue } from './data-issue.js';
 import type { Annotation, ImageRecord, ObjectMarks } from './dataset.js';
+import { decimalNumber, numberRemedy } from './decimal-number.js';
 import { fitBox } from './fit-box.js';
 import { objectMarks } from './object-marks.js';
 import { boxOutline, ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
@@ -228,12 +229,13 @@ function readPart(element: Element, name: 'box' | 'polygon' | 'ellipse' | 'mask'
 
 function numberOf(element: Element, key: string, { path, entity, issues }: ShapePlace): number | undefined {
   const text = element.getAttribute(key);
-  const value = Number(text);
-  if (text && Number.isFinite(value)) return value;
+  const value = decimalNumber(text ?? '');
+  if (Number.isFinite(value)) return value;
+  const unit = key === 'rotation' ? 'degrees' : 'pixels';
   issues.error(
     text === null ? 'missing-field' : 'bad-box',
     path,
-    `has ${key} ${describeValue(text ?? undefined)} (expected a number of pixels): correct it`,
+    `has ${key} ${describeValue(text ?? undefined)} (expected a number of ${unit}): ${numberRemedy(text ?? '')}`,
     entity,
   );
   return undefined;
@@ -244,7 +246,7 @@ function pointsOf(element: Element, { path, entity, issues }: ShapePlace): numbe
   const text = element.getAttribute('points') ?? '';
   const numbers = text.split(';').flatMap((point) => {
     const pair = point.split(',');
-    return pair.length === 2 ? pair.map((word) => (word.trim() === '' ? Number.NaN : Number(word))) : [Number.NaN];
+    return pair.length === 2 ? pair.map((word) => decimalNumber(word.trim())) : [Number.NaN];
   });
   if (numbers.every(Number.isFinite)) return numbers;
   issues.error('bad-box', path, `has points ${describeValue(text)} (expected x,y;x,y;...): draw it again`, entity);

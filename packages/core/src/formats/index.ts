@@ -17,6 +17,7 @@ export * from './image-path.js';
 export * from './labelme.js';
 export * from './match-categories.js';
 export { type DetectionPart, PackedDetections } from './packed-detections.js';
+export { markedEncoding } from './read-json.js';
 export * from './segmentation-from-mask.js';
 export * from './voc.js';
 export * from './voc-box.js';

@@ -136,6 +136,14 @@ describe('labelme', () => {
     );
   });
 
+  test("X-AnyLabeling's difficult objects are marked as VOC's are", () => {
+    const { annotations } = parse([shape('cat', square, { difficult: true }), shape('dog', square)]).dataset;
+    assert.deepEqual(
+      annotations.map(({ isDifficult }) => isDifficult),
+      [true, undefined],
+    );
+  });
+
   test('a mask is the PNG between its corners', () => {
     const values = [1, 1, 0, 0, 1, 1];
     const decodePng = (bytes: Uint8Array) => {

@@ -166,6 +166,7 @@ function readPicture(root: JsonObject, file: LabelmeFile, issues: DataIssueList)
 interface ShapePlace {
   readonly path: string;
   readonly entity: string;
+  readonly isDifficult: boolean;
   readonly size: MaskSize;
   readonly options: LabelmeOptions;
   readonly fileName: string;
@@ -197,7 +198,9 @@ function readShapes(
       );
       continue;
     }
-    const place = { path, entity: `labelled ${describeValue(label)}`, size, options, fileName, issues };
+    // A mark of X-AnyLabeling's, as VOC has it.
+    const isDifficult = shape.difficult === true;
+    const place = { path, entity: `labelled ${describeValue(label)}`, isDifficult, size, options, fileName, issues };
     const part = readPart(shape, label, place);
     if (part === undefined) continue;
     const { group_id: group } = shape;
@@ -223,12 +226,12 @@ function readShapes(
 type Numbered = Pick<Annotation, 'imageId' | 'categoryId'> & { readonly path: string };
 
 function makeObject(label: string, parts: readonly ObjectPart[], place: ShapePlace): LabelmeObject | undefined {
-  const { path, entity, size, options, issues } = place;
+  const { path, entity, isDifficult, size, options, issues } = place;
   try {
     const object = objectOfParts(parts, size);
     const isKept = options.purpose === 'evaluation';
     const bbox = fitBox(object.bbox, size, { path, entity, isKept, issues });
-    return bbox && { ...object, label, bbox, isCrowd: false };
+    return bbox && { ...object, label, bbox, isCrowd: false, ...(isDifficult && { isDifficult }) };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     issues.error('bad-mask', `${path}.points`, error.message.replace(/^mask: /, ''), entity);

@@ -84,6 +84,21 @@ describe('labelme', () => {
     assert.deepEqual(dataset.images[2], { id: 3, fileName: 'c.png', width: 40, height: 30 });
   });
 
+  test('a file of a picture is one of the set, whatever became of it', () => {
+    write({ 'set/a.json': labelme('a.png', [rectangle('cat')]), 'set/a.png': picture, 'set/b.png': picture });
+    for (const [text, expected] of [
+      ['', /b\.json: is empty/],
+      ['{"version": "5.2.1", "shapes": nu', /b\.json: is not JSON/],
+      ['{"version": "5.2.1", "shapes": null}', /b\.json: shapes is null \(expected the list of a labelme file\)/],
+    ] as const) {
+      write({ 'set/b.json': text });
+      assert.match(
+        inputErrorOf(() => readAnnotations({ annotations: at('set') })),
+        expected,
+      );
+    }
+  });
+
   test('never takes a picture from farther away', () => {
     write({ 'a/b/set/json/x.json': labelme('../../../secret.png', [rectangle('cat')]), 'a/secret.png': picture });
     const message = inputErrorOf(() => readAnnotations({ annotations: at('a/b/set/json') }));
@@ -283,6 +298,11 @@ const others: readonly (readonly [name: string, files: Readonly<Record<string, s
     'Open Images',
     { 'train-annotations-bbox.csv': 'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n' },
     /FiftyOne/,
+  ],
+  [
+    'the kind CSV, a table of boxes',
+    { 'boxes.csv': 'image,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,owl\n' },
+    /write its rows as COCO .*, or name a module/,
   ],
   [
     'DOTA',

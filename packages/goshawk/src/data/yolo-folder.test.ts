@@ -61,6 +61,16 @@ describe('layouts', () => {
     assert.deepEqual(fileNames('usual/data.yaml'), ['train/a.png', 'train/b.png', 'val/c.png']);
   });
 
+  test('labels in UTF-16 or ending in TXT, and a list that names its folder in other letters', () => {
+    put({
+      'windows/data.yaml': 'train: IMAGES\nnames: [cat, dog]\n',
+      'windows/images/a.PNG': png,
+      'windows/labels/a.TXT': Buffer.from(`\uFEFF1 0.5 0.5 0.25 0.5\r\n`, 'utf16le'),
+    });
+    const { dataset, warnings } = readAnnotations({ annotations: at('windows') });
+    assert.deepEqual([dataset.annotations.map(({ categoryId }) => categoryId), warnings], [[2], []]);
+  });
+
   test('folders in capitals', () => {
     put({
       'capitals/Images/a.png': png,
@@ -265,7 +275,8 @@ describe('what is wrong', () => {
     assert.match(list('train: [1]\nnames: [a]\n'), /train: must name folders/);
     assert.match(list('train: images\nnames: [a]\nkpt_shape: [2, 4]\n'), /kpt_shape: must be/);
     assert.match(list('train: images\nnames: [a]\nkpt_shape: [2, 3]\nflip_idx: [1, 1]\n'), /flip_idx: must name/);
-    assert.match(list('train: [images\nnames: [a]\n'), /is no YAML/);
+    assert.match(list('train: [images\nnames: [a]\n'), /is no YAML: .* at line \d+, column \d+: correct the line$/);
+    assert.match(list('train: images\nnames: owl\n'), /names: is "owl" \(expected a list, or .*: write \[owl\]/);
   });
 
   test('no names, no pictures, a picture that is none', () => {
@@ -281,6 +292,11 @@ describe('what is wrong', () => {
       /nothing names/,
     );
     const broken = { annotations: at('bare'), classes: ['a'] };
+    assert.match(
+      refusal(() => readAnnotations(broken)),
+      /b\.png: is no picture whose size can be read/,
+    );
+    put({ 'bare/images/b.png': '' });
     assert.match(
       refusal(() => readAnnotations(broken)),
       /b\.png: is no picture whose size can be read/,
