@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { formatCoco, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
+import { pictureLocator } from '../data/picture-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { fileError } from '../files/read-file.js';
@@ -27,6 +28,11 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
     throw new InputError(
       'usage',
       '--copy-pictures: is for voc and yolo, whose folders have a place for them: leave it out',
+    );
+  if (format !== 'coco' && /\.(txt|xml|ya?ml|csv|zip|tar|t?gz)$/i.test(output))
+    throw new InputError(
+      'usage',
+      `--output: ${output} is called like a file (expected a .json file for COCO, or a folder for PASCAL VOC or YOLO): choose another name`,
     );
   requireWritableFile(format === 'coco' ? output : join(output, format === 'voc' ? VOC_TRIAL : YOLO_TRIAL));
   const read = readAnnotations(annotationSource(source, options), { purpose: 'evaluation', requireFiles: true });
@@ -60,9 +66,12 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
     console.log(`copy the pictures to ${folder}, or have them copied with --copy-pictures`);
     return;
   }
-  for (const { fileName } of dataset.images) {
-    const to = join(folder, format === 'voc' ? basename(fileName) : fileName);
-    copyPicture(join(read.images!, fileName), to);
+  const locate = pictureLocator(read.images!);
+  for (const image of dataset.images) {
+    const { path, problem } = locate(image);
+    if (problem !== undefined)
+      throw new InputError('annotation-invalid', `${source}: image id ${image.id}: ${problem.text}`);
+    copyPicture(path, join(folder, format === 'voc' ? basename(image.fileName) : image.fileName));
   }
   console.log(`${folder}: ${dataset.images.length} pictures`);
 }

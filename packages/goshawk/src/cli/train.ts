@@ -60,7 +60,8 @@ export async function runTrain(configFile: string, options: TrainCommandOptions)
     // What is wrong with an evaluation shows once more at the end: the lines on the way are far up by now.
     const { problems } = result;
     for (const problem of problems) console.error(problem);
-    if (result.weights) console.log(`trained ${result.iteration} iterations: ${result.weights}`);
+    if (result.weights)
+      console.log(`trained ${result.iteration} iteration${result.iteration === 1 ? '' : 's'}: ${result.weights}`);
     else if (!save) console.log(`trained up to iteration ${result.iteration}; nothing was saved`);
     else console.log(`stopped after iteration ${result.iteration}: continue with --resume`);
     if (problems.length > 0)

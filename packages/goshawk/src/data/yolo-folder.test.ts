@@ -71,6 +71,15 @@ describe('layouts', () => {
     assert.deepEqual([dataset.annotations.map(({ categoryId }) => categoryId), warnings], [[2], []]);
   });
 
+  test('labels in a folder by themselves, with the folder of the pictures', () => {
+    put({ 'apart/texts/a.txt': box, 'apart/texts/obj.names': 'cat\n', 'apart-photos/deep/a.png': png });
+    const { dataset, images } = readAnnotations({ annotations: at('apart/texts'), images: at('apart-photos') });
+    assert.deepEqual(
+      [images, dataset.images.map(({ fileName }) => fileName), dataset.annotations.length],
+      [at('apart-photos'), ['deep/a.png'], 1],
+    );
+  });
+
   test('folders in capitals', () => {
     put({
       'capitals/Images/a.png': png,

@@ -63,13 +63,17 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
       'file-not-found',
       `${where}: names ${shownPath(missing)}, which is not there: correct the path, or put the pictures there`,
     );
-  const pictures = [...new Set(places.flatMap((place) => picturesOf(place, roots)))];
+  const own = [...new Set(places.flatMap((place) => picturesOf(place, roots)))];
+  // A folder of labels whose pictures are elsewhere: one of the same name is a picture's.
+  const isApart = own.length === 0 && options.images !== undefined;
+  const pictures = isApart ? picturesOf(options.images!, []) : own;
   if (pictures.length === 0)
     throw new InputError(
       'annotation-invalid',
       `${places.map(shownPath).join(', ')}: has no pictures (expected ${shownEndings}): correct ${where}, or convert the pictures`,
     );
-  const labels = pictures.map(labelsOf);
+  const apart = isApart ? textsIn(places) : undefined;
+  const labels = pictures.map((picture) => labelsOf(picture) ?? apart?.get(basename(withEnding(picture))));
   tellLabelsAlone(places, new Set(labels), issues);
   if (labels.every((label) => label === undefined))
     throw new InputError(
@@ -113,7 +117,8 @@ function tellLabelsAlone(
 ): void {
   const folders = places
     .filter(isFolder)
-    .flatMap((place) => yoloLabelsOf(join(resolve(place), 'any.jpg')))
+    .map((place) => join(resolve(place), 'any.jpg'))
+    .flatMap((any) => [yoloLabelOf(any), ...labelsInCapitals(any)])
     .map((label) => dirname(label));
   const texts = [...new Set(folders)].filter(
     (folder) => existsSync(folder) && folder.split(sep).some((part) => part.toLowerCase() === 'labels'),
@@ -133,6 +138,14 @@ function tellLabelsAlone(
     '',
     `has ${alone.length} ${files} of labels without a picture, such as ${shownPath(alone[0]!)}: left out; put the pictures there (${shownEndings})`,
   );
+}
+
+/** Texts in folders and those below, by their names. */
+function textsIn(places: readonly string[]): Map<string, string> {
+  const texts = places
+    .filter(isFolder)
+    .flatMap((place) => readdirSync(place, { recursive: true, encoding: 'utf8' }).map((name) => resolve(place, name)));
+  return new Map(texts.filter((path) => /\.txt$/i.test(path)).map((path) => [basename(path), path]));
 }
 
 function* readAll(
@@ -179,23 +192,24 @@ function picturesOf(place: string, roots: readonly string[]): string[] {
 
 /** The last folder called images gives way to labels; else beside the picture. */
 function labelsOf(picture: string): string | undefined {
-  return [...yoloLabelsOf(picture), withEnding(picture)]
+  return [yoloLabelOf(picture), ...labelsInCapitals(picture), withEnding(picture)]
     .flatMap((path) => [path, path.replace(/\.txt$/, '.TXT')])
     .find((path) => existsSync(path));
 }
 
 /** Where labels of a picture are looked for first: its last folder that is called images gives way to labels. */
 export function yoloLabelOf(picture: string): string {
-  return yoloLabelsOf(picture)[0]!;
+  const parts = withEnding(picture).split(sep);
+  const at = parts.lastIndexOf('images');
+  if (at >= 0) parts[at] = 'labels';
+  return parts.join(sep);
 }
 
-/** The same, and by capitals as people mix them: Images beside labels or Labels. */
-function yoloLabelsOf(picture: string): string[] {
+/** The same with capitals, as people mix them: Images beside Labels, or labels. */
+function labelsInCapitals(picture: string): string[] {
   const parts = withEnding(picture).split(sep);
   const at = parts.findLastIndex((part) => part.toLowerCase() === 'images');
-  if (at < 0) return [parts.join(sep)];
-  const inWordsOf = parts[at] === 'images' ? 'labels' : parts[at] === 'IMAGES' ? 'LABELS' : 'Labels';
-  return [...new Set([inWordsOf, 'labels', 'Labels', 'LABELS'])].map((name) => parts.with(at, name).join(sep));
+  return at < 0 ? [] : ['Labels', 'labels', 'LABELS'].map((name) => parts.with(at, name).join(sep));
 }
 
 function isFolder(path: string): boolean {

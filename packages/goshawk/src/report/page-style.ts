@@ -70,8 +70,7 @@ figcaption { font-size: 0.9rem; margin-bottom: 0.25rem; }
 .slider { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; }
 .slider input { width: 12rem; accent-color: var(--link); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 0.75rem; margin: 0.75rem 0; }
-.card { display: block; padding: 0.5rem; text-align: left; min-width: 0; }
-.card > span { display: block; }
+.card { display: flex; flex-direction: column; justify-content: start; padding: 0.5rem; text-align: left; min-width: 0; }
 .pair { display: grid !important; grid-template-columns: 1fr 1fr; gap: 0.25rem; align-items: start; }
 .card-name { font-size: 0.9rem; margin-top: 0.3rem; }
 .card-file { font-size: 0.8rem; color: var(--soft); }
@@ -97,7 +96,8 @@ figcaption { font-size: 0.9rem; margin-bottom: 0.25rem; }
   border-radius: 0.6rem; padding: 1rem; }
 .viewer::backdrop { background: rgb(0 0 0 / 0.6); }
 .viewer-bar { display: flex; gap: 0.5rem; flex-wrap: wrap; }
-.large { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0.5rem; align-items: start; }
+.large { display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem; align-items: start; }
+@media (max-width: 48rem) { .large { grid-template-columns: 1fr; } }
 .large p { grid-column: 1 / -1; margin: 0; }
 .batch { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); gap: 0.75rem; }
 .batch img { width: 100%; display: block; border-radius: 0.2rem; }

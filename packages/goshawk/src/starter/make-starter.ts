@@ -19,8 +19,10 @@ import {
   chooseOptimization,
   choosePictureSize,
   chooseSize,
+  FEWEST_ITERATIONS,
   fitPictureSize,
   type Machine,
+  minutesWords,
   type Wishes,
 } from './rules.js';
 import { startOfWeights } from './start-of-weights.js';
@@ -142,7 +144,13 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     value: options.isTimed ? Math.max(0.1, Math.floor(left / 6) / 10) : wishes.minutes,
     why: options.isTimed ? `of ${wishes.minutes}, less what looking at the data and measuring took` : 'as asked for',
   };
-  tell('length', length, `${minutes.value} minutes, about ${length.value.iterations} steps`);
+  const step = perPicture * batchSize;
+  const fitting = Math.max(1, Math.floor(left / step));
+  tell('length', length, `${minutesWords(minutes.value)}, about ${Math.min(length.value.iterations, fitting)} steps`);
+  if (fitting < FEWEST_ITERATIONS)
+    say(
+      `notice: in ${minutesWords(minutes.value)} nothing is learned from ${fitting} steps: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,
+    );
   choices = { ...choices, precision, pictureSize, optimization, length, minutes };
   const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
   const text = starterText(choices, heading);

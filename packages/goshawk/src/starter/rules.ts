@@ -53,10 +53,10 @@ export function chooseSize({ size, minutes }: Wishes, machine: Machine, start: S
   if (start.kind !== 'random') return { value: 'full', why: 'the weights at the start are of a whole network' };
   if (machine.device === 'cuda')
     return minutes < 60
-      ? { value: 'small', why: `${minutes} minutes on a card` }
-      : { value: 'full', why: `${minutes} minutes on a card` };
+      ? { value: 'small', why: `${minutesWords(minutes)} on a card` }
+      : { value: 'full', why: `${minutesWords(minutes)} on a card` };
   const spent = minutes * machine.processors;
-  const time = `${minutes} minutes on ${machine.processors} processors`;
+  const time = `${minutesWords(minutes)} on ${machine.processors} processors`;
   return spent < SMALL_MINUTES
     ? { value: 'tiny', why: `${time}: a larger network would see too few pictures` }
     : { value: 'small', why: `${time}: time for a larger network` };
@@ -218,7 +218,7 @@ export interface Length {
 }
 
 /** Nothing learns in fewer steps; more than so many passes only learn by heart. */
-const FEWEST_ITERATIONS = 50;
+export const FEWEST_ITERATIONS = 50;
 const MOST_PASSES = 1000;
 
 /**
@@ -307,4 +307,9 @@ function percent(share: number): string {
 
 function round(value: number): number {
   return Number(value.toPrecision(2));
+}
+
+/** As a line has it. */
+export function minutesWords(count: number): string {
+  return `${count} minute${count === 1 ? '' : 's'}`;
 }

@@ -39,15 +39,15 @@ test('a photo of twice the size has a copy with boxes of half the size; one that
   const { dataset: copies, problems } = await shrinkPictures(dataset, { images: folder, output, longSide: 100 });
   assert.deepEqual(
     copies.images.map(({ fileName, width, height }) => [fileName, width, height]),
-    [['whole.jpg.jpg', 100, 50]],
+    [['whole.jpg', 100, 50]],
   );
   assert.deepEqual(
     copies.annotations.map(({ imageId, bbox, area }) => [imageId, [...bbox], area]),
     [[1, [10, 5, 30, 20], 600]],
   );
-  const copy = await decodeImageFile(join(output, 'whole.jpg.jpg'));
+  const copy = await decodeImageFile(join(output, 'whole.jpg'));
   assert.deepEqual([copy.width, copy.height], [100, 50]);
-  assert.ok(readFileSync(join(output, 'whole.jpg.jpg')).length > 0);
+  assert.ok(readFileSync(join(output, 'whole.jpg')).length > 0);
   assert.equal(problems.length, 1);
   assert.match(problems[0]!, /cut\.jpg: is a damaged jpeg picture \(its data ends too early\): replace the file$/);
 });

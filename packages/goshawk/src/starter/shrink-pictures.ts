@@ -31,6 +31,7 @@ export async function shrinkPictures(
   { images, output, longSide, onProgress }: ShrinkOptions,
 ): Promise<{ readonly dataset: Dataset; readonly problems: readonly string[] }> {
   const locate = pictureLocator(images);
+  const copyName = copyNames(dataset);
   const copied = new Map<number, ImageRecord>();
   const problems: string[] = [];
   let next = 0;
@@ -43,7 +44,7 @@ export async function shrinkPictures(
       const factor = Math.min(1, longSide / Math.max(image.width, image.height));
       const copy = {
         ...image,
-        fileName: `${image.fileName}.jpg`,
+        fileName: copyName(image.fileName),
         width: Math.max(1, Math.round(image.width * factor)),
         height: Math.max(1, Math.round(image.height * factor)),
       };
@@ -69,6 +70,16 @@ export async function shrinkPictures(
       }),
     },
     problems,
+  };
+}
+
+/** The picture's own name where that says JPEG, else with that ending behind it, unless another picture is called so. */
+function copyNames({ images }: Dataset): (fileName: string) => string {
+  const names = new Set(images.map(({ fileName }) => fileName));
+  return (fileName) => {
+    let name = fileName;
+    while (!/\.jpe?g$/i.test(name) || (name !== fileName && names.has(name))) name += '.jpg';
+    return name;
   };
 }
 

@@ -60,7 +60,7 @@ export class RunReport {
       ] as const,
       model: config.model,
       preprocess: config.preprocess,
-      name,
+      name: name === 'val' ? 'data.val' : name,
       dataset,
       detections: evaluation.detections,
       measures: evaluation,

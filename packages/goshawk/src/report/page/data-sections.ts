@@ -109,7 +109,7 @@ const MOST_BARS = 40;
 function histogramChart(data: readonly DataSetData[], measure: HistogramData['measure']): Node {
   const of = ({ histograms }: DataSetData) => histograms.find((one) => one.measure === measure)!;
   const { edges } = of(data[0]!);
-  const labels = edges.slice(1).map((_, bin) => binName(edges, bin));
+  const labels = edges.slice(1).map((_, bin) => binName(edges, bin, measure));
   const shown = data.find(({ isShown }) => isShown);
   const chart = barChart(
     data.map((one) => {

@@ -321,8 +321,8 @@ export function tideSection({ tide, iouType }: ErrorsData): Node[] {
     { head: 'error' },
     { head: 'what it is' },
     { head: 'number', isNumber: true },
-    { head: 'AP if mended alone', isNumber: true },
-    { head: 'AP if mended in turn', isNumber: true },
+    { head: 'points gained, mended alone', isNumber: true },
+    { head: 'points gained, mended in turn', isNumber: true },
   ];
   return [
     barChart(

@@ -201,7 +201,7 @@ function binList(report: ReportData, measure: 'size' | 'aspect' | 'perPicture', 
   const histogram = report.data.find(({ isShown }) => isShown)?.histograms.find((one) => one.measure === measure);
   if (histogram === undefined) return undefined;
   const { edges } = histogram;
-  const title = `${measureNames[measure]} ${binName(edges, bin)}`;
+  const title = `${measureNames[measure]} ${binName(edges, bin, measure)}`;
   if (measure === 'perPicture')
     return listOf(report, title, ({ objects }) => binOf(objects.filter((one) => one[5] !== 1).length, edges) === bin);
   const of = measure === 'size' ? boxSize : boxAspect;
@@ -214,10 +214,13 @@ export const measureNames = {
   perPicture: 'Objects in a picture',
 } as const;
 
-export function binName(edges: readonly number[], bin: number): string {
+export function binName(edges: readonly number[], bin: number, measure: keyof typeof measureNames): string {
+  const [from, to] = [edges[bin]!, edges[bin + 1]!];
+  // Counts are whole.
+  if (measure === 'perPicture' && bin < edges.length - 2) return to === from + 1 ? `${from}` : `${from} to ${to - 1}`;
   if (bin === 0) return `below ${edges[1]}`;
-  if (bin === edges.length - 2) return `${edges[bin]} and more`;
-  return `${edges[bin]} to ${edges[bin + 1]}`;
+  if (bin === edges.length - 2) return `${from} and more`;
+  return `${from} to ${to}`;
 }
 
 /** The name of a class; that of the background behind the last. */
