@@ -3,20 +3,22 @@ import { AssertionError } from 'node:assert';
 import { Tensor } from '../tensor/tensor.js';
 
 export interface Tolerance {
-  /** Default 1e-6. */
   readonly absolute?: number;
-  /** Times the expected value's size. Default 1e-5. */
+  /** Times the expected value's size. */
   readonly relative?: number;
 }
 
+const DEFAULT: Tolerance = { absolute: 1e-6, relative: 1e-5 };
+
 /**
- * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|.
+ * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|. Of a tolerance that is
+ * given, what it leaves out is 0; without one, 1e-6 and 1e-5.
  * @throws AssertionError with the worst element's index and both values
  */
 export function assertClose(
   actual: Tensor | readonly number[],
   expected: Tensor | readonly number[],
-  { absolute = 1e-6, relative = 1e-5 }: Tolerance = {},
+  { absolute = 0, relative = 0 }: Tolerance = DEFAULT,
 ): void {
   const shape = shapeOf(actual);
   if (
