@@ -15,12 +15,13 @@ const concurrency = 4;
 /** Threads of the engine in each: those that compute together have the processors for themselves. */
 const computing = 2;
 /**
- * A process takes half a second to start with the engine and the modules, longer than most files' tests. Files share one, a suite each,
- * unless they touch what a process has once: other processes and threads, its streams, folder and environment, its settings and its
- * memory, or much of all that by a training.
+ * A process takes a second to start with the engine and the modules, longer than most files' tests. Files share one, a suite each, unless
+ * they take long, or touch what a process has once: other processes and threads, its streams, folder and environment, its settings and
+ * its memory, or much of all that by a training.
  */
 const ALONE =
   /child_process|worker_threads|node:v[8m]|\bprocess\.(on|once|exit|kill|env|chdir|std|memory|argv)|\bmock\.|setThreads\((?!1\))|liveTensors|goshawkHere|runInTwo|runPage|[Tt]inyTrainings|startTinyServer|\btrain\(|globalThis/;
+const LONG = /[\\/](parity|detectors|export)[\\/]/;
 /** So many that the processes are busy to the end. */
 const SHARING = 8;
 
@@ -69,7 +70,7 @@ function compiledTests() {
 
 /** The files that stand alone, and files that import the others, those of a package together. */
 function inProcesses(tests) {
-  const alone = tests.filter((file) => ALONE.test(readFileSync(file, 'utf8')));
+  const alone = tests.filter((file) => LONG.test(file) || ALONE.test(readFileSync(file, 'utf8')));
   const isAlone = new Set(alone);
   const packages = [...new Set(tests.map(packageOf))];
   const together = packages.flatMap((name) => {

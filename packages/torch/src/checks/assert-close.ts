@@ -31,7 +31,8 @@ export function assertClose(
   let worst = -1;
   let worstExcess = 0;
   let count = 0;
-  for (const [i, want] of wanted.entries()) {
+  for (let i = 0; i < wanted.length; i++) {
+    const want = wanted[i]!;
     const have = got[i] ?? Number.NaN;
     if (Object.is(have, want) || have === want) continue;
     const excess = Math.abs(have - want) - (absolute + relative * Math.abs(want));
@@ -53,8 +54,10 @@ function shapeOf(value: Tensor | readonly number[]): readonly number[] {
   return value instanceof Tensor ? value.shape : [value.length];
 }
 
-function numbersOf(value: Tensor | readonly number[]): readonly number[] {
-  return value instanceof Tensor ? value.toNumbers() : value;
+function numbersOf(value: Tensor | readonly number[]): ArrayLike<number> {
+  if (!(value instanceof Tensor)) return value;
+  const array = value.toTypedArray();
+  return array instanceof BigInt64Array ? value.toNumbers() : array;
 }
 
 function indexOf(flat: number, shape: readonly number[]): number[] {
