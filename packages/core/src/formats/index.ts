@@ -12,7 +12,14 @@ export { type DataRule, dataRules, formatDataRules, type Treatment } from './dat
 export * from './dataset.js';
 export * from './format-coco.js';
 export * from './format-voc.js';
-export { formatYolo, sortedCategories, type YoloLosses, type YoloTask, yoloTaskOf } from './format-yolo.js';
+export {
+  formatYolo,
+  NO_YOLO_LOSSES,
+  sortedCategories,
+  type YoloLosses,
+  type YoloTask,
+  yoloTaskOf,
+} from './format-yolo.js';
 export * from './image-path.js';
 export * from './labelme.js';
 export * from './match-categories.js';

@@ -15,6 +15,7 @@ import {
   chooseCopySize,
   chooseFreezing,
   chooseLength,
+  chooseLevels,
   chooseModel,
   chooseOptimization,
   choosePictureSize,
@@ -87,6 +88,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
   const { pictures } = prepared;
   const available = (): number =>
     Math.max(1, wishes.minutes * 60 - (options.isTimed ? (performance.now() - started) / 1000 : 0) - AROUND);
+  const levelsAt = (picture: number) => chooseLevels(facts, picture, model.value, start);
   let choices: StarterChoices = {
     facts: { ...facts, pictures: pictures.train },
     splits: prepared.splits,
@@ -94,6 +96,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     size,
     freezing: chooseFreezing(start),
     pictureSize: wanted,
+    levels: levelsAt(wanted.value),
     optimization: chooseOptimization(start, size.value, machine),
     precision: { value: 'fp32', why: '' },
     length: { value: { iterations: 1000, warmupIterations: 1, evaluateEvery: 0 }, why: '' },
@@ -127,6 +130,8 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     value: fitted.value,
     why: fitted.value === wanted.value ? `${wanted.why}; ${fitted.why}` : fitted.why,
   });
+  const levels = levelsAt(pictureSize.value);
+  tell('levels', levels, `strides ${levels.value.strides.join(', ')}`);
   const { batchSize } = choices.optimization.value;
   const optimization = tell(
     'learning rate',
@@ -151,7 +156,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     say(
       `notice: in ${minutesWords(minutes.value)} nothing is learned from ${fitting} steps: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,
     );
-  choices = { ...choices, precision, pictureSize, optimization, length, minutes };
+  choices = { ...choices, precision, pictureSize, levels, optimization, length, minutes };
   const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
   const text = starterText(choices, heading);
   parseConfig(text, { file: options.config, ...(sets && { sets }) });
