@@ -1,11 +1,13 @@
 // Measures what a browser changes: how far photos that Chromium decoded are from ours, and how far what exported detectors find in
-// Chromium's WebAssembly is from what they find in Node, on our pixels, on Chromium's, and in a batch of photos of several sizes. Prints
-// the tables of docs/browser.md.
-//   node scripts/measure-browser.mjs PHOTOS MODEL.onnx... [--limit 20] [--webgpu]     PHOTOS: a folder of pictures
+// Chromium's WebAssembly is from what they find in Node, on our pixels, on Chromium's where those are others, and in a batch of photos of
+// several sizes. Prints the tables of docs/browser.md.
+//   node scripts/measure-browser.mjs PHOTOS DETECTOR... [--parity WORD] [--limit 20] [--webgpu]
+// PHOTOS is a folder of pictures. DETECTORs and --parity are as measured-detectors.mjs says; weights are exported first.
 // --webgpu tells instead what becomes of each model where WebGPU is asked for: without a graphics card, and on one that Chromium
 // computes itself. Needs a finished `tsc -b`, onnxruntime-node, onnxruntime-web, esbuild and a Chromium. Exit code 1 where WebAssembly
 // finds other things than Node.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,15 +20,28 @@ import { findImages } from '../packages/goshawk/dist/infer/index.js';
 import { detectorKind } from '../packages/goshawk/dist/models/index.js';
 import { browserScripts, onnxRuntimeFiles } from '../packages/goshawk/dist/testing/browser-scripts.js';
 import { openChromium } from '../packages/goshawk/dist/testing/chromium.js';
+import {
+  AGREEMENT_COLUMNS,
+  agreementCells,
+  exported,
+  measuredDetectors,
+  printHead,
+  printRow,
+  problemsOf,
+} from './measured-detectors.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { limit: { type: 'string', default: '20' }, webgpu: { type: 'boolean', default: false } },
+  options: {
+    parity: { type: 'string', multiple: true },
+    limit: { type: 'string', default: '20' },
+    webgpu: { type: 'boolean', default: false },
+  },
 });
-const [folder, ...models] = positionals;
+const [folder, ...words] = positionals;
 if (folder === undefined) {
-  console.error('measure-browser: name a folder of pictures, and exported models');
+  console.error('measure-browser: name a folder of pictures, and detectors');
   process.exit(2);
 }
 
@@ -68,130 +83,137 @@ globalThis.onGraphicsCard = async (name) => {
 globalThis.ready = true;
 `;
 
+/** Photos of one batch. */
+const BATCH = 3;
+
 const photos = [];
 for (const { path: file } of findImages([folder]).slice(0, Number(options.limit)))
   photos.push({ file, image: await decodeImageFile(file) });
 const html = '<!doctype html><meta charset="utf-8"><script type="module" src="page.js"></script>';
-const server = await servePage(
-  new Map([
-    ['/index.html', Buffer.from(html)],
-    ...photos.flatMap(({ file, image }, i) => [
-      [`/photo-${i}`, readFileSync(file)],
-      [`/pixels-${i}`, image.data],
-    ]),
-    ...models.map((file, i) => [`/model-${i}`, readFileSync(file)]),
-    ...(await browserScripts({ '/page.js': inPage(options.webgpu ? 'webgpu' : 'wasm') })),
-    ...onnxRuntimeFiles([`ort-wasm-simd-threaded${options.webgpu ? '.asyncify' : ''}.mjs`]),
-    ...onnxRuntimeFiles([`ort-wasm-simd-threaded${options.webgpu ? '.asyncify' : ''}.wasm`]),
-  ]),
-  { port: 0 },
-);
+const runtimeFiles = ['mjs', 'wasm'].map((end) => `ort-wasm-simd-threaded${options.webgpu ? '.asyncify' : ''}.${end}`);
+const pageFiles = [
+  ['/index.html', Buffer.from(html)],
+  ...(await browserScripts({ '/page.js': inPage(options.webgpu ? 'webgpu' : 'wasm') })),
+  ...onnxRuntimeFiles(runtimeFiles),
+];
+const photoFiles = photos.flatMap(({ file, image }, i) => [
+  [`/photo-${i}`, readFileSync(file)],
+  [`/pixels-${i}`, image.data],
+]);
 let isGood = true;
+const scratch = mkdtempSync(path.join(tmpdir(), 'goshawk-measure-browser-'));
 try {
   if (options.webgpu) await measureGraphicsCards();
   else await measureWasm();
 } finally {
-  await server.close();
+  rmSync(scratch, { recursive: true });
 }
 if (!isGood) process.exitCode = 1;
 
-async function measureWasm() {
-  const browser = await openChromium();
+/** Each detector as an exported file. */
+async function* models() {
+  for (const { name, files } of measuredDetectors(words, options.parity)) {
+    const own = await files(scratch);
+    const file = own.weights.endsWith('.onnx') ? own.weights : path.join(scratch, 'model.onnx');
+    if (file !== own.weights) exported(own, file);
+    yield { name, bytes: readFileSync(file) };
+  }
+}
+
+/** @param bytes of the model, where the page is to open one */
+async function withPage(bytes, args, body) {
+  const served = await servePage(new Map([...pageFiles, ...photoFiles, ...(bytes ? [['/model', bytes]] : [])]), {
+    port: 0,
+  });
+  const browser = await openChromium(args);
   try {
-    const page = await openedPage(browser);
-    console.log(`${await browser.version()}, ${photos.length} photos of ${path.basename(folder)}\n`);
-    await measureDecoding(page);
-    if (models.length > 0) await measureDetectors(page);
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(`measure-browser: ${error}`));
+    await page.goto(served.address);
+    await page.waitForFunction('globalThis.ready');
+    return await body(page, browser);
   } finally {
     await browser.close();
+    await served.close();
+  }
+}
+
+async function measureWasm() {
+  const others = await withPage(undefined, [], async (page, browser) => {
+    console.log(`${await browser.version()}, ${photos.length} photos of ${path.basename(folder)}\n`);
+    return measureDecoding(page);
+  });
+  printHead(['model', 'pixels', ...AGREEMENT_COLUMNS]);
+  for await (const { name, bytes } of models()) {
+    const begun = performance.now();
+    await withPage(bytes, [], (page) => measureDetector(page, { name, bytes, others }));
+    console.error(`measure-browser: ${name}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
   }
 }
 
 async function measureGraphicsCards() {
-  console.log('| model | graphics card | objects of the probe found | numbers apart | `createDetector` |');
-  console.log('| --- | --- | --- | --- | --- |');
-  for (const args of [[], ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']]) {
-    const browser = await openChromium(args);
-    try {
-      for (const [m, file] of models.entries()) {
-        const page = await openedPage(browser);
-        const told = await page.evaluate(`onGraphicsCard('/model-${m}')`);
+  printHead(['model', 'graphics card', 'objects of the probe found', 'numbers apart', '`createDetector`']);
+  for await (const { name, bytes } of models())
+    for (const args of [[], ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']])
+      await withPage(bytes, args, async (page) => {
+        const told = await page.evaluate("onGraphicsCard('/model')");
         const { card, said, objects = '-', largestDifference: apart } = told;
-        const cells = [path.basename(file, '.onnx'), card, objects, apart?.toExponential(1) ?? '-', said];
-        console.log(`| ${cells.join(' | ')} |`);
-        await page.close();
-      }
-    } finally {
-      await browser.close();
-    }
-  }
+        printRow([name, card, objects, apart?.toExponential(1) ?? '-', said]);
+      });
 }
 
-async function openedPage(browser) {
-  const made = await browser.newPage();
-  made.on('pageerror', (error) => console.error(`measure-browser: ${error}`));
-  await made.goto(server.address);
-  await made.waitForFunction('globalThis.ready');
-  return made;
-}
-
+/** @returns the numbers of the photos that Chromium gives other pixels of */
 async function measureDecoding(page) {
   const steps = new Float64Array(256);
+  const others = [];
   let sum = 0;
   for (const [i, { file, image }] of photos.entries()) {
     const own = image.data;
     const theirs = Buffer.from(await page.evaluate(`pixels('/photo-${i}')`), 'base64');
     if (own.length !== theirs.length)
       throw new Error(`${file}: ${own.length} values here, ${theirs.length} in Chromium`);
+    const equal = steps[0];
     for (let k = 0; k < own.length; k++) {
       const difference = Math.abs(own[k] - theirs[k]);
       steps[difference]++;
       sum += difference;
     }
+    if (steps[0] - equal < own.length) others.push(i);
   }
   const values = steps.reduce((total, count) => total + count, 0);
   const share = (count) => `${((100 * count) / values).toFixed(3)} %`;
   const most = steps.findLastIndex((count) => count > 0);
-  console.log(
-    '| values equal | apart by 1 | by 2 | by 3 and more | at most | on the mean |\n| --- | --- | --- | --- | --- | --- |',
-  );
   const more = steps.slice(3).reduce((total, count) => total + count, 0);
-  console.log(
-    `| ${[steps[0], steps[1], steps[2], more].map(share).join(' | ')} | ${most} | ${(sum / values).toFixed(4)} |\n`,
-  );
+  printHead(['values equal', 'apart by 1', 'by 2', 'by 3 and more', 'at most', 'on the mean']);
+  printRow([...[steps[0], steps[1], steps[2], more].map(share), most, (sum / values).toFixed(4)]);
+  console.log();
+  return others;
 }
 
-/** Photos of one batch. */
-const BATCH = 3;
-
-async function measureDetectors(page) {
-  console.log('| model | pixels | detections | unmatched | least IoU | scores within | masks, least IoU |');
-  console.log('| --- | --- | --- | --- | --- | --- | --- |');
-  for (const [m, file] of models.entries()) {
-    const detector = await createDetector(ort, readFileSync(file));
-    const { boxes } = detectorKind(detector.description.config.model);
-    await page.evaluate(`open('/model-${m}')`);
-    const found = (pictures) => page.evaluate(`find(${JSON.stringify(pictures)})`);
-    const ownPixels = photos.map(({ image: { width, height } }, i) => ({ name: `/pixels-${i}`, width, height }));
-    const pairs = { ours: [], "Chromium's": [], 'ours, three photos in a batch': [] };
-    for (const [i, { image }] of photos.entries()) {
-      const [own] = await detector.detect([image]);
-      pairs.ours.push([own, (await found([ownPixels[i]]))[0]]);
-      pairs["Chromium's"].push([own, (await found([{ name: `/photo-${i}` }]))[0]]);
-    }
-    const own = await detector.detect(photos.slice(0, BATCH).map(({ image }) => image));
-    const other = await found(ownPixels.slice(0, BATCH));
-    pairs['ours, three photos in a batch'] = own.map((list, i) => [list, other[i]]);
-    for (const [pixels, lists] of Object.entries(pairs)) {
-      const agreement = measureAgreement(lists, { boxes });
-      const { detections, unmatched, leastIou, largestScoreDifference, leastMaskIou = 1 } = agreement;
-      const cells = [`${path.basename(file, '.onnx')}, ${detector.description.model}`, pixels, detections, unmatched];
-      const masks = agreement.leastMaskIou?.toFixed(4) ?? '-';
-      console.log(`| ${[...cells, leastIou.toFixed(4), largestScoreDifference.toExponential(1), masks].join(' | ')} |`);
-      if (unmatched > 0 || leastIou < 0.99 || largestScoreDifference > 1e-3 || leastMaskIou < 0.99 || detections === 0)
-        isGood = false;
-    }
-    await detector.release();
-    await page.evaluate('globalThis.detector.release()');
+async function measureDetector(page, { name, bytes, others }) {
+  const detector = await createDetector(ort, bytes);
+  const { boxes } = detectorKind(detector.description.config.model);
+  await page.evaluate("open('/model')");
+  const found = (pictures) => page.evaluate(`find(${JSON.stringify(pictures)})`);
+  const ownPixels = photos.map(({ image: { width, height } }, i) => ({ name: `/pixels-${i}`, width, height }));
+  const [pairs, ofOthers] = [[], []];
+  for (const [i, { image }] of photos.entries()) {
+    const [own] = await detector.detect([image]);
+    pairs.push([own, (await found([ownPixels[i]]))[0]]);
+    if (others.includes(i)) ofOthers.push([own, (await found([{ name: `/photo-${i}` }]))[0]]);
   }
+  const batch = await detector.detect(photos.slice(0, BATCH).map(({ image }) => image));
+  const inPageBatch = await found(ownPixels.slice(0, BATCH));
+  const measured = {
+    [others.length === 0 ? "ours, which are Chromium's" : 'ours']: pairs,
+    ...(others.length > 0 && { [`Chromium's, of ${others.length} photos that have others`]: ofOthers }),
+    'ours, three photos in a batch': batch.map((list, i) => [list, inPageBatch[i]]),
+  };
+  for (const [pixels, lists] of Object.entries(measured)) {
+    const agreement = measureAgreement(lists, { boxes });
+    printRow([pixels.endsWith('batch') ? 'the same' : name, pixels, ...agreementCells(agreement)]);
+    if (problemsOf(agreement).length > 0) isGood = false;
+  }
+  await detector.release();
+  await page.evaluate('globalThis.detector.release()');
 }

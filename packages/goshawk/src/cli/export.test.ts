@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, mock, test } from 'node:test';
@@ -8,10 +8,12 @@ import { createDetector, readModelDescription } from '@goshawk/runtime';
 import { setThreads } from '@goshawk/torch';
 import sharp from 'sharp';
 import { measureAgreement } from '../export/measure-agreement.js';
+import { readWeights } from '../infer/detector-file.js';
 import { openDetector, readDescription } from '../infer/index.js';
 import { openOnnxRuntime, SKIPPED } from '../testing/exported-detector.js';
 import { writeTinyModel } from '../testing/write-tiny-model.js';
 import { runExport } from './export.js';
+import { openCommandConfig } from './open-command-config.js';
 
 setThreads(1);
 const ort = await openOnnxRuntime();
@@ -135,6 +137,19 @@ describe('goshawk export', { skip: ort ? false : SKIPPED }, () => {
         return error instanceof InputError && message.test(error.message) && !existsSync(output);
       });
     });
+
+  test('is named for what it is where weights or a config are wanted', async () => {
+    const { output } = await exported('own.onnx', 'fp32');
+    const unnamed = join(folder, 'own');
+    copyFileSync(output, unnamed);
+    for (const file of [output, unnamed]) {
+      const isNamed = (error: unknown): boolean =>
+        error instanceof InputError && error.message.startsWith(`${file}: is an ONNX file, `);
+      await assert.rejects(runExport(file, { output: join(folder, 'again.onnx'), precision: 'fp32' }), isNamed);
+      assert.throws(() => openCommandConfig(file), isNamed);
+      assert.throws(() => readWeights(file), /this is an ONNX file, whose weights are not read/);
+    }
+  });
 
   test('is run by the runtime: pictures of a call in one batch, as the engine does', async () => {
     const { output } = await exported('batch.onnx', 'fp32');

@@ -14,6 +14,7 @@ import { loadOnnxRuntime } from '../infer/load-onnx-runtime.js';
 import { formatBytes } from '../terminal/progress-line.js';
 import { openCommandConfig } from './open-command-config.js';
 import { preparedPictures, readTruth, verificationLines, verifyExport } from './verify-export.js';
+import { refuseOnnx } from './weights-argument.js';
 
 export interface ExportCommandOptions {
   readonly config?: string;
@@ -87,6 +88,7 @@ function describedBy(
   weights: string,
   { config: file, set = [] }: ExportCommandOptions,
 ): { readonly config: RunConfig; readonly categories: readonly Category[] | undefined } {
+  refuseOnnx(weights);
   const own = readDescription(weights);
   if (!own && file === undefined)
     throw new InputError('usage', `${weights}: does not say which config it was trained with: name it with --config`);

@@ -4,7 +4,7 @@ import { configToYaml, parseConfig, placeInSource } from '../config/index.js';
 import { type OpenConfig, openConfig } from '../foreign/open-config.js';
 import { readDescription } from '../infer/detector-file.js';
 import { checkModel, detectorKind } from '../models/index.js';
-import { isWeightsFile } from './weights-argument.js';
+import { isWeightsFile, refuseOnnx } from './weights-argument.js';
 
 /**
  * Reads a config, shows its notices, and makes sure that its model can be built and held.
@@ -17,6 +17,7 @@ export function openCommandConfig(
   sets?: readonly string[],
   { training = false, quiet = false }: { readonly training?: boolean; readonly quiet?: boolean } = {},
 ): OpenConfig {
+  refuseOnnx(file);
   const opened = isWeightsFile(file) ? openConfigInside(file, sets) : openConfig(file, sets);
   if (!quiet) for (const notice of opened.notices) console.error(`notice: ${notice}`);
   const { config, source, dialect } = opened;

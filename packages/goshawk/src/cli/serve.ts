@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { InputError } from '@goshawk/core';
+import { isOnnxFile } from '@goshawk/torch/checkpoint';
 import { parseConfig } from '../config/index.js';
 import { RunFailure } from '../files/run-failure.js';
 import { readDescription } from '../infer/index.js';
@@ -134,7 +135,7 @@ interface ServedSource {
 function sourceOf(model: string, options: ServeCommandOptions): ServedSource {
   const threads =
     options.threads === undefined ? undefined : wholeNumber('--threads', options.threads, 1, MOST_THREADS);
-  if (model.endsWith('.onnx')) {
+  if (isOnnxFile(model)) {
     if (!existsSync(model)) throw new InputError('file-not-found', `${model}: no such file: check the path`);
     const given = (['config', 'set'] as const).find((name) => options[name] !== undefined);
     if (given !== undefined)

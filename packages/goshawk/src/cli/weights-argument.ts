@@ -1,5 +1,6 @@
 // Where a command may be given a file of weights in the place of a config: one of ours holds its config.
 import { InputError } from '@goshawk/core';
+import { isOnnxFile } from '@goshawk/torch/checkpoint';
 
 export function isWeightsFile(file: string): boolean {
   return file.endsWith('.safetensors');
@@ -18,4 +19,13 @@ export function weightsOf(
       `goshawk ${command}: ${first} is a config, and weights are missing: name them with --weights, or a file of weights that goshawk train wrote in place of the config`,
     );
   return weights;
+}
+
+/** @throws InputError where an exported file, or a foreign one, stands for weights or a config */
+export function refuseOnnx(file: string): void {
+  if (!isOnnxFile(file)) return;
+  throw new InputError(
+    'checkpoint-invalid',
+    `${file}: is an ONNX file, from which neither weights nor a config are read: give the weights that it was exported from, or run it by goshawk serve or @goshawk/runtime`,
+  );
 }

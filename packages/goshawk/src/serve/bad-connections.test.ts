@@ -110,6 +110,10 @@ test('what is no HTTP is refused', async () => {
     ['GET / HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400 /],
     [head('twelve'), /^HTTP\/1\.1 400 /],
     [`${head(4).replace('\r\n\r\n', '\r\ntransfer-encoding: chunked\r\n\r\n')}`, /^HTTP\/1\.1 400 /],
+    [
+      'CONNECT elsewhere.example:443 HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n',
+      /^HTTP\/1\.1 405 .*"code":"method-not/s,
+    ],
     [`GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1\.1 431 /],
   ];
   for (const [text, expected] of cases)

@@ -48,17 +48,15 @@ export async function listen(options: ConnectionOptions): Promise<Connections> {
       connectionsCheckingInterval: Math.min(CHECK_MS, arrivalMs / 4),
       keepAliveTimeout: 15_000,
     },
-    (request, response) => {
-      const pending = sockets.get(request.socket);
-      pending?.add(response);
-      if (isDraining) response.setHeader('connection', 'close');
-      response.once('close', () => {
-        pending?.delete(response);
-        onAnswer(request, response.writableFinished ? response.statusCode : 499);
-      });
-      onRequest(request, response);
-    },
+    receive,
   );
+  // An expectation that is not known may be passed over (RFC 9110, 10.1.1); Node's own answer to it would say nothing.
+  server.on('checkExpectation', receive);
+  server.on('connect', (request, socket: Socket) => {
+    const message = 'CONNECT: is for proxies (expected GET or POST): ask this server by a path of its own';
+    refuseRaw(socket, 405, { code: 'method-not-allowed', message });
+    onAnswer(request, 405);
+  });
   server.maxConnections = MOST_CONNECTIONS;
   // A client that does not read its answer, or that waits for nothing.
   server.setTimeout((limits.deadline + limits.arrival + 10) * 1000);
@@ -98,6 +96,17 @@ export async function listen(options: ConnectionOptions): Promise<Connections> {
     },
   };
 
+  function receive(request: IncomingMessage, response: ServerResponse): void {
+    const pending = sockets.get(request.socket);
+    pending?.add(response);
+    if (isDraining) response.setHeader('connection', 'close');
+    response.once('close', () => {
+      pending?.delete(response);
+      onAnswer(request, response.writableFinished ? response.statusCode : 499);
+    });
+    onRequest(request, response);
+  }
+
   async function listening(own: Server, { port }: ConnectionOptions): Promise<void> {
     try {
       own.listen({ host, port, exclusive: true });
@@ -129,10 +138,15 @@ function refuseUnread(error: NodeJS.ErrnoException, socket: Socket, pending: Pen
     return undefined;
   }
   const [status, code, message] = UNREAD[error.code ?? ''] ?? MALFORMED;
-  const body = refusalBody({ code, message });
+  refuseRaw(socket, status, { code, message });
+  return status;
+}
+
+/** Where there is no response to answer by. */
+function refuseRaw(socket: Socket, status: number, refusal: Parameters<typeof refusalBody>[0]): void {
+  const body = refusalBody(refusal);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     () => socket.destroySoon(),
   );
-  return status;
 }

@@ -80,7 +80,7 @@ export function openApiDocument({
             '406': refused('Accept names neither JSON nor PNG, or PNG for several pictures'),
             '408': refused(`The request took more than ${limits.arrival} s to arrive`),
             '413': refused('Too many bytes, pixels or pictures'),
-            '415': refused('No JPEG, PNG or WebP'),
+            '415': refused('No JPEG, PNG or WebP, or packed besides'),
             '422': refused('A damaged picture'),
             '429': refused('Too many pictures wait', RETRY),
             '500': refused('The detector failed'),

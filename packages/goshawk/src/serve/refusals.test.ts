@@ -133,6 +133,9 @@ describe('parameters', () => {
 
   test('of types and paths that are not there', async () => {
     assert.equal(refusal(await post(ok, { 'content-type': 'text/plain' })), '415 unsupported-picture');
+    assert.equal(refusal(await post(ok, { ...JPEG, 'content-encoding': 'gzip' })), '415 unsupported-picture');
+    assert.equal((await post(ok, { ...JPEG, 'content-encoding': 'identity' })).status, 200);
+    assert.equal((await post(ok, { ...JPEG, expect: 'something else' })).status, 200);
     assert.equal(refusal(await post(ok, { ...JPEG, accept: 'text/html' })), '406 not-acceptable');
     assert.equal(refusal(await send(`${server.base}/v1/detect`)), '405 method-not-allowed');
     for (const path of ['/', '/v1', '/v1/detect/', '/../etc/passwd', '/v1/models', '//v1/model'])

@@ -25,6 +25,16 @@ export async function picturesOf(
   return pictures;
 }
 
+/** @param coding of the request's body @throws Refusal where it is packed: what comes out could be of any size */
+export function requirePlain(coding: string | undefined): void {
+  if (coding === undefined || coding.trim().toLowerCase() === 'identity') return;
+  throw new Refusal({
+    status: 415,
+    code: 'unsupported-picture',
+    message: `content-encoding: is ${coding.slice(0, 40)} (expected none): send the bytes as they are, pictures are compressed already`,
+  });
+}
+
 function single(bytes: Uint8Array, type: string): RequestPicture {
   if (type === '' || type === 'application/octet-stream' || type.startsWith('image/'))
     return { fileName: 'picture', bytes };

@@ -9,7 +9,7 @@ import type { FoundPicture, PictureLine } from './picture-line.js';
 import { BodyCut, type HeldBytes, readBody } from './read-body.js';
 import { Refusal, refusalBody } from './refusal.js';
 import { type AnswerForm, answerForm, optionsOf } from './request-options.js';
-import { picturesOf } from './request-pictures.js';
+import { picturesOf, requirePlain } from './request-pictures.js';
 import type { DetectDefaults, ServeLimits } from './settings.js';
 import type { ModelFacts } from './thread-messages.js';
 
@@ -110,6 +110,7 @@ async function detect(context: Context<Env>, parts: RouteParts): Promise<Respons
   const started = performance.now();
   outgoing.once('close', () => metrics.requestSeconds.add((performance.now() - started) / 1000));
   const form = answerForm(incoming.headers.accept);
+  requirePlain(incoming.headers['content-encoding']);
   const options = optionsOf(new URL(incoming.url ?? '', 'http://here').searchParams);
   const served = parts.model();
   // Before a body is taken that nobody would look at.

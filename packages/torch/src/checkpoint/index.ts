@@ -1,5 +1,6 @@
 export { flushFolder, removeTemporaryFiles, writeFileAtomically } from './atomic-file.js';
 export { CheckpointError, type CheckpointErrorCode } from './checkpoint-error.js';
+export { isOnnxFile } from './onnx-file.js';
 export { NumpyArray, OpaqueObject, PickleGlobal, type PickleValue } from './pickle-values.js';
 export { PickledBytes } from './pickled-bytes.js';
 export { PickledStorage, PickledTensor } from './pickled-tensor.js';

@@ -158,6 +158,7 @@ test('files that are something else are named for what they are', () => {
     ['version https://git-lfs.github.com/spec/v1\noid sha256:0\n', /Git LFS pointer/],
     ['<!DOCTYPE html><html>404</html>', /web page/],
     ['hello', /not a weights file/],
+    [bytes(0x08, 0x08, 0x12, 0x07), /ONNX file, whose weights are not read: give the weights/],
     [bytes(0xff, 0xd8, 0xff, 0xe0), /not a weights file/],
   ];
   for (const [content, message] of cases) {

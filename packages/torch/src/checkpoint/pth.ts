@@ -2,6 +2,7 @@
 // storages, its first tar format, and plain pickles of numpy arrays (Detectron). Layouts: torch/serialization.py.
 import { ByteSource } from './byte-source.js';
 import { CheckpointError } from './checkpoint-error.js';
+import { looksLikeOnnx } from './onnx-file.js';
 import { unpickle } from './pickle.js';
 import type { PickleValue } from './pickle-values.js';
 import { latin1Text } from './pickled-bytes.js';
@@ -72,6 +73,12 @@ function refuseForeign(source: ByteSource, head: Uint8Array): void {
       'format-unknown',
       0,
       'this is a safetensors file, not one of Python: open it with openSafetensors or readStateDict',
+    );
+  if (looksLikeOnnx(head))
+    throw source.error(
+      'format-unknown',
+      0,
+      'this is an ONNX file, whose weights are not read: give the weights that it was exported from',
     );
   const text = latin1Text(head.subarray(0, 64));
   if (text.startsWith('version https://git-lfs'))
