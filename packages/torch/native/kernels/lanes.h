@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
-#if defined(__AVX512F__) || (defined(__AVX__) && defined(__FMA__))
+#if defined(__AVX512F__) || defined(__AVX2__) || (defined(__AVX__) && defined(__FMA__))
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -40,6 +41,37 @@ inline Vector load_vector(const float* from) {
 
 inline void store_vector(float* into, Vector value) {
   *reinterpret_cast<UnalignedVector*>(into) = value;
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+inline __m256i first_lanes(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
+/** The first `count` lanes, zeros behind them; nothing behind them is read. */
+inline Vector load_lanes(const float* from, int64_t count) {
+  if (count == kLanes) return load_vector(from);
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+#elif defined(__AVX2__)
+  return _mm256_maskload_ps(from, first_lanes(count));
+#else
+  Vector value{};
+  std::memcpy(&value, from, static_cast<size_t>(count) * sizeof(float));
+  return value;
+#endif
+}
+
+inline void store_lanes(float* into, Vector value, int64_t count) {
+  if (count == kLanes) return store_vector(into, value);
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(into, static_cast<__mmask16>((1u << count) - 1), value);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps(into, first_lanes(count), value);
+#else
+  std::memcpy(into, &value, static_cast<size_t>(count) * sizeof(float));
+#endif
 }
 
 /**

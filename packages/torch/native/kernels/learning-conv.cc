@@ -77,9 +77,42 @@ variable_list forward_of(
   return outputs;
 }
 
+/** [N, C, H, W] that lies pixel by pixel as a matrix [N * H * W, C]. */
+at::Tensor pixel_rows(const at::Tensor& map) {
+  return map.permute({0, 2, 3, 1}).reshape({-1, map.size(1)});
+}
+
+/** Whether the gradients of a convolution are two matrix products that MKL makes faster than oneDNN makes them. */
+bool is_matrix_product(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, const ConvPlace& place) {
+  const auto all = [](const std::array<int64_t, 2>& pair, int64_t value) { return pair[0] == value && pair[1] == value; };
+  return at::hasMKL() && !at::GradMode::is_enabled() && weight.size(2) == 1 && weight.size(3) == 1 && place.groups == 1 &&
+      all(place.stride, 1) && all(place.padding, 0) && weight.device().is_cpu() && weight.scalar_type() == at::kFloat &&
+      gradient.is_contiguous(at::MemoryFormat::ChannelsLast) && input.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/** By a 1x1 kernel at stride 1: of the weight gradient^T * input, of the input gradient * weight, both over rows of pixels. */
+std::array<at::Tensor, 2> matrix_gradient(
+    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, bool of_input, bool of_weight) {
+  const int64_t out = weight.size(0), in = weight.size(1);
+  const at::Tensor rows = pixel_rows(gradient);
+  std::array<at::Tensor, 2> result;
+  if (of_input) {
+    result[0] = at::mm(rows, weight.reshape({out, in}))
+                    .view({input.size(0), input.size(2), input.size(3), in})
+                    .permute({0, 3, 1, 2});
+  }
+  if (of_weight) {
+    result[1] = at::mm(rows.t(), pixel_rows(input)).view({out, in, 1, 1});
+  }
+  return result;
+}
+
 std::array<at::Tensor, 2> engine_gradient(
     const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, const ConvPlace& place, bool of_input,
     bool of_weight) {
+  if (is_matrix_product(gradient, input, weight, place)) {
+    return matrix_gradient(gradient, input, weight, of_input, of_weight);
+  }
   const std::array<int64_t, 2> zeros = {0, 0};
   const auto both = at::convolution_backward(
       gradient, input, weight, at::OptionalIntArrayRef(), place.stride, place.padding, place.dilation, false, zeros,

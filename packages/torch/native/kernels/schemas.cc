@@ -69,6 +69,9 @@ TORCH_LIBRARY(goshawk, m) {
   m.def(
       "winograd_conv3x3_by_kernels(Tensor input, Tensor kernels, int out, Tensor? bias, Tensor? residual, bool relu) "
       "-> Tensor");
+  // relu(convolution of input + added, + bias) written to slices of channels, which share no memory with what is read.
+  m.def(
+      "winograd_conv3x3_into(Tensor(a!) into, Tensor input, Tensor? added, Tensor kernels, Tensor? bias, bool relu) -> ()");
   // relu(convolution + bias + residual) of maps that share a weight, with gradients; a residual goes with one map.
   m.def(
       "conv_of_maps(Tensor[] inputs, Tensor weight, Tensor? bias, Tensor? residual, int[2] stride, int[2] padding, "

@@ -67,6 +67,36 @@ at::Tensor winograd_conv_by_kernels(
   return winograd::convolve({input}, kernels, out, behind).front();
 }
 
+/** Whether the channels of a pixel lie side by side, and pixels row by row at one distance. */
+bool lies_by_pixel(const at::Tensor& map) {
+  return map.stride(1) == 1 && map.stride(2) == map.size(3) * map.stride(3) &&
+      map.stride(0) == map.size(2) * map.stride(2) && map.stride(3) >= map.size(1);
+}
+
+void winograd_conv_into(
+    at::Tensor into, const at::Tensor& input, const c10::optional<at::Tensor>& added, const at::Tensor& kernels,
+    const c10::optional<at::Tensor>& bias, bool relu) {
+  const bool adds = added.has_value() && added->defined();
+  for (const at::Tensor& map : {into, input, adds ? *added : input}) {
+    TORCH_CHECK(
+        map.dim() == 4 && map.scalar_type() == at::kFloat && lies_by_pixel(map) && map.size(0) == into.size(0) &&
+            map.size(2) == into.size(2) && map.size(3) == into.size(3),
+        "winograd_conv3x3_into: maps must be [N, C, H, W] float32 pixel by pixel in memory, of one size, got ", map.sizes(),
+        " of strides ", map.strides());
+  }
+  TORCH_CHECK(
+      (!adds || added->size(1) == input.size(1)) && kernels.scalar_type() == at::kFloat && kernels.dim() == 1 &&
+          kernels.is_contiguous() && kernels.size(0) == winograd::kernel_floats(input.size(1), into.size(1)),
+      "winograd_conv3x3_into: kernels must be what winograd_kernels makes of a weight [", into.size(1), ", ", input.size(1),
+      ", 3, 3], got ", kernels.sizes());
+  TORCH_CHECK(
+      !bias.has_value() || !bias->defined() ||
+          (bias->dim() == 1 && bias->size(0) == into.size(1) && bias->scalar_type() == at::kFloat),
+      "winograd_conv3x3_into: bias must be [", into.size(1), "] float32");
+  winograd::convolve_into(
+      into, input, adds ? *added : at::Tensor(), kernels, bias.has_value() ? *bias : at::Tensor(), relu);
+}
+
 at::Tensor winograd_conv_autograd(
     const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias) {
   check_winograd(input, weight, bias);
@@ -84,6 +114,7 @@ TORCH_LIBRARY_IMPL(goshawk, CPU, m) {
   m.impl("winograd_conv3x3", TORCH_FN(goshawk::winograd_conv));
   m.impl("winograd_kernels", TORCH_FN(goshawk::winograd_kernels));
   m.impl("winograd_conv3x3_by_kernels", TORCH_FN(goshawk::winograd_conv_by_kernels));
+  m.impl("winograd_conv3x3_into", TORCH_FN(goshawk::winograd_conv_into));
 }
 
 TORCH_LIBRARY_IMPL(goshawk, Autograd, m) {

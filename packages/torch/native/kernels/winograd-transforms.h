@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 namespace goshawk::winograd {
 
@@ -75,46 +75,82 @@ struct Grid {
   }
 };
 
+/** Maps that lie pixel by pixel, `step` floats from one to the next: more than their channels where they are a slice of others. */
+struct Pixels {
+  const float* values = nullptr;
+  int64_t step = 0;
+};
+
+/** Columns of kSide pixels of a tile, some of which may lie outside of the map: zeros there. */
+template <int64_t kSide>
+struct TileRows {
+  /** The map's first pixel of each row; absent outside. */
+  const float* rows[kSide];
+  int64_t left, width, step;
+
+  /** @param inside whether all of the tile is */
+  Vector load(int64_t y, int64_t x, int64_t channel, int64_t lanes, bool inside) const {
+    const int64_t column = left + x;
+    if (!inside && (!rows[y] || column < 0 || column >= width)) return Vector{};
+    return load_lanes(rows[y] + column * step + channel, lanes);
+  }
+};
+
+template <int64_t kSide>
+TileRows<kSide> tile_rows(const Pixels& maps, const Grid& grid, int64_t image, int64_t top, int64_t left) {
+  TileRows<kSide> result;
+  result.left = left;
+  result.width = grid.width;
+  result.step = maps.step;
+  for (int64_t y = 0; y < kSide; ++y) {
+    const int64_t row = top + y;
+    const bool is_inside = row >= 0 && row < grid.height;
+    result.rows[y] = is_inside ? maps.values + (image * grid.height + row) * grid.width * maps.step : nullptr;
+  }
+  return result;
+}
+
 /**
- * Reads kSide x kSide pixels of every channel from (top, left) of a map, zeros outside, transforms rows and columns by
- * `apply`, and writes the 36 results to into[point][tile][channel].
+ * Reads kSide x kSide pixels of every channel from `offset` before a tile on, of the maps or of the sum of two, zeros outside,
+ * transforms columns and rows by `apply`, and writes the 36 results to into[point][tile][channel].
  */
-template <int64_t kSide, typename Transform>
+template <int64_t kSide, bool kAdds, typename Transform>
 void transform_tile(
-    const float* maps, const Grid& grid, int64_t tile, int64_t offset, int64_t channels, float* into, int64_t point_step,
-    const Transform& apply) {
+    const Pixels& maps, const Pixels& added, const Grid& grid, int64_t tile, int64_t offset, int64_t channels, float* into,
+    int64_t point_step, const Transform& apply) {
   const int64_t image = tile / (grid.down * grid.across);
   const int64_t top = tile / grid.across % grid.down * 4 + offset;
   const int64_t left = tile % grid.across * 4 + offset;
-  const float* map = maps + image * grid.height * grid.width * channels;
+  const TileRows<kSide> one = tile_rows<kSide>(maps, grid, image, top, left);
+  const TileRows<kSide> other = kAdds ? tile_rows<kSide>(added, grid, image, top, left) : one;
+  const bool inside = top >= 0 && left >= 0 && top + kSide <= grid.height && left + kSide <= grid.width;
   for (int64_t c = 0; c < channels; c += kLanes) {
     const int64_t count = std::min(kLanes, channels - c);
-    Vector pixels[kSide * kSide];
-    for (int64_t y = 0; y < kSide; ++y) {
-      for (int64_t x = 0; x < kSide; ++x) {
-        const int64_t row = top + y, column = left + x;
-        Vector& pixel = pixels[y * kSide + x];
-        pixel = Vector{};
-        if (row >= 0 && row < grid.height && column >= 0 && column < grid.width) {
-          const float* from = map + (row * grid.width + column) * channels + c;
-          if (count == kLanes) {
-            pixel = load_vector(from);
-          } else {
-            std::memcpy(&pixel, from, static_cast<size_t>(count) * sizeof(float));
-          }
-        }
-      }
-    }
     Vector half[6 * kSide];
-    for (int64_t x = 0; x < kSide; ++x) {
-      apply(pixels + x, kSide, half + x, kSide);
+    // Apart, so that tiles within the map, which most are, have no questions to ask.
+    const auto read = [&](const auto is_inside) {
+      for (int64_t x = 0; x < kSide; ++x) {
+        Vector column[kSide];
+#pragma GCC unroll 6
+        for (int64_t y = 0; y < kSide; ++y) {
+          column[y] = one.load(y, x, c, count, is_inside);
+          if constexpr (kAdds) column[y] += other.load(y, x, c, count, is_inside);
+        }
+        apply(column, 1, half + x, kSide);
+      }
+    };
+    if (inside) {
+      read(std::true_type{});
+    } else {
+      read(std::false_type{});
     }
-    Vector done[kPoints];
     for (int64_t y = 0; y < 6; ++y) {
-      apply(half + y * kSide, 1, done + y * 6, 1);
-    }
-    for (int64_t point = 0; point < kPoints; ++point) {
-      store_vector(into + point * point_step + c, done[point]);
+      Vector row[6];
+      apply(half + y * kSide, 1, row, 1);
+#pragma GCC unroll 6
+      for (int64_t x = 0; x < 6; ++x) {
+        store_vector(into + (y * 6 + x) * point_step + c, row[x]);
+      }
     }
   }
 }

@@ -5,7 +5,6 @@
 #include "winograd-transforms.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 namespace goshawk::winograd {
@@ -36,36 +35,35 @@ int64_t kernel_step(int64_t in, int64_t columns) {
 constexpr auto kOfInput = [](const Vector* d, int64_t step, Vector* to, int64_t to_step) {
   input_transform(d, step, to, to_step);
 };
+using OfInput = std::remove_const_t<decltype(kOfInput)>;
 constexpr auto kOfGradient = [](const Vector* d, int64_t step, Vector* to, int64_t to_step) {
   gradient_transform(d, step, to, to_step);
 };
 
-/** The first `count` lanes, zeros behind them. */
-Vector load_lanes(const float* from, int64_t count) {
-  if (count == kLanes) return load_vector(from);
-  Vector value{};
-  std::memcpy(&value, from, static_cast<size_t>(count) * sizeof(float));
-  return value;
-}
-
-void store_lanes(float* into, Vector value, int64_t count) {
-  if (count == kLanes) {
-    store_vector(into, value);
-  } else {
-    std::memcpy(into, &value, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
 /** One of the maps: its tiles, and where it and what is made of it lie. */
 struct MapPlace {
-  Grid grid;
+  Pixels values;
+  /** Added to the values, where there is one. */
+  Pixels added;
+  /** Added to the sums, where there is one. */
+  const float* residual = nullptr;
+  float* written = nullptr;
+  /** Floats from a pixel of the written map to the next. */
+  int64_t written_step = 0;
+  Grid grid{0, 0, 0};
   /** Its first tile, counted over all maps. */
-  int64_t first;
-  const float* values;
-  /** Where there is one. */
-  const float* residual;
-  float* written;
+  int64_t first = 0;
 };
+
+/** Of channels that may be a slice of more. */
+Pixels slice_pixels(const at::Tensor& map) {
+  return {map.data_ptr<float>(), map.stride(3)};
+}
+
+/** Of a whole map; the steps of a map of one pixel say nothing. */
+Pixels whole_pixels(const at::Tensor& map) {
+  return {map.data_ptr<float>(), map.size(1)};
+}
 
 class MapPlaces {
  public:
@@ -73,10 +71,12 @@ class MapPlaces {
     places_.reserve(count);
   }
 
-  void add(const at::Tensor& map, const float* residual, float* written) {
-    const Grid grid(map.size(0), map.size(2), map.size(3));
-    places_.push_back({grid, tiles_, map.data_ptr<float>(), residual, written});
-    tiles_ += grid.tiles();
+  /** The tiles of a map of this one's sides. */
+  void add(const at::Tensor& map, MapPlace place) {
+    place.grid = Grid(map.size(0), map.size(2), map.size(3));
+    place.first = tiles_;
+    tiles_ += place.grid.tiles();
+    places_.push_back(place);
   }
 
   int64_t tiles() const {
@@ -125,8 +125,9 @@ class TileConvolution {
     const int64_t step = input_step(piece);
     for (int64_t tile = begin; tile < end; ++tile) {
       const MapPlace& map = maps_.of(piece.first + tile);
-      transform_tile<6>(
-          map.values, map.grid, piece.first + tile - map.first, -1, in_, piece.scratch + tile * depth_, step, kOfInput);
+      (map.added.values ? transform_tile<6, true, OfInput> : transform_tile<6, false, OfInput>)(
+          map.values, map.added, map.grid, piece.first + tile - map.first, -1, in_, piece.scratch + tile * depth_, step,
+          kOfInput);
     }
     if (end < piece.count) return;
     // The last block of rows may reach beyond the tiles.
@@ -173,33 +174,34 @@ class TileConvolution {
     const Grid& grid = map.grid;
     const int64_t place = tile - map.first;
     const int64_t top = place / grid.across % grid.down * 4, left = place % grid.across * 4;
-    const int64_t image = place / (grid.down * grid.across) * grid.height * grid.width * out_;
+    const int64_t image = place / (grid.down * grid.across) * grid.height * grid.width;
     const int64_t height = std::min<int64_t>(4, grid.height - top), width = std::min<int64_t>(4, grid.width - left);
     for (int64_t c = 0; c < out_; c += kLanes) {
-      Vector values[kPoints], half[24], done[16];
-      for (int64_t point = 0; point < kPoints; ++point) {
-        values[point] = load_vector(from + point * step + c);
-      }
+      Vector half[24];
       for (int64_t x = 0; x < 6; ++x) {
-        output_transform(values + x, 6, half + x, 6);
-      }
-      for (int64_t y = 0; y < 4; ++y) {
-        output_transform(half + y * 6, 1, done + y * 4, 1);
+        Vector column[6];
+#pragma GCC unroll 6
+        for (int64_t y = 0; y < 6; ++y) {
+          column[y] = load_vector(from + (y * 6 + x) * step + c);
+        }
+        output_transform(column, 1, half + x, 6);
       }
       const Vector offset = load_vector(offsets_ + c);
       const int64_t lanes = std::min(kLanes, out_ - c);
       for (int64_t y = 0; y < height; ++y) {
+        Vector row[4];
+        output_transform(half + y * 6, 1, row, 1);
         for (int64_t x = 0; x < width; ++x) {
-          const int64_t pixel = image + ((top + y) * grid.width + left + x) * out_ + c;
-          Vector value = done[y * 4 + x] + offset;
+          const int64_t pixel = image + (top + y) * grid.width + left + x;
+          Vector value = row[x] + offset;
           if (map.residual) {
-            value += load_lanes(map.residual + pixel, lanes);
+            value += load_lanes(map.residual + pixel * out_ + c, lanes);
           }
           // Not a maximum: what is no number stays so.
           if (relu_) {
             value = value < 0.0f ? Vector{} : value;
           }
-          store_lanes(map.written + pixel, value, lanes);
+          store_lanes(map.written + pixel * map.written_step + c, value, lanes);
         }
       }
     }
@@ -237,6 +239,43 @@ std::vector<at::Tensor> by_pixel(at::TensorList maps) {
     result.push_back(map.contiguous(at::MemoryFormat::ChannelsLast));
   }
   return result;
+}
+
+/** `bias` of each of `out` channels, or undefined. */
+void convolve_places(
+    const MapPlaces& places, int64_t in, int64_t out, const at::Tensor& kernels, const at::Tensor& bias, bool relu) {
+  std::vector<float> offsets(static_cast<size_t>(rounded_up(out, kLanes)), 0.0f);
+  if (bias.defined()) {
+    std::copy_n(bias.contiguous().data_ptr<float>(), out, offsets.data());
+  }
+  const TileConvolution convolution(places, in, out, kernels.data_ptr<float>(), offsets.data(), relu);
+  const auto options = at::TensorOptions().dtype(at::kFloat);
+  const int64_t threads = sharing_threads();
+  if (places.tiles() >= threads * kOwnTiles) {
+    // Each thread goes its own way through tiles of its own: nobody waits for another but at the end.
+    const std::vector<int64_t> bounds = piece_bounds(places.tiles(), threads);
+    const auto pieces = static_cast<int64_t>(bounds.size()) - 1;
+    share_work(pieces, [&](const auto& next) {
+      const at::Tensor scratch = at::empty({convolution.scratch_floats(kOwnTiles)}, options);
+      for (int64_t each = next(); each < pieces; each = next()) {
+        const int64_t first = bounds[static_cast<size_t>(each)], end = bounds[static_cast<size_t>(each + 1)];
+        const TileConvolution::Piece piece{first, end - first, scratch.data_ptr<float>()};
+        convolution.read(piece, 0, piece.count);
+        convolution.multiply(piece, 0, convolution.products());
+        convolution.write(piece, 0, piece.count);
+      }
+    });
+    return;
+  }
+  // Of few tiles each thread reads a part of the kernels, which are the most of what is read.
+  const at::Tensor scratch = at::empty({convolution.scratch_floats(std::min(kSharedTiles, places.tiles()))}, options);
+  for (int64_t first = 0; first < places.tiles(); first += kSharedTiles) {
+    const TileConvolution::Piece piece{
+        first, std::min(kSharedTiles, places.tiles() - first), scratch.data_ptr<float>()};
+    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.read(piece, begin, end); });
+    share_each(convolution.products(), [&](int64_t each) { convolution.multiply(piece, each, each + 1); });
+    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.write(piece, begin, end); });
+  }
 }
 
 } // namespace
@@ -295,7 +334,6 @@ at::Tensor transform_kernels(const at::Tensor& weight, bool turned) {
 
 std::vector<at::Tensor> convolve(at::TensorList inputs, const at::Tensor& kernels, int64_t out, const Behind& behind) {
   const std::vector<at::Tensor> maps = by_pixel(inputs);
-  const int64_t in = maps.front().size(1);
   const at::Tensor residual =
       behind.residual.defined() ? behind.residual.contiguous(at::MemoryFormat::ChannelsLast) : behind.residual;
   MapPlaces places(maps.size());
@@ -303,41 +341,21 @@ std::vector<at::Tensor> convolve(at::TensorList inputs, const at::Tensor& kernel
   for (const at::Tensor& map : maps) {
     results.push_back(
         at::empty({map.size(0), out, map.size(2), map.size(3)}, map.options(), at::MemoryFormat::ChannelsLast));
-    places.add(map, residual.defined() ? residual.data_ptr<float>() : nullptr, results.back().data_ptr<float>());
+    places.add(
+        map, {whole_pixels(map), {}, residual.defined() ? residual.data_ptr<float>() : nullptr,
+              results.back().data_ptr<float>(), out});
   }
-  std::vector<float> offsets(static_cast<size_t>(rounded_up(out, kLanes)), 0.0f);
-  if (behind.bias.defined()) {
-    std::copy_n(behind.bias.contiguous().data_ptr<float>(), out, offsets.data());
-  }
-  const TileConvolution convolution(places, in, out, kernels.data_ptr<float>(), offsets.data(), behind.relu);
-  const auto options = at::TensorOptions().dtype(at::kFloat);
-  const int64_t threads = sharing_threads();
-  if (places.tiles() >= threads * kOwnTiles) {
-    // Each thread goes its own way through tiles of its own: nobody waits for another but at the end.
-    const std::vector<int64_t> bounds = piece_bounds(places.tiles(), threads);
-    const auto pieces = static_cast<int64_t>(bounds.size()) - 1;
-    share_work(pieces, [&](const auto& next) {
-      const at::Tensor scratch = at::empty({convolution.scratch_floats(kOwnTiles)}, options);
-      for (int64_t each = next(); each < pieces; each = next()) {
-        const int64_t first = bounds[static_cast<size_t>(each)], end = bounds[static_cast<size_t>(each + 1)];
-        const TileConvolution::Piece piece{first, end - first, scratch.data_ptr<float>()};
-        convolution.read(piece, 0, piece.count);
-        convolution.multiply(piece, 0, convolution.products());
-        convolution.write(piece, 0, piece.count);
-      }
-    });
-    return results;
-  }
-  // Of few tiles each thread reads a part of the kernels, which are the most of what is read.
-  const at::Tensor scratch = at::empty({convolution.scratch_floats(std::min(kSharedTiles, places.tiles()))}, options);
-  for (int64_t first = 0; first < places.tiles(); first += kSharedTiles) {
-    const TileConvolution::Piece piece{
-        first, std::min(kSharedTiles, places.tiles() - first), scratch.data_ptr<float>()};
-    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.read(piece, begin, end); });
-    share_each(convolution.products(), [&](int64_t each) { convolution.multiply(piece, each, each + 1); });
-    share_tiles(piece.count, [&](int64_t begin, int64_t end) { convolution.write(piece, begin, end); });
-  }
+  convolve_places(places, maps.front().size(1), out, kernels, behind.bias, behind.relu);
   return results;
+}
+
+void convolve_into(
+    const at::Tensor& into, const at::Tensor& input, const at::Tensor& added, const at::Tensor& kernels,
+    const at::Tensor& bias, bool relu) {
+  MapPlaces places(1);
+  const Pixels other = added.defined() ? slice_pixels(added) : Pixels{};
+  places.add(input, {slice_pixels(input), other, nullptr, into.data_ptr<float>(), into.stride(3)});
+  convolve_places(places, input.size(1), into.size(1), kernels, bias, relu);
 }
 
 at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::MemoryFormat format) {
@@ -346,8 +364,8 @@ at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::
   const int64_t rows = rounded_up(in, kLanes), columns = rounded_up(out, kLanes);
   MapPlaces map_places(maps.size()), slope_places(slopes.size());
   for (size_t i = 0; i < maps.size(); ++i) {
-    map_places.add(maps[i], nullptr, nullptr);
-    slope_places.add(slopes[i], nullptr, nullptr);
+    map_places.add(maps[i], {whole_pixels(maps[i]), {}});
+    slope_places.add(slopes[i], {whole_pixels(slopes[i]), {}});
   }
   const int64_t tiles = map_places.tiles();
   const int64_t most = std::min(tiles, std::max(kSummedTiles, kGradientFloats / (kPoints * (rows + columns))));
@@ -365,8 +383,10 @@ at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::
       for (int64_t tile = begin; tile < end; ++tile) {
         const MapPlace &map = map_places.of(first + tile), &slope = slope_places.of(first + tile);
         const int64_t own = first + tile - map.first;
-        transform_tile<6>(map.values, map.grid, own, -1, in, v + tile * rows, input_step, kOfInput);
-        transform_tile<4>(slope.values, slope.grid, own, 0, out, m + tile * columns, output_step, kOfGradient);
+        transform_tile<6, false>(
+            map.values, map.added, map.grid, own, -1, in, v + tile * rows, input_step, kOfInput);
+        transform_tile<4, false>(
+            slope.values, slope.added, slope.grid, own, 0, out, m + tile * columns, output_step, kOfGradient);
       }
     });
     share_each(kPoints * panels.count(), [&](int64_t each) {

@@ -39,6 +39,14 @@ struct Behind {
 /** relu(convolution + bias + residual) of each map, channels last. `kernels` as transform_kernels gives them. */
 std::vector<at::Tensor> convolve(at::TensorList inputs, const at::Tensor& kernels, int64_t out, const Behind& behind);
 
+/**
+ * The same of input + added (or undefined) written to `into`; all three lie pixel by pixel, and may be slices of more channels. `into` may
+ * share no memory with what is read.
+ */
+void convolve_into(
+    const at::Tensor& into, const at::Tensor& input, const at::Tensor& added, const at::Tensor& kernels,
+    const at::Tensor& bias, bool relu);
+
 /** The gradient of the weight that all maps went through. */
 at::Tensor weight_gradient(at::TensorList inputs, at::TensorList gradients, at::MemoryFormat format);
 

@@ -12,5 +12,6 @@ export {
   setExactConvolutions,
   winogradConv3x3,
   winogradConvByKernels,
+  winogradConvInto,
   winogradKernels,
 } from './winograd-conv.js';

@@ -1,6 +1,6 @@
 // 3x3 convolutions with fewer products (Lavin and Gray 2015); the kernel is native/kernels/winograd.cc.
 import { autocastDType } from '../amp/autocast.js';
-import { callTensorOp } from '../tensor/dispatch.js';
+import { callOp, callTensorOp } from '../tensor/dispatch.js';
 import { native } from '../tensor/native.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -33,6 +33,28 @@ export function winogradConvByKernels(
 ): Tensor {
   const { bias, residual, relu = false } = behind;
   return callTensorOp('goshawk::winograd_conv3x3_by_kernels', input, kernels, outChannels, bias, residual, relu);
+}
+
+/**
+ * The same convolution of input + added, written to `into`. All may be slices of the channels of maps that lie pixel by pixel; `into`
+ * may share no memory with what is read. No gradients.
+ * @param into [N, out, H, W]; input and added [N, C, H, W]; bias [out]
+ */
+export function winogradConvInto(
+  into: Tensor,
+  input: Tensor,
+  kernels: Tensor,
+  behind: { readonly added?: Tensor | undefined; readonly bias?: Tensor | undefined; readonly relu?: boolean } = {},
+): void {
+  const { added, bias, relu = false } = behind;
+  callOp('goshawk::winograd_conv3x3_into', into, input, added, kernels, bias, relu);
+}
+
+/** Whether the channels of a pixel, all or a slice, lie side by side, and the pixels row by row at one distance. */
+export function liesByPixel({ shape, strides }: Tensor): boolean {
+  const [, channels = 0, height = 0, width = 0] = shape;
+  const [image = 0, channel = 0, row = 0, pixel = 0] = strides;
+  return channel === 1 && pixel >= channels && row === width * pixel && image === height * row;
 }
 
 let isAllowed = process.env.GOSHAWK_WINOGRAD !== '0';
@@ -70,44 +92,43 @@ export function isExact(): boolean {
   return areExact || !isAllowed;
 }
 
+interface Least {
+  readonly channels: number;
+  readonly cells: number;
+}
+
 // Measured on an AVX-512 server: below, transforming the kernel takes as long as is saved.
-const FEWEST_CHANNELS = 32;
-const FEWEST_CELLS = 1024;
-/** Where the kernels are transformed already, until reading them takes as long. */
-const FEWEST_CELLS_BY_KERNELS = 128;
+const LEARNING: Least = { channels: 32, cells: 1024 };
+/** Where the kernels are transformed already: until reading them takes as long. Of fewer channels there is little to save. */
+const BY_KERNELS: Least = { channels: 26, cells: 128 };
 
 /** Whether that is faster than the engine's for these maps: large ones in float32, pixel by pixel in memory. */
 export function isWinogradFaster(input: Tensor, weight: Tensor): boolean {
-  return weight.dtype === 'float32' && isLarge(input, weight.shape, FEWEST_CELLS);
+  return weight.dtype === 'float32' && isLarge(input, weight.shape, LEARNING);
 }
 
 /** The same for maps that share the weight and are computed together. */
 export function fitsWinograd(inputs: readonly Tensor[], weight: Tensor): boolean {
   const cells = inputs.reduce((sum, input) => sum + cellsOf(input), 0);
-  return inputs.every((input) => isLarge(input, weight.shape, FEWEST_CELLS, cells)) && weight.dtype === 'float32';
+  return inputs.every((input) => isLarge(input, weight.shape, LEARNING, cells)) && weight.dtype === 'float32';
 }
 
 /** The same for a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
 export function isWinogradFasterByKernels(input: Tensor, weightShape: readonly number[]): boolean {
-  return isLarge(input, weightShape, FEWEST_CELLS_BY_KERNELS);
+  return isLarge(input, weightShape, BY_KERNELS);
 }
 
 function cellsOf({ shape: [images = 0, , height = 0, width = 0] }: Tensor): number {
   return images * height * width;
 }
 
-function isLarge(
-  input: Tensor,
-  weightShape: readonly number[],
-  fewestCells: number,
-  cells: number = cellsOf(input),
-): boolean {
+function isLarge(input: Tensor, weightShape: readonly number[], least: Least, cells: number = cellsOf(input)): boolean {
   if (isExact() || !native.isWinogradFaster()) return false;
   const [outChannels = 0, inChannels = 0] = weightShape;
   return (
-    inChannels >= FEWEST_CHANNELS &&
-    outChannels >= FEWEST_CHANNELS &&
-    cells >= fewestCells &&
+    inChannels >= least.channels &&
+    outChannels >= least.channels &&
+    cells >= least.cells &&
     input.device === 'cpu' &&
     input.dtype === 'float32' &&
     input.strides[1] === 1 &&

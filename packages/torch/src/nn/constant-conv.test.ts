@@ -1,14 +1,17 @@
 // Convolutions by weights that do not learn, and what is behind them, against the engine's in float64.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { autocast } from '../amp/autocast.js';
 import { assertClose } from '../checks/assert-close.js';
-import { setExactConvolutions, winogradConvByKernels, winogradKernels } from '../kernels/index.js';
+import { setExactConvolutions, winogradConvByKernels, winogradConvInto, winogradKernels } from '../kernels/index.js';
 import { ops } from '../ops/index.js';
 import { noGrad } from '../tensor/autograd.js';
 import { hasOperator, interceptOperators } from '../tensor/dispatch.js';
 import { liveTensors, randn, scope, type Tensor } from '../tensor/index.js';
+import { native } from '../tensor/native.js';
 import { manualSeed, setThreads } from '../tensor/runtime.js';
-import { BatchNorm2d, type BehindNorm, Conv2d, convNormRelu, convRelu } from './index.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
+import { BatchNorm2d, type BehindNorm, Conv2d, convNormRelu, convNormReluInto, convRelu } from './index.js';
 
 before(() => setThreads(1));
 after(() => setExactConvolutions(false));
@@ -115,6 +118,62 @@ describe('a convolution that does not learn', () => {
     ));
 });
 
+describe('a convolution written to a slice of channels', () => {
+  const slices = (of: Tensor, width: number): Tensor[] =>
+    [0, 1, 2].map((each) => ops.narrow(of, 1, each * width, width));
+
+  for (const [width, side] of [
+    [32, 12],
+    [52, 15],
+    [41, 40],
+  ] as const)
+    test(`is that of the sum of two, and leaves other channels alone: ${width} channels at ${side} pixels`, () =>
+      noGrad(() =>
+        scope(() => {
+          manualSeed(6);
+          const conv = new Conv2d(width, width, 3, { padding: 1, bias: false });
+          const norm = new BatchNorm2d(width).eval();
+          norm.bias.assign(randn([width]));
+          const hidden = randn([2, 3 * width, side, side + 3]).to({ memoryFormat: 'channels_last' });
+          const all = ops.mul(ops.ones_like(hidden), 7);
+          const [first, second] = slices(hidden, width) as [Tensor, Tensor];
+          const [before, into, after] = slices(all, width) as [Tensor, Tensor, Tensor];
+          for (const added of [second, undefined]) {
+            if (!convNormReluInto(into, { input: first, added }, conv, norm)) {
+              assert.ok(!native.isWinogradFaster());
+              return;
+            }
+            const sum = added ? ops.add(first, added) : first;
+            assertClose(into, ops.relu(norm.forward(defined(sum, conv))), near);
+            for (const other of [before, after]) assert.ok(other.toNumbers().every((value) => value === 7));
+          }
+          assertSameOnAnyThreads(() => {
+            convNormReluInto(into, { input: first, added: second }, conv, norm);
+            return into.contiguous().toFloat32Array();
+          });
+        }),
+      ));
+
+  test('is not there for what learns, other strides and autocasting', () =>
+    scope(() => {
+      const maps = () => randn([1, 32, 16, 16]).to({ memoryFormat: 'channels_last' });
+      const [input, into, norm] = [maps(), maps(), new BatchNorm2d(32).eval()];
+      const run = (stride: number) => {
+        const conv = new Conv2d(32, 32, 3, { padding: 1, stride, bias: false });
+        return convNormReluInto(into, { input, added: undefined }, conv, norm);
+      };
+      assert.equal(run(1), false);
+      assert.equal(
+        noGrad(() => run(2)),
+        false,
+      );
+      assert.equal(
+        noGrad(() => autocast('bfloat16', () => run(1))),
+        false,
+      );
+    }));
+});
+
 test('exact convolutions are the very numbers of the engine, and norms steps of their own', () =>
   noGrad(() =>
     scope(() => {
@@ -146,6 +205,9 @@ test('kernels, bias and residual that do not fit are named', () =>
     const input = randn([1, 4, 8, 8]);
     assert.throws(() => winogradConvByKernels(randn([1, 3, 8, 8]), kernels, 20), /winograd_kernels makes of a weight/);
     assert.throws(() => winogradConvByKernels(input, kernels, 5, { bias: randn([4]) }), /bias must be \[5\]/);
+    assert.throws(() => winogradConvInto(randn([1, 5, 8, 7]), input, kernels), /maps must be/);
+    const [place, slice] = [input, randn([1, 20, 8, 8])].map((map) => map.to({ memoryFormat: 'channels_last' }));
+    assert.throws(() => winogradConvInto(slice!, place!, kernels), /winograd_kernels makes of a weight \[20, 4/);
     assert.throws(
       () => winogradConvByKernels(input, kernels, 5, { residual: randn([1, 5, 8, 7]) }),
       /residual must be \[1, 5, 8, 8\]/,

@@ -4,14 +4,16 @@ import { autocastDType } from '../amp/autocast.js';
 import {
   isExact,
   isWinogradFasterByKernels,
+  liesByPixel,
   winogradConvByKernels,
+  winogradConvInto,
   winogradKernels,
 } from '../kernels/winograd-conv.js';
 import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { callTensorOp, hasOperator } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { keptWhileUnchanged } from './folded-weights.js';
+import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import type { Layer } from './module.js';
 import type { StateTensor } from './parameter.js';
 
@@ -61,10 +63,7 @@ export function constantConv(
   const { owners, sources, shape, make } = weights;
   const autocast = autocastDType('cpu');
   if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
-    const { kernels, bias } = keptWhileUnchanged(owners, 'winograd', sources, undefined, () => {
-      const made = make();
-      return { kernels: winogradKernels(made.weight), bias: own(made.bias) };
-    });
+    const { kernels, bias } = keptKernels(weights);
     return winogradConvByKernels(input, kernels, shape[0]!, { bias, residual, relu });
   }
   const dtype = autocast ?? sources[0]!.dtype;
@@ -96,6 +95,32 @@ export function constantConv(
     [],
     undefined,
   );
+}
+
+/**
+ * relu(conv(input + added)) written to `into`, as winogradConvInto() takes them. Does nothing and gives false where constantConv() would
+ * take another way.
+ */
+export function constantConvInto(
+  into: Tensor,
+  { input, added }: { readonly input: Tensor; readonly added: Tensor | undefined },
+  geometry: ConvGeometry,
+  weights: ConvWeights,
+): boolean {
+  const maps = [into, input, ...(added ? [added] : [])];
+  if (isExact() || !geometry.isPlain3x3 || autocastDType('cpu') !== undefined) return false;
+  if (isGradEnabled() && isLearned([...maps, ...weights.sources])) return false;
+  if (!maps.every(liesByPixel) || !isWinogradFasterByKernels(input, weights.shape)) return false;
+  const { kernels, bias } = keptKernels(weights);
+  winogradConvInto(into, input, kernels, { added, bias, relu: true });
+  return true;
+}
+
+function keptKernels({ owners, sources, make }: ConvWeights): KeptForms['winograd'] {
+  return keptWhileUnchanged(owners, 'winograd', sources, undefined, () => {
+    const made = make();
+    return { kernels: winogradKernels(made.weight), bias: own(made.bias) };
+  });
 }
 
 const POINTWISE = 'mkldnn::_convolution_pointwise';

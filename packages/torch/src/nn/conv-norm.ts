@@ -7,7 +7,7 @@ import { convert } from '../tensor/convert.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { BehindNorm } from './constant-conv.js';
+import { type BehindNorm, type ConvWeights, constantConvInto } from './constant-conv.js';
 import { addThenRelu, type Conv2d } from './conv.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d, GroupNorm } from './norm.js';
@@ -51,12 +51,27 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm, 
       const learned = conv.learning([input], { weight, bias }, behind)?.[0];
       return learned ?? addThenRelu(conv.convolve(input, weight, bias), behind);
     }
-    const { shape } = conv.weight;
-    const all = conv.constant(input, behind, { owners: [conv, norm], sources, shape, make: () => fold(conv, norm) });
+    const all = conv.constant(input, behind, foldedWeights(conv, norm));
     if (all) return all;
     const { weight, bias } = foldOnce(conv, norm, sources);
     return addThenRelu(conv.convolve(input, weight, bias), behind);
   });
+}
+
+/**
+ * relu(norm(conv(input + added))) written to `into`, a map or a slice of its channels that shares no memory with what is read. Gives
+ * false, with nothing done, where there is no such way: where gradients are recorded, other than by a 3x3 convolution in float32 at stride
+ * 1, and for small maps.
+ * @param into [N, out, H, W]; input and added [N, C, H, W], pixel by pixel in memory
+ */
+export function convNormReluInto(
+  into: Tensor,
+  maps: { readonly input: Tensor; readonly added: Tensor | undefined },
+  conv: Conv2d,
+  norm: FoldableNorm | GroupNorm,
+): boolean {
+  if (norm instanceof GroupNorm || (norm instanceof BatchNorm2d && norm.training)) return false;
+  return scope(() => constantConvInto(into, maps, conv.geometry, foldedWeights(conv, norm)));
 }
 
 /**
@@ -89,6 +104,11 @@ export function convScaleShift(
     const added = residual && convert(residual, output.dtype);
     return callTensorOp('goshawk::scale_shift', output, scale, shift, added, relu);
   });
+}
+
+function foldedWeights(conv: Conv2d, norm: FoldableNorm): ConvWeights {
+  const sources = [conv.weight, ...factorSources(conv, norm)];
+  return { owners: [conv, norm], sources, shape: conv.weight.shape, make: () => fold(conv, norm) };
 }
 
 /** What a pair's scale and shift are made of. */

@@ -1,5 +1,5 @@
 // The block of Res2Net (Gao et al., "Res2Net: A New Multi-scale Backbone Architecture", 2019), with its published names.
-import { AvgPool2d, type Conv2d, isGradEnabled, Layer, ops, type Tensor } from '@goshawk/torch';
+import { AvgPool2d, type Conv2d, convNormReluInto, isGradEnabled, Layer, ops, type Tensor } from '@goshawk/torch';
 import { convThenNorm, makeConv, makeNorm, makeShortcut, type Norm, type Shortcut } from './conv-norm-layers.js';
 import type { BottleneckOptions } from './residual-blocks.js';
 
@@ -52,7 +52,7 @@ export class Bottle2neck extends Layer {
 
   override forward(input: Tensor): Tensor {
     const hidden = convThenNorm(input, this.conv1, this.bn1, { relu: true });
-    const mixed = this.#mayOverwrite(hidden) ? this.#mixInPlace(hidden) : this.#mix(hidden);
+    const mixed = this.#mixInto(hidden) ?? (this.#mayOverwrite(hidden) ? this.#mixInPlace(hidden) : this.#mix(hidden));
     const residual = this.downsample ? this.downsample.forward(input) : input;
     return convThenNorm(mixed, this.conv3, this.bn3, { residual, relu: true });
   }
@@ -66,6 +66,23 @@ export class Bottle2neck extends Layer {
     const last = splits[this.convs.length]!;
     parts.push(this.#pool ? this.#pool.forward(last) : last);
     return ops.cat(parts, { dim: 1 });
+  }
+
+  /** The same, each part written to its place by the convolution itself; undefined where none does so. */
+  #mixInto(hidden: Tensor): Tensor | undefined {
+    if (!this.#mayOverwrite(hidden)) return undefined;
+    const mixed = ops.empty_like(hidden);
+    const slice = (of: Tensor, index: number): Tensor => ops.narrow(of, 1, index * this.#width, this.#width);
+    let before: Tensor | undefined;
+    for (const [index, conv] of this.convs.entries()) {
+      const into = slice(mixed, index);
+      const maps = { input: slice(hidden, index), added: this.#pool ? undefined : before };
+      if (!convNormReluInto(into, maps, conv, this.bns[index]!)) return undefined;
+      before = into;
+    }
+    const last = slice(hidden, this.convs.length);
+    ops.copy_(slice(mixed, this.convs.length), this.#pool ? this.#pool.forward(last) : last);
+    return mixed;
   }
 
   /** The same, each part written over its split: a concatenation takes longer than a narrow convolution. */

@@ -12,6 +12,7 @@ import {
   type Tensor,
   tensor,
 } from '@goshawk/torch';
+import { Bottle2neck } from './res2net-block.js';
 import { ResNet, type ResNetDepth, type ResNetOptions, resNetStage, stageChannels } from './resnet.js';
 
 const tiny = (options: Partial<ResNetOptions> = {}): ResNet =>
@@ -231,6 +232,25 @@ describe('Res2Net', () => {
         for (const parameter of model.parameters()) parameter.requiresGrad = false;
         for (const [level, features] of model.forward(input).entries()) assertClose(features, wanted[level]!);
         assert.deepEqual(input.toNumbers(), kept);
+      }));
+});
+
+describe('Bottle2neck', () => {
+  // Of so many channels the convolutions without gradients read and write slices of them.
+  for (const [what, inChannels] of [
+    ['reads one split after another', 208],
+    ['begins a stage', 40],
+  ] as const)
+    test(`gives the same whether gradients are wanted or not where it ${what}`, () =>
+      scope(() => {
+        manualSeed(5);
+        const block = new Bottle2neck(inChannels, { width: 26, scale: 4, outChannels: 208, norm: { kind: 'batch' } });
+        block.eval();
+        for (const format of ['channels_last', 'contiguous_format'] as const) {
+          const input = randn([2, inChannels, 13, 18]).to({ memoryFormat: format });
+          const plain = noGrad(() => block.forward(input));
+          assertClose(plain, block.forward(input), { absolute: 1e-4, relative: 1e-4 });
+        }
       }));
 });
 

@@ -1,5 +1,5 @@
 // Feature Pyramid Network (Lin et al. 2017), with torchvision's names.
-import { type Conv2d, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
+import { Conv2d, convRelu, init, Module, ops, Sequential, type Tensor } from '@goshawk/torch';
 import type { Features } from '../structures.js';
 import {
   convolvedLevels,
@@ -80,10 +80,9 @@ export class Fpn extends Module implements Neck {
     const outputs: Tensor[] = [];
     let above: Tensor | undefined;
     for (let level = features.length - 1; level >= 0; level--) {
-      const lateral = this.innerBlocks[level]!.forward(features[level]!);
-      const merged: Tensor = above
-        ? ops.add_(lateral, this.#enlarged(above, [lateral.size(2), lateral.size(3)]))
-        : lateral;
+      const own = features[level]!;
+      const enlarged = above && this.#enlarged(above, [own.size(2), own.size(3)]);
+      const merged = sumWith(this.innerBlocks[level]!, own, enlarged);
       const output = this.layerBlocks[level];
       if (output) outputs.unshift(output.forward(merged));
       above = merged;
@@ -97,6 +96,14 @@ export class Fpn extends Module implements Neck {
       ? ops.upsample_bilinear2d(level, size, alignsCorners)
       : ops.upsample_nearest2d(level, size);
   }
+}
+
+/** lateral(features) + above, by the convolution itself where no norm is behind it. */
+function sumWith(lateral: Sequential, features: Tensor, above: Tensor | undefined): Tensor {
+  const [conv, norm] = lateral.layers;
+  if (!above) return lateral.forward(features);
+  if (conv instanceof Conv2d && !norm) return convRelu(features, conv, { residual: above, relu: false });
+  return ops.add_(lateral.forward(features), above);
 }
 
 function zero(part: NeckLayer): void {

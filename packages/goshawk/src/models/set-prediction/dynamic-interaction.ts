@@ -34,14 +34,15 @@ export class DynamicInteraction extends Module {
   forward(proposals: Tensor, cells: Tensor): Tensor {
     const { channels, dynamicChannels } = this.#options;
     const count = proposals.size(0);
-    const size = channels * dynamicChannels;
     const made = this.dynamicLayer.forward(proposals);
-    const first = ops.view(ops.narrow(made, 1, 0, size), [count, channels, dynamicChannels]);
-    const second = ops.view(ops.narrow(made, 1, size, size), [count, dynamicChannels, channels]);
+    // One operator, whose gradient is one concatenation; that of a slice alone is as large as both.
+    const [into, outOf] = ops.split(made, channels * dynamicChannels, { dim: 1 }) as [Tensor, Tensor];
+    const first = ops.view(into, [count, channels, dynamicChannels]);
+    const second = ops.view(outOf, [count, dynamicChannels, channels]);
     const seen = cells.to(made.dtype);
-    const hidden = ops.relu(this.norm1.forward(ops.bmm(seen, first)));
-    const shown = ops.relu(this.norm2.forward(ops.bmm(hidden, second)));
+    const hidden = ops.relu_(this.norm1.forward(ops.bmm(seen, first)));
+    const shown = ops.relu_(this.norm2.forward(ops.bmm(hidden, second)));
     const joined = this.outLayer.forward(ops.view(shown, [count, -1]));
-    return ops.relu(this.norm3.forward(joined));
+    return ops.relu_(this.norm3.forward(joined));
   }
 }

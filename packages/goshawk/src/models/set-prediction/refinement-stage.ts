@@ -56,7 +56,7 @@ export class RefinementStage extends Module {
     const seen = this.instInteract.forward(aware, cells);
     const informed = this.norm2.forward(ops.add(aware, this.#drop(seen)));
     const [into, outOf] = this.feedForward;
-    const thought = outOf.forward(this.#drop(ops.relu(into.forward(informed))));
+    const thought = outOf.forward(this.#drop(ops.relu_(into.forward(informed))));
     const features = this.norm3.forward(ops.add(informed, this.#drop(thought)));
     const inBatch = (values: Tensor): Tensor => ops.view(values, [...shape.slice(0, 2), -1]);
     return {
@@ -80,5 +80,5 @@ function tower(layers: number, channels: number): readonly Sequential[] {
 }
 
 function through(layers: readonly Sequential[], features: Tensor): Tensor {
-  return layers.reduce((values, layer) => ops.relu(layer.forward(values)), features);
+  return layers.reduce((values, layer) => ops.relu_(layer.forward(values)), features);
 }
