@@ -35,8 +35,8 @@ export interface OpenDetectorOptions {
   /** Of the data set at hand, for files of weights that do not name their own. */
   readonly categories?: readonly Category[];
   /**
-   * How many pictures it will be shown, where that is known. For a single one nothing is prepared that later ones would gain by, and weights stay
-   * in their file, which must not be overwritten meanwhile.
+   * How many pictures it will be shown, where that is known. For a single one, on the processor, nothing is prepared that later ones
+   * would gain by, and weights stay in their file, which must not be overwritten meanwhile.
    */
   readonly pictures?: number | undefined;
   /** What the detector's own categories are called in its results; one each, in their order. Default: as they are. */
@@ -77,16 +77,17 @@ function openOver(
   const categories = withFlipPairs(named, config);
   // All weights come from the file: none are drawn before, and each is copied once, to where it stays.
   const model = withoutDraws(() => buildModel(config.model, { classes: classes - 1, keypoints }));
+  const isForOne = pictures === 1 && config.runtime.device === 'cpu';
   try {
     model.to({
       device: config.runtime.device,
-      memoryFormat: 'channels_last',
       dtype: parameterDtype(config.train.precision),
+      // As they lie in the file.
+      ...(!isForOne && { memoryFormat: 'channels_last' }),
     });
   } catch (error) {
     throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }
-  const isForOne = pictures === 1;
   loadWeights(model, weights, path, { adopt: isForOne });
   if (isForOne) keepFromSecondRun(model);
   requireDrawn(model.stateDict());
