@@ -35,6 +35,7 @@ const steps = {
     const configs = path.join(folder, 'goshawk', 'configs');
     expect(sameFiles(configs, path.join(root, 'configs')), 'goshawk lacks some of configs/');
     expect(existsSync(path.join(folder, 'goshawk', 'browser', 'index.html')), "goshawk lacks the browser's page");
+    expect(existsSync(path.join(folder, 'goshawk', 'bundle', 'main.js')), 'goshawk lacks the bundle of its commands');
     expect(
       !existsSync(path.join(root, 'packages/goshawk/configs')),
       'the copied configs were left in packages/goshawk',

@@ -1,5 +1,5 @@
 // What `npm pack` and `npm publish` need around them, run by npm in the folder of the package:
-//   node ../../scripts/pack.mjs before    compiles, removes what is left of deleted sources, brings goshawk's configs and page
+//   node ../../scripts/pack.mjs before    compiles, removes what is left of deleted sources, brings goshawk's configs, page and bundle
 //   node ../../scripts/pack.mjs after     takes the configs away again: they lie at the root of the repository
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
@@ -19,7 +19,8 @@ if (process.argv[2] === 'before') {
   removeLeftovers(path.join(folder, 'dist'), path.join(folder, 'src'));
   if (isGoshawk) {
     cpSync(path.join(root, 'configs'), configs, { recursive: true });
-    execFileSync(process.execPath, [path.join(root, 'scripts/build-browser-page.mjs')], { stdio: ['ignore', 2, 2] });
+    for (const name of ['build-browser-page', 'bundle-cli'])
+      execFileSync(process.execPath, [path.join(root, `scripts/${name}.mjs`)], { stdio: ['ignore', 2, 2] });
   }
 }
 

@@ -21,6 +21,7 @@ async function main() {
   await run('compiling TypeScript', process.execPath, ['node_modules/typescript/bin/tsc', '-b'], { quiet: true });
   const page = 'scripts/build-browser-page.mjs';
   await run("bundling the browser's page", process.execPath, [page], { quiet: true });
+  await run('bundling the command line', process.execPath, ['scripts/bundle-cli.mjs'], { quiet: true });
   if (process.argv.includes('--no-native')) return;
   const wanted = ['--install-libtorch', '--install-ffmpeg', '--quiet'];
   await run('', process.execPath, ['packages/goshawk/bin/goshawk.js', 'setup', ...wanted], { inherit: true });

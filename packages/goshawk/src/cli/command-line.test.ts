@@ -2,7 +2,16 @@
 // of wrong usage.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -139,6 +148,31 @@ describe('goshawk', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [copy, 'doctor'], { encoding: 'utf8' });
     assert.deepEqual([status, stdout], [2, '']);
     assert.match(stderr, /^goshawk: not set up: run `npm run setup` in \S+\n$/);
+  });
+
+  test('the bundle is taken while it is made from what is compiled, in a clone; in a package always', () => {
+    const packages = path.join(folder, 'bundled/packages');
+    const write = (name: string, text: string) => {
+      mkdirSync(path.dirname(path.join(packages, name)), { recursive: true });
+      writeFileSync(path.join(packages, name), text);
+    };
+    write('goshawk/package.json', '{"type":"module"}');
+    write('goshawk/bundle/main.js', "console.log('bundled');");
+    write('goshawk/dist/cli/main.js', "console.log('compiled');");
+    write('core/dist/.tsbuildinfo', '');
+    const copy = path.join(packages, 'goshawk/bin/goshawk.js');
+    mkdirSync(path.dirname(copy));
+    copyFileSync(program, copy);
+    const run = () => spawnSync(process.execPath, [copy, 'doctor'], { encoding: 'utf8' }).stdout;
+    const info = path.join(packages, 'core/dist/.tsbuildinfo');
+    const stamp = (time: number) => write('goshawk/bundle/compiled.json', JSON.stringify({ core: time }));
+    assert.equal(run(), 'compiled\n', 'nobody says what it is made from');
+    stamp(statSync(info).mtimeMs);
+    assert.equal(run(), 'bundled\n');
+    stamp(statSync(info).mtimeMs - 1000);
+    assert.equal(run(), 'compiled\n');
+    rmSync(info);
+    assert.equal(run(), 'bundled\n');
   });
 
   test('a config below configs/ that is not here is the one that comes with the package, unless there is one here', async () => {

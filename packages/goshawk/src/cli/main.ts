@@ -12,6 +12,8 @@ process.on('uncaughtException', end);
 
 try {
   await runCommandLine(process.argv.slice(2));
+  // All is written: taking engine and heap apart, piece by piece, would take as long as drawing the picture.
+  if (process.argv[2] === 'predict' && rankLink() === undefined) process.exit();
 } catch (error) {
   end(error);
 }

@@ -113,6 +113,7 @@ export async function runPredict(
       config,
       weights,
       categories: readDescription(weights)?.categories,
+      pictures: videos.length === 0 && !group ? images.length : undefined,
     });
     const scoreThreshold = thresholdRule(opened.categories);
     if (group)

@@ -156,20 +156,21 @@ export interface WeightsReport extends LoadReport {
 /**
  * Puts weights into a model.
  * @param weights under our names or those of any supported system
- * @param partial accept a file that fills a part of the model (other classes, a backbone alone)
+ * @param options.partial accept a file that fills a part of the model (other classes, a backbone alone)
+ * @param options.adopt take the file's own memory, which must stay as it is while the model lives
  * @throws InputError naming the file and the first tensors that do not fit
  */
 export function loadWeights(
   model: Detector,
   weights: ReadonlyMap<string, TensorData | LazyTensor>,
   path: string,
-  { partial = false } = {},
+  { partial = false, adopt = false } = {},
 ): WeightsReport {
   requireKnownModel(weights, path);
   const { dialect, state, orphans, norm } = recogniseState(weights);
   const expected = new Set(model.stateDict().keys());
   const fitting = fitState(state, { expected, modelNorm: backboneNorm(model), stateNorm: norm, path });
-  const report = model.loadStateDict(fitting, { strict: false });
+  const report = model.loadStateDict(fitting, { strict: false, adopt });
   const problems = [
     ...report.mismatched.map(
       ({ name, expected, got }) => `${name} is [${got.join(', ')}], the model's [${expected.join(', ')}]`,

@@ -7,7 +7,7 @@ import {
   flipPairsOf,
   InputError,
 } from '@goshawk/core';
-import { type LazyTensor, requireDrawn, withoutDraws } from '@goshawk/torch';
+import { keepFromSecondRun, type LazyTensor, requireDrawn, withoutDraws } from '@goshawk/torch';
 import type { PreprocessConfig, RunConfig } from '../config/index.js';
 import { buildModel, type Detector, detectorKind } from '../models/index.js';
 import { applyRuntime } from './apply-runtime.js';
@@ -34,6 +34,11 @@ export interface OpenDetectorOptions {
   readonly device?: string;
   /** Of the data set at hand, for files of weights that do not name their own. */
   readonly categories?: readonly Category[];
+  /**
+   * How many pictures it will be shown, where that is known. For a single one, on the processor, nothing is prepared that later ones
+   * would gain by, and weights stay in their file, which must not be overwritten meanwhile.
+   */
+  readonly pictures?: number | undefined;
   /** What the detector's own categories are called in its results; one each, in their order. Default: as they are. */
   readonly relabel?: (own: readonly Category[]) => readonly Category[];
 }
@@ -50,7 +55,7 @@ export function openDetector(options: string | OpenDetectorOptions): OpenDetecto
 
 function openOver(
   weights: ReadonlyMap<string, LazyTensor>,
-  { weights: path, device, categories: known, relabel, config: given }: OpenDetectorOptions,
+  { weights: path, device, categories: known, relabel, config: given, pictures }: OpenDetectorOptions,
 ): OpenDetector {
   const read = given ?? configInside(path);
   const config = device === undefined ? read : { ...read, runtime: { ...read.runtime, device } };
@@ -72,16 +77,19 @@ function openOver(
   const categories = withFlipPairs(named, config);
   // All weights come from the file: none are drawn before, and each is copied once, to where it stays.
   const model = withoutDraws(() => buildModel(config.model, { classes: classes - 1, keypoints }));
+  const isForOne = pictures === 1 && config.runtime.device === 'cpu';
   try {
     model.to({
       device: config.runtime.device,
-      memoryFormat: 'channels_last',
       dtype: parameterDtype(config.train.precision),
+      // As they lie in the file.
+      ...(!isForOne && { memoryFormat: 'channels_last' }),
     });
   } catch (error) {
     throw explainEngineError(error, { kind: 'prediction', precision: config.train.precision });
   }
-  loadWeights(model, weights, path);
+  loadWeights(model, weights, path, { adopt: isForOne });
+  if (isForOne) keepFromSecondRun(model);
   requireDrawn(model.stateDict());
   const predictor = new Predictor({ model, categories, ...predictorOptions(config) });
   return { config, model, predictor, preprocess: config.preprocess, categories };

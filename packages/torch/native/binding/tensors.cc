@@ -1,4 +1,8 @@
 // Tensors made from JavaScript memory, read back into it, described and freed.
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "module.h"
@@ -113,6 +117,29 @@ napi_value borrowBytes(Call& call) {
   return tensorToJs(call.env, call.environment, tensor);
 }
 
+// mapFile(descriptor, offset, shape, dtype): over the file's pages, which lie in memory once they are read. What is written stays in
+// this process.
+napi_value mapFile(Call& call) {
+  const int file = static_cast<int>(intFromJs(call.env, call[0]));
+  const int64_t offset = intFromJs(call.env, call[1]);
+  const auto shape = intsFromJs(call.env, call[2], 0);
+  const auto type = scalarTypeFromName(stringFromJs(call.env, call[3]));
+  const size_t needed = bytesNeeded(shape, type);
+  struct stat facts {};
+  // Pages behind the end of a file end the process that looks at them.
+  if (offset < 0 || needed == 0 || fstat(file, &facts) != 0 || facts.st_size < offset ||
+      static_cast<size_t>(facts.st_size - offset) < needed)
+    throw CallError("the file ends before the tensor");
+  const int64_t before = offset % sysconf(_SC_PAGESIZE);
+  const size_t length = needed + static_cast<size_t>(before);
+  void* const pages = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, offset - before);
+  if (pages == MAP_FAILED) throw CallError("the file cannot be mapped");
+  at::Tensor tensor = at::from_blob(
+      static_cast<char*>(pages) + before, shape, [pages, length](void*) { munmap(pages, length); },
+      at::TensorOptions().dtype(type));
+  return tensorToJs(call.env, call.environment, tensor);
+}
+
 // readBytes(tensor, typedArray): copies the elements in C order
 napi_value readBytes(Call& call) {
   noteTransfer("goshawk::to_host");
@@ -185,6 +212,7 @@ napi_value liveTensors(Call& call) {
 constexpr Export kTensorExports[] = {
     {"fromBytes", fromBytes, "tensor"},
     {"borrowBytes", borrowBytes, "tensorOver"},
+    {"mapFile", mapFile},
     {"readBytes", readBytes},
     {"item", item},
     {"shape", shape},

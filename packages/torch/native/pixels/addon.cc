@@ -5,6 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "library-ahead.h"
 #include "picture.h"
 #include "resize-bytes.h"
 
@@ -195,6 +196,16 @@ void mirrorInPlace(const Call& call) {
   mirrorRows(bytes.data, picture.width, picture.height);
 }
 
+// openLibrary(path and a zero)
+void beginLibrary(const Call& call) {
+  const View<uint8_t> path = call.bytes(0);
+  Call::require(path.length > 0 && path.data[path.length - 1] == 0, "no path that ends in a zero");
+  openLibrary(reinterpret_cast<const char*>(path.data));
+}
+
+// awaitLibrary()
+void endLibrary(const Call&) { awaitLibrary(); }
+
 template <void (*kFunction)(const Call&)>
 napi_value enter(napi_env env, napi_callback_info info) {
   try {
@@ -234,6 +245,7 @@ NAPI_MODULE_INIT() {
       {"resizeInto", enter<resizeInto>},     {"resizeBytes", enter<resizeBytes>}, {"warp", enter<warpPicture>},
       {"changeColors", enter<changeColors>}, {"addNoise", enter<addNoiseTo>},     {"blend", enter<blendPictures>},
       {"mirrorRows", enter<mirrorInPlace>},  {"jpegDamage", damageOfJpeg},
+      {"openLibrary", enter<beginLibrary>},  {"awaitLibrary", enter<endLibrary>},
   };
   for (const auto& [name, function] : functions) {
     napi_value value;

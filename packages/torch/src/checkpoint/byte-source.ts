@@ -1,6 +1,7 @@
 // A file read by ranges: weights files may be larger than any buffer. A window is a part of it, such as a zip entry.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { CheckpointError, fileError } from './checkpoint-error.js';
+import type { FileRange } from './tensor-data.js';
 
 /** What a single read may ask for; Node's limit for one buffer. */
 const maxReadBytes = 0xffff_ffff;
@@ -58,10 +59,7 @@ export class ByteSource {
     if (length > maxReadBytes) {
       throw this.error('too-large', offset, `${what} takes ${length} bytes: more than one array can hold`);
     }
-    const fd = this.handle.fd;
-    if (fd === undefined) {
-      throw this.error('file-unreadable', offset, `${what}: the file was closed: read tensors before closing it`);
-    }
+    const fd = this.openFile(offset, what);
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       bytes = scratch && scratch.byteLength >= length ? scratch.subarray(0, length) : new Uint8Array(length);
@@ -83,6 +81,12 @@ export class ByteSource {
     return bytes;
   }
 
+  /** Where `read` finds its bytes. Throws as it does. */
+  range(offset: number, length: number, what: string): FileRange {
+    this.check(offset, length, what);
+    return { fd: this.openFile(offset, what), offset: this.start + offset };
+  }
+
   /** An error at an offset of this source. */
   error(code: CheckpointError['code'], offset: number | undefined, what: string): CheckpointError {
     return new CheckpointError(code, this.file, offset === undefined ? undefined : this.start + offset, what);
@@ -93,6 +97,13 @@ export class ByteSource {
     const fd = this.handle.fd;
     this.handle.fd = undefined;
     if (fd !== undefined) closeSync(fd);
+  }
+
+  private openFile(offset: number, what: string): number {
+    const { fd } = this.handle;
+    if (fd === undefined)
+      throw this.error('file-unreadable', offset, `${what}: the file was closed: read tensors before closing it`);
+    return fd;
   }
 
   private check(offset: number, length: number, what: string): void {

@@ -1,7 +1,7 @@
 // Tensors of a pickle: a typed view (offset, shape, strides) into a storage whose bytes stay in the file until needed.
 import { type DType, itemSize } from '../tensor/dtype.js';
 import { quoted } from './checkpoint-error.js';
-import { elementCount, type LazyTensor, type TensorData } from './tensor-data.js';
+import { elementCount, type FileRange, type LazyTensor, type TensorData } from './tensor-data.js';
 
 /** A damaged or hostile file could ask for any size by strides of 0; real checkpoints hold no large expanded tensors. */
 const maxExpandedBytes = 256 * 1024 * 1024;
@@ -11,6 +11,8 @@ const maxDimensions = 64;
 export interface StorageBytes {
   readonly byteLength: number;
   read(offset: number, length: number, scratch?: Uint8Array<ArrayBuffer>): Uint8Array;
+  /** Absent where they are no part of a file as it lies there. */
+  range?(offset: number, length: number): FileRange;
 }
 
 /** Where the bytes of a storage and of all views of it are: in the legacy format known only after the tensors. */
@@ -79,6 +81,12 @@ export class PickledStorage {
     if (read && bigEndian) swapBytes(read, width);
     return read;
   }
+
+  /** Where the file has what `read` gives; undefined where it has none such. */
+  range(offset: number, length: number): FileRange | undefined {
+    const { bytes, bigEndian } = this.place;
+    return bigEndian ? undefined : bytes?.range?.(this.byteOffset + offset, length);
+  }
 }
 
 /** Reverses the bytes of each element in place. */
@@ -133,6 +141,13 @@ export class PickledTensor implements LazyTensor, TensorView {
     const data = isContiguous(shape, strides) ? source : gather(source, shape, strides, size);
     if (dtype === 'bool') for (let i = 0; i < data.length; i++) if (data[i]! > 1) data[i] = 1;
     return { dtype, shape, data };
+  }
+
+  range(): FileRange | undefined {
+    const { dtype, shape, strides, storageOffset } = this;
+    const size = itemSize(dtype);
+    if (dtype === 'bool' || elementCount(shape) === 0 || !isContiguous(shape, strides)) return undefined;
+    return this.storage.range(storageOffset * size, elementCount(shape) * size);
   }
 
   private check(): void {

@@ -75,6 +75,7 @@ export function placeStorage(source: ByteSource, position: number, storage: Pick
   storage.place.bytes = {
     byteLength: content.size,
     read: (offset, length, scratch) => content.read(offset, length, `storage ${quoted(storage.key)}`, scratch),
+    range: (offset, length) => content.range(offset, length, `storage ${quoted(storage.key)}`),
   };
   return position + 8 + content.size;
 }

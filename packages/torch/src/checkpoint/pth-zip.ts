@@ -65,6 +65,7 @@ function zipPlace(
     bytes: {
       byteLength: entry.size,
       read: (offset, length, scratch) => content.read(offset, length, `zip entry ${quoted(name)}`, scratch),
+      range: (offset, length) => content.range(offset, length, `zip entry ${quoted(name)}`),
     },
   };
 }

@@ -4,7 +4,7 @@ import { dtypeOfSafetensorsName, itemSize, safetensorsName } from '../tensor/dty
 import { writeFileAtomically } from './atomic-file.js';
 import { ByteSource } from './byte-source.js';
 import { CheckpointError, quoted } from './checkpoint-error.js';
-import { byteCount, elementCount, type LazyTensor, type TensorData } from './tensor-data.js';
+import { byteCount, elementCount, type FileRange, type LazyTensor, type TensorData } from './tensor-data.js';
 
 /** The format's own limit for the JSON header. */
 const maxHeaderBytes = 100_000_000;
@@ -23,6 +23,8 @@ export interface SafetensorsFile {
   };
   /** Reads one tensor into `scratch`, from its beginning, where that is large enough, else into a fresh array. */
   read(name: string, scratch?: Uint8Array<ArrayBuffer>): TensorData;
+  /** Where the file has its bytes. */
+  range(name: string): FileRange;
   close(): void;
 }
 
@@ -83,6 +85,10 @@ export function readSafetensors(source: ByteSource): SafetensorsFile {
       const { dtype, shape, begin, end } = find(name);
       return { dtype, shape, data: source.read(dataStart + begin, end - begin, `tensor ${quoted(name)}`, scratch) };
     },
+    range: (name) => {
+      const { begin, end } = find(name);
+      return source.range(dataStart + begin, end - begin, `tensor ${quoted(name)}`);
+    },
     close: () => source.close(),
   };
 }
@@ -92,7 +98,10 @@ export function safetensorsTensors(file: SafetensorsFile): Map<string, LazyTenso
   return new Map(
     file.names.map((name) => {
       const { dtype, shape } = file.info(name);
-      return [name, { dtype, shape, materialize: (scratch) => file.read(name, scratch) }];
+      return [
+        name,
+        { dtype, shape, materialize: (scratch) => file.read(name, scratch), range: () => file.range(name) },
+      ];
     }),
   );
 }

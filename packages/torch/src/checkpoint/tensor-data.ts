@@ -8,12 +8,20 @@ export interface TensorData {
   readonly data: Uint8Array;
 }
 
+/** Where bytes lie in an open file. */
+export interface FileRange {
+  readonly fd: number;
+  readonly offset: number;
+}
+
 /** A tensor in a file whose bytes are read when asked for. */
 export interface LazyTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   /** Reads the bytes from the (still open) file into `scratch`, from its beginning, where that is large enough, else into a fresh array. */
   materialize(scratch?: Uint8Array<ArrayBuffer>): TensorData;
+  /** Where the (still open) file has exactly the bytes that `materialize` gives; absent or undefined where it has none such. */
+  range?(): FileRange | undefined;
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

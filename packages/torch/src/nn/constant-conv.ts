@@ -12,6 +12,7 @@ import {
 import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { callTensorOp, hasOperator } from '../tensor/dispatch.js';
+import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import type { Layer } from './module.js';
@@ -60,7 +61,15 @@ export function constantConv(
 ): Tensor | undefined {
   if (isExact() || input.device !== 'cpu' || input.strides[1] !== 1 || input.length === 0) return undefined;
   if (isGradEnabled() && isLearned([input, residual, ...weights.sources])) return undefined;
-  const { owners, sources, shape, make } = weights;
+  return scope(() => constantConvOf(input, geometry, weights, { residual, relu }));
+}
+
+function constantConvOf(
+  input: Tensor,
+  geometry: ConvGeometry,
+  { owners, sources, shape, make }: ConvWeights,
+  { residual, relu = false }: BehindNorm,
+): Tensor | undefined {
   const autocast = autocastDType('cpu');
   if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
     const { kernels, bias } = keptKernels(weights);

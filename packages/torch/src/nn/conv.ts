@@ -12,7 +12,7 @@ import { empty } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type BehindNorm, type ConvGeometry, type ConvWeights, constantConv } from './constant-conv.js';
-import { dropFolded } from './folded-weights.js';
+import { dropFolded, keepFromFirstRun } from './folded-weights.js';
 import * as init from './init.js';
 import { learningConv } from './learning-conv.js';
 import { Layer } from './module.js';
@@ -105,6 +105,7 @@ export class Conv2d extends Layer {
   forEach(inputs: readonly Tensor[], { relu = false }: { readonly relu?: boolean } = {}): Tensor[] {
     const { weight, bias } = this;
     const behind = { relu };
+    if (inputs.length > 1) keepFromFirstRun(this);
     const together = this.learning(inputs, { weight, bias }, behind);
     return together ?? inputs.map((input) => convRelu(input, this, behind));
   }

@@ -2,7 +2,7 @@
 import { noGrad } from '../tensor/autograd.js';
 import { keep, scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { Layer } from './module.js';
+import type { Layer, Module } from './module.js';
 import type { StateTensor } from './parameter.js';
 
 /** The forms in which a pair is kept, each with its tensors. */
@@ -31,9 +31,25 @@ interface Kept {
  */
 const kept = new WeakMap<Layer, Map<Layer, Map<keyof KeptForms, Kept>>>();
 
+/** Convolutions whose first run may be the last. */
+const perhapsOnce = new WeakSet<Module>();
+
+/**
+ * Says that the modules of `model` may run a single time: nothing is kept of their first run, whose memory the layers behind take
+ * again. A second run makes it anew and keeps it.
+ */
+export function keepFromSecondRun(model: Module): void {
+  for (const module of model.modules()) perhapsOnce.add(module);
+}
+
+/** Says that a convolution will run again whatever was said of its model. */
+export function keepFromFirstRun(conv: Layer): void {
+  perhapsOnce.delete(conv);
+}
+
 /**
  * What `make` gives, without gradients; made once, and again when one of the sources has changed or another type is asked for, which
- * frees what was kept.
+ * frees what was kept. What is not kept (`keepFromSecondRun`) belongs to the caller's scope.
  * @param norm the convolution itself where it stands alone
  * @param dtype what is computed in
  */
@@ -44,6 +60,7 @@ export function keptWhileUnchanged<F extends keyof KeptForms>(
   dtype: string | undefined,
   make: () => KeptForms[F],
 ): KeptForms[F] {
+  if (perhapsOnce.delete(conv)) return noGrad(() => scope(make));
   const versions = sources.map((tensor) => tensor.version);
   const ofConv = kept.get(conv) ?? new Map<Layer, Map<keyof KeptForms, Kept>>();
   const forms = ofConv.get(norm) ?? new Map<keyof KeptForms, Kept>();

@@ -4,7 +4,7 @@ export type { BehindNorm } from './constant-conv.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, convRelu, type Pair } from './conv.js';
 export { convFrozenNorm, convNormRelu, convNormReluInto, type FoldableNorm } from './conv-norm.js';
 export { onFillerRows } from './filler-rows.js';
-export { dropFolded } from './folded-weights.js';
+export { dropFolded, keepFromSecondRun } from './folded-weights.js';
 export * as init from './init.js';
 export * from './linear.js';
 export * from './module.js';

@@ -92,9 +92,13 @@ export abstract class Module {
 
   /**
    * Copies a state into the parameters and buffers, casting where dtypes differ. What does not fit is reported.
+   * @param options.adopt takes the memory of the state's file where it can, which must stay as it is (`StateTensor.adopt`)
    * @throws Error when something does not fit, before anything is copied; not with `strict: false`
    */
-  loadStateDict(state: ReadonlyMap<string, StateSource>, { strict = true }: { strict?: boolean } = {}): LoadReport {
+  loadStateDict(
+    state: ReadonlyMap<string, StateSource>,
+    { strict = true, adopt = false }: { strict?: boolean; adopt?: boolean } = {},
+  ): LoadReport {
     const own = this.stateDict();
     const tolerated = toleratedNames(this);
     const fitting: [string, StateTensor, StateSource][] = [];
@@ -111,9 +115,10 @@ export abstract class Module {
     const report = { loaded: fitting.map(([name]) => name), missing, unexpected, mismatched };
     if (strict && missing.length + unexpected.length + mismatched.length > 0)
       throw new Error(`state of ${this.constructor.name}: ${describeMisfit(report, own.size)}`);
-    const largest = Math.max(0, ...fitting.map(([, , value]) => ('materialize' in value ? byteCount(value) : 0)));
+    const copied = adopt ? fitting.filter(([, tensor, value]) => !tensor.adopt(value)) : fitting;
+    const largest = Math.max(0, ...copied.map(([, , value]) => ('materialize' in value ? byteCount(value) : 0)));
     const scratch = new Uint8Array(largest);
-    for (const [, tensor, value] of fitting) tensor.assign(value, scratch);
+    for (const [, tensor, value] of copied) tensor.assign(value, scratch);
     return report;
   }
 

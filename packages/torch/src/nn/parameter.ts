@@ -1,10 +1,10 @@
 // A module's own tensors: parameters, which are learned, and buffers, which are only kept with them.
-import type { LazyTensor, TensorData } from '../checkpoint/tensor-data.js';
+import { byteCount, type LazyTensor, type TensorData } from '../checkpoint/tensor-data.js';
 import { noGrad } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { ensureDevice } from '../tensor/device.js';
 import { callOp, callTensorOp, findOperator } from '../tensor/dispatch.js';
-import type { DType } from '../tensor/dtype.js';
+import { type DType, itemSize } from '../tensor/dtype.js';
 import { track } from '../tensor/lifetime.js';
 import { native, type TensorId } from '../tensor/native.js';
 import { keep } from '../tensor/scope.js';
@@ -57,6 +57,25 @@ export abstract class StateTensor extends Tensor {
     markDrawn(this);
   }
 
+  /**
+   * Takes a file's own memory for the elements, a page at a time when they are read, where the file has them as they are here: on the
+   * processor, of this dtype. What is written to them does not reach the file.
+   * @returns whether it did; a file that is changed meanwhile changes the elements, and one that is cut short ends the process
+   */
+  adopt(value: StateSource): boolean {
+    if (value instanceof Tensor || !('materialize' in value)) return false;
+    if (this.device !== 'cpu' || this.dtype !== value.dtype || byteCount(value) < LEAST_ADOPTED) return false;
+    const range = value.range?.();
+    if (range === undefined || range.offset % itemSize(value.dtype) !== 0) return false;
+    noGrad(() => {
+      const mapped = track(new Tensor(native.mapFile(range.fd, range.offset, value.shape, value.dtype)));
+      callOp('aten::set_data', this, mapped);
+    });
+    this.#moves++;
+    markDrawn(this);
+    return true;
+  }
+
   /** Moves or casts in place: this stays the same tensor for those who hold it. Its gradient goes along. */
   place({ dtype, device, memoryFormat }: Placement): void {
     const target = {
@@ -93,6 +112,9 @@ export class Buffer extends StateTensor {
     this.persistent = persistent;
   }
 }
+
+/** Bytes: a smaller tensor is read as fast as its pages are mapped. */
+const LEAST_ADOPTED = 1 << 16;
 
 /** Of a tensor whose elements say nothing yet only the place is converted. */
 function emptyLike(tensor: Tensor, { dtype, device, memoryFormat }: Placement): Tensor {

@@ -51,6 +51,10 @@ export interface PixelAddon {
   mirrorRows(picture: Pixels): void;
   /** What is wrong with a JPEG's compressed data, in words. */
   jpegDamage(bytes: Uint8Array): string | undefined;
+  /** Begins to load a library in a thread of the system's; does nothing where one was begun before. */
+  openLibrary(path: string): void;
+  /** Returns when the library that was begun is loaded. */
+  awaitLibrary(): void;
 }
 
 /** Places of a warp are in 1/65536 of a pixel, in 32 bits. */
@@ -65,6 +69,8 @@ interface Native {
   blend(first: Uint8Array, share: Float64Array, second: Uint8Array, into: Uint8Array): void;
   mirrorRows(picture: Uint8Array, numbers: Float64Array): void;
   jpegDamage(bytes: Uint8Array): string | undefined;
+  openLibrary(path: Uint8Array): void;
+  awaitLibrary(): void;
 }
 
 // In the order of addon.cc.
@@ -114,5 +120,7 @@ function typed(native: Native): PixelAddon {
     blend: (first, second, share, into) => native.blend(first, Float64Array.of(share), second, into),
     mirrorRows: ({ data, width, height }) => native.mirrorRows(data, Float64Array.of(width, height)),
     jpegDamage: (bytes) => native.jpegDamage(bytes),
+    openLibrary: (path) => native.openLibrary(new TextEncoder().encode(`${path}\0`)),
+    awaitLibrary: () => native.awaitLibrary(),
   };
 }

@@ -5,9 +5,10 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import { explainDiscovery, type Libtorch, libtorchKey } from '../libtorch/discover.js';
+import { engineAddonPath, setLibraryVariables } from '../libtorch/addon-path.js';
+import { explainDiscovery, type Libtorch } from '../libtorch/discover.js';
 import { findNvrtc } from '../libtorch/nvrtc.js';
-import { limitLibraries, namedCapability } from '../libtorch/processor.js';
+import { namedCapability } from '../libtorch/processor.js';
 import { keptByDefault } from './kept-memory.js';
 import { type CudaLoader, type CudaStart, startCuda } from './start-cuda.js';
 
@@ -68,6 +69,8 @@ interface Native extends CudaLoader, NativeGroups {
     strides: readonly number[] | undefined,
     dtype: string,
   ): TensorId;
+  /** The file's own memory from `offset` on; the file may be closed. */
+  mapFile(fd: number, offset: number, shape: readonly number[], dtype: string): TensorId;
   readBytes(id: TensorId, into: ArrayBufferView): void;
   item(id: TensorId): number;
   shape(id: TensorId): number[];
@@ -171,8 +174,7 @@ function setUpCommand(): string {
 }
 
 function loadAddon(): Native {
-  const buildDir = fileURLToPath(new URL('../../build/', import.meta.url));
-  const path = join(buildDir, libtorchKey(libtorch), 'goshawk_torch.node');
+  const path = engineAddonPath(libtorch);
   if (!existsSync(path)) {
     const capability = namedCapability();
     const named = capability === '' ? '' : ` with GOSHAWK_CPU_CAPABILITY=${capability}`;
@@ -180,10 +182,7 @@ function loadAddon(): Native {
       `the addon is not built for libtorch ${libtorch.version} in ${libtorch.libDir}${named}: run \`${setUpCommand()}\``,
     );
   }
-  // Where other programs want the processors too, a thread that waits in a loop keeps off the one that it waits for: steps
-  // took 10 times as long. Asleep it costs little elsewhere. Must be set before the addon brings OpenMP in.
-  process.env.OMP_WAIT_POLICY ??= 'passive';
-  limitLibraries();
+  setLibraryVariables();
   return createRequire(import.meta.url)(path) as Native;
 }
 
