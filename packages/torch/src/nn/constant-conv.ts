@@ -67,9 +67,10 @@ export function constantConv(
 function constantConvOf(
   input: Tensor,
   geometry: ConvGeometry,
-  { owners, sources, shape, make }: ConvWeights,
+  weights: ConvWeights,
   { residual, relu = false }: BehindNorm,
 ): Tensor | undefined {
+  const { owners, sources, shape, make } = weights;
   const autocast = autocastDType('cpu');
   if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
     const { kernels, bias } = keptKernels(weights);
@@ -120,8 +121,10 @@ export function constantConvInto(
   if (isExact() || !geometry.isPlain3x3 || autocastDType('cpu') !== undefined) return false;
   if (isGradEnabled() && isLearned([...maps, ...weights.sources])) return false;
   if (!maps.every(liesByPixel) || !isWinogradFasterByKernels(input, weights.shape)) return false;
-  const { kernels, bias } = keptKernels(weights);
-  winogradConvInto(into, input, kernels, { added, bias, relu: true });
+  scope(() => {
+    const { kernels, bias } = keptKernels(weights);
+    winogradConvInto(into, input, kernels, { added, bias, relu: true });
+  });
   return true;
 }
 
