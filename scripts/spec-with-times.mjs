@@ -15,7 +15,9 @@ const files = [];
 subscribe('child_process', ({ process: child }) => {
   const started = performance.now();
   child.once('exit', () => {
-    const name = path.relative(process.cwd(), child.spawnargs.at(-1));
+    const file = path.relative(process.cwd(), child.spawnargs.at(-1));
+    // Files that share a process are named by the one that imports them, which lies elsewhere.
+    const name = file.startsWith('..') ? path.basename(file, '.test.mjs') : file;
     files.push({ name, seconds: (performance.now() - started) / 1000, processor: processorOfLast() });
   });
 });

@@ -1,5 +1,5 @@
 // Everything that a card must show, in one command and at most four minutes:
-//   npm run check:gpu [-- --python PYTHON] [--device cuda:0] [--json FILE] [--markdown FILE] [--minutes 4] [--quick]
+//   npm run check:gpu [-- --python PYTHON] [--device cuda:0] [--json FILE] [--markdown FILE] [--minutes 4] [--quick] [--all-models]
 // PYTHON needs torch and torchvision (default: GOSHAWK_PEER_PYTHON, else python3); its torch is the libtorch of our side too,
 // unless LIBTORCH names another. --device cpu and --quick (small sizes) try the command itself where there is no card.
 // Prints a table; writes it as JSON and Markdown. Exit code 1 where something is wrong, a goal is missed or no time was left.
@@ -12,6 +12,7 @@ import { setUpEngine } from '@goshawk/torch/native-build';
 import { messageOf, type Row } from './child-lines.js';
 import { checkExchanges } from './exchange-rows.js';
 import { checkKernels } from './kernel-rows.js';
+import { checkModels } from './model-rows.js';
 import { checkParity } from './parity-rows.js';
 import { programPath, runProgram } from './programs.js';
 import { type GpuReport, isPassed, markdown, type PartReport, tableText } from './report.js';
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     markdown: { type: 'string', default: 'check-gpu.md' },
     minutes: { type: 'string', default: '4' },
     quick: { type: 'boolean', default: false },
+    'all-models': { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
   },
 });
@@ -64,10 +66,12 @@ async function checkAll(): Promise<void> {
   const limit = Math.max(20, left() - RESERVED);
   const atOnce = Math.max(1, Math.floor(processors / 4));
   const iterations = quick ? 12 : 40;
+  const choice = options['all-models'] ? 'all' : quick ? 'kinds' : 'parts';
   await Promise.all([
     part('facts', describeMachine),
     part('kernels', () => checkKernels({ device, env, limit, atOnce: Math.min(4, atOnce) })),
     part('parity', () => checkParity(device, env, limit)),
+    part('models', () => checkModels({ device, env, limit, atOnce: Math.min(8, 2 * atOnce), choice })),
     ...(onCard ? [part('exchanges', () => checkExchanges(device, env, limit))] : []),
     part('training', () =>
       checkTraining({

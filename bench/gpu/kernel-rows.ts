@@ -1,7 +1,8 @@
 // The kernel checks as rows of the report: an operator each, its cases (kernel-cases.ts) in processes of their own.
 import type { Row } from './child-lines.js';
-import { CARD_FAILED_CODE, type KernelLine } from './kernel-line.js';
-import { eachOf, endOf, programPath, runProgram } from './programs.js';
+import { eachAnswering } from './each-answering.js';
+import type { KernelLine } from './kernel-line.js';
+import { endOf, programPath, runProgram } from './programs.js';
 
 export interface KernelCheck {
   readonly device: string;
@@ -16,32 +17,14 @@ export async function checkKernels({ device, env, limit, atOnce }: KernelCheck):
   const listed = await runProgram([program, '--list'], { env, limit });
   if (listed.code !== 0) throw new Error(endOf(listed));
   const operators = listed.lines.map((line) => (JSON.parse(line) as { operator: string }).operator);
-  const groups = Array.from({ length: atOnce }, (_, k) => operators.filter((_name, i) => i % atOnce === k));
   const lines: KernelLine[] = [];
-  const ends = new Map<string, string>();
-  await eachOf(groups, atOnce, async (group) => {
-    let left: readonly string[] = group;
-    while (left.length > 0) {
-      const seconds = (ending - Date.now()) / 1000;
-      if (seconds < 1) {
-        for (const operator of left) ends.set(operator, 'its time was over');
-        return;
-      }
-      let at = left[0]!;
-      const ended = await runProgram([program, device, ...left], {
-        env,
-        limit: seconds,
-        onLine: (text) => {
-          const line = JSON.parse(text) as KernelLine;
-          lines.push(line);
-          at = line.operator;
-        },
-      });
-      if (ended.code === 0) return;
-      // An error of the card stays with its process: the operators after that one get another.
-      ends.set(at, ended.code === CARD_FAILED_CODE ? 'the card answered nothing after it' : endOf(ended));
-      left = left.slice(left.indexOf(at) + 1);
-    }
+  const ends = await eachAnswering({
+    ...{ program: [program, device], names: operators, env, atOnce, limit: (ending - Date.now()) / 1000 },
+    onLine: (text) => {
+      const line = JSON.parse(text) as KernelLine;
+      lines.push(line);
+      return line.operator;
+    },
   });
   return operators.map((operator) => rowOf(operator, lines, ends.get(operator)));
 }

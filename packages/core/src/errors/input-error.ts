@@ -1,4 +1,5 @@
 // The one error class for wrong data or wrong usage: a person can mend what it names.
+import { oneLine } from './one-line.js';
 
 /** Stable names for the kinds of mistakes, for programs that react to them. */
 export type InputErrorCode =
@@ -24,7 +25,7 @@ export class InputError extends Error {
   readonly code: InputErrorCode;
 
   constructor(code: InputErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+    super(oneLine(message), options);
     this.code = code;
   }
 }

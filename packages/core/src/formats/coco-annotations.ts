@@ -1,5 +1,6 @@
 // The `annotations` list of a COCO file, checked against its images and categories.
 import type { BoxXywh } from '../boxes/box.js';
+import { boxAround } from '../boxes/measure-box.js';
 import { InputError } from '../errors/index.js';
 import { polygonsToRle } from '../masks/polygon-to-rle.js';
 import type { MaskSize, Polygon } from '../masks/rle.js';
@@ -163,12 +164,13 @@ function readMask(
 ): { segmentation?: Segmentation } | 'skip' | undefined {
   const { entity, issues, options } = place;
   const path = `${place.path}.segmentation`;
-  const { segmentation, error, leftOut } = readSegmentation(value, size);
+  const { segmentation: read, error, leftOut } = readSegmentation(value, size);
   if (error !== undefined) {
     issues.error(error.code, path + error.path, error.text, entity);
     return undefined;
   }
   for (const part of leftOut) issues.warning(part.code, path + part.path, part.text, entity);
+  const segmentation = read && withinPicture(read, size, { path, entity, options, issues });
   if (!options.forMasks) return { segmentation };
   if (options.purpose === 'evaluation') {
     if (segmentation !== undefined) return { segmentation };
@@ -189,6 +191,35 @@ function readMask(
     entity,
   );
   return 'skip';
+}
+
+/** Without the polygons that have no part in the picture; an evaluation keeps them. Undefined where none is left. */
+function withinPicture(
+  segmentation: Segmentation,
+  size: MaskSize | undefined,
+  { path, entity, options: { purpose = 'training' }, issues }: Place,
+): Segmentation | undefined {
+  if (segmentation.kind !== 'polygons' || size === undefined) return segmentation;
+  const [height, width] = size;
+  const inside = segmentation.polygons.filter((polygon, i) => {
+    const [x, y, w, h] = boxAround(polygon);
+    if (x < width && y < height && x + w > 0 && y + h > 0) return true;
+    const done = purpose === 'training' ? 'the polygon is left out' : 'it is kept as it is';
+    issues.byRule(
+      'polygon-outside',
+      purpose,
+      `${path}[${i}]`,
+      `lies from ${round(x)}, ${round(y)} to ${round(x + w)}, ${round(y + h)}, wholly outside of the picture of ${width} x ${height}: ${done}; correct or remove it`,
+      entity,
+    );
+    return false;
+  });
+  if (purpose === 'evaluation' || inside.length === segmentation.polygons.length) return segmentation;
+  return inside.length === 0 ? undefined : { kind: 'polygons', polygons: inside };
+}
+
+function round(pixels: number): number {
+  return Math.round(pixels * 10) / 10;
 }
 
 interface Extent {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { InputError } from '../errors/index.js';
 import { inputErrorOf } from '../testing/input-error.js';
 import { checkCoco, checkCocoChunks, parseCoco, parseCocoChunks } from './coco.js';
 import { checkCocoResults, parseCocoResults } from './coco-results.js';
@@ -346,6 +347,42 @@ describe('errors', () => {
       assert.match(message(data), expected);
     }
   });
+  test('a polygon that lies outside of its picture is left out of a training and kept for an evaluation', () => {
+    const data = base();
+    const far = [500, 500, 520, 500, 520, 520];
+    const near = [1, 1, 9, 1, 9, 9];
+    Object.assign(data.annotations![0]!, { segmentation: [far, near] });
+    const read = (purpose: 'training' | 'evaluation') => {
+      const { dataset, warnings } = parseCoco(JSON.stringify(data), { fileName: 'a.json', purpose });
+      const { segmentation } = dataset.annotations[0]!;
+      assert.ok(segmentation?.kind === 'polygons');
+      return { polygons: segmentation.polygons, warnings };
+    };
+    const { polygons, warnings } = read('training');
+    assert.deepEqual(polygons, [near]);
+    assert.deepEqual(
+      warnings.map(({ code, message: words }) => [code, words]),
+      [
+        [
+          'polygon-outside',
+          'a.json: annotations[0].segmentation[0] (annotation id 1) lies from 500, 500 to 520, 520, wholly outside of the picture of 64 x 48: the polygon is left out; correct or remove it',
+        ],
+      ],
+    );
+    assert.deepEqual(read('evaluation').polygons, [far, near]);
+    Object.assign(data.annotations![0]!, { segmentation: [far] });
+    const masks = parseCoco(JSON.stringify(data), { fileName: 'a.json', forMasks: true });
+    assert.ok(!masks.dataset.annotations.some(({ id }) => id === 1));
+    assert.ok(masks.warnings.some(({ code }) => code === 'mask-missing'));
+  });
+
+  test("a name with a line end, or what moves a terminal's cursor, stays on its line", () => {
+    const data = base();
+    Object.assign(data.images![0]!, { file_name: '../a\n\u001b[2J.jpg' });
+    assert.match(message(data), /is "\.\.\/a\\n\\u001b\[2J\.jpg", which leads outside/);
+    assert.equal(new InputError('usage', 'a\nb\u009b').message, 'a\\nb\\u009b');
+  });
+
   test('an annotation that is there twice is pointed out', () => {
     const data = base();
     data.annotations!.push({ ...data.annotations![0]!, id: 9 });

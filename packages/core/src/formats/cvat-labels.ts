@@ -41,7 +41,7 @@ export function readCvatLabels(root: Element, issues: DataIssueList): ReadonlyMa
 }
 
 function labelsOfShapes(root: Element): string[] {
-  const names = new Set<string>();
+  const names = new Set(childElements(root, 'track').flatMap((track) => track.getAttribute('label') || []));
   for (const image of childElements(root, 'image'))
     for (let node = image.firstChild; node !== null; node = node.nextSibling) {
       const label = 'getAttribute' in node ? (node as Element).getAttribute('label') : null;

@@ -243,14 +243,120 @@ describe('CVAT for images', () => {
         xml('', { image: 'name="a.jpg" height="40"' }),
         /image 1\.width \(of "a\.jpg"\) is missing \(expected whole pixels/,
       ],
-      [
-        '<annotations><version>1.1</version><track id="0" label="car"></track></annotations>',
-        /track is of CVAT for video: export the task anew as "CVAT for images 1\.1"/,
-      ],
       ['<annotations></annotations>', /image is missing \(expected one for each picture\)/],
       ['<annotation></annotation>', /annotation is the outermost element \(expected annotations\)/],
     ];
     for (const [text, expected] of cases) assert.match(refusalOf(text), expected);
     assert.equal(checkCvat(xml(box('bus') + box('tram')), { fileName: 'a.xml' }).length, 2);
+  });
+});
+
+describe('CVAT for video', () => {
+  const boxOn = (frame: number | string, more = 'outside="0"', left = 10) =>
+    `<box frame="${frame}" keyframe="1" occluded="0" ${more} xtl="${left}" ytl="5" xbr="${left + 20}" ybr="25" z_order="0"></box>`;
+  const track = (label: string, shapes: string, more = '') =>
+    `<track id="0" label="${label}" source="manual" ${more}>${shapes}</track>`;
+  const film = (tracks: string, size = '<original_size><width>60</width><height>40</height></original_size>') =>
+    `<annotations><version>1.1</version><meta><task><size>9</size><mode>interpolation</mode>${labels(['car', 'person'])}${size}</task></meta>${tracks}</annotations>`;
+  const frames = (...numbers: readonly number[]) => ({
+    pictures: new Map(numbers.map((frame) => [frame, `frame_00000${frame}.PNG`])),
+    sizeOf: () => ({ width: 80, height: 50 }),
+    folder: 'images',
+  });
+  const objectsOf = ({ dataset: { images, annotations } }: ReturnType<typeof parse>) =>
+    images.map(({ id, fileName }) => [
+      fileName,
+      ...annotations.filter(({ imageId }) => imageId === id).map(({ categoryId, bbox }) => [categoryId, bbox[0]]),
+    ]);
+
+  test('every frame has the shapes of the tracks that are seen on it', () => {
+    const tracks =
+      track('person', boxOn(0) + boxOn(1, 'outside="0"', 12) + boxOn(2, 'outside="1"', 12)) +
+      track('car', boxOn(1, 'outside="0"', 30) + boxOn(2, 'outside="0"', 31));
+    const read = parse(film(tracks), { frames: frames(0, 1, 2, 3) });
+    assert.deepEqual(objectsOf(read), [
+      ['frame_000000.PNG', [2, 10]],
+      ['frame_000001.PNG', [2, 12], [1, 30]],
+      ['frame_000002.PNG', [1, 31]],
+      ['frame_000003.PNG'],
+    ]);
+    assert.deepEqual(read.dataset.images[0], { id: 1, fileName: 'frame_000000.PNG', width: 60, height: 40 });
+    assert.deepEqual(read.warnings, []);
+    // Without pictures at hand: the frames that have an object.
+    assert.deepEqual(
+      objectsOf(parse(film(tracks))).map(([name]) => name),
+      ['frame_000000', 'frame_000001', 'frame_000002'],
+    );
+    const [image] = parse(film(tracks, ''), { frames: frames(0, 1, 2) }).dataset.images;
+    assert.deepEqual([image!.width, image!.height], [80, 50]);
+  });
+
+  test('a track may leave and come back, and frames without a picture may be missing in it', () => {
+    const leaves = track('car', boxOn(0) + boxOn(1, 'outside="1"') + boxOn(3, 'outside="0"', 15));
+    assert.deepEqual(objectsOf(parse(film(leaves), { frames: frames(0, 1, 2, 3) })), [
+      ['frame_000000.PNG', [1, 10]],
+      ['frame_000001.PNG'],
+      ['frame_000002.PNG'],
+      ['frame_000003.PNG', [1, 15]],
+    ]);
+    const steps = track('car', boxOn(0) + boxOn(5, 'outside="0"', 15));
+    assert.equal(parse(film(steps), { frames: frames(0, 5) }).dataset.annotations.length, 2);
+  });
+
+  test('skeletons are outside where all of their points are; of points a track is told once', () => {
+    const points = ['nose', 'tail'].map((name) => `<label><name>${name}</name><parent>cat</parent></label>`);
+    const cat = (frame: number, outside: number) =>
+      `<skeleton frame="${frame}" keyframe="1" z_order="0"><points label="nose" outside="${outside}" occluded="0" points="3,4"></points><points label="tail" outside="${outside}" occluded="0" points="9,14"></points></skeleton>`;
+    const text = film(track('cat', cat(0, 0) + cat(1, 1))).replace(
+      /<labels>.*<\/labels>/,
+      labels(['cat'], points.join('')),
+    );
+    const { dataset, warnings } = parse(text, { frames: frames(0, 1) });
+    assert.deepEqual(
+      dataset.annotations.map(({ imageId, keypoints }) => [imageId, keypoints]),
+      [[1, [3, 4, 2, 9, 14, 2]]],
+    );
+    assert.deepEqual(warnings, []);
+    const dot = (frame: number) => `<points frame="${frame}" outside="0" points="1,1"></points>`;
+    assert.deepEqual(
+      parse(film(track('car', dot(0) + dot(1))), { frames: frames(0, 1) }).warnings.map(({ message }) => message),
+      [
+        'annotations.xml: track 1, of points, (labelled "car") has neither a box nor an outline in the picture: it is left out',
+      ],
+    );
+  });
+
+  test('what is wrong names track, frame, value and remedy', () => {
+    const refusal = (tracks: string, options: Partial<CvatOptions> = { frames: frames(0, 1, 2) }) =>
+      inputErrorOf(() => parse(film(tracks), options)).message;
+    assert.match(
+      refusal(track('car', boxOn('x'))),
+      /track 1: a box's frame \(labelled "car"\) is "x" \(expected the number of a frame, from 0\): correct it/,
+    );
+    assert.match(
+      refusal(track('bus', boxOn(0))),
+      /track 1: frame 0, a box, has the label "bus" \(expected car, person\)/,
+    );
+    assert.match(
+      refusal(track('car', boxOn(0).replace('"30"', '"3"'))),
+      /track 1: frame 0, a box, \(labelled "car"\) is \[10, 5, 3, 25\] \(expected xtl <= xbr/,
+    );
+    assert.match(
+      refusal(track('car', boxOn(0) + boxOn(2))),
+      /track 1 \(labelled "car"\) has no box on frame 1, between 0 and 2: export it with CVAT, which writes every frame/,
+    );
+    assert.match(
+      refusal(track('car', boxOn(7))),
+      /has an object on frame 7, whose picture frame_000007\.PNG is not among the 3 in images: export with "Save images"/,
+    );
+    assert.match(
+      refusal(track('car', boxOn(0)), { frames: frames() }),
+      /is of CVAT for video, and images has no pictures of frames \(expected frame_000000\.PNG and so on\): export with "Save images"/,
+    );
+    assert.match(
+      refusal(track('car', boxOn(0), 'task_id="1"') + track('car', boxOn(0), 'task_id="2"')),
+      /track is of 2 tasks, whose frames have the same names: export each task by itself/,
+    );
+    assert.match(refusal(track('car', boxOn(0)), { set: 'train' }), /track has no sets \(expected "train"\)/);
   });
 });

@@ -1,19 +1,12 @@
-// CVAT's own XML, "CVAT for images 1.1" (docs.cvat.ai, XML annotation format): one file for all pictures of a task or project, with the
-// shapes that are drawn on each.
+// CVAT's own XML (docs.cvat.ai, XML annotation format 1.1): one file for all pictures of a task or project. "CVAT for images" has the shapes
+// that are drawn on each; "CVAT for video" has tracks, each a shape on the frames on which it is seen.
 import type { Element } from '@xmldom/xmldom';
-import { boxXywh } from '../boxes/box.js';
-import { boxAround } from '../boxes/measure-box.js';
-import { InputError } from '../errors/index.js';
-import type { MaskSize } from '../masks/rle.js';
-import { encodeMask } from '../masks/rle-encode.js';
-import { type CvatLabel, readCvatLabels } from './cvat-labels.js';
+import { readCvatLabels } from './cvat-labels.js';
+import { type CvatPicture, objectsOfShapes, shapesOfImage } from './cvat-shapes.js';
+import { type CvatFrames, framesOfTracks } from './cvat-tracks.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
-import type { Annotation, Dataset, ImageRecord, ObjectMarks } from './dataset.js';
-import { fitBox } from './fit-box.js';
+import type { Annotation, Dataset, ImageRecord } from './dataset.js';
 import { imagePathProblem } from './image-path.js';
-import { objectMarks } from './object-marks.js';
-import { boxOutline, ellipseOutline, type ObjectPart, objectOfParts } from './object-of-parts.js';
-import { ObjectTwins, tellTwin } from './object-twins.js';
 import { childElements, readXml } from './voc-xml.js';
 
 export interface CvatOptions {
@@ -25,10 +18,12 @@ export interface CvatOptions {
   readonly set?: string;
   /** A picture's path below the image folder; default: the name in the file. */
   readonly pictureName?: (name: string, subset: string | undefined) => string;
+  /** The pictures of a film's frames; default: one for each frame that has an object, called as CVAT calls them. */
+  readonly frames?: CvatFrames;
 }
 
 export interface ParsedCvat {
-  /** Images and annotations 1, 2, ... in file order; categories in the order of the task's labels. */
+  /** Images and annotations 1, 2, ... in the order of the file, or of a film's frames; categories in the order of the task's labels. */
   readonly dataset: Dataset;
   readonly warnings: readonly DataIssue[];
 }
@@ -67,36 +62,33 @@ const empty: Dataset = { images: [], annotations: [], categories: [] };
 function readFile(content: string | Uint8Array, options: CvatOptions, issues: DataIssueList): Dataset {
   const root = readXml(content, 'annotations', issues, mebibytes);
   if (root === undefined) return empty;
-  if (childElements(root, 'track').length > 0) {
-    issues.error(
-      'top-level',
-      'track',
-      'is of CVAT for video: export the task anew as "CVAT for images 1.1", which has every frame as a picture',
-    );
-    return empty;
+  const labels = readCvatLabels(root, issues);
+  const images: ImageRecord[] = [];
+  const annotations: Annotation[] = [];
+  for (const { image, shapes } of childElements(root, 'track').length > 0
+    ? framesOfTracks(root, options, issues)
+    : picturesOf(root, options, issues)) {
+    const imageId = images.push({ id: images.length + 1, ...image });
+    for (const object of objectsOfShapes(shapes, image, { labels, purpose: options.purpose, issues }))
+      annotations.push({ id: annotations.length + 1, imageId, ...object });
   }
+  return { images, annotations, categories: [...labels.values()].map(({ category }) => category) };
+}
+
+function picturesOf(root: Element, options: CvatOptions, issues: DataIssueList): CvatPicture[] {
   const elements = childElements(root, 'image');
-  if (elements.length === 0) {
+  if (elements.length === 0)
     issues.error(
       'missing-field',
       'image',
       'is missing (expected one for each picture): export the task as "CVAT for images 1.1"',
     );
-    return empty;
-  }
-  const labels = readCvatLabels(root, issues);
-  const images: ImageRecord[] = [];
-  const annotations: Annotation[] = [];
-  for (const [i, element] of elements.entries()) {
+  return elements.flatMap((element, i) => {
     const subset = element.getAttribute('subset') || undefined;
-    if (options.set !== undefined && cvatSet(subset ?? 'default') !== options.set) continue;
+    if (options.set !== undefined && cvatSet(subset ?? 'default') !== options.set) return [];
     const image = readImage(element, `image ${i + 1}`, options, issues);
-    if (image === undefined) continue;
-    const imageId = images.push({ id: images.length + 1, ...image });
-    for (const object of readShapes(element, image, { labels, options, issues }))
-      annotations.push({ id: annotations.length + 1, imageId, ...object });
-  }
-  return { images, annotations, categories: [...labels.values()].map(({ category }) => category) };
+    return image === undefined ? [] : [{ image, shapes: shapesOfImage(element, image.fileName) }];
+  });
 }
 
 function readImage(
@@ -127,287 +119,4 @@ function readImage(
   });
   const [width, height] = sides;
   return width === undefined || height === undefined ? undefined : { fileName, width, height };
-}
-
-interface Reading {
-  readonly labels: ReadonlyMap<string, CvatLabel>;
-  readonly options: CvatOptions;
-  readonly issues: DataIssueList;
-}
-
-interface ShapePlace extends Reading {
-  /** `"a.jpg": box 3` */
-  readonly path: string;
-  readonly entity: string;
-  readonly size: MaskSize;
-}
-
-type CvatObject = Omit<Annotation, 'id' | 'imageId'>;
-
-/** Elements of a picture that are shapes, and what of them are objects. */
-const shapeNames = ['box', 'polygon', 'ellipse', 'mask', 'skeleton', 'polyline', 'points', 'cuboid'] as const;
-type ShapeName = (typeof shapeNames)[number];
-
-function readShapes(
-  image: Element,
-  { fileName, width, height }: Omit<ImageRecord, 'id'>,
-  reading: Reading,
-): CvatObject[] {
-  const groups = new Map<string, { parts: ObjectPart[]; readonly object: Marks; readonly place: ShapePlace }>();
-  const objects: { readonly make: () => CvatObject | undefined; readonly place: ShapePlace }[] = [];
-  let number = 0;
-  for (let node = image.firstChild; node !== null; node = node.nextSibling) {
-    const name = shapeNames.find((shape) => shape === node!.nodeName);
-    if (name === undefined) continue;
-    const element = node as Element;
-    const label = element.getAttribute('label') ?? '';
-    const place: ShapePlace = {
-      ...reading,
-      path: `${describeValue(fileName)}: shape ${++number}, a ${name},`,
-      entity: label === '' ? '' : `labelled ${describeValue(label)}`,
-      size: [height, width],
-    };
-    const marks = readMarks(element, label, name, place);
-    if (marks === undefined) continue;
-    if (name === 'skeleton') {
-      objects.push({ make: () => readSkeleton(element, marks, place), place });
-      continue;
-    }
-    const part = readPart(element, name, place);
-    if (part === undefined) continue;
-    const group = element.getAttribute('group_id');
-    const isAlone = part.kind === 'box' || !group || group === '0';
-    const key = isAlone ? `alone ${number}` : `${group} ${label}`;
-    const same = groups.get(key);
-    if (same !== undefined) {
-      same.parts.push(part);
-      continue;
-    }
-    const made = { parts: [part], object: marks, place };
-    groups.set(key, made);
-    objects.push({ make: () => makeObject(made.parts, made.object, made.place), place });
-  }
-  const twins = new ObjectTwins<CvatObject & { readonly imageId: number; readonly shape: string }>();
-  return objects.flatMap(({ make, place: { path, entity } }) => {
-    const object = make();
-    if (object === undefined) return [];
-    const twin = twins.take({ ...object, imageId: 0, shape: path });
-    if (twin !== undefined) tellTwin(twin.shape.replace(/,$/, ''), path, reading.issues, entity);
-    return [object];
-  });
-}
-
-interface Marks {
-  readonly categoryId: number;
-  readonly label: CvatLabel;
-  readonly isCrowd: boolean;
-  readonly isDifficult: boolean;
-  readonly marks: ObjectMarks | undefined;
-}
-
-/** Undefined where the shape is no object, or after an error. */
-function readMarks(element: Element, label: string, name: ShapeName, place: ShapePlace): Marks | undefined {
-  const { path, entity, issues, labels } = place;
-  if (name === 'polyline' || name === 'points' || name === 'cuboid') {
-    issues.warning('no-object', path, 'has neither a box nor an outline in the picture: it is left out', entity);
-    return undefined;
-  }
-  const known = labels.get(label);
-  if (known === undefined) {
-    const names = labels.size > 8 ? `one of ${labels.size} labels` : [...labels.keys()].join(', ');
-    issues.error(
-      'unknown-category',
-      path,
-      `has the label ${describeValue(label)} (expected ${names}): add it to the labels in meta, or correct it`,
-    );
-    return undefined;
-  }
-  const attributes = new Map(
-    childElements(element, 'attribute').map((own) => [own.getAttribute('name') ?? '', own.textContent?.trim() ?? '']),
-  );
-  // Attributes by which CVAT keeps COCO's and VOC's marks.
-  const is = (...names: string[]): boolean => names.some((own) => /^(true|1)$/i.test(attributes.get(own) ?? ''));
-  return {
-    categoryId: known.category.id,
-    label: known,
-    isCrowd: is('is_crowd', 'iscrowd'),
-    isDifficult: is('difficult'),
-    marks: objectMarks({
-      pose: attributes.get('pose'),
-      truncated: attributes.get('truncated'),
-      occluded: element.getAttribute('occluded') === '1' || attributes.get('occluded'),
-    }),
-  };
-}
-
-function makeObject(
-  parts: readonly ObjectPart[],
-  { categoryId, isCrowd, isDifficult, marks }: Marks,
-  { path, entity, size, options, issues }: ShapePlace,
-): CvatObject | undefined {
-  try {
-    const object = objectOfParts(parts, size);
-    const bbox = fitBox(object.bbox, size, { path, entity, isKept: options.purpose === 'evaluation', issues });
-    return (
-      bbox && { ...object, categoryId, bbox, isCrowd, ...(isDifficult && { isDifficult }), ...(marks && { marks }) }
-    );
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    issues.error('bad-mask', path, error.message.replace(/^mask: /, ''), entity);
-    return undefined;
-  }
-}
-
-function readPart(element: Element, name: 'box' | 'polygon' | 'ellipse' | 'mask' | ShapeName, place: ShapePlace) {
-  const number = (key: string): number | undefined => numberOf(element, key, place);
-  switch (name) {
-    case 'box': {
-      const [left, top, right, bottom] = [number('xtl'), number('ytl'), number('xbr'), number('ybr')];
-      const degrees = element.getAttribute('rotation') ? number('rotation') : 0;
-      if (left === undefined || top === undefined || right === undefined || bottom === undefined) return undefined;
-      if (degrees === undefined) return undefined;
-      if (right < left || bottom < top) {
-        place.issues.error(
-          'bad-box',
-          place.path,
-          `is ${describeValue([left, top, right, bottom])} (expected xtl <= xbr and ytl <= ybr): exchange the corners`,
-          place.entity,
-        );
-        return undefined;
-      }
-      const box = boxXywh(left, top, right - left, bottom - top);
-      if (degrees === 0) return { kind: 'box', box } as const;
-      return { kind: 'polygon', polygon: boxOutline(box, degrees) } as const;
-    }
-    case 'ellipse': {
-      const [cx, cy, rx, ry] = [number('cx'), number('cy'), number('rx'), number('ry')];
-      const degrees = element.getAttribute('rotation') ? number('rotation') : 0;
-      if (cx === undefined || cy === undefined || rx === undefined || ry === undefined) return undefined;
-      if (degrees === undefined) return undefined;
-      return { kind: 'polygon', polygon: ellipseOutline({ cx, cy, rx, ry, degrees }) } as const;
-    }
-    case 'mask':
-      return readMask(element, place);
-    default: {
-      const polygon = pointsOf(element, place);
-      if (polygon === undefined || polygon.length >= 6) return polygon && ({ kind: 'polygon', polygon } as const);
-      place.issues.warning(
-        'polygon-degenerate',
-        place.path,
-        `has ${polygon.length / 2} corners (expected at least 3): it is left out; draw it again or remove it`,
-        place.entity,
-      );
-      return undefined;
-    }
-  }
-}
-
-function numberOf(element: Element, key: string, { path, entity, issues }: ShapePlace): number | undefined {
-  const text = element.getAttribute(key);
-  const value = Number(text);
-  if (text && Number.isFinite(value)) return value;
-  issues.error(
-    text === null ? 'missing-field' : 'bad-box',
-    path,
-    `has ${key} ${describeValue(text ?? undefined)} (expected a number of pixels): correct it`,
-    entity,
-  );
-  return undefined;
-}
-
-/** `x,y;x,y;...` */
-function pointsOf(element: Element, { path, entity, issues }: ShapePlace): number[] | undefined {
-  const text = element.getAttribute('points') ?? '';
-  const numbers = text.split(';').flatMap((point) => {
-    const pair = point.split(',');
-    return pair.length === 2 ? pair.map((word) => (word.trim() === '' ? Number.NaN : Number(word))) : [Number.NaN];
-  });
-  if (numbers.every(Number.isFinite)) return numbers;
-  issues.error('bad-box', path, `has points ${describeValue(text)} (expected x,y;x,y;...): draw it again`, entity);
-  return undefined;
-}
-
-/** Run lengths within a box, row by row, zeros first. */
-function readMask(element: Element, place: ShapePlace): ObjectPart | undefined {
-  const { path, entity, issues, size } = place;
-  const sides = (['left', 'top', 'width', 'height'] as const).map((key) => numberOf(element, key, place));
-  if (sides.includes(undefined)) return undefined;
-  const [left, top, width, height] = sides as [number, number, number, number];
-  const refuse = (text: string): undefined => {
-    issues.error('bad-mask', path, `${text}: draw it again`, entity);
-  };
-  const isInside =
-    sides.every(Number.isSafeInteger) &&
-    Math.min(left, top) >= 0 &&
-    Math.min(width, height) > 0 &&
-    left + width <= size[1] &&
-    top + height <= size[0];
-  if (!isInside)
-    return refuse(
-      `covers ${width} x ${height} pixels from ${left}, ${top} on (expected whole pixels of the picture of ${size[1]} x ${size[0]})`,
-    );
-  const text = element.getAttribute('rle') ?? '';
-  const runs = text.split(',').map((word) => (word.trim() === '' ? Number.NaN : Number(word)));
-  const sum = runs.reduce((total, run) => total + (Number.isSafeInteger(run) && run >= 0 ? run : Number.NaN), 0);
-  if (sum !== width * height)
-    return refuse(
-      Number.isNaN(sum)
-        ? `has rle ${describeValue(text)} (expected whole run lengths, such as 3, 5, 2)`
-        : `has run lengths of ${sum} pixels (expected ${width} x ${height} = ${width * height})`,
-    );
-  const mask = new Uint8Array(size[0] * size[1]);
-  let at = 0;
-  for (const [i, run] of runs.entries()) {
-    if (i % 2 === 1)
-      for (let pixel = at; pixel < at + run; pixel++)
-        mask[(top + Math.floor(pixel / width)) * size[1] + left + (pixel % width)] = 1;
-    at += run;
-  }
-  if (mask.includes(1)) return { kind: 'mask', rle: encodeMask(mask, size) };
-  issues.warning('no-object', path, 'is a mask without a pixel: it is left out', entity);
-  return undefined;
-}
-
-/** Its points by their labels, in the order of the label's; the box is around those that are labelled, as in CVAT's export to COCO. */
-function readSkeleton(element: Element, marks: Marks, place: ShapePlace): CvatObject | undefined {
-  const { path, entity, issues, size, options } = place;
-  const names = marks.label.category.keypoints ?? [];
-  const keypoints = new Array<number>(names.length * 3).fill(0);
-  const labelled: number[] = [];
-  for (const point of childElements(element, 'points')) {
-    const name = point.getAttribute('label') ?? '';
-    const index = names.indexOf(name);
-    if (index < 0) {
-      issues.error(
-        'bad-keypoints',
-        path,
-        `has the point ${describeValue(name)} (expected ${names.join(', ') || 'sublabels in meta'}): add it to the skeleton's labels`,
-        entity,
-      );
-      return undefined;
-    }
-    const [x, y] = pointsOf(point, place) ?? [];
-    if (x === undefined || y === undefined) return undefined;
-    if (point.getAttribute('outside') === '1') continue;
-    keypoints.splice(index * 3, 3, x, y, point.getAttribute('occluded') === '1' ? 1 : 2);
-    labelled.push(x, y);
-  }
-  if (labelled.length === 0) {
-    issues.warning('no-object', path, 'has no point in the picture: it is left out', entity);
-    return undefined;
-  }
-  const around = boxAround(labelled);
-  const bbox = fitBox(around, size, { path, entity, isKept: options.purpose === 'evaluation', issues });
-  if (bbox === undefined) return undefined;
-  const { categoryId, isCrowd, isDifficult } = marks;
-  return {
-    categoryId,
-    bbox,
-    area: bbox[2] * bbox[3],
-    isCrowd,
-    ...(isDifficult ? { isDifficult } : {}),
-    ...(marks.marks && { marks: marks.marks }),
-    keypoints,
-    numKeypoints: labelled.length / 2,
-  };
 }

@@ -1,5 +1,6 @@
 // What is wrong with a person's data, as data: one entry a problem, in file order.
 import { InputError, type InputErrorCode } from '../errors/index.js';
+import { oneLine } from '../errors/one-line.js';
 import { type DataIssueCode, type DataRule, dataRules } from './data-rules.js';
 
 export type { DataIssueCode } from './data-rules.js';
@@ -82,7 +83,8 @@ export class DataIssueList {
       return;
     }
     const where = [path, entity === '' ? '' : `(${entity})`].filter((part) => part !== '').join(' ');
-    this.issues.push({ severity, code, path, message: `${this.fileName}: ${where === '' ? '' : `${where} `}${text}` });
+    const message = oneLine(`${this.fileName}: ${where === '' ? '' : `${where} `}${text}`);
+    this.issues.push({ severity, code, path, message });
   }
 }
 

@@ -125,6 +125,12 @@ export const dataRules = {
     severity: 'warning',
     does: 'the polygon is left out, never read as a box',
   }),
+  'polygon-outside': unlike(
+    'object',
+    'polygon wholly outside of the picture',
+    { severity: 'warning', does: 'the polygon is left out' },
+    keptAsItStands,
+  ),
   'mask-missing': unlike('object', 'no mask, in a model of masks', leftOut, {
     severity: 'error',
     does: 'refused before it begins',

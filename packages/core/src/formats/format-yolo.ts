@@ -40,6 +40,22 @@ export interface YoloLosses {
   readonly frequencies: number;
 }
 
+export const NO_YOLO_LOSSES: YoloLosses = {
+  crowds: 0,
+  joined: 0,
+  traced: 0,
+  bare: 0,
+  boxes: 0,
+  difficult: 0,
+  marks: 0,
+  areas: 0,
+  supercategories: 0,
+  masks: 0,
+  skeletons: 0,
+  lookedFor: 0,
+  frequencies: 0,
+};
+
 /** Poses where a category names keypoints, outlines where an object has a mask, else boxes. */
 export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
   if (categories.some(({ keypoints }) => (keypoints?.length ?? 0) > 0)) return 'pose';
@@ -51,21 +67,7 @@ export function yoloTaskOf({ categories, annotations }: Dataset): YoloTask {
  * @throws InputError for poses of categories with different keypoints
  */
 export function formatYolo(dataset: Dataset, task: YoloTask): { texts: string[]; losses: YoloLosses } {
-  const losses = {
-    crowds: 0,
-    joined: 0,
-    traced: 0,
-    bare: 0,
-    boxes: 0,
-    difficult: 0,
-    marks: 0,
-    areas: 0,
-    supercategories: 0,
-    masks: 0,
-    skeletons: 0,
-    lookedFor: 0,
-    frequencies: 0,
-  };
+  const losses: Counts = { ...NO_YOLO_LOSSES };
   const { categories } = dataset;
   losses.supercategories = categories.filter(({ supercategory }) => supercategory !== undefined).length;
   losses.skeletons = categories.filter(({ skeleton, sigmas }) => skeleton ?? sigmas).length;

@@ -118,6 +118,32 @@ describe('labelme', () => {
     assert.ok(Math.abs(object!.area - Math.PI * 144) < 12, String(object!.area));
   });
 
+  test('a turned rectangle has an outline, and the box around it', () => {
+    const corners = [
+      [20, 5],
+      [35, 20],
+      [30, 25],
+      [15, 10],
+    ];
+    for (const shape_type of ['oriented_rectangle', 'rotation']) {
+      const [object] = parse([shape('boat', corners, { shape_type, direction: 0.785 })]).dataset.annotations;
+      assert.deepEqual([...object!.bbox], [15, 5, 20, 20]);
+      assert.deepEqual(object!.segmentation, { kind: 'polygons', polygons: [corners.flat()] });
+    }
+    assert.match(
+      refusalOf([shape('boat', corners.slice(0, 3), { shape_type: 'rotation' })]),
+      /shapes\[0\]\.points \(labelled "boat"\) has 3 points \(expected four corners\): draw it again/,
+    );
+  });
+
+  test("X-AnyLabeling's difficult objects are marked as VOC's are", () => {
+    const { annotations } = parse([shape('cat', square, { difficult: true }), shape('dog', square)]).dataset;
+    assert.deepEqual(
+      annotations.map(({ isDifficult }) => isDifficult),
+      [true, undefined],
+    );
+  });
+
   test('a mask is the PNG between its corners', () => {
     const values = [1, 1, 0, 0, 1, 1];
     const decodePng = (bytes: Uint8Array) => {

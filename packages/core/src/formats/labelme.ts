@@ -54,7 +54,7 @@ export interface ParsedLabelme {
 
 /**
  * Reads the files of one set. Shapes with the same label and the same `group_id` are one object, as in labelme's own converters;
- * rectangles are boxes, polygons, circles and masks are objects with masks; points and lines are no objects.
+ * rectangles are boxes, turned rectangles, polygons, circles and masks are objects with masks; points and lines are no objects.
  * @throws InputError that names the file, shape and remedy of the first error and counts the others
  */
 export function parseLabelme(files: Iterable<LabelmeFile>, options: LabelmeOptions = {}): ParsedLabelme {
@@ -166,6 +166,7 @@ function readPicture(root: JsonObject, file: LabelmeFile, issues: DataIssueList)
 interface ShapePlace {
   readonly path: string;
   readonly entity: string;
+  readonly isDifficult: boolean;
   readonly size: MaskSize;
   readonly options: LabelmeOptions;
   readonly fileName: string;
@@ -197,7 +198,9 @@ function readShapes(
       );
       continue;
     }
-    const place = { path, entity: `labelled ${describeValue(label)}`, size, options, fileName, issues };
+    // A mark of X-AnyLabeling's, as VOC has it.
+    const isDifficult = shape.difficult === true;
+    const place = { path, entity: `labelled ${describeValue(label)}`, isDifficult, size, options, fileName, issues };
     const part = readPart(shape, label, place);
     if (part === undefined) continue;
     const { group_id: group } = shape;
@@ -223,12 +226,12 @@ function readShapes(
 type Numbered = Pick<Annotation, 'imageId' | 'categoryId'> & { readonly path: string };
 
 function makeObject(label: string, parts: readonly ObjectPart[], place: ShapePlace): LabelmeObject | undefined {
-  const { path, entity, size, options, issues } = place;
+  const { path, entity, isDifficult, size, options, issues } = place;
   try {
     const object = objectOfParts(parts, size);
     const isKept = options.purpose === 'evaluation';
     const bbox = fitBox(object.bbox, size, { path, entity, isKept, issues });
-    return bbox && { ...object, label, bbox, isCrowd: false };
+    return bbox && { ...object, label, bbox, isCrowd: false, ...(isDifficult && { isDifficult }) };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     issues.error('bad-mask', `${path}.points`, error.message.replace(/^mask: /, ''), entity);
@@ -266,6 +269,11 @@ function readPart(shape: JsonObject, label: string, place: ShapePlace): ObjectPa
       // Two opposite corners in any order; newer versions write all four.
       if (corners === 2 || corners === 4) return { kind: 'box', box: boxAround(points) };
       return wrongPoints(corners, 'two corners', place);
+    // labelme's own turned rectangles, and those of X-AnyLabeling, which writes labelme's files.
+    case 'oriented_rectangle':
+    case 'rotation':
+      if (corners === 4) return { kind: 'polygon', polygon: points };
+      return wrongPoints(corners, 'four corners', place);
     case 'polygon':
       if (corners >= 3) return { kind: 'polygon', polygon: points };
       issues.warning(
@@ -288,7 +296,7 @@ function readPart(shape: JsonObject, label: string, place: ShapePlace): ObjectPa
       issues.error(
         'wrong-value',
         `${path}.shape_type`,
-        `is ${describeValue(kind)} (expected rectangle, polygon, circle or mask, or a line or point): draw it again, or remove it`,
+        `is ${describeValue(kind)} (expected rectangle, polygon, oriented_rectangle, circle or mask, or a line or point): draw it again, or remove it`,
         entity,
       );
       return undefined;

@@ -1,5 +1,5 @@
 // JSON text from a person's file: byte order marks, bare NaN and Infinity, and errors that say what the file really is.
-import type { DataIssueList } from './data-issue.js';
+import { type DataIssueList, describeValue } from './data-issue.js';
 import { findJsonFault, type JsonFault } from './json-fault.js';
 
 /**
@@ -90,26 +90,50 @@ export const notText = 'is not text (expected UTF-8): convert it, or check that 
 /** Where the engine refuses what the walk over the text accepts. */
 export const unknownFault = 'is not JSON: it cannot be read: write the file again';
 
-/** The text of UTF-8 bytes, or of UTF-16 with a byte order mark; undefined with an error of that code. */
+/**
+ * The text of UTF-8 bytes, or of UTF-16 with a byte order mark; undefined with an error of that code.
+ * @param declared what the file says of its bytes, such as ISO-8859-1; byte order marks count more
+ */
 export function decodeText(
   bytes: Uint8Array,
   code: 'json-syntax' | 'xml-syntax',
   issues: DataIssueList,
+  declared = 'utf-8',
 ): string | undefined {
-  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  const encoding = isUtf16 ? (bytes[0] === 0xff ? 'utf-16le' : 'utf-16be') : 'utf-8';
+  const marked = markedEncoding(bytes);
+  // A text that says UTF-16 in bytes of one each is of a program that converted it and left the word.
+  const encoding = marked ?? (/^utf-?16/i.test(declared) ? 'utf-8' : declared);
+  let decoder: InstanceType<typeof TextDecoder>;
   try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    decoder = new TextDecoder(encoding, { fatal: true });
+  } catch {
+    issues.error(
+      code,
+      '',
+      `is in the encoding ${describeValue(declared)}, which is not known (expected UTF-8): convert it`,
+    );
+    return undefined;
+  }
+  try {
+    return decoder.decode(bytes);
   } catch (error) {
     // V8 holds at most 2^29 - 24 characters in a string and says so in words of its own.
     const tooLong =
       bytes.length > 2 ** 29 - 24 || (error instanceof Error && /string longer|too long/i.test(error.message));
     const reason = tooLong
       ? `is too large to read (${Math.round(bytes.length / 2 ** 20)} MiB, at most 511): split it`
-      : notText;
+      : declared === 'utf-8'
+        ? notText
+        : `is not text in the encoding ${declared} that it declares: convert it to UTF-8`;
     issues.error(code, '', reason);
     return undefined;
   }
+}
+
+/** The encoding that a byte order mark tells, if there is one of UTF-16. */
+export function markedEncoding(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;

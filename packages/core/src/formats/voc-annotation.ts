@@ -4,6 +4,7 @@ import type { BoxXywh } from '../boxes/box.js';
 import { InputError } from '../errors/index.js';
 import { type DataIssueList, describeValue } from './data-issue.js';
 import type { ObjectMarks } from './dataset.js';
+import { decimalNumber, numberRemedy } from './decimal-number.js';
 import { fitBox } from './fit-box.js';
 import { objectMarks } from './object-marks.js';
 import { type VocCorners, vocBoxToXywh } from './voc-box.js';
@@ -104,12 +105,12 @@ function readObject(
       `is ${describeValue(name)} (expected a class name): name the object's class`,
     );
   }
-  const difficult = childText(element, 'difficult') || '0';
-  if (difficult !== '0' && difficult !== '1') {
+  const difficult = flagOf(childText(element, 'difficult') ?? '');
+  if (difficult === undefined) {
     issues.error(
       'wrong-value',
       `${path}.difficult`,
-      `is ${describeValue(difficult)} (expected 0 or 1): correct it`,
+      `is ${describeValue(childText(element, 'difficult'))} (expected 0 or 1): correct it`,
       entity,
     );
   }
@@ -119,23 +120,40 @@ function readObject(
   if (bbox === undefined) return undefined;
   const [pose, truncated, occluded] = ['pose', 'truncated', 'occluded'].map((own) => childText(element, own));
   const marks = objectMarks({ pose, truncated, occluded });
-  return { place: path, name, bbox, isDifficult: difficult === '1', ...(marks && { marks }) };
+  return { place: path, name, bbox, isDifficult: difficult === true, ...(marks && { marks }) };
+}
+
+/** 0 and 1, in words too; "Unspecified" is VOC's own word for what nobody noted. */
+function flagOf(text: string): boolean | undefined {
+  if (/^(0|false|no|unspecified|)$/i.test(text)) return false;
+  return /^(1|true|yes)$/i.test(text) ? true : undefined;
 }
 
 function readCorners(element: Element, path: string, entity: string, issues: DataIssueList): VocCorners | undefined {
-  const box = childElements(element, 'bndbox')[0];
+  const [box, ...more] = childElements(element, 'bndbox');
   if (box === undefined) {
-    issues.error('missing-field', `${path}.bndbox`, 'is missing (expected xmin, ymin, xmax, ymax): add it', entity);
+    const isTurned = childElements(element, 'robndbox').length > 0;
+    const remedy = isTurned ? "add the upright one around roLabelImg's turned robndbox" : 'add it';
+    issues.error('missing-field', `${path}.bndbox`, `is missing (expected xmin, ymin, xmax, ymax): ${remedy}`, entity);
+    return undefined;
+  }
+  if (more.length > 0) {
+    issues.error(
+      'wrong-value',
+      `${path}.bndbox`,
+      `is there ${more.length + 1} times (expected one): make an object of each`,
+      entity,
+    );
     return undefined;
   }
   const corner = (name: keyof VocCorners): number | undefined => {
     const text = childText(box, name);
-    const value = Number(text);
-    if (text && Number.isFinite(value)) return value;
+    const value = decimalNumber(text ?? '');
+    if (Number.isFinite(value)) return value;
     issues.error(
       text === undefined ? 'missing-field' : 'bad-box',
       `${path}.bndbox.${name}`,
-      `is ${describeValue(text)} (expected a number of pixels): correct it`,
+      `is ${describeValue(text)} (expected a number of pixels): ${numberRemedy(text ?? '')}`,
       entity,
     );
     return undefined;

@@ -23,9 +23,14 @@ export function readXml(
     );
     return undefined;
   }
-  const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input, 'xml-syntax', issues);
-  if (text === undefined) return undefined;
-  if (text.trim() === '') {
+  const decoded =
+    typeof input === 'string'
+      ? input.replace(/^\uFEFF/, '')
+      : decodeText(input, 'xml-syntax', issues, declaredEncoding(input));
+  if (decoded === undefined) return undefined;
+  // An XML declaration has to come first; blanks before it, as files have that were put together by hand, say nothing.
+  const text = decoded.trimStart();
+  if (text === '') {
     issues.error('xml-syntax', '', 'is empty (expected XML): get a complete copy of the file');
     return undefined;
   }
@@ -47,6 +52,12 @@ export function readXml(
     issues.error('xml-syntax', '', `is not XML that can be read: ${describeFailure(complaint ?? String(error))}`);
   }
   return undefined;
+}
+
+/** What the declaration at the head of a file says of its bytes. */
+function declaredEncoding(bytes: Uint8Array): string | undefined {
+  const head = String.fromCharCode(...bytes.subarray(0, 200));
+  return /^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)["']/.exec(head)?.[1];
 }
 
 /** The children of that name, not their children: a `part` within an object has a `bndbox` of its own. */

@@ -135,6 +135,15 @@ describe('annotation files with one fault', () => {
     assert.match(message('no-bndbox.xml'), /object 2\.bndbox \(of class "thing"\) is missing/);
     assert.match(message('unknown-class.xml'), /object 1\.name is "zebra" \(expected thing, other\)/);
     assert.match(message('box-words.xml'), /object 1\.bndbox\.xmin .*"ten"/);
+    const of = (inside: string) => messageOf(() => parse(annotation(object(`<name>a</name>${inside}`))));
+    const corners = box(1, 1, 5, 5);
+    assert.match(of(corners.replace('>5<', '>5,5<')), /xmax .* is "5,5" .*: write a point for the comma, 5\.5/);
+    assert.match(of(corners.replace('>5<', '>0x5<')), /xmax .* is "0x5" \(expected a number of pixels\)/);
+    assert.match(
+      of(corners + corners),
+      /object 1\.bndbox .* is there 2 times \(expected one\): make an object of each/,
+    );
+    assert.match(of('<robndbox><cx>3</cx></robndbox>'), /bndbox .* is missing .*roLabelImg's turned robndbox/);
   });
 });
 
@@ -169,6 +178,39 @@ describe('what is read', () => {
     assert.deepEqual(
       dataset.annotations.map((one) => one.isDifficult),
       [true, undefined, undefined],
+    );
+  });
+
+  test('difficult in words; Unspecified is not noted', () => {
+    const words = ['true', 'Unspecified', 'False', 'yes', ''];
+    const objects = words.map((word) => object(`<name>a</name><difficult>${word}</difficult>${box(1, 1, 5, 5)}`));
+    assert.deepEqual(
+      parse(annotation(objects.join(''))).dataset.annotations.map(({ isDifficult }) => isDifficult === true),
+      [true, false, false, true, false],
+    );
+    assert.match(
+      messageOf(() => parse(annotation(objects[0]!.replace('true', '2')))),
+      /object 1\.difficult \(of class "a"\) is "2" \(expected 0 or 1\)/,
+    );
+  });
+
+  test('the encoding that a file declares, and blanks before its declaration', () => {
+    const named = (name: string) => annotation(object(`<name>${name}</name>${box(1, 1, 5, 5)}`));
+    const bytes = (encoding: string, name: string) =>
+      Buffer.from(`<?xml version="1.0" encoding="${encoding}"?>\n${named(name)}`, 'latin1');
+    const nameIn = (content: Uint8Array | string) => parse(content).dataset.categories[0]!.name;
+    assert.equal(nameIn(bytes('ISO-8859-1', 'Füchse')), 'Füchse');
+    // The two bytes of a cat in GBK are a letter with an accent in UTF-8.
+    assert.equal(nameIn(bytes('gbk', '\xc3\xa8')), '猫');
+    assert.equal(nameIn(`\n  <?xml version="1.0"?>${named('owl')}`), 'owl');
+    assert.equal(nameIn(Buffer.from(`<?xml version="1.0" encoding="utf-16"?>${named('owl')}`)), 'owl');
+    assert.match(
+      messageOf(() => nameIn(bytes('utf-8', 'Füchse'))),
+      /is not text \(expected UTF-8\)/,
+    );
+    assert.match(
+      messageOf(() => nameIn(bytes('klingon', 'owl'))),
+      /is in the encoding "klingon", which is not known/,
     );
   });
 

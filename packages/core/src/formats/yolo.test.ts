@@ -78,6 +78,19 @@ describe('YOLO labels', () => {
     assert.match(refusalOf('0 -0.2 0.5 0.1 0.1'), /has -0.2 /);
     assert.match(refusalOf('0.5 0.5 0.5 0.25 0.5'), /is of class 0.5/);
     assert.match(refusalOf('thing 0.5 0.5 0.25 0.5'), /has "thing" \(expected numbers\)/);
+    const remedies = {
+      '0 0,5 0.5 0.25 0.5': /has "0,5" \(expected numbers\): write a point for the comma, 0\.5$/,
+      '0,0.5,0.5,0.25,0.5': /separate numbers by blanks alone/,
+      '0;0.5;0.5;0.25;0.5': /separate numbers by blanks alone/,
+      '0 0.5 0.5 0.25 0.5,': /has "0\.5," .*separate numbers by blanks alone/,
+      '0 50% 0.5 0.25 0.5': /has "50%" .*write fractions of the picture, such as 0\.5 for 50%/,
+      'other 0.5 0.5 0.25 0.5': /write the number of the class, which is 1/,
+      'Füchse 0.5 0.5 0.25 0.5': /write the number of the class, from 0 on/,
+      '# class x y w h': /has "#" .*remove comments/,
+      '0 0x1 0.5 0.25 0.5': /has "0x1" \(expected numbers\): write the object again/,
+      '0 0.5 0.5 -0.25 0.5': /has -0\.25 \(expected fractions of the picture, 0 to 1\): correct it/,
+    };
+    for (const [line, expected] of Object.entries(remedies)) assert.match(refusalOf(line), expected);
     assert.match(refusalOf('0 nan 0.5 0.25 0.5'), /has "nan"/);
     assert.match(refusalOf('0 0.5 0.5 1e999 0.5'), /has "1e999"/);
     const pose: YoloClasses = { names, keypoints: { names: ['head'], numbers: 3 } };

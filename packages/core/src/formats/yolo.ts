@@ -8,6 +8,7 @@ import { polygonsToRle } from '../masks/polygon-to-rle.js';
 import { type MaskSize, rleArea } from '../masks/rle.js';
 import { type DataIssue, DataIssueList, describeValue } from './data-issue.js';
 import type { Annotation, Category, Dataset, ImageRecord } from './dataset.js';
+import { decimalNumber, numberRemedy } from './decimal-number.js';
 import { fitBox } from './fit-box.js';
 import { imagePathProblem } from './image-path.js';
 import { ObjectTwins, tellTwin } from './object-twins.js';
@@ -126,10 +127,14 @@ const beyond = 0.01;
 function readLine(text: string, { width, height }: YoloFile, line: Line): YoloObject | undefined {
   const { path, issues, options } = line;
   const words = text.split(/\s+/);
-  const numbers = words.map((word) => (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(word) ? Number(word) : Number.NaN));
-  const odd = numbers.findIndex((number) => !Number.isFinite(number));
+  const numbers = words.map(decimalNumber);
+  const odd = numbers.findIndex(Number.isNaN);
   if (odd >= 0) {
-    issues.error('wrong-value', path, `has ${describeValue(words[odd])} (expected numbers): write the object again`);
+    issues.error(
+      'wrong-value',
+      path,
+      `has ${describeValue(words[odd])} (expected numbers): ${wordRemedy(words, odd, options.names)}`,
+    );
     return undefined;
   }
   const problem = columnProblem(numbers.length, options.keypoints);
@@ -153,11 +158,9 @@ function readLine(text: string, { width, height }: YoloFile, line: Line): YoloOb
   const fractions = isPose ? positionsOf(numbers, options.keypoints!.numbers) : numbers.slice(1);
   const far = fractions.find((fraction) => fraction < -beyond || fraction > 1 + beyond);
   if (far !== undefined) {
-    issues.error(
-      'bad-box',
-      path,
-      `has ${far} (expected fractions of the picture, 0 to 1): divide by its width and height, ${width} x ${height}`,
-    );
+    const remedy =
+      far < 0 ? 'correct it' : `divide pixels by its width and height, ${width} x ${height}, and percent by 100`;
+    issues.error('bad-box', path, `has ${far} (expected fractions of the picture, 0 to 1): ${remedy}`);
     return undefined;
   }
   const size: MaskSize = [height, width];
@@ -180,6 +183,18 @@ function readLine(text: string, { width, height }: YoloFile, line: Line): YoloOb
   if (keypoints === undefined) return undefined;
   const numKeypoints = keypoints.filter((value, i) => i % 3 === 2 && value > 0).length;
   return { ...common, bbox, area, keypoints, numKeypoints };
+}
+
+/** What to do about a word that is no number. */
+function wordRemedy(words: readonly string[], odd: number, names: readonly string[]): string {
+  const word = words[odd]!;
+  if (word.startsWith('#')) return 'remove comments';
+  if (/^[-+\d.]+([,;][-+\d.]*)+$/.test(word) && !/^[-+]?\d+,\d+$/.test(word)) return 'separate numbers by blanks alone';
+  if (/^[-+\d.]+%$/.test(word)) return 'write fractions of the picture, such as 0.5 for 50%';
+  const index = odd === 0 ? names.indexOf(word) : -1;
+  if (index >= 0) return `write the number of the class, which is ${index}`;
+  if (odd === 0 && /^\p{L}/u.test(word)) return 'write the number of the class, from 0 on';
+  return numberRemedy(word, 'write the object again');
 }
 
 function columnProblem(columns: number, keypoints: YoloKeypoints | undefined): string | undefined {

@@ -126,10 +126,7 @@ describe('Cityscapes', () => {
   test('check, convert and evaluate take its folder and set', async () => {
     const check = await goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');
     assert.match(check.out, /^warning \[crowd\] city: 1 of 2 objects/m);
-    assert.match(
-      check.out,
-      /^city: 0 errors, 1 warning \(1 images, 2 annotations, 8 categories, 1 pictures decoded\)$/m,
-    );
+    assert.match(check.out, /^city: 0 errors, 1 warning \(1 image, 2 annotations, 8 categories, 1 picture decoded\)$/m);
     const { out } = await goshawk('data', 'convert', 'city', '--image-set', 'val', '--output', 'city.json');
     assert.match(out, /the void regions have no place in it/);
     const { annotations } = JSON.parse(readFileSync(path.join(folder, 'city.json'), 'utf8'));

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { goshawkHere } from '../testing/goshawk-here.js';
 
 const program = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
 const example = fileURLToPath(new URL('../../../../examples/dist/custom-dataset/pets.js', import.meta.url));
@@ -14,14 +15,8 @@ const source = fileURLToPath(new URL('../../../../examples/custom-dataset/pets.t
 const folder = mkdtempSync(path.join(tmpdir(), 'goshawk-pets-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-function goshawk(...args: string[]): { readonly code: number | null; readonly out: string; readonly err: string } {
-  const options = { cwd: folder, encoding: 'utf8', env: { ...process.env, PETS: 'pets' }, timeout: 120_000 } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
-  return { code: status, out: stdout, err: stderr };
-}
-
-function succeeds(...args: string[]): string {
-  const { code, out, err } = goshawk(...args);
+async function succeeds(...args: string[]): Promise<string> {
+  const { code, out, err } = await goshawkHere(folder, args);
   assert.equal(code, 0, `${args.join(' ')}: ${err}`);
   return out;
 }
@@ -63,29 +58,31 @@ describe('examples/custom-dataset', () => {
     assert.ok(readFileSync(source, 'utf8').trimEnd().split('\n').length <= 60);
   });
 
-  test('is checked, counted and drawn', () => {
-    succeeds('data', 'check', example, '--images', 'pets', '--masks');
-    assert.match(succeeds('data', 'stats', example), /cat[\s\S]*dog/);
-    succeeds('data', 'draw', example, '--images', 'pets', '--output', 'drawn');
+  test('is checked, counted and drawn', async () => {
+    await succeeds('data', 'check', example, '--images', 'pets', '--masks');
+    assert.match(await succeeds('data', 'stats', example), /cat[\s\S]*dog/);
+    await succeeds('data', 'draw', example, '--images', 'pets', '--output', 'drawn');
     assert.ok(existsSync(path.join(folder, 'drawn', 'contact-sheet.png')));
   });
 
-  test('is trained on and evaluated', () => {
-    const out = succeeds('train', 'pets.yaml', '--output', 'run');
+  test('is trained on and evaluated', async () => {
+    const out = await succeeds('train', 'pets.yaml', '--output', 'run');
     assert.match(out, /trained 2 iterations/);
-    const metrics = succeeds('eval', 'pets.yaml', '--weights', 'run/final.safetensors', '--output', 'measured');
+    const metrics = await succeeds('eval', 'pets.yaml', '--weights', 'run/final.safetensors', '--output', 'measured');
     assert.match(metrics, /Average Precision/);
     assert.ok(existsSync(path.join(folder, 'measured', 'detections.json')));
   });
 
   test('that does not find its list says so in one line', () => {
-    const { code, err } = goshawk('data', 'stats', example);
-    assert.deepEqual([code, err], [0, '']);
+    const stats = (): { readonly status: number | null; readonly stderr: string } =>
+      spawnSync(process.execPath, [program, 'data', 'stats', example], { cwd: folder, encoding: 'utf8' });
+    const { status, stderr } = stats();
+    assert.deepEqual([status, stderr], [0, '']);
     rmSync(path.join(folder, 'pets', 'pets.txt'));
-    const missing = goshawk('data', 'stats', example);
-    assert.equal(missing.code, 2);
+    const missing = stats();
+    assert.equal(missing.status, 2);
     assert.match(
-      missing.err,
+      missing.stderr,
       /^goshawk: .*pets\.js: ENOENT: no such file or directory, open 'pets\/pets\.txt': correct the module\n$/,
     );
   });

@@ -274,9 +274,13 @@ function print({ file, issues, evaluation, opened, picturesChecked }: CheckedFil
   const errors = issues.filter(isError).length;
   const dataset = opened?.annotations;
   const counts = dataset
-    ? `${dataset.images.length} images, ${dataset.annotations.length} annotations, ${dataset.categories.length} categories`
+    ? [
+        plural(dataset.images.length, 'image'),
+        plural(dataset.annotations.length, 'annotation'),
+        plural(dataset.categories.length, 'category', 'categories'),
+      ].join(', ')
     : '';
-  const checked = picturesChecked > 0 ? `, ${picturesChecked} pictures decoded` : '';
+  const checked = picturesChecked > 0 ? `, ${plural(picturesChecked, 'picture')} decoded` : '';
   const skipped =
     opened === undefined && withPictures ? '; the pictures were not looked at: mend the errors first' : '';
   const found =
@@ -285,6 +289,6 @@ function print({ file, issues, evaluation, opened, picturesChecked }: CheckedFil
   console.log(`${file}: ${found}${stops}${counts === '' ? '' : ` (${counts}${checked})`}${skipped}`);
 }
 
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
+function plural(count: number, word: string, several = `${word}s`): string {
+  return `${count} ${count === 1 ? word : several}`;
 }

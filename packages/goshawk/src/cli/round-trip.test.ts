@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Dataset, encodeMask, formatCoco } from '@goshawk/core';
+import { type Dataset, encodeMask, formatCoco, NO_YOLO_LOSSES } from '@goshawk/core';
 import sharp from 'sharp';
 import { runDataConvert } from './data-convert.js';
 
@@ -24,21 +24,6 @@ const { roundTrip, unsaid } = (await import(script)) as {
 
 let folder = '';
 const at = (name: string): string => path.join(folder, name);
-const nothing = {
-  crowds: 0,
-  joined: 0,
-  traced: 0,
-  bare: 0,
-  boxes: 0,
-  difficult: 0,
-  marks: 0,
-  areas: 0,
-  supercategories: 0,
-  masks: 0,
-  skeletons: 0,
-  lookedFor: 0,
-  frequencies: 0,
-};
 
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'goshawk-round-trip-test-'));
@@ -82,7 +67,7 @@ describe('to YOLO and back', () => {
       );
     const result = roundTrip(at('voc'));
     assert.deepEqual(unsaid(result), []);
-    assert.deepEqual(result.said, { ...nothing, difficult: 1, marks: 1 });
+    assert.deepEqual(result.said, { ...NO_YOLO_LOSSES, difficult: 1, marks: 1 });
     assert.deepEqual([result.picturesBack, result.objects], [2, 2]);
   });
 
@@ -108,7 +93,7 @@ describe('to YOLO and back', () => {
     const result = roundTrip(write(all, categories), at('coco'));
     assert.deepEqual(unsaid(result), []);
     assert.deepEqual(result.said, {
-      ...nothing,
+      ...NO_YOLO_LOSSES,
       crowds: 1,
       joined: 1,
       traced: 1,
@@ -124,7 +109,7 @@ describe('to YOLO and back', () => {
     const all = [object(1, { keypoints: [4, 6, 2, 0, 0, 0, 9.5, 12.25, 1], numKeypoints: 2 })];
     const result = roundTrip(write(all, categories), at('coco'));
     assert.deepEqual(unsaid(result), []);
-    assert.deepEqual(result.said, nothing);
+    assert.deepEqual(result.said, NO_YOLO_LOSSES);
   });
 
   test('of poses the outlines are lost, and how keypoints are joined', () => {
@@ -138,7 +123,7 @@ describe('to YOLO and back', () => {
     ];
     const result = roundTrip(write(all, categories), at('coco'));
     assert.deepEqual(unsaid(result), []);
-    assert.deepEqual(result.said, { ...nothing, masks: 1, skeletons: 1 });
+    assert.deepEqual(result.said, { ...NO_YOLO_LOSSES, masks: 1, skeletons: 1 });
   });
 
   test('pictures in folders of any name, one of them called images, keep their labels', () => {
@@ -156,7 +141,7 @@ describe('to YOLO and back', () => {
     );
     const result = roundTrip(at('deep.json'), at('deep'));
     assert.deepEqual(unsaid(result), []);
-    assert.deepEqual([result.picturesBack, result.objects, result.said], [3, 3, nothing]);
+    assert.deepEqual([result.picturesBack, result.objects, result.said], [3, 3, NO_YOLO_LOSSES]);
   });
 
   test('to PASCAL VOC: what it has no place for is said too', (context) => {

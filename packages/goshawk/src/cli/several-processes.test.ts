@@ -1,4 +1,5 @@
-// Trainings, evaluations and predictions in several processes, as a person starts them: what comes out is what one process gives.
+// Trainings, evaluations and predictions in several processes, as a person starts them: what comes out is what one process gives, which
+// is the test's own.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +11,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { weightsApart } from '@goshawk/torch';
 import { configToYaml } from '../config/index.js';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
 import { readMetrics } from '../train/metrics-log.js';
@@ -65,6 +67,13 @@ async function run(args: readonly string[]): Promise<Ended> {
   return ended;
 }
 
+/** In this process. */
+async function runHere(args: readonly string[]): Promise<Ended> {
+  const { code, out, err } = await goshawkHere(folder, args);
+  assert.equal(code, 0, err);
+  return { code, stdout: out, stderr: err };
+}
+
 const training = (output: string, ...more: readonly string[]) => [
   ...['train', config, '--output', join(folder, output)],
   ...more,
@@ -95,7 +104,7 @@ const lastIteration = (output: string): number => {
 describe('several processes', { skip: process.platform !== 'linux' && 'reads /proc' }, () => {
   before(async () => {
     // Both keep to one thread a process, so that they need not wait for one another.
-    await Promise.all([run(training('alone')), run(training('together', '--devices', 'cpu:2'))]);
+    await Promise.all([run(training('together', '--devices', 'cpu:2')), runHere(training('alone'))]);
   });
 
   test('train to the weights of one, with one writer', () => {
@@ -130,7 +139,7 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
     for (const pid of ranks) assert.ok(!existsSync(`/proc/${pid}`));
     const [first, second] = ['killed', 'killed-alone'];
     cpSync(join(folder, first), join(folder, second), { recursive: true });
-    await Promise.all([run(training(first, '--resume', '--devices', 'cpu:2')), run(training(second, '--resume'))]);
+    await Promise.all([run(training(first, '--resume', '--devices', 'cpu:2')), runHere(training(second, '--resume'))]);
     assert.equal(difference(first, 'together'), 0);
     assert.ok(difference(second, 'alone') < TOLERANCE);
   });
@@ -166,9 +175,9 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
     const weights = join(folder, 'alone', 'final.safetensors');
     const outputs = ['found-alone', 'found-together'].map((name) => join(folder, name));
     const evaluating = (output: string) => ['eval', config, '--weights', weights, '--output', output];
-    const [one, two] = await Promise.all([
-      run(evaluating(outputs[0]!)),
+    const [two, one] = await Promise.all([
       run([...evaluating(outputs[1]!), '--devices', 'cpu:2']),
+      runHere(evaluating(outputs[0]!)),
     ]);
     assert.equal(two.stdout, one.stdout);
     for (const name of ['detections.json', 'metrics.json'])
@@ -183,7 +192,7 @@ describe('several processes', { skip: process.platform !== 'linux' && 'reads /pr
       ...['predict', config, '--weights', weights, '--output', output, '--score-threshold', '0.02'],
       ...['--contact-sheet', join(folder, 'images')],
     ];
-    await Promise.all([run(predicting(outputs[0]!)), run([...predicting(outputs[1]!), '--devices', 'cpu:2'])]);
+    await Promise.all([run([...predicting(outputs[1]!), '--devices', 'cpu:2']), runHere(predicting(outputs[0]!))]);
     const names = readdirSync(outputs[0]!).sort();
     assert.deepEqual(readdirSync(outputs[1]!).sort(), names);
     for (const name of names)

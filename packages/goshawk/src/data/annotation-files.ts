@@ -33,7 +33,7 @@ import { isModuleFile } from './module-dataset.js';
 import { recogniseOtherFormat } from './other-formats.js';
 import { isVocFolder, openVocFolder, vocSets } from './voc-folder.js';
 import { openYoloFolder, yoloSets } from './yolo-folder.js';
-import { isNamesText, listFileIn } from './yolo-list.js';
+import { foldersCalled, isNamesText, listFileIn } from './yolo-list.js';
 
 export type { AnnotationFormat } from '../config/index.js';
 
@@ -103,13 +103,8 @@ export function readAnnotations(source: AnnotationSource, options: AnnotationOpt
       return { format, dataset, images, warnings };
     }
     case 'cvat': {
-      const { file, content, images, pictureName } = openCvatFolder(annotations, source.images);
-      const { dataset, warnings } = parseCvat(content, {
-        fileName: file,
-        set: source.set,
-        pictureName,
-        purpose: options.purpose,
-      });
+      const { content, images, options: where } = openCvatFolder(annotations, source.images);
+      const { dataset, warnings } = parseCvat(content, { ...where, set: source.set, purpose: options.purpose });
       return { format, dataset, images, warnings };
     }
     case 'cityscapes': {
@@ -166,8 +161,8 @@ function issuesOf(
         labelmeOptions(source, options, classes),
       );
     case 'cvat': {
-      const { file, content, pictureName } = openCvatFolder(annotations, source.images);
-      return checkCvat(content, { fileName: file, set, pictureName, purpose: options.purpose });
+      const { content, options: where } = openCvatFolder(annotations, source.images);
+      return checkCvat(content, { ...where, set, purpose: options.purpose });
     }
     case 'cityscapes':
       return [];
@@ -254,7 +249,7 @@ function formatOfFile(path: string): AnnotationFormat {
 function isYoloFolder(path: string): boolean {
   if (listFileIn(path) !== undefined) return true;
   const inside = foldersIn(path);
-  if ([path, ...inside].some((folder) => existsSync(join(folder, 'labels')))) return true;
+  if ([path, ...inside].some((folder) => foldersCalled(folder, 'labels').length > 0)) return true;
   return [path, ...inside].some((folder) => {
     const texts = readdirSync(folder).filter(
       (name) => /\.txt$/i.test(name) && !isHidden(name) && name !== 'classes.txt',

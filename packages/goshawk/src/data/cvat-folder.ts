@@ -1,18 +1,21 @@
 // An export of CVAT, unpacked: annotations.xml and, where pictures were saved too, images/ beside it.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { cvatSet, InputError } from '@goshawk/core';
+import { basename, dirname, extname, join, relative, sep } from 'node:path';
+import { type CvatFrames, type CvatOptions, cvatSet, InputError } from '@goshawk/core';
 import { readFileChunks } from '../files/read-chunks.js';
 import { fileError } from '../files/read-file.js';
 import { readHead } from '../files/read-head.js';
+import { foldersIn, isHidden } from '../files/visible-entries.js';
+import { isPictureName } from './picture-names.js';
+import { shownSize } from './shown-size.js';
 
 export interface CvatFolder {
   readonly file: string;
   readonly content: Uint8Array;
   /** Folder that the pictures' names start from. */
   readonly images: string;
-  /** Pictures of a project may lie in folders of their subsets. */
-  readonly pictureName: (name: string, subset: string | undefined) => string;
+  /** Where the pictures are, for `parseCvat`. */
+  readonly options: Pick<CvatOptions, 'fileName' | 'pictureName' | 'frames'>;
 }
 
 /**
@@ -29,12 +32,56 @@ export function openCvatFolder(path: string, images?: string): CvatFolder {
     file,
     content: readBytes(file),
     images: root,
-    pictureName: (name, subset) => {
-      if (subset === undefined || existsSync(join(root, name))) return name;
-      const inSubset = `${subset}/${name}`;
-      return existsSync(join(root, inSubset)) ? inSubset : name;
-    },
+    options: { fileName: file, pictureName: pictureFinder(root), frames: framesIn(root) },
   };
+}
+
+/** Pictures of a project may lie in folders of their subsets; those of a film are named without their ending. */
+function pictureFinder(root: string): NonNullable<CvatOptions['pictureName']> {
+  const listed = new Map<string, ReadonlyMap<string, string>>();
+  const withEnding = (name: string): string | undefined => {
+    const folder = join(root, dirname(name));
+    let byName = listed.get(folder);
+    if (byName === undefined) {
+      byName = new Map(picturesIn(folder).map((picture) => [bare(picture), picture]));
+      listed.set(folder, byName);
+    }
+    const found = byName.get(basename(name));
+    return found && [...name.split('/').slice(0, -1), found].join('/');
+  };
+  return (name, subset) => {
+    const candidates = subset === undefined ? [name] : [name, `${subset}/${name}`];
+    const there = candidates.find((candidate) => existsSync(join(root, candidate)));
+    return there ?? (isPictureName(name) ? name : (candidates.map(withEnding).find(Boolean) ?? name));
+  };
+}
+
+/** The frames of a film as CVAT saves them, frame_000000.PNG, in the folder or in one of a project's subsets in it. */
+function framesIn(root: string): CvatFrames {
+  const pictures = new Map<number, string>();
+  for (const folder of [root, ...(existsSync(root) ? foldersIn(root) : [])]) {
+    for (const name of picturesIn(folder)) {
+      const frame = /^frame_(\d+)$/i.exec(bare(name))?.[1];
+      if (frame !== undefined && !pictures.has(Number(frame)))
+        pictures.set(Number(frame), relative(root, join(folder, name)).split(sep).join('/'));
+    }
+  }
+  return {
+    pictures: new Map([...pictures].sort(([a], [b]) => a - b)),
+    sizeOf: (fileName) => shownSize(join(root, fileName)),
+    folder: root,
+  };
+}
+
+function picturesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => isPictureName(name) && !isHidden(name))
+    .sort();
+}
+
+function bare(name: string): string {
+  return name.slice(0, name.length - extname(name).length);
 }
 
 /** Names of the subsets of a project, as sets are called; none for a task. */

@@ -157,6 +157,19 @@ test('a missing picture is named with its image id', async () => {
   );
 });
 
+test('a name in other letters or with its accents apart means the one file that looks the same', async () => {
+  // As an archive of macOS unpacks: the accent is a character of its own.
+  await writeFile(join(folder, 'images', 'deep', 'Fu\u0308chse.JPG'), 'x');
+  const named = (file_name: string) => open({ images: [{ ...twoImages[0]!, file_name }] });
+  const { samples } = await named('Deep/F\u00fcchse.jpg');
+  assert.equal(samples[0]!.path, join(folder, 'images', 'deep', 'Fu\u0308chse.JPG'));
+  assert.equal((await named('A.JPG')).samples[0]!.path, join(folder, 'images', 'a.jpg'));
+  // Two that look the same are not told apart.
+  await writeFile(join(folder, 'images', 'deep', 'F\u00fcchse.jpeg'), 'x');
+  await writeFile(join(folder, 'images', 'deep', 'F\u00fcchse.jpeG'), 'x');
+  assert.match(await messageOf(named('deep/F\u00dcCHSE.JPEG')), /not found: check the path/);
+});
+
 test('a file name that leads out of the image folder is refused with its image id', async () => {
   for (const fileName of ['../outside.jpg', join(folder, 'outside.jpg'), 'deep/../../outside.jpg']) {
     const images = [twoImages[0]!, { ...twoImages[1]!, file_name: fileName }];

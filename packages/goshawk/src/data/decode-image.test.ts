@@ -113,6 +113,10 @@ test('what is no picture is called by its name', async () => {
   assert.match(await message('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), /is an SVG drawing/);
   assert.match(await message('version https://git-lfs.github.com/spec/v1'), /is a Git LFS pointer/);
   assert.match(await message('%PDF-1.7'), /is a PDF/);
+  assert.match(await message('\0\0\0\x18ftypmp42\0\0\0\0isomavc1'), /is a video .*: take a frame of it/);
+  assert.match(await message('\0\0\0\x0cJXL \r\n'), /is a JPEG XL picture/);
+  assert.match(await message('\0\0\0\x0cjP  \r\n'), /is a JPEG 2000 picture/);
+  assert.match(await message('PK\x03\x04'), /is an archive .*: unpack it/);
   assert.match(await message('../images/ok.png'), /is a text with a path, as a link .*: copy the picture itself/);
   assert.match(await message('\x01\x02\x03'), /is no known picture format/);
 });

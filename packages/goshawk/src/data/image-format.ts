@@ -19,7 +19,17 @@ export function sniffImageFormat(bytes: Uint8Array): SniffedFormat {
   if (head === 'GIF8') return { format: 'gif' };
   if (head === 'RIFF' && latin(8, 12) === 'WEBP') return { format: 'webp' };
   if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(head)) return { format: 'tiff' };
-  if (latin(4, 8) === 'ftyp') return { format: 'heif' };
+  if (latin(4, 8) === 'ftyp') {
+    const brands = latin(8, 64);
+    if (/heic|heix|heim|heis|hevc|mif1|msf1|avif|avis/.test(brands)) return { format: 'heif' };
+    return { description: 'a video', remedy: 'take a frame of it as a picture' };
+  }
+  if (head.startsWith('\xff\x0a') || latin(4, 8) === 'JXL ')
+    return { description: 'a JPEG XL picture', remedy: convert };
+  if (latin(4, 8) === 'jP  ' || head === '\xff\x4f\xff\x51')
+    return { description: 'a JPEG 2000 picture', remedy: convert };
+  if (head.startsWith('PK\x03\x04') || head.startsWith('\x1f\x8b') || head === 'Rar!' || head === '7z\xbc\xaf')
+    return { description: 'an archive', remedy: 'unpack it' };
   if (head.startsWith('BM')) return { description: 'a BMP picture, which is not supported', remedy: convert };
   if (head === '%PDF') return { description: 'a PDF document', remedy: convert };
   if (head === '8BPS') return { description: 'a Photoshop document', remedy: convert };

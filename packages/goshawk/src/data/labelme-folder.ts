@@ -5,6 +5,7 @@ import { InputError, type LabelmeFile, type LabelmePicture } from '@goshawk/core
 import { commonFolder, isBelow } from '../files/common-folder.js';
 import { readHead } from '../files/read-head.js';
 import { readSmallBytes } from '../files/read-small-text.js';
+import { shownPath } from '../files/shown-path.js';
 import { foldersIn, isHidden } from '../files/visible-entries.js';
 import { isPictureName } from './picture-names.js';
 import { shownSize } from './shown-size.js';
@@ -50,7 +51,13 @@ export function isLabelmeFolder(path: string): boolean {
 function labelmeFilesIn(folder: string): string[] {
   return jsonNames(readdirSync(folder, { recursive: true, encoding: 'utf8' }))
     .map((name) => resolve(folder, name))
-    .filter((file) => statSync(file).isFile() && isLabelmeFile(file));
+    .filter((file) => statSync(file).isFile() && (isLabelmeFile(file) || hasItsPicture(file)));
+}
+
+/** A file that is called as a picture beside it is meant to be of labelme, whatever became of it: reading says what is wrong. */
+function hasItsPicture(file: string): boolean {
+  const name = bare(basename(file));
+  return readdirSync(dirname(file)).some((other) => isPictureName(other) && bare(other) === name);
 }
 
 function jsonNames(names: readonly string[]): string[] {
@@ -121,7 +128,7 @@ function bare(name: string): string {
 function* readAll(found: readonly (Found & { readonly file: string })[], root: string): Generator<LabelmeFile> {
   for (const { file, locate } of found) {
     yield {
-      fileName: file,
+      fileName: shownPath(file),
       content: readSmallBytes(file),
       locate: (imagePath): LabelmePicture => {
         const picture = locate(imagePath);

@@ -87,6 +87,13 @@ const otherFormats: readonly OtherFormat[] = [
       (/^_annotations\.csv$/i.test(basename(name)) || /^filename,width,height,class,/m.test(head)),
   },
   {
+    name: 'the kind CSV, a table of boxes',
+    remedy:
+      'write its rows as COCO (images, categories, and annotations with bbox [x, y, width, height]), or name a module that reads them (docs/datasets.md)',
+    recognises: (name, head) =>
+      /\.csv$/i.test(name) && /^[^\n]*\b(x_?min|xmin|x1|left)\b[^\n]*\b(y_?max|ymax|y2|bottom|height)\b/i.test(head),
+  },
+  {
     name: 'DOTA, whose boxes are turned',
     remedy:
       'convert the corners of its lines to YOLO outlines (class x1 y1 ... as fractions), which become boxes around them',

@@ -2,6 +2,7 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { type DataIssueCode, type ImageRecord, imagePathProblem } from '@goshawk/core';
+import { LookAlikes } from '../files/look-alike.js';
 import { fileError } from '../files/read-file.js';
 
 export interface PictureFile {
@@ -12,7 +13,7 @@ export interface PictureFile {
 }
 
 /**
- * Finds a record's picture, which must exist and, unless links are followed, lie in `folder` when every link is resolved:
+ * Finds a record's picture, by its name or, where nothing is called so, the one file whose name looks the same. It must exist and, unless links are followed, lie in `folder` when every link is resolved:
  * annotation files are other people's, and do not get to name any file of this machine.
  * @throws InputError where the folder itself cannot be opened
  */
@@ -27,6 +28,31 @@ export function pictureLocator(
     throw fileError(error, folder);
   }
   const realFolders = new Map<string, string>();
+  const lookAlikes = new LookAlikes();
+  const resolved = (path: string) => {
+    const parent = dirname(path);
+    let realParent = realFolders.get(parent);
+    if (realParent === undefined) {
+      realParent = realpathSync(parent);
+      realFolders.set(parent, realParent);
+    }
+    let real = join(realParent, basename(path));
+    let status = lstatSync(real);
+    if (status.isSymbolicLink()) {
+      real = realpathSync(real);
+      status = lstatSync(real);
+    }
+    return { path, real, isFolder: status.isDirectory() };
+  };
+  const openable = (fileName: string) => {
+    try {
+      return resolved(join(folder, fileName));
+    } catch (error) {
+      const other = isMissing(error) ? lookAlikes.find(folder, fileName) : undefined;
+      if (other === undefined) throw error;
+      return resolved(join(folder, other));
+    }
+  };
   const isInside = (path: string) => {
     const below = relative(root, path);
     return below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below);
@@ -40,25 +66,14 @@ export function pictureLocator(
     const unsafe = imagePathProblem(fileName);
     if (unsafe !== undefined) return refuse('unsafe-path', unsafe);
     try {
-      const parent = dirname(path);
-      let realParent = realFolders.get(parent);
-      if (realParent === undefined) {
-        realParent = realpathSync(parent);
-        realFolders.set(parent, realParent);
-      }
-      let real = join(realParent, basename(path));
-      let status = lstatSync(real);
-      if (status.isSymbolicLink()) {
-        real = realpathSync(real);
-        status = lstatSync(real);
-      }
+      const { path, real, isFolder } = openable(fileName);
       if (!followLinks && !isInside(real))
         return refuse(
           'link-outside',
           `is a link that leads outside of ${folder}, and an annotation file is not to name any file of this machine: ` +
             'put the picture itself there, or allow it with data.followLinks (--follow-links) where you made the link',
         );
-      if (status.isDirectory()) return refuse('image-missing', 'is a folder (expected a picture): correct file_name');
+      if (isFolder) return refuse('image-missing', 'is a folder (expected a picture): correct file_name');
       return { path };
     } catch (error) {
       return {
@@ -67,4 +82,8 @@ export function pictureLocator(
       };
     }
   };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

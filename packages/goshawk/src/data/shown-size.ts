@@ -16,6 +16,7 @@ export function shownSize(picture: string): { width: number; height: number } {
     } catch {
       size = imageSize(readFileSync(picture));
     }
+    if (!(size.width > 0 && size.height > 0)) throw new Error('no pixels');
     const isTurned = (size.orientation ?? 1) >= 5;
     return isTurned ? { width: size.height, height: size.width } : { width: size.width, height: size.height };
   } catch (error) {

@@ -84,6 +84,21 @@ describe('labelme', () => {
     assert.deepEqual(dataset.images[2], { id: 3, fileName: 'c.png', width: 40, height: 30 });
   });
 
+  test('a file of a picture is one of the set, whatever became of it', () => {
+    write({ 'set/a.json': labelme('a.png', [rectangle('cat')]), 'set/a.png': picture, 'set/b.png': picture });
+    for (const [text, expected] of [
+      ['', /b\.json: is empty/],
+      ['{"version": "5.2.1", "shapes": nu', /b\.json: is not JSON/],
+      ['{"version": "5.2.1", "shapes": null}', /b\.json: shapes is null \(expected the list of a labelme file\)/],
+    ] as const) {
+      write({ 'set/b.json': text });
+      assert.match(
+        inputErrorOf(() => readAnnotations({ annotations: at('set') })),
+        expected,
+      );
+    }
+  });
+
   test('never takes a picture from farther away', () => {
     write({ 'a/b/set/json/x.json': labelme('../../../secret.png', [rectangle('cat')]), 'a/secret.png': picture });
     const message = inputErrorOf(() => readAnnotations({ annotations: at('a/b/set/json') }));
@@ -164,6 +179,35 @@ describe('CVAT', () => {
     assert.deepEqual(namesIn({ annotations: folder, set: 'val' }).names, ['y.png']);
     const message = inputErrorOf(() => openSplitDataset({ annotations: folder }, { name: 'data.train' }));
     assert.match(message, /data\.train\.set: missing: set it to one of train, val/);
+  });
+
+  test('the pictures of a film: named without their ending by images, by number by tracks', () => {
+    const box = (frame: number, outside: number) =>
+      `<box frame="${frame}" outside="${outside}" occluded="0" keyframe="1" xtl="1" ytl="2" xbr="11" ybr="22" z_order="0"></box>`;
+    write({
+      'images-1.1/annotations.xml': xml(image('frame_000000') + image('frame_000001')),
+      'images-1.1/images/frame_000000.PNG': picture,
+      'images-1.1/images/frame_000001.PNG': picture,
+      'video-1.1/annotations.xml': xml(`<track id="0" label="cup">${box(0, 0)}${box(1, 0)}${box(2, 1)}</track>`),
+      'video-1.1/images/frame_000000.PNG': picture,
+      'video-1.1/images/frame_000001.PNG': picture,
+      'video-1.1/images/frame_000002.PNG': picture,
+    });
+    assert.deepEqual(namesIn({ annotations: at('images-1.1') }).names, ['frame_000000.PNG', 'frame_000001.PNG']);
+    const { dataset } = readAnnotations({ annotations: at('video-1.1') });
+    assert.deepEqual(
+      dataset.images.map(({ fileName, width }) => [fileName, width]),
+      [0, 1, 2].map((frame) => [`frame_00000${frame}.PNG`, 40]),
+    );
+    assert.deepEqual(
+      dataset.annotations.map(({ imageId }) => imageId),
+      [1, 2],
+    );
+    rmSync(at('video-1.1/images'), { recursive: true });
+    assert.match(
+      inputErrorOf(() => readAnnotations({ annotations: at('video-1.1') })),
+      /video-1\.1 has no pictures of frames \(expected frame_000000\.PNG and so on\)/,
+    );
   });
 
   test('is told from PASCAL VOC', () => {
@@ -254,6 +298,11 @@ const others: readonly (readonly [name: string, files: Readonly<Record<string, s
     'Open Images',
     { 'train-annotations-bbox.csv': 'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n' },
     /FiftyOne/,
+  ],
+  [
+    'the kind CSV, a table of boxes',
+    { 'boxes.csv': 'image,xmin,ymin,xmax,ymax,label\na.jpg,1,2,3,4,owl\n' },
+    /write its rows as COCO .*, or name a module/,
   ],
   [
     'DOTA',

@@ -87,7 +87,7 @@ function readImageSet(path: string, xmlFolder: string, set: string): { id: strin
 function* vocFiles(paths: readonly string[], images: string | undefined): Generator<VocFile> {
   const pictures = picturesByName(images);
   for (const path of paths) {
-    const own = pictures.get(basename(path).replace(/\.xml$/i, ''));
+    const own = pictures.get(composed(basename(path).replace(/\.xml$/i, '')));
     // Two pictures of one name: the XML's filename decides, as for one that is missing.
     const image = own?.length === 1 ? own[0] : undefined;
     const found = image !== undefined && { image, size: () => shownSize(join(images!, image)) };
@@ -100,9 +100,10 @@ function picturesByName(folder: string | undefined): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const name of (folder === undefined ? undefined : listFolder(folder)) ?? []) {
     if (!isPictureName(name)) continue;
-    names.set(stem(name), [...(names.get(stem(name)) ?? []), name]);
+    const bare = composed(stem(name));
+    names.set(bare, [...(names.get(bare) ?? []), name]);
     // Annotated as a.jpg.xml.
-    names.set(name, [name]);
+    names.set(composed(name), [name]);
   }
   return names;
 }
@@ -177,6 +178,11 @@ function isVocXml(folder: string): boolean {
 
 function isXml(name: string): boolean {
   return /\.xml$/i.test(name) && !isHidden(name);
+}
+
+/** Archives of macOS have letters and their accents apart. */
+function composed(name: string): string {
+  return name.normalize('NFC');
 }
 
 function stem(name: string): string {

@@ -61,6 +61,41 @@ describe('layouts', () => {
     assert.deepEqual(fileNames('usual/data.yaml'), ['train/a.png', 'train/b.png', 'val/c.png']);
   });
 
+  test('labels in UTF-16 or ending in TXT, and a list that names its folder in other letters', () => {
+    put({
+      'windows/data.yaml': 'train: IMAGES\nnames: [cat, dog]\n',
+      'windows/images/a.PNG': png,
+      'windows/labels/a.TXT': Buffer.from(`\uFEFF1 0.5 0.5 0.25 0.5\r\n`, 'utf16le'),
+    });
+    const { dataset, warnings } = readAnnotations({ annotations: at('windows') });
+    assert.deepEqual([dataset.annotations.map(({ categoryId }) => categoryId), warnings], [[2], []]);
+  });
+
+  test('folders in capitals', () => {
+    put({
+      'capitals/Images/a.png': png,
+      'capitals/Labels/a.txt': box,
+      'capitals/classes.txt': 'cat\n',
+      'parts/TRAIN/Images/a.png': png,
+      'parts/TRAIN/Labels/a.txt': box,
+      'parts/classes.txt': 'cat\n',
+      'mixed/Images/train/a.png': png,
+      'mixed/labels/train/a.txt': box,
+      'mixed/data.yaml': 'train: Images/train\nnames: [cat]\n',
+    });
+    for (const [folder, set] of [['capitals'], ['capitals/Labels'], ['parts', 'train'], ['mixed', 'train']] as const) {
+      const annotations = at(folder);
+      // The names are a folder above.
+      const source = { annotations, ...(set && { set }), ...(folder === 'capitals/Labels' && { classes: ['cat'] }) };
+      const { format, dataset } = readAnnotations(source);
+      assert.deepEqual(
+        [format, dataset.images.map(({ fileName }) => fileName), dataset.annotations.length],
+        ['yolo', ['a.png'], 1],
+        folder,
+      );
+    }
+  });
+
   test('train/images and train/labels, with paths that start from a folder above', () => {
     put({
       'export/data.yaml': 'train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [a]\n',
@@ -240,7 +275,8 @@ describe('what is wrong', () => {
     assert.match(list('train: [1]\nnames: [a]\n'), /train: must name folders/);
     assert.match(list('train: images\nnames: [a]\nkpt_shape: [2, 4]\n'), /kpt_shape: must be/);
     assert.match(list('train: images\nnames: [a]\nkpt_shape: [2, 3]\nflip_idx: [1, 1]\n'), /flip_idx: must name/);
-    assert.match(list('train: [images\nnames: [a]\n'), /is no YAML/);
+    assert.match(list('train: [images\nnames: [a]\n'), /is no YAML: .* at line \d+, column \d+: correct the line$/);
+    assert.match(list('train: images\nnames: owl\n'), /names: is "owl" \(expected a list, or .*: write \[owl\]/);
   });
 
   test('no names, no pictures, a picture that is none', () => {
@@ -256,6 +292,11 @@ describe('what is wrong', () => {
       /nothing names/,
     );
     const broken = { annotations: at('bare'), classes: ['a'] };
+    assert.match(
+      refusal(() => readAnnotations(broken)),
+      /b\.png: is no picture whose size can be read/,
+    );
+    put({ 'bare/images/b.png': '' });
     assert.match(
       refusal(() => readAnnotations(broken)),
       /b\.png: is no picture whose size can be read/,

@@ -6,6 +6,7 @@ import { type DataIssue, DataIssueList, InputError, type YoloClasses, type YoloF
 import { commonFolder, isBelow } from '../files/common-folder.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
+import { shownPath } from '../files/shown-path.js';
 import { isHidden } from '../files/visible-entries.js';
 import { isPictureName, shownEndings } from './picture-names.js';
 import { shownSize } from './shown-size.js';
@@ -60,20 +61,20 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
   if (missing !== undefined)
     throw new InputError(
       'file-not-found',
-      `${where}: names ${missing}, which is not there: correct the path, or put the pictures there`,
+      `${where}: names ${shownPath(missing)}, which is not there: correct the path, or put the pictures there`,
     );
   const pictures = [...new Set(places.flatMap((place) => picturesOf(place, roots)))];
   if (pictures.length === 0)
     throw new InputError(
       'annotation-invalid',
-      `${places.join(', ')}: has no pictures (expected ${shownEndings}): correct ${where}, or convert the pictures`,
+      `${places.map(shownPath).join(', ')}: has no pictures (expected ${shownEndings}): correct ${where}, or convert the pictures`,
     );
   const labels = pictures.map(labelsOf);
   tellLabelsAlone(places, new Set(labels), issues);
   if (labels.every((label) => label === undefined))
     throw new InputError(
       'file-not-found',
-      `${places.join(', ')}: none of ${pictures.length} pictures has labels (expected ${yoloLabelOf(pictures[0]!)}): put them there`,
+      `${places.map(shownPath).join(', ')}: none of ${pictures.length} pictures has labels (expected ${shownPath(yoloLabelOf(pictures[0]!))}): put them there`,
     );
   const images =
     options.images === undefined ? commonFolder(pictures.map((picture) => dirname(picture))) : resolve(options.images);
@@ -81,7 +82,7 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
   if (outside !== undefined)
     throw new InputError(
       'annotation-invalid',
-      `${where}: ${outside} is not below the image folder ${images}: leave the image folder out, or name one that holds all pictures`,
+      `${where}: ${shownPath(outside)} is not below the image folder ${shownPath(images)}: leave the image folder out, or name one that holds all pictures`,
     );
   return { files: readAll(pictures, labels, images), images, classes, warnings: issues.warnings };
 }
@@ -98,7 +99,7 @@ function yoloSetsThere(sets: ReadonlyMap<string, readonly string[]>, issues: Dat
     issues.warning(
       'set-missing',
       name,
-      `is ${missing}, which is not there: the set is left out; correct the path, or remove the line`,
+      `is ${shownPath(missing)}, which is not there: the set is left out; correct the path, or remove the line`,
     );
   }
   return there;
@@ -110,8 +111,13 @@ function tellLabelsAlone(
   labels: ReadonlySet<string | undefined>,
   issues: DataIssueList,
 ): void {
-  const folders = places.filter(isFolder).map((place) => dirname(yoloLabelOf(join(resolve(place), 'any.jpg'))));
-  const texts = [...new Set(folders)].filter((folder) => existsSync(folder) && folder.split(sep).includes('labels'));
+  const folders = places
+    .filter(isFolder)
+    .flatMap((place) => yoloLabelsOf(join(resolve(place), 'any.jpg')))
+    .map((label) => dirname(label));
+  const texts = [...new Set(folders)].filter(
+    (folder) => existsSync(folder) && folder.split(sep).some((part) => part.toLowerCase() === 'labels'),
+  );
   const alone = texts
     .flatMap((folder) =>
       readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -125,7 +131,7 @@ function tellLabelsAlone(
   issues.warning(
     'labels-alone',
     '',
-    `has ${alone.length} ${files} of labels without a picture, such as ${alone[0]}: left out; put the pictures there (${shownEndings})`,
+    `has ${alone.length} ${files} of labels without a picture, such as ${shownPath(alone[0]!)}: left out; put the pictures there (${shownEndings})`,
   );
 }
 
@@ -137,7 +143,7 @@ function* readAll(
   for (const [i, picture] of pictures.entries()) {
     const label = labels[i];
     yield {
-      fileName: label ?? picture,
+      fileName: shownPath(label ?? picture),
       ...(label === undefined ? {} : { content: readSmallText(label) }),
       image: relative(images, picture).split(sep).join('/'),
       ...shownSize(picture),
@@ -173,15 +179,23 @@ function picturesOf(place: string, roots: readonly string[]): string[] {
 
 /** The last folder called images gives way to labels; else beside the picture. */
 function labelsOf(picture: string): string | undefined {
-  return [yoloLabelOf(picture), withEnding(picture)].find((path) => existsSync(path));
+  return [...yoloLabelsOf(picture), withEnding(picture)]
+    .flatMap((path) => [path, path.replace(/\.txt$/, '.TXT')])
+    .find((path) => existsSync(path));
 }
 
 /** Where labels of a picture are looked for first: its last folder that is called images gives way to labels. */
 export function yoloLabelOf(picture: string): string {
+  return yoloLabelsOf(picture)[0]!;
+}
+
+/** The same, and by capitals as people mix them: Images beside labels or Labels. */
+function yoloLabelsOf(picture: string): string[] {
   const parts = withEnding(picture).split(sep);
-  const at = parts.lastIndexOf('images');
-  if (at >= 0) parts[at] = 'labels';
-  return parts.join(sep);
+  const at = parts.findLastIndex((part) => part.toLowerCase() === 'images');
+  if (at < 0) return [parts.join(sep)];
+  const inWordsOf = parts[at] === 'images' ? 'labels' : parts[at] === 'IMAGES' ? 'LABELS' : 'Labels';
+  return [...new Set([inWordsOf, 'labels', 'Labels', 'LABELS'])].map((name) => parts.with(at, name).join(sep));
 }
 
 function isFolder(path: string): boolean {

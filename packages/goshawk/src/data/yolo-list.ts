@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { InputError, type YoloClasses, type YoloKeypoints } from '@goshawk/core';
 import { parse, YAMLParseError } from 'yaml';
+import { LookAlikes } from '../files/look-alike.js';
 import { readHead } from '../files/read-head.js';
 import { readSmallText } from '../files/read-small-text.js';
 import { foldersIn, isHidden } from '../files/visible-entries.js';
@@ -29,7 +30,7 @@ const setNames = ['train', 'val', 'valid', 'test'] as const;
  */
 export function readYoloList(path: string): YoloList {
   if (!statSync(path).isDirectory()) return readListFile(path);
-  const isPart = ['images', 'labels'].includes(basename(path));
+  const isPart = ['images', 'labels'].includes(basename(path).toLowerCase());
   const file = listFileIn(path) ?? (isPart ? listFileIn(dirname(resolve(path))) : undefined);
   if (file !== undefined) return readListFile(file);
   const names = namesFileOf(path)?.names;
@@ -95,7 +96,7 @@ function readListFile(file: string): YoloList {
     if (!(error instanceof YAMLParseError)) throw error;
     throw new InputError(
       'annotation-invalid',
-      `${file}: is no YAML: ${error.message.split('\n')[0]}: correct the line`,
+      `${file}: is no YAML: ${error.message.split('\n')[0]!.replace(/:$/, '')}: correct the line`,
     );
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value))
@@ -148,11 +149,17 @@ function rootsOf(file: string, path: unknown): string[] {
 /** A folder or list of pictures, there or not; exports write ../train/images for the folder beside the list. */
 function placeOf(place: string, roots: readonly string[]): string {
   const words = asPosix(place);
+  const lookAlikes = new LookAlikes();
   const spellings = [words, words.replace(/^(\.\.\/)+/, '')];
   const found = roots
     .flatMap((root) => spellings.map((spelling) => resolve(root, spelling)))
     .find((candidate) => isFolder(candidate) || isFile(candidate));
   if (found !== undefined) return found;
+  const alike = roots.flatMap((root) => {
+    const name = isAbsolutePath(words) ? undefined : lookAlikes.find(root, words);
+    return name === undefined ? [] : [resolve(root, name)];
+  })[0];
+  if (alike !== undefined) return alike;
   const moved = isAbsolutePath(words)
     ? lastPartsOf(words, roots).find((path) => isFolder(path) || isFile(path))
     : undefined;
@@ -198,6 +205,11 @@ function classesOf(file: string, keys: Readonly<Record<string, unknown>>): YoloC
 function namesOf(file: string, names: unknown, count: unknown): string[] {
   const isCount = Number.isInteger(count) && (count as number) > 0;
   if (names === undefined && isCount) return Array.from({ length: count as number }, (_, i) => `class ${i}`);
+  if (names !== undefined && names !== null && typeof names !== 'object')
+    throw new InputError(
+      'annotation-invalid',
+      `${file}: names: is ${JSON.stringify(names)} (expected a list, or the numbers 0, 1, ... with their names): write [${String(names)}]`,
+    );
   const entries = Array.isArray(names)
     ? names.map((name, i) => [i, name] as const)
     : Object.entries((names ?? {}) as object).map(([key, name]) => [Number(key), name] as const);
@@ -256,8 +268,10 @@ function namedSets(folder: string): Map<string, string[]> {
     .map((name) => join(folder, name))
     .filter(isPictureList);
   const candidates: readonly (readonly [name: string, place: string])[] = [
-    ...own.map((place) => [basename(place), join(place, 'images')] as const),
-    ...foldersIn(join(folder, 'images')).map((place) => [basename(place), place] as const),
+    ...own.flatMap((place) => foldersCalled(place, 'images').map((images) => [basename(place), images] as const)),
+    ...foldersCalled(folder, 'images')
+      .flatMap(foldersIn)
+      .map((place) => [basename(place), place] as const),
     ...own.map((place) => [basename(place), place] as const),
     ...lists.map((place) => [basename(place).slice(0, -4), place] as const),
   ];
@@ -278,17 +292,24 @@ function isPictureList(path: string): boolean {
 }
 
 function hasSetsOfLayout(folder: string): boolean {
-  return isFolder(join(folder, 'images')) || isFolder(join(folder, 'labels')) || namedSets(folder).size > 0;
+  const parts = [...foldersCalled(folder, 'images'), ...foldersCalled(folder, 'labels')];
+  return parts.length > 0 || namedSets(folder).size > 0;
 }
 
 /** Sets of a folder without a list; else one set of all its pictures. */
 function setsOfLayout(folder: string): Map<string, string[]> {
   const sets = namedSets(folder);
   if (sets.size > 0) return sets;
-  const all = [join(folder, 'images'), folder].find(isFolder)!;
+  const [images = folder] = foldersCalled(folder, 'images');
   // A folder of labels alone: its pictures are beside it.
-  const beside = basename(folder) === 'labels' ? join(dirname(folder), 'images') : undefined;
-  return new Map([['', [beside !== undefined && isFolder(beside) ? beside : all]]]);
+  const isLabels = basename(folder).toLowerCase() === 'labels';
+  const [beside] = isLabels ? foldersCalled(dirname(resolve(folder)), 'images') : [];
+  return new Map([['', [beside ?? images]]]);
+}
+
+/** Folders of that name in a folder, whatever their capitals. */
+export function foldersCalled(folder: string, name: string): string[] {
+  return foldersIn(folder).filter((place) => basename(place).toLowerCase() === name);
 }
 
 function isFile(path: string): boolean {

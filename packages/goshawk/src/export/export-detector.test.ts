@@ -90,6 +90,16 @@ const CASES = [
     factor: 3,
     sets: [`model.conventions=${conventions}`],
   })),
+  ...['torchvision', 'mmdetection'].map((conventions) => ({
+    name: `Mask R-CNN without the finest level by the conventions of ${conventions}`,
+    text: RCNN,
+    factor: 3,
+    sets: [
+      `model.conventions=${conventions}`,
+      'model.neck.finestStride=8',
+      'model.anchors.sizes=[[24], [48], [96], [192]]',
+    ],
+  })),
   {
     name: 'Keypoint R-CNN',
     text: RCNN,

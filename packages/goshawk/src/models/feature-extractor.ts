@@ -86,7 +86,7 @@ export function makeFeatureExtractor(backbone: BackboneConfig, neck: NeckConfig)
   // SpineNet makes a pyramid by itself.
   if (backbone.type === 'spinenet') return makeSpineNet(backbone);
   if (neck.type === 'none') return new CoarsestLevel(makeBackbone(backbone, neck.stage));
-  return new BackboneWithNeck(makeBackbone(backbone), (levels) => makeNeck(neck, levels));
+  return new BackboneWithNeck(makeBackbone(backbone), (levels) => makeNeck(neck, levels), neck.finestStride);
 }
 
 const DEFAULT_RETINA_NECK: RetinaNeckConfig = {

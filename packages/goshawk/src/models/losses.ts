@@ -8,7 +8,7 @@ export const REDUCTION_SUM = 2;
 
 /** Sum over all elements of the smooth L1 loss: d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere (Fast R-CNN, 2015). */
 export function smoothL1Sum(prediction: Tensor, target: Tensor, beta: number): Tensor {
-  return ops.smooth_l1_loss(prediction, target, { reduction: REDUCTION_SUM, beta });
+  return ops.smooth_l1_loss(prediction, target.to(prediction.dtype), { reduction: REDUCTION_SUM, beta });
 }
 
 /**
@@ -17,7 +17,7 @@ export function smoothL1Sum(prediction: Tensor, target: Tensor, beta: number): T
  */
 export function binaryCrossEntropyMean(logits: Tensor, target: Tensor, count = inAll(logits.length)): Tensor {
   if (logits.length === 0) return zeroLoss(logits);
-  return partOf(ops.binary_cross_entropy_with_logits(logits, target), logits.length, count);
+  return partOf(ops.binary_cross_entropy_with_logits(logits, target.to(logits.dtype)), logits.length, count);
 }
 
 /** The same of the cross entropies of [N, C] logits with [N] int64 classes; N is what is counted. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { maskIou, type RgbImage, rleFromString } from '@goshawk/core';
-import { noGrad, scope, setThreads, type TensorData, tensor, writePth } from '@goshawk/torch';
+import { noGrad, scope, type TensorData, tensor, writePth } from '@goshawk/torch';
 import { detectronConfigs } from '../foreign/detectron/config.js';
 import { shippedConfigs } from '../foreign/detectron/fixtures/shipped-configs.js';
 import { recogniseState } from '../foreign/weights.js';
@@ -50,7 +50,6 @@ for (const name of ['detectron_maskrcnn_R50_FPN', 'detectron_keypoint_R50_FPN'])
     let images: RgbImage[];
 
     before(async () => {
-      setThreads(2);
       images = [await parity.image('input.png'), await parity.image('input2.png')];
       const original = makeParityState(parity.state());
       const checkpoint = join(folder, 'model_step.pth');

@@ -64,7 +64,6 @@ train:
   schedule: { warmupIterations: 6, warmupFactor: 0.01, steps: [4, 9], stepUnit: epoch, stepsWaitForWarmup: true }
   clipGradNorm: 4
   precision: fp64
-runtime: { threads: 2 }
 `;
 
 /** As make_training.py starts. */

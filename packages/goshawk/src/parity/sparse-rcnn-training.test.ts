@@ -13,6 +13,7 @@ import { createLoader } from '../data/index.js';
 import { trainingBatches } from '../infer/split-options.js';
 import { openSplit, train } from '../train/index.js';
 import { averageDecay } from '../train/weight-average.js';
+import { asTensors } from './movements.js';
 import { assertAllClose, ParityCase } from './parity-case.js';
 import { makeParityState } from './parity-weights.js';
 import {
@@ -49,7 +50,8 @@ describe('twelve steps of sparse_rcnnv1', () => {
     folder = mkdtempSync(join(tmpdir(), 'goshawk-training-'));
     config = trajectoryConfig(facts, folder);
     const state = makeParityState(parity.state());
-    const { start, names } = startOf(state, facts);
+    const { start: values, names } = startOf(state, facts);
+    const start = asTensors(new Map(names.map((name) => [name, values.get(name)!])));
     const init = join(folder, 'start.pth');
     writePth(init, state);
     const { model: average } = await train({

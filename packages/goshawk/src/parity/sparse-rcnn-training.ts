@@ -96,7 +96,7 @@ val:
   weight_path: weights
 gpus: 0
 `;
-  const sets = ['data.flip=0', 'data.augment=null', 'runtime.threads=2'];
+  const sets = ['data.flip=0', 'data.augment=null'];
   return sparseRcnnConfigs.read(text, { file: 'sparse_rcnn.yaml', sets }).config;
 }
 

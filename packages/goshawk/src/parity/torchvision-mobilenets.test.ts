@@ -2,10 +2,10 @@
 // a neck reads by default. The numbers are torchvision's own (fixtures/torchvision_models/make_models.py, make_mobilenets).
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
-import { noGrad, ops, scope, setThreads, type Tensor } from '@goshawk/torch';
+import { noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { loadConfig, type MobilenetConfig, parseConfig, type RunConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { recogniseState } from '../foreign/weights.js';
@@ -43,8 +43,6 @@ function configOf(sets: readonly string[]): RunConfig {
   const text = 'model: { type: retinanet, backbone: { type: mobilenet, norm: batch, frozenStages: 0 } }';
   return parseConfig(text, { file: 'mobilenet', sets });
 }
-
-before(() => setThreads(2));
 
 for (const [name, facts] of Object.entries(all)) {
   describe(`${name} of torchvision`, () => {

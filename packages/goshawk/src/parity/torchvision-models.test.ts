@@ -15,7 +15,7 @@ import {
   type RgbImage,
   rleFromString,
 } from '@goshawk/core';
-import { noGrad, scope, setThreads, type Tensor, type TensorData } from '@goshawk/torch';
+import { noGrad, scope, type Tensor, type TensorData } from '@goshawk/torch';
 import { loadConfig, type RunConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { torchvisionState } from '../foreign/torchvision/state-names.js';
@@ -128,8 +128,6 @@ const RETINA_LOSSES: Readonly<Record<string, string>> = {
 };
 
 const categories = Array.from({ length: 90 }, (_, index) => ({ id: index + 1, name: `class ${index + 1}` }));
-
-before(() => setThreads(2));
 
 for (const { builder, config: file, sets, ...rest } of BUILDERS) {
   describe(`${builder} of torchvision`, () => {

@@ -9,6 +9,8 @@ export interface DataFacts {
   readonly rarest: { readonly name: string; readonly objects: number };
   /** Of the objects, square root of the box's area over the long side of its picture. */
   readonly side: Quantiles;
+  /** The least `side.low` of a class by itself. */
+  readonly smallestClass: number;
   /** Of the boxes, height / width. */
   readonly aspect: Quantiles;
   /** Of the pictures, pixels. */
@@ -34,23 +36,27 @@ export function dataFacts({ images, annotations, categories }: Dataset): DataFac
   const pictureOf = new Map(images.map((image) => [image.id, image]));
   const objects = annotations.filter(({ isCrowd, bbox }) => !isCrowd && bbox[2] > 0 && bbox[3] > 0);
   const perPicture = new Map(images.map(({ id }) => [id, 0]));
-  const perClass = new Map(categories.map(({ id }) => [id, 0]));
-  const sides: number[] = [];
+  const perClass = new Map(categories.map(({ id }) => [id, [] as number[]]));
   for (const { imageId, categoryId, bbox } of objects) {
     perPicture.set(imageId, (perPicture.get(imageId) ?? 0) + 1);
-    perClass.set(categoryId, (perClass.get(categoryId) ?? 0) + 1);
     const { width, height } = pictureOf.get(imageId)!;
-    sides.push(Math.sqrt(bbox[2] * bbox[3]) / Math.max(width, height));
+    perClass.get(categoryId)!.push(Math.sqrt(bbox[2] * bbox[3]) / Math.max(width, height));
   }
+  const countOf = (id: number): number => perClass.get(id)!.length;
+  const sides = [...perClass.values()];
   const share = (isMeant: (object: Annotation) => boolean): number =>
     objects.length === 0 ? 0 : objects.filter(isMeant).length / objects.length;
-  const rarest = [...categories].sort((a, b) => perClass.get(a.id)! - perClass.get(b.id)!)[0];
+  const rarest = [...categories].sort((a, b) => countOf(a.id) - countOf(b.id))[0];
   return {
     pictures: images.length,
     objects: objects.length,
     classes: categories.map(({ name }) => name),
-    rarest: { name: rarest?.name ?? '', objects: rarest ? perClass.get(rarest.id)! : 0 },
-    side: quantiles(sides),
+    rarest: { name: rarest?.name ?? '', objects: rarest ? countOf(rarest.id) : 0 },
+    side: quantiles(sides.flat()),
+    smallestClass: quantile(
+      sides.filter((own) => own.length > 0).map((own) => quantiles(own).low),
+      0,
+    ),
     aspect: quantiles(objects.map(({ bbox }) => bbox[3] / bbox[2])),
     longSide: quantiles(images.map(({ width, height }) => Math.max(width, height))),
     shortShare: quantiles(images.map(({ width, height }) => Math.min(width, height) / Math.max(width, height))).median,

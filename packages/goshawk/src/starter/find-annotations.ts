@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat, annotationSets } from '../data/index.js';
 import { isNamesText } from '../data/yolo-list.js';
+import { LookAlikes } from '../files/look-alike.js';
 import { readFileChunks } from '../files/read-chunks.js';
 import { readHead } from '../files/read-head.js';
 import { foldersIn } from '../files/visible-entries.js';
@@ -260,9 +261,10 @@ function pictureFolder(file: string, places: readonly string[]): string {
     place,
     ...foldersIn(place).flatMap((folder) => [folder, ...foldersIn(folder)]),
   ]);
+  const lookAlikes = new LookAlikes();
   const counted = [...new Set(folders)].map((folder) => ({
     folder,
-    count: names.filter((name) => existsSync(join(folder, name))).length,
+    count: names.filter((name) => existsSync(join(folder, name)) || lookAlikes.find(folder, name) !== undefined).length,
   }));
   const best = counted.sort((a, b) => b.count - a.count)[0];
   if (best !== undefined && best.count > 0) return best.folder;

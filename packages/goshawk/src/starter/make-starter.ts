@@ -15,6 +15,7 @@ import {
   chooseCopySize,
   chooseFreezing,
   chooseLength,
+  chooseLevels,
   chooseModel,
   chooseOptimization,
   choosePictureSize,
@@ -85,6 +86,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
   const { pictures } = prepared;
   const available = (): number =>
     Math.max(1, wishes.minutes * 60 - (options.isTimed ? (performance.now() - started) / 1000 : 0) - AROUND);
+  const levelsAt = (picture: number) => chooseLevels(facts, picture, model.value, start);
   let choices: StarterChoices = {
     facts: { ...facts, pictures: pictures.train },
     splits: prepared.splits,
@@ -92,6 +94,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     size,
     freezing: chooseFreezing(start),
     pictureSize: wanted,
+    levels: levelsAt(wanted.value),
     optimization: chooseOptimization(start, size.value, machine),
     precision: { value: 'fp32', why: '' },
     length: { value: { iterations: 1000, warmupIterations: 1, evaluateEvery: 0 }, why: '' },
@@ -125,6 +128,8 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     value: fitted.value,
     why: fitted.value === wanted.value ? `${wanted.why}; ${fitted.why}` : fitted.why,
   });
+  const levels = levelsAt(pictureSize.value);
+  tell('levels', levels, `strides ${levels.value.strides.join(', ')}`);
   const { batchSize } = choices.optimization.value;
   const optimization = tell(
     'learning rate',
@@ -143,7 +148,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     why: options.isTimed ? `of ${wishes.minutes}, less what looking at the data and measuring took` : 'as asked for',
   };
   tell('length', length, `${minutes.value} minutes, about ${length.value.iterations} steps`);
-  choices = { ...choices, precision, pictureSize, optimization, length, minutes };
+  choices = { ...choices, precision, pictureSize, levels, optimization, length, minutes };
   const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
   const text = starterText(choices, heading);
   parseConfig(text, { file: options.config, ...(sets && { sets }) });

@@ -11,11 +11,13 @@ import {
   chooseFlip,
   chooseFreezing,
   chooseLength,
+  chooseLevels,
   chooseModel,
   chooseOptimization,
   choosePictureSize,
   chooseSize,
   fitPictureSize,
+  type ModelKind,
   modelKinds,
   networkSizes,
   type Start,
@@ -29,6 +31,7 @@ const photos: DataFacts = {
   classes: ['owl'],
   rarest: { name: 'owl', objects: 180 },
   side: { low: 0.2, median: 0.4, high: 0.7 },
+  smallestClass: 0.2,
   aspect: { low: 0.8, median: 1.2, high: 1.8 },
   longSide: { low: 400, median: 500, high: 600 },
   shortShare: 0.7,
@@ -121,24 +124,41 @@ describe('pictures', () => {
   });
 });
 
+describe('levels', () => {
+  const finest = (smallestClass: number, model: ModelKind = 'faster_rcnn', start: Start = random) =>
+    chooseLevels({ ...photos, smallestClass }, 256, model, start).value.strides[0];
+
+  test('leave out the finest where every class is large, boxes alone are learned, and nothing knows it yet', () => {
+    assert.equal(finest(0.2), 8);
+    assert.equal(finest(0.1), 4);
+    assert.equal(finest(0.2, 'mask_rcnn'), 4);
+    assert.equal(finest(0.2, 'retinanet'), 4);
+    assert.equal(finest(0.2, 'faster_rcnn', { kind: 'backbone' }), 4);
+  });
+});
+
 describe('anchors', () => {
+  const everyLevel = chooseLevels({ ...photos, smallestClass: 0 }, 192, 'faster_rcnn', random).value;
   const side = fc.tuple(fc.double({ min: 0.01, max: 0.9, noNaN: true }), fc.double({ min: 1, max: 10, noNaN: true }));
 
-  test('reach from the small objects to the large ones, and rise', () => {
+  test('reach from the small objects to the large ones, and rise, on either choice of levels', () => {
     fc.assert(
       fc.property(side, fc.constantFrom(160, 256, 384), ([low, factor], size) => {
         const high = Math.min(1, low * factor);
-        const { sizes } = chooseAnchors({ ...photos, side: { low, median: low, high } }, size).value;
-        assert.equal(sizes.length, 5);
-        assert.ok(sizes.every((one, i) => i === 0 || one >= sizes[i - 1]!));
-        assert.ok(sizes[0]! <= Math.max(9, low * size) && sizes[4]! >= high * size * 0.99);
+        const facts = { ...photos, side: { low, median: low, high }, smallestClass: low };
+        const levels = chooseLevels(facts, size, 'faster_rcnn', random).value;
+        const { sizes } = chooseAnchors(facts, size, levels).value;
+        assert.equal(sizes.length, levels.strides.length);
+        const all = sizes.flat();
+        assert.ok(all.every((one, i) => i === 0 || one >= all[i - 1]!));
+        assert.ok(all[0]! <= Math.max(9, low * size) && all.at(-1)! >= high * size * 0.99);
       }),
     );
   });
 
   test('have the shapes of the boxes, near ones only once', () => {
     const ratios = (low: number, median: number, high: number) =>
-      chooseAnchors({ ...photos, aspect: { low, median, high } }, 192).value.ratios;
+      chooseAnchors({ ...photos, aspect: { low, median, high } }, 192, everyLevel).value.ratios;
     assert.deepEqual(ratios(0.5, 1, 2), [0.5, 1, 2]);
     assert.deepEqual(ratios(0.95, 1, 1.1), [1]);
     assert.deepEqual(ratios(2, 3, 5), [2, 3, 5]);
@@ -184,6 +204,7 @@ test('every combination of choices is a valid config that keeps its reasons as c
             size: { value: size, why: 'asked for' },
             freezing: chooseFreezing(start),
             pictureSize,
+            levels: chooseLevels(photos, pictureSize.value, model, start),
             optimization: chooseOptimization(start, size, twoCores),
             precision: { value: 'bf16', why: 'measured' },
             length: chooseLength(photos, 8, { step: 0.2, evaluation: 2, available: 600 }),

@@ -136,21 +136,53 @@ export function fitPictureSize(
   return { value, why: `at ${size} only ${round(size)} could be shown in the time, now ${round(value)}` };
 }
 
-/** Strides of the levels that anchors lie on. */
-const STRIDES = [4, 8, 16, 32, 64] as const;
+/** Levels of features, and the anchors on them. */
+export interface Levels {
+  /** Network pixels a cell of each, finest first. */
+  readonly strides: readonly number[];
+  /** Side lengths of the anchors of one. */
+  readonly sizesOfLevel: number;
+}
+
+const ALL_LEVELS: Levels = { strides: [4, 8, 16, 32, 64], sizesOfLevel: 1 };
+/** Two sizes a level reach as far as five levels of one, and large anchors lie closer to one another. */
+const COARSE_LEVELS: Levels = { strides: [8, 16, 32], sizesOfLevel: 2 };
+
+/** Network pixels: four cells of stride 8. */
+const LARGE_SIDE = 32;
+
+/** The finest level takes a third of the arithmetic: it is left out where no class has objects that need it, and boxes alone are learned. */
+export function chooseLevels(
+  { smallestClass }: DataFacts,
+  pictureSize: number,
+  model: ModelKind,
+  start: Start,
+): Chosen<Levels> {
+  if (start.kind !== 'random') return { value: ALL_LEVELS, why: 'the weights at the start are meant for them' };
+  if (model === 'retinanet') return { value: ALL_LEVELS, why: 'the model has its own' };
+  if (model !== 'faster_rcnn') return { value: ALL_LEVELS, why: 'masks and keypoints are found on the finest one' };
+  const side = smallestClass * pictureSize;
+  const sides = `the smallest tenth of the smallest class has ${Math.round(side)} pixels a side`;
+  return side >= LARGE_SIDE
+    ? { value: COARSE_LEVELS, why: `${sides}: the finest level would take a third of the time for nothing` }
+    : { value: ALL_LEVELS, why: sides };
+}
 
 /**
- * Side lengths of the anchors, one a level: from the smallest tenth of the objects to the largest tenth evenly in the
+ * Side lengths of the anchors of each level: from the smallest tenth of the objects to the largest tenth evenly in the
  * logarithm, a little beyond both. Heights over widths: the middle half of the boxes' and either end.
  */
 export function chooseAnchors(
   { side, aspect }: DataFacts,
   pictureSize: number,
-): Chosen<{ readonly sizes: readonly number[]; readonly ratios: readonly number[] }> {
+  { strides, sizesOfLevel }: Levels,
+): Chosen<{ readonly sizes: readonly (readonly number[])[]; readonly ratios: readonly number[] }> {
   const low = Math.max(side.low * pictureSize * 0.8, 8);
   const high = Math.max(side.high * pictureSize * 1.1, low * 2);
-  const step = (high / low) ** (1 / (STRIDES.length - 1));
-  const sizes = STRIDES.map((_, level) => Math.round(low * step ** level));
+  const step = (high / low) ** (1 / (strides.length * sizesOfLevel - 1));
+  const sizes = strides.map((_, level) =>
+    Array.from({ length: sizesOfLevel }, (__, i) => Math.round(low * step ** (level * sizesOfLevel + i))),
+  );
   const ratios = spread([aspect.low || 1, aspect.median || 1, aspect.high || 1]);
   return {
     value: { sizes, ratios },

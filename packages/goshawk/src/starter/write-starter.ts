@@ -8,6 +8,7 @@ import {
   chooseFlip,
   type Freezing,
   type Length,
+  type Levels,
   type ModelKind,
   type NetworkSize,
   type Optimization,
@@ -38,6 +39,7 @@ export interface StarterChoices {
   readonly freezing: Chosen<Freezing>;
   /** Long side, network pixels. */
   readonly pictureSize: Chosen<number>;
+  readonly levels: Chosen<Levels>;
   readonly optimization: Chosen<Optimization>;
   readonly precision: Chosen<'fp32' | 'bf16'>;
   readonly length: Chosen<Length>;
@@ -119,15 +121,17 @@ export function starterValue(choices: StarterChoices, reasons: Reasons = new Map
 }
 
 function modelValue(choices: StarterChoices, because: (path: string, choice: { readonly why: string }) => void): Tree {
-  const { model, size, freezing, knownModel, pictureSize, facts, knownBackbone } = choices;
+  const { model, size, freezing, knownModel, pictureSize, levels, facts, knownBackbone } = choices;
   because('model', model);
   if (knownModel !== undefined) return { ...knownModel, classes: 'from-data' };
   because('model.backbone', size);
   because('model.backbone', freezing);
   const { depth, width, pyramid, hidden } = widths[size.value];
   const backbone = { ...(knownBackbone ?? { depth, width }), ...freezing.value };
-  const anchors = chooseAnchors(facts, pictureSize.value);
+  const anchors = chooseAnchors(facts, pictureSize.value, levels.value);
   because('model.anchors', anchors);
+  const [finestStride = 4] = levels.value.strides;
+  if (finestStride > 4) because('model.neck', levels);
   const { proposals, sampled, detections } = chooseBoxCounts(facts);
   if (model.value === 'retinanet')
     return {
@@ -135,7 +139,7 @@ function modelValue(choices: StarterChoices, because: (path: string, choice: { r
       backbone,
       neck: { channels: pyramid },
       anchors: {
-        octaveBaseScale: Number((anchors.value.sizes[0]! / 8).toPrecision(2)),
+        octaveBaseScale: Number((anchors.value.sizes[0]![0]! / 8).toPrecision(2)),
         ratios: anchors.value.ratios,
       },
       head: { convolutions: size.value === 'full' ? 4 : 2, maxDetections: detections },
@@ -143,8 +147,8 @@ function modelValue(choices: StarterChoices, because: (path: string, choice: { r
   return {
     type: model.value,
     backbone,
-    neck: { channels: pyramid },
-    anchors: { sizes: anchors.value.sizes.map((side) => [side]), ratios: anchors.value.ratios },
+    neck: { channels: pyramid, ...(finestStride > 4 && { finestStride, extraLevel: 'none' }) },
+    anchors: anchors.value,
     rpn: {
       preNmsTopN: { train: 2 * proposals, test: 2 * proposals },
       postNmsTopN: { train: proposals, test: proposals },

@@ -39,11 +39,13 @@ export interface Trained {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /** After the last step: parameters and buffers. */
   readonly state: ReadonlyMap<string, Float32Array>;
-  /** How far a parameter went that went furthest, of the largest value of its own. */
+  /** How far a parameter went that went furthest, of the largest value of its own, or of {@link SMALL} where that is less. */
   readonly moved: number;
 }
 
 const MOMENTUM = 0.9;
+/** A bias begins at 0: of what it came to by the first step, any step is the whole. */
+const SMALL = 1e-3;
 
 /** Parameters and buffers after some steps alone with all pictures, at a rate at which something is learned soon. */
 export function learnedState(training: Pick<Training, 'model' | 'sizing'>, steps: number): Trained['state'] {
@@ -100,8 +102,8 @@ export function trainOn(training: Training, group?: ProcessGroup): Trained {
 }
 
 function movementOf(from: Float32Array, to: Float32Array): number {
-  const largest = to.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return to.reduce((most, value, i) => Math.max(most, Math.abs(value - from[i]!)), 0) / (largest || 1);
+  const largest = to.reduce((most, value) => Math.max(most, Math.abs(value)), SMALL);
+  return to.reduce((most, value, i) => Math.max(most, Math.abs(value - from[i]!)), 0) / largest;
 }
 
 interface Pass {

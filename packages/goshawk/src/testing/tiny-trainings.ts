@@ -17,8 +17,11 @@ const SETS = [
   'train.schedule.warmupIterations=4',
 ];
 
+/** Of a training in float16, where the engine has it. */
+export const FLOAT16 = ['train.precision=fp16', 'train.batchSize=1'];
+
 export interface TinyTrainings {
-  /** Goes when the tests of the file are done. */
+  /** Goes when the tests of the file or suite are done. */
   readonly folder: string;
   configOf(sets?: readonly string[], dataset?: TinyDataset): RunConfig;
   /** A folder of a training, which it makes. */
@@ -26,7 +29,7 @@ export interface TinyTrainings {
   run(output: string, options?: Partial<TrainOptions> & { readonly sets?: readonly string[] }): Promise<TrainResult>;
 }
 
-/** To be called once in a file of tests, outside of them; the pictures are there when the first one runs. */
+/** To be called once in a file or a suite of tests, outside of them; the pictures are there when the first one runs. */
 export function tinyTrainings(): TinyTrainings {
   const folder = mkdtempSync(join(tmpdir(), 'goshawk-tiny-trainings-'));
   let data: TinyDataset;

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { goshawkHere } from '../testing/goshawk-here.js';
 import { type RunBlock, runPage } from '../testing/run-page.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'goshawk-own-program-'));
@@ -50,23 +49,17 @@ test('the others stop by a signal, predict from bytes, and measure', () => {
   assert.match(blocks[3]!.stdout, /Average Precision/);
 });
 
-test('goshawk predict takes those weights without a config, and says what is missing beside a config', () => {
-  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
-  const goshawk = (...args: string[]) =>
-    spawnSync(process.execPath, [main, ...args], { cwd: folder, encoding: 'utf8' });
-  const { status, stderr } = goshawk(
-    'predict',
-    'runs/squares/best.safetensors',
-    'photo.png',
-    '--set',
-    'train.precision=fp32',
-  );
-  assert.equal(status, 0, stderr);
+test('goshawk predict takes those weights without a config, and says what is missing beside a config', async () => {
+  const { code, err } = await goshawkHere(folder, [
+    ...['predict', 'runs/squares/best.safetensors', 'photo.png'],
+    ...['--set', 'train.precision=fp32'],
+  ]);
+  assert.equal(code, 0, err);
   assert.ok(existsSync(join(folder, 'predictions/photo.png')));
-  const refused = goshawk('predict', 'runs/squares/config.yaml', 'photo.png');
-  assert.equal(refused.status, 2);
+  const refused = await goshawkHere(folder, ['predict', 'runs/squares/config.yaml', 'photo.png']);
+  assert.equal(refused.code, 2);
   assert.match(
-    refused.stderr,
+    refused.err,
     /^goshawk: goshawk predict: runs\/squares\/config\.yaml is a config, and weights are missing: .*\n$/,
   );
 });

@@ -3,20 +3,22 @@ import { AssertionError } from 'node:assert';
 import { Tensor } from '../tensor/tensor.js';
 
 export interface Tolerance {
-  /** Default 1e-6. */
   readonly absolute?: number;
-  /** Times the expected value's size. Default 1e-5. */
+  /** Times the expected value's size. */
   readonly relative?: number;
 }
 
+const DEFAULT: Tolerance = { absolute: 1e-6, relative: 1e-5 };
+
 /**
- * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|.
+ * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|. Of a tolerance that is
+ * given, what it leaves out is 0; without one, 1e-6 and 1e-5.
  * @throws AssertionError with the worst element's index and both values
  */
 export function assertClose(
   actual: Tensor | readonly number[],
   expected: Tensor | readonly number[],
-  { absolute = 1e-6, relative = 1e-5 }: Tolerance = {},
+  { absolute = 0, relative = 0 }: Tolerance = DEFAULT,
 ): void {
   const shape = shapeOf(actual);
   if (
@@ -29,7 +31,8 @@ export function assertClose(
   let worst = -1;
   let worstExcess = 0;
   let count = 0;
-  for (const [i, want] of wanted.entries()) {
+  for (let i = 0; i < wanted.length; i++) {
+    const want = wanted[i]!;
     const have = got[i] ?? Number.NaN;
     if (Object.is(have, want) || have === want) continue;
     const excess = Math.abs(have - want) - (absolute + relative * Math.abs(want));
@@ -51,8 +54,10 @@ function shapeOf(value: Tensor | readonly number[]): readonly number[] {
   return value instanceof Tensor ? value.shape : [value.length];
 }
 
-function numbersOf(value: Tensor | readonly number[]): readonly number[] {
-  return value instanceof Tensor ? value.toNumbers() : value;
+function numbersOf(value: Tensor | readonly number[]): ArrayLike<number> {
+  if (!(value instanceof Tensor)) return value;
+  const array = value.toTypedArray();
+  return array instanceof BigInt64Array ? value.toNumbers() : array;
 }
 
 function indexOf(flat: number, shape: readonly number[]): number[] {

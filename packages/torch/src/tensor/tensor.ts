@@ -108,7 +108,10 @@ export class Tensor extends TensorHandle {
   /** The elements as plain numbers in C order, whatever the dtype. */
   toNumbers(): number[] {
     const array = this.toTypedArray();
-    return array instanceof BigInt64Array ? Array.from(array, Number) : Array.from(array);
+    const numbers: number[] = [];
+    // Array.from goes by the array's iterator, which takes ten times as long.
+    for (let i = 0; i < array.length; i++) numbers.push(Number(array[i]));
+    return numbers;
   }
 
   /** The raw bytes in C order, little endian: what checkpoint files hold. */

@@ -11,6 +11,15 @@ const neckNorm = () =>
     .default('none')
     .describe('Normalisation behind each convolution; sync_batch: batch norm over the pictures of all processes.');
 
+const finestShape = {
+  finestStride: z
+    .literal([8, 16, 32])
+    .optional()
+    .describe(
+      "Levels of a ResNet with fewer network pixels a cell than this are left out, where all objects are large. Absent: none is, the finest has 4. A MobileNet's levels are its backbone.featureLayers.",
+    ),
+};
+
 const extraShape = {
   extraLevel: z
     .enum(['pool', 'convolutions', 'none'])
@@ -29,6 +38,7 @@ const extraShape = {
 const fpnSchema = z.strictObject({
   type: z.literal('fpn').default('fpn').describe('The kind of neck: a feature pyramid.'),
   channels: channels(),
+  ...finestShape,
   ...extraShape,
   norm: neckNorm(),
   biases: z.boolean().default(true).describe('Whether convolutions without a norm behind them have biases.'),
@@ -47,6 +57,7 @@ const panetSchema = z.strictObject({
     .literal('panet')
     .describe('The kind of neck: a feature pyramid with a second path, from fine to coarse (PANet).'),
   channels: channels(),
+  ...finestShape,
   ...extraShape,
   norm: neckNorm(),
 });
@@ -80,7 +91,7 @@ const extraLevels = (standard: number) =>
       "Levels beyond the backbone's, each of half the resolution of the one before, which take part in the fusion.",
     );
 
-const bifpnSchema = z.strictObject({ ...bifpnShape, extraLevels: extraLevels(1) });
+const bifpnSchema = z.strictObject({ ...bifpnShape, ...finestShape, extraLevels: extraLevels(1) });
 
 const noNeckSchema = z.strictObject({
   type: z.literal('none').describe('The heads read one stage of the backbone.'),
@@ -128,23 +139,34 @@ export const retinaNeckSchema = z.discriminatedUnion('type', [
 
 export type RetinaNeckConfig = z.output<typeof retinaNeckSchema>;
 
-/** What a neck asks of the backbone and of its own channels; for the schema of a detector. */
-export function checkNeck(
-  { neck, backbone }: { readonly neck: NeckConfig; readonly backbone: BackboneConfig },
-  context: z.RefinementCtx,
-): void {
+interface Body {
+  readonly neck: NeckConfig;
+  readonly backbone: BackboneConfig;
+}
+
+/** What a pyramid asks of the backbone and of its own channels. */
+export function checkPyramid({ neck, backbone }: Body, context: z.RefinementCtx): void {
+  if (neck.type === 'none') return;
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (neck.type === 'none') {
-    if (backbone.type === 'mobilenet' && neck.stage === 4)
-      issue(['neck', 'stage'], 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet');
-    return;
-  }
   if (backbone.type === 'spinenet')
     issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
+  if (backbone.type === 'mobilenet' && neck.finestStride !== undefined)
+    issue(['neck', 'finestStride'], 'is for ResNets: remove it, and name the layers in backbone.featureLayers');
   if (neck.type !== 'bifpn' && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
     issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
   if (backbone.type === 'resnet' && backbone.lastStageDilation > 1)
     issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
+}
+
+/** The same, and what a single stage asks; for the schema of a detector. */
+export function checkNeck({ neck, backbone }: Body, context: z.RefinementCtx): void {
+  if (neck.type === 'none' && backbone.type === 'mobilenet' && neck.stage === 4)
+    context.addIssue({
+      code: 'custom',
+      path: ['neck', 'stage'],
+      message: 'is 4, whose box head is the last stage of a ResNet: take 5 on a MobileNet',
+    });
+  checkPyramid({ neck, backbone }, context);
 }
 
 /** How many levels a neck adds beyond the backbone's. */
@@ -159,5 +181,10 @@ export function levelCount(backbone: BackboneConfig, neck: NeckConfig): number {
   // SpineNet is its own pyramid.
   if (backbone.type === 'spinenet') return backboneLevelCount(backbone);
   if (neck.type === 'none' || (neck.type === 'fpn' && neck.finestOnly)) return 1;
-  return backboneLevelCount(backbone) + extraLevelCount(neck);
+  return backboneLevelCount(backbone) - leftOutCount(neck) + extraLevelCount(neck);
+}
+
+/** How many of a ResNet's levels, which begin with stride 4, a neck leaves out. */
+function leftOutCount({ finestStride }: PyramidConfig): number {
+  return finestStride === undefined ? 0 : Math.log2(finestStride) - 2;
 }

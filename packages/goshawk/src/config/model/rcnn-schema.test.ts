@@ -27,6 +27,14 @@ describe('the schema of models', () => {
       'a.yaml:1: model.backbone.lastStageDilation: must be 1 under a pyramid: remove it',
     ],
     [
+      'type: faster_rcnn, backbone: { type: mobilenet }, neck: { finestStride: 8 }, anchors: { sizes: [[8], [16], [32], [64]] }',
+      'a.yaml:1: model.neck.finestStride: is for ResNets: remove it, and name the layers in backbone.featureLayers',
+    ],
+    [
+      'type: faster_rcnn, neck: { finestStride: 8 }',
+      'a.yaml:1: model.anchors.sizes: got 5 lists for the 4 levels of the neck: give one list a level',
+    ],
+    [
       'type: faster_rcnn, neck: { type: none }, anchors: { sizes: [[32]] }',
       'a.yaml:1: model.boxHead.kind: is two_layer, but without a neck at stage 4 the box head is stage5: set it so',
     ],

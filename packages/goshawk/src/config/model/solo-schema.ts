@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { boxCount, channelCount, factor, fraction, layerCount } from '../bounds.js';
 import { backboneSchema } from './backbone-schema.js';
 import { fitsGroupNorm, GROUP_NORM_CHANNELS } from './box-head-schema.js';
-import { levelCount, neckSchema } from './neck-schema.js';
+import { checkPyramid, levelCount, neckSchema } from './neck-schema.js';
 import { classesSchema } from './rcnn-schema.js';
 
 /** Of a pyramid; the neck's default gives five. */
@@ -86,7 +86,7 @@ const solov2Schema = z
     maskFeatures: maskFeaturesSchema,
     head: z.strictObject(headKeys({ channels: 512, convolutions: 4 })).prefault({}),
   })
-  .superRefine(checkPyramid);
+  .superRefine(checkLevels);
 
 const decoupledSoloSchema = z
   .strictObject({
@@ -94,7 +94,7 @@ const decoupledSoloSchema = z
     ...commonShape,
     head: z.strictObject(headKeys({ channels: 256, convolutions: 7 })).prefault({}),
   })
-  .superRefine(checkPyramid);
+  .superRefine(checkLevels);
 
 export const soloSchemas = [solov2Schema, decoupledSoloSchema] as const;
 
@@ -102,19 +102,17 @@ export type Solov2Config = z.output<typeof solov2Schema>;
 export type DecoupledSoloConfig = z.output<typeof decoupledSoloSchema>;
 export type SoloConfig = Solov2Config | DecoupledSoloConfig;
 
-function checkPyramid(
+function checkLevels(
   { backbone, neck, head }: Pick<SoloConfig, 'backbone' | 'neck' | 'head'>,
   context: z.RefinementCtx<Pick<SoloConfig, 'backbone' | 'neck' | 'head'>>,
 ): void {
-  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (backbone.type === 'spinenet' && neck.type !== 'none')
-    issue(['neck', 'type'], `is ${neck.type}, but SpineNet is its own pyramid: set it to none`);
-  if (backbone.type === 'resnet' && neck.type !== 'none' && backbone.lastStageDilation > 1)
-    issue(['backbone', 'lastStageDilation'], 'must be 1 under a pyramid: remove it');
-  if ((neck.type === 'fpn' || neck.type === 'panet') && neck.norm === 'group' && !fitsGroupNorm(neck.channels))
-    issue(['neck', 'channels'], GROUP_NORM_CHANNELS);
+  checkPyramid({ backbone, neck }, context);
   const levels = levelCount(backbone, neck);
   for (const key of ['grids', 'scaleRanges'] as const)
     if (head[key].length !== levels)
-      issue(['head', key], `got ${head[key].length} for the ${levels} levels of the neck: give one a level`);
+      context.addIssue({
+        code: 'custom',
+        path: ['head', key],
+        message: `got ${head[key].length} for the ${levels} levels of the neck: give one a level`,
+      });
 }

@@ -6,7 +6,7 @@ import { acrossProcessesOnDevice } from '../across-processes.js';
 import { decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';
-import { inAll, REDUCTION_NONE } from '../losses.js';
+import { atLeastSingle, inAll, REDUCTION_NONE } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import type { Losses } from '../structures.js';
 import type { RetinaConventions } from './retina-conventions.js';
@@ -105,7 +105,7 @@ function boxLoss(
 ): Tensor {
   const { conventions, regressionWeights, boxLossWeight } = options;
   const { boxes: convention, boundsShrinking } = conventions;
-  const predicted = ops.cat(offsets.map(anchorsLast), { dim: 1 }).to('float32');
+  const predicted = atLeastSingle(ops.cat(offsets.map(anchorsLast), { dim: 1 }));
   const perAnchor = (values: Tensor): Tensor => ops.mul(ops.sum(ops.mul(values, goal.weights)), boxLossWeight);
   if (options.boxLoss === 'giou') {
     const flat = (values: Tensor): Tensor => ops.reshape(values, [-1, 4]);
@@ -121,6 +121,9 @@ function boxLoss(
   const each =
     options.boxLoss === 'l1'
       ? ops.abs(ops.sub(predicted, wanted))
-      : ops.smooth_l1_loss(predicted, wanted, { reduction: REDUCTION_NONE, beta: options.smoothL1Beta });
+      : ops.smooth_l1_loss(predicted, wanted.to(predicted.dtype), {
+          reduction: REDUCTION_NONE,
+          beta: options.smoothL1Beta,
+        });
   return perAnchor(ops.sum(each, [2]));
 }

@@ -5,7 +5,7 @@ import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, decodeBoxes, encodeBoxes } from '../box-coder.js';
 import { pyramidFocalLoss } from '../focal-loss.js';
 import { generalizedIouLoss } from '../giou-loss.js';
-import { REDUCTION_NONE, zeroLoss } from '../losses.js';
+import { atLeastSingle, REDUCTION_NONE, zeroLoss } from '../losses.js';
 import { BACKGROUND, indicesWhere } from '../sampling.js';
 import type { Losses, Targets } from '../structures.js';
 import type { RetinaConventions } from './retina-conventions.js';
@@ -135,7 +135,7 @@ function boxLoss(offsets: readonly Tensor[], goal: AnchorTargets, options: Retin
   const { boxes: convention, boundsShrinking } = conventions;
   const flat = ops.reshape(ops.cat(offsets.map(anchorsLast), { dim: 1 }), [-1, 4]);
   if (goal.positive.length === 0) return zeroLoss(flat);
-  const predicted = ops.index_select(flat, 0, goal.positive).to('float32');
+  const predicted = atLeastSingle(ops.index_select(flat, 0, goal.positive));
   const perAnchor = (values: Tensor): Tensor => ops.mul(ops.sum(ops.mul(values, goal.positiveWeights)), boxLossWeight);
   if (options.boxLoss === 'giou') {
     const decoded = decodeBoxes(predicted, goal.anchors, regressionWeights, { convention, boundsShrinking });
@@ -144,7 +144,10 @@ function boxLoss(offsets: readonly Tensor[], goal: AnchorTargets, options: Retin
   const wanted = noGrad(() => encodeBoxes(goal.boxes, goal.anchors, regressionWeights, convention));
   const distance = ops.abs(ops.sub(predicted, wanted));
   if (options.boxLoss === 'l1') return perAnchor(ops.sum(distance, 1));
-  const smooth = ops.smooth_l1_loss(predicted, wanted, { reduction: REDUCTION_NONE, beta: options.smoothL1Beta });
+  const smooth = ops.smooth_l1_loss(predicted, wanted.to(predicted.dtype), {
+    reduction: REDUCTION_NONE,
+    beta: options.smoothL1Beta,
+  });
   return perAnchor(ops.sum(smooth, 1));
 }
 /** [N, A * 4, H, W] -> [N, H * W * A, 4], the anchors' order. */

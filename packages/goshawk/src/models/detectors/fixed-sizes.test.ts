@@ -29,23 +29,36 @@ function expectedWaits(kind: string, rules: (typeof RULES)[number]): Record<stri
 
 const MIXED = [SQUARES, SQUARES.slice(1), []];
 
-describe('a step of fixed sizes has the losses and gradients of one of exact sizes, and waits for nothing', () => {
+describe('fixed sizes', () => {
   for (const [what, kind] of Object.entries(KINDS)) {
     for (const rules of RULES) {
-      test(`${what}, by ${rules}'s rules`, () => {
+      test(`have the losses and gradients of exact ones without waiting, then find the same for one number an image: ${what}, by ${rules}'s rules`, () => {
         scope(() => {
           const [exact, fixed] = (['exact', 'fixed'] as const).map((sizing) => build(kind, rules, { sizing }));
           const step = stepOf(fixed!, MIXED);
           assert.ok(step.operators.has('goshawk::match_batch'));
           assertSameStep(step, stepOf(exact!, MIXED));
           assert.deepEqual(Object.fromEntries(operatorsThatWait(step.operators)), expectedWaits(kind, rules));
+
+          for (const model of [exact!, fixed!]) model.eval();
+          const batch = withFrames(batchOf(MIXED));
+          let found: readonly Detections[] = [];
+          const operators = recordOperators(() => {
+            found = fixed!.predict(batch);
+          });
+          assertSameDetections(found, exact!.predict(batch));
+          assert.ok(found.some(({ scores }) => scores.length > 0));
+          assert.ok(operators.has('goshawk::nms_first'));
+          // Keypoints are decoded one detection after the other, from boxes that the host reads.
+          if (!kind.includes('keypointHead'))
+            assert.deepEqual(Object.fromEntries(operatorsThatWait(operators)), { 'goshawk::to_host': 1 });
         });
       });
     }
   }
 });
 
-describe('so has one of few or no objects', () => {
+describe('a step with few or no objects has the losses and gradients of one of exact sizes', () => {
   for (const what of [
     'Keypoint R-CNN with masks',
     'Mask R-CNN on stage 4, stage 5 shared',
@@ -61,31 +74,8 @@ describe('so has one of few or no objects', () => {
   }
 });
 
-describe('a prediction of fixed sizes finds what one of exact sizes finds, and reads one number an image', () => {
-  for (const [what, kind] of Object.entries(KINDS)) {
-    for (const rules of RULES) {
-      test(`${what}, by ${rules}'s rules`, () => {
-        scope(() => {
-          const [exact, fixed] = (['exact', 'fixed'] as const).map((sizing) => build(kind, rules, { sizing }).eval());
-          const batch = withFrames(batchOf(MIXED));
-          // The anchors of a cell are on the device from then on.
-          fixed!.predict(batch);
-          let found: readonly Detections[] = [];
-          const operators = recordOperators(() => {
-            found = fixed!.predict(batch);
-          });
-          assertSameDetections(found, exact!.predict(batch));
-          assert.ok(found.some(({ scores }) => scores.length > 0));
-          assert.ok(operators.has('goshawk::nms_first'));
-          // Keypoints are decoded one detection after the other, from boxes that the host reads.
-          if (!kind.includes('keypointHead'))
-            assert.deepEqual(Object.fromEntries(operatorsThatWait(operators)), { 'goshawk::to_host': 1 });
-        });
-      });
-    }
-  }
-
-  test('soft suppression and box voting stay on the host', () => {
+describe('a prediction of fixed sizes', () => {
+  test('leaves soft suppression and box voting to the host', () => {
     const kind = KINDS['Faster R-CNN on a pyramid']!;
     for (const rule of ['softNms: { method: linear }', 'boxVoting: { threshold: 0.5 }']) {
       scope(() => {

@@ -10,7 +10,7 @@ import { type Rcnn, totalLoss } from './rcnn.js';
 
 before(() => setThreads(1));
 
-const allFinite = (values: Tensor): boolean => values.toNumbers().every(Number.isFinite);
+const allFinite = (values: Tensor): boolean => values.toFloat32Array().every(Number.isFinite);
 
 for (const [what, kind] of Object.entries(KINDS)) {
   describe(what, () => {
@@ -40,7 +40,7 @@ for (const [what, kind] of Object.entries(KINDS)) {
             // Of the coarse levels' few anchors and RoIs none need be drawn.
             if (objects[0]!.length === 0 || /layer_blocks\.[1-3]\./.test(name)) continue;
             assert.ok(
-              parameter.grad.toNumbers().some((value) => value !== 0),
+              parameter.grad.toFloat32Array().some((value) => value !== 0),
               `nothing reaches ${name}`,
             );
           }
@@ -59,7 +59,7 @@ for (const [what, kind] of Object.entries(KINDS)) {
               const cells = Number(/maskHead:.*poolSize: (\d+)/.exec(kind)?.[1] ?? (kind.includes('stage5') ? 7 : 14));
               const side = cells * (kind.includes('upsampleRatio: 2') ? 4 : 2);
               assert.deepEqual(masks.shape, [count, side, side]);
-              assert.ok(masks.toNumbers().every((probability) => probability >= 0 && probability <= 1));
+              assert.ok(masks.toFloat32Array().every((probability) => probability >= 0 && probability <= 1));
             }
             if (keypoints) {
               assert.deepEqual(keypoints.shape, [count, SQUARE_KEYPOINTS, 4]);

@@ -122,12 +122,7 @@ for (const [name, text] of [
       let alive = 0;
       for (let step = 0; step < 60; step++) {
         scope(() => {
-          const total = totalLoss(
-            model.loss(
-              batchOf([SQUARES, SQUARES, SQUARES, SQUARES]),
-              [SQUARES, SQUARES, SQUARES, SQUARES].map(targets),
-            ),
-          );
+          const total = totalLoss(model.loss(batchOf([SQUARES, SQUARES]), [SQUARES, SQUARES].map(targets)));
           history.push(total.item());
           total.backward();
         });

@@ -4,7 +4,14 @@ import { noGrad, ops, scope, type Tensor } from '@goshawk/torch';
 import { acrossProcesses } from '../across-processes.js';
 import { type BoxWeights, encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
-import { binaryCrossEntropyMean, crossEntropyMean, shareOfAll, smoothL1Sum, zeroLoss } from '../losses.js';
+import {
+  atLeastSingle,
+  binaryCrossEntropyMean,
+  crossEntropyMean,
+  shareOfAll,
+  smoothL1Sum,
+  zeroLoss,
+} from '../losses.js';
 import { type BatchDraws, randomDraws } from '../sampling.js';
 import type { HeightWidth, Losses, Targets } from '../structures.js';
 import { type DrawAnchorsOptions, drawAnchors } from './draw-anchors.js';
@@ -55,8 +62,8 @@ export function anchorLosses(
     const perAnchor = logits[0]!.size(2);
     const flatLogits = ops.reshape(ops.cat([...logits], { dim: 1 }), [-1, perAnchor]);
     const flatOffsets = ops.reshape(ops.cat([...offsets], { dim: 1 }), [-1, 4]);
-    const objectness = ops.index_select(flatLogits, 0, sample.all).to('float32');
-    const regression = ops.index_select(flatOffsets, 0, sample.positive).to('float32');
+    const objectness = atLeastSingle(ops.index_select(flatLogits, 0, sample.all));
+    const regression = atLeastSingle(ops.index_select(flatOffsets, 0, sample.positive));
     const [drawn, images] = acrossProcesses([sample.all.size(0), targets.length] as const);
     // Of a single level Detectron too divides by what was drawn.
     const usesCapacity = conventions.anchorLoss === 'capacity' && anchors.length > 1;
@@ -112,7 +119,10 @@ function boxLoss(
   if (conventions.anchorLoss === 'sampled')
     return ops.div(smoothL1Sum(regression, goals, SMOOTH_L1_BETA), Math.max(1, drawn));
   // Each image's sum over its own number of drawn anchors, then the mean over the images.
-  const perCoordinate = ops.smooth_l1_loss(regression, goals, { reduction: 0, beta: SMOOTH_L1_BETA });
+  const perCoordinate = ops.smooth_l1_loss(regression, goals.to(regression.dtype), {
+    reduction: 0,
+    beta: SMOOTH_L1_BETA,
+  });
   return ops.div(ops.sum(ops.mul(perCoordinate, ops.unsqueeze(shares, 1))), images);
 }
 

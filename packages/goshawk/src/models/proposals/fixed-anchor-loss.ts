@@ -4,7 +4,7 @@ import { acrossProcessesOnDevice } from '../across-processes.js';
 import { encodeBoxes } from '../box-coder.js';
 import type { Conventions } from '../conventions.js';
 import { countOf, drawFixedPositives, drawFixedSample, type FixedSample, roomFor } from '../fixed-sampling.js';
-import { inAll, REDUCTION_NONE, REDUCTION_SUM, share, shareOfAll } from '../losses.js';
+import { atLeastSingle, inAll, REDUCTION_NONE, REDUCTION_SUM, share, shareOfAll } from '../losses.js';
 import { type PaddedObjects, rowsAt, zeroUnless } from '../padded.js';
 import { BACKGROUND, IGNORED, type PriorityDraws, randomDraws } from '../sampling.js';
 import type { Losses } from '../structures.js';
@@ -49,8 +49,8 @@ export function fixedAnchorLosses(
   return scope(() => {
     const { logits, offsets, counts } = predicted;
     const images = inAll(logits.size(0));
-    const chosen = rowsAt(logits, sample.all).to('float32');
-    const regression = rowsAt(offsets, sample.positive).to('float32');
+    const chosen = atLeastSingle(rowsAt(logits, sample.all));
+    const regression = atLeastSingle(rowsAt(offsets, sample.positive));
     // Of a single level Detectron too divides by what was drawn.
     const capacity =
       conventions.anchorLoss === 'capacity' && counts.length > 1 ? options.batchSizePerImage * images : undefined;
@@ -66,8 +66,8 @@ export function fixedAnchorLosses(
 }
 
 function sigmoidSum(logits: Tensor, { labels, drawn }: FixedAnchorSample): Tensor {
-  const options = { weight: drawn, reduction: REDUCTION_SUM };
-  return ops.binary_cross_entropy_with_logits(ops.squeeze(logits, 2), labels, options);
+  const options = { weight: drawn.to(logits.dtype), reduction: REDUCTION_SUM };
+  return ops.binary_cross_entropy_with_logits(ops.squeeze(logits, 2), labels.to(logits.dtype), options);
 }
 
 /** Cross entropy over what was drawn; without `drawn` the sum of the levels' means (see anchor-loss.ts). */
@@ -96,7 +96,10 @@ function boxLoss(
   { drawn, images }: { readonly drawn: Tensor; readonly images: number },
   conventions: Conventions,
 ): Tensor {
-  const each = ops.smooth_l1_loss(regression, sample.goals, { reduction: REDUCTION_NONE, beta: SMOOTH_L1_BETA });
+  const each = ops.smooth_l1_loss(regression, sample.goals.to(regression.dtype), {
+    reduction: REDUCTION_NONE,
+    beta: SMOOTH_L1_BETA,
+  });
   const weighted = ops.mul(each, ops.unsqueeze(sample.isPositive, 2));
   if (conventions.anchorLoss === 'sampled') return share(ops.sum(weighted), drawn);
   // Each image's sum over its own number of drawn anchors, then the mean over the images.

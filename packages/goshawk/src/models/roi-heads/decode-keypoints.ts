@@ -1,6 +1,7 @@
 // From heatmaps to keypoints (Detectron's heatmaps_to_keypoints): each is enlarged to its box, and its maximum is the place.
 import { ops, scope, type Tensor, tensor } from '@goshawk/torch';
 import type { KeypointHeadConfig } from '../../config/index.js';
+import { atLeastSingle } from '../losses.js';
 import type { Detections } from '../structures.js';
 import { suppressSimilarPersons } from './oks-nms.js';
 
@@ -78,17 +79,17 @@ function decodeOne(
   const [column, row, logit, probability] = ops.unbind(ops.cat(parts, { dim: 1 })) as [Tensor, Tensor, Tensor, Tensor];
   const x = ops.add(ops.mul(ops.add(column, 0.5), width / columns), x1);
   const y = ops.add(ops.mul(ops.add(row, 0.5), height / lines), y1);
-  return ops.stack([x, y, logit, probability], { dim: 1 });
+  return ops.stack([x, y, logit, probability], { dim: 1 }).to('float32');
 }
 
 /** [1, K, H, H] -> [4, K] of the enlarged heatmaps' maxima: column, row, logit, and its share of the softmax. */
 function maxima(heatmaps: Tensor, lines: number, columns: number): Tensor {
   // OpenCV's and the engine's bicubic filters are the same (a = -0.75, pixel centres at halves, borders repeated).
-  const enlarged = ops.upsample_bicubic2d(heatmaps.contiguous().to('float32'), [lines, columns], false);
+  const enlarged = ops.upsample_bicubic2d(atLeastSingle(heatmaps.contiguous()), [lines, columns], false);
   const flat = ops.view(enlarged, [heatmaps.size(1), lines * columns]);
   const [logit, place] = ops.max(flat, 1) as unknown as [Tensor, Tensor];
   const probability = ops.exp(ops.sub(logit, ops.logsumexp(flat, [1])));
-  const row = ops.floor_divide(place, columns).to('float32');
-  const column = ops.remainder(place, columns).to('float32');
+  const row = ops.floor_divide(place, columns).to(logit.dtype);
+  const column = ops.remainder(place, columns).to(logit.dtype);
   return ops.stack([column, row, logit, probability]);
 }

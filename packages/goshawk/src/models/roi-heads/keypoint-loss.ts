@@ -1,6 +1,6 @@
 // What the keypoint head learns: of all cells of a heatmap, the one in which the keypoint lies.
 import { ops, type Tensor } from '@goshawk/torch';
-import { shareOfAll, zeroLoss } from '../losses.js';
+import { atLeastSingle, shareOfAll, zeroLoss } from '../losses.js';
 
 export interface KeypointGoals {
   /** [R, K] int64: row * side + column of the keypoint's cell. */
@@ -47,9 +47,9 @@ export function keypointLoss(logits: Tensor, { cells, valid }: KeypointGoals, no
   const [rois = 0, keypoints = 0, height = 0, width = 0] = logits.shape;
   const counted = ops.sum(valid.to('float32'));
   if (rois === 0) return normaliser === undefined ? shareOfAll(zeroLoss(logits), counted) : zeroLoss(logits);
-  const flat = ops.view(logits.contiguous().to('float32'), [rois * keypoints, height * width]);
+  const flat = ops.view(atLeastSingle(logits.contiguous()), [rois * keypoints, height * width]);
   const each = ops.nll_loss(ops.log_softmax(flat, 1), ops.reshape(cells, [-1]), { reduction: 0 });
-  const weights = ops.reshape(valid, [-1]).to('float32');
+  const weights = ops.reshape(valid, [-1]).to(each.dtype);
   const sum = ops.sum(ops.mul(each, weights));
   return normaliser === undefined ? shareOfAll(sum, counted) : ops.div(sum, normaliser);
 }

@@ -1,7 +1,7 @@
 // What the mask head learns: each object's mask inside the proposals that found it.
 import { cropMaskTargets, ops, type Tensor, tensor } from '@goshawk/torch';
 import type { Conventions } from '../conventions.js';
-import { binaryCrossEntropyMean } from '../losses.js';
+import { atLeastSingle, binaryCrossEntropyMean } from '../losses.js';
 import { type HeightWidth, type MaskTargets, requiredPart, type Scale, type Targets } from '../structures.js';
 import { maskPolygons } from './mask-polygons.js';
 import { resizeMasksInside } from './mask-resize.js';
@@ -18,7 +18,7 @@ export interface MaskSample {
 
 /** Mean binary cross entropy between [sum of P, M, M] logits and as many goals of 0 and 1. */
 export function maskLoss(logits: Tensor, goals: Tensor): Tensor {
-  return binaryCrossEntropyMean(logits.to('float32'), goals);
+  return binaryCrossEntropyMean(atLeastSingle(logits), goals);
 }
 
 /** The positives of one image. */

@@ -4,7 +4,7 @@ import type { BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig } from '../../co
 import type { ResNetOptions } from '../backbones/resnet.js';
 import type { Conventions } from '../conventions.js';
 import type { FixedDetections } from '../fixed-detections.js';
-import { inAll } from '../losses.js';
+import { atLeastSingle, inAll } from '../losses.js';
 import {
   type FramedBatch,
   type Frames,
@@ -188,13 +188,13 @@ export class RoiHeads extends Module {
     return this.#perImage(found, () => {
       const rois = this.#networkBoxes(batch, found);
       const labels = found.map((own) => own.labels);
-      return ops.sigmoid(this.#maskLogits(features, rois, labels).to('float32'));
+      return ops.sigmoid(atLeastSingle(this.#maskLogits(features, rois, labels))).to('float32');
     });
   }
 
   /** [D_i, K, H, H] logits, an image. */
   heatmaps(batch: ImageBatch, features: Features, found: readonly Detections[]): Tensor[] {
-    return this.#perImage(found, () => this.#keypointLogits(features, this.#networkBoxes(batch, found)).to('float32'));
+    return this.#perImage(found, () => atLeastSingle(this.#keypointLogits(features, this.#networkBoxes(batch, found))));
   }
 
   /** Runs every layer on features of one image, for counting: `box` RoIs and `mask` RoIs go through the heads. */

@@ -1,15 +1,18 @@
-// train.precision: fp64, by which a rounding is told from a fault.
+// train.precision: fp64, by which a rounding is told from a fault, and fp16, whose scale is halved by steps that overflow.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { openSafetensors } from '@goshawk/torch/checkpoint';
+import { canAutocast, openSafetensors } from '@goshawk/torch';
 import { decodeImageFile } from '../data/index.js';
 import { openDetector } from '../infer/index.js';
+import { inputError } from '../testing/input-error.js';
 import { type TinyDataset, writeTinyDataset } from '../testing/tiny-dataset.js';
 import { tinyConfig } from '../testing/tiny-detector.js';
-import { train } from './trainer.js';
+import { FLOAT16, tinyTrainings } from '../testing/tiny-trainings.js';
+import { checkpointPath, type Progress } from './checkpoint.js';
+import { type StepRecord, train } from './trainer.js';
 
 describe('a training in float64', () => {
   let folder: string;
@@ -77,5 +80,40 @@ describe('a training in float64', () => {
         assert.ok(Math.abs(score - scores(other)[i]!) < 1e-5);
       });
     }
+  });
+});
+
+describe('a training in float16', () => {
+  const { outputOf, run } = tinyTrainings();
+
+  test('is refused by name where the engine has none on the CPU', { skip: canAutocast('float16') }, async () => {
+    await assert.rejects(
+      run(outputOf('refused-float16'), { sets: FLOAT16 }),
+      inputError(/^train\.precision: fp16 on the CPU needs libtorch 2\.4 or newer/),
+    );
+    assert.equal(existsSync(outputOf('refused-float16')), false);
+  });
+
+  test('leaves out the steps that overflow, halves the scale by each, and learns', {
+    skip: !canAutocast('float16'),
+  }, async () => {
+    const output = outputOf('float16');
+    const steps: StepRecord[] = [];
+    const sets = [...FLOAT16, 'train.iterations=12', 'train.clipGradNorm=1000', 'data.val=null'];
+    await run(output, { sets, observer: { onStep: (step) => steps.push(step) } });
+    const overflows = steps.filter(({ gradientNorm }) => !Number.isFinite(gradientNorm)).length;
+    assert.ok(overflows > 0 && overflows < 8, `${overflows} of 12`);
+    const checkpoint = openSafetensors(checkpointPath(join(output, 'checkpoints'), 12));
+    const { scaler } = JSON.parse(checkpoint.metadata.get('progress')!) as Progress;
+    checkpoint.close();
+    assert.equal(scaler?.scale, 65536 / 2 ** overflows);
+
+    // The logged loss is without the scale.
+    const single: StepRecord[] = [];
+    const observer = { onStep: (step: StepRecord) => single.push(step) };
+    await run(outputOf('float32'), { sets: ['train.iterations=1', 'train.batchSize=1', 'data.val=null'], observer });
+    const [first, last] = [steps[0]!.totalLoss, steps.at(-1)!.totalLoss];
+    assert.ok(Math.abs(first - single[0]!.totalLoss) < 0.01 * first, `${first}, in float32 ${single[0]!.totalLoss}`);
+    assert.ok(last < first / 2, `from ${first} to ${last}`);
   });
 });
