@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include "kernels/matrix-tiles.h"
 #include "kernels/winograd.h"
 #include "module.h"
 #include "values.h"
@@ -28,6 +29,9 @@ napi_value configuration(Call& call) {
 
 // isWinogradFaster(): than the engine's convolution, with the instructions that this is compiled for
 napi_value isWinogradFaster(Call& call) { return boolToJs(call.env, winograd::kIsFaster); }
+
+// convolvesHalves(): whether the processor has matrix tiles for them, and this is compiled for it
+napi_value convolvesHalves(Call& call) { return boolToJs(call.env, tiles::allowed()); }
 
 napi_value setThreads(Call& call) {
   const int64_t threads = intFromJs(call.env, call[0]);
@@ -129,6 +133,7 @@ constexpr Export kRuntimeExports[] = {
     {"version", version},
     {"configuration", configuration},
     {"isWinogradFaster", isWinogradFaster},
+    {"convolvesHalves", convolvesHalves},
     {"setThreads", setThreads},
     {"getThreads", getThreads},
     {"seed", seed, "manualSeed"},

@@ -3,6 +3,7 @@
 // bias's gradient (relu-gradient.h).
 #include "learning-conv.h"
 
+#include "half-conv.h"
 #include "relu-gradient.h"
 #include "winograd.h"
 
@@ -63,12 +64,20 @@ at::Tensor engine_conv(
   return relu ? output.relu_() : output;
 }
 
+half_conv::Shape half_shape(const at::Tensor& weight, const ConvPlace& place) {
+  return {weight.size(2), place.dilation[0], place.stride[0]};
+}
+
 variable_list forward_of(
     at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
-    const ConvPlace& place, bool relu, bool winograd) {
-  if (winograd) {
+    const ConvRule& rule) {
+  const auto& [place, way, relu, scale] = rule;
+  if (way == ConvWay::winograd) {
     return winograd::convolve(
         inputs, winograd::transform_kernels(weight, false), weight.size(0), {bias, residual, relu});
+  }
+  if (way == ConvWay::half) {
+    return half_conv::convolve(inputs, weight, scale, half_shape(weight, place), {bias, residual, relu});
   }
   variable_list outputs;
   for (const at::Tensor& input : inputs) {
@@ -143,16 +152,17 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
  public:
   /** `operands`: the maps, the weight, the bias and the residual, where there are such. */
   static variable_list forward(
-      AutogradContext* ctx, at::TensorList operands, Operands kinds, ConvPlace place, bool relu, bool winograd) {
+      AutogradContext* ctx, at::TensorList operands, Operands kinds, ConvRule rule) {
     at::AutoDispatchBelowADInplaceOrView below;
     const at::TensorList inputs = operands.slice(0, kinds.maps);
     const at::Tensor& weight = operands[kinds.weight()];
     const variable_list outputs = forward_of(
         inputs, weight, kinds.has_bias ? operands[kinds.bias()] : at::Tensor(),
-        kinds.has_residual ? operands[kinds.residual()] : at::Tensor(), place, relu, winograd);
+        kinds.has_residual ? operands[kinds.residual()] : at::Tensor(), rule);
+    const ConvPlace& place = rule.place;
     variable_list saved(inputs.begin(), inputs.end());
     saved.push_back(weight);
-    if (relu) {
+    if (rule.relu) {
       saved.insert(saved.end(), outputs.begin(), outputs.end());
     }
     ctx->save_for_backward(std::move(saved));
@@ -164,8 +174,9 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     data["place"] = std::vector<int64_t>{
         place.stride[0], place.stride[1], place.padding[0], place.padding[1], place.dilation[0], place.dilation[1],
         place.groups};
-    data["relu"] = relu;
-    data["winograd"] = winograd;
+    data["relu"] = rule.relu;
+    data["way"] = static_cast<int64_t>(rule.way);
+    if (rule.scale.defined()) data["scale"] = rule.scale;
     return outputs;
   }
 
@@ -176,7 +187,9 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     const auto numbers = data["place"].toIntVector();
     const ConvPlace place{
         {numbers[0], numbers[1]}, {numbers[2], numbers[3]}, {numbers[4], numbers[5]}, numbers[6]};
-    const bool relu = data["relu"].toBool(), winograd = data["winograd"].toBool();
+    const bool relu = data["relu"].toBool();
+    const auto way = static_cast<ConvWay>(data["way"].toInt());
+    const at::Tensor scale = data.count("scale") ? data["scale"].toTensor() : at::Tensor();
     const auto saved = ctx->get_saved_variables();
     const at::Tensor& weight = saved[kinds.weight()];
     const bool of_weight = ctx->needs_input_grad(kinds.weight());
@@ -184,7 +197,7 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     const bool of_residual = kinds.has_residual && ctx->needs_input_grad(kinds.residual());
     // Derivatives of derivatives are wanted: by operators that have them.
     const bool by_engine = at::GradMode::is_enabled() || !sums_exactly(weight.scalar_type());
-    variable_list result(kinds.count() + 4);
+    variable_list result(kinds.count() + 2);
     std::vector<double> sums(static_cast<size_t>(of_bias && !by_engine ? weight.size(0) : 0));
     // Of the maps that have one, with the places of those maps.
     variable_list passed;
@@ -196,25 +209,36 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
         passed.push_back(relu_gradient(grads[map], output, of_bias ? &sums : nullptr));
       } else {
         passed.push_back(relu ? grads[map].masked_fill(output.detach() <= 0, 0) : grads[map]);
-        if (of_bias) add_to(result[kinds.bias()], passed.back().sum({0, 2, 3}));
+        if (of_bias) add_to(result[kinds.bias()], passed.back().sum({0, 2, 3}).to(weight.scalar_type()));
       }
       places.push_back(map);
     }
     if (passed.empty()) return result;
     if (of_bias && !by_engine) result[kinds.bias()] = bias_gradient(sums, weight.scalar_type());
     if (of_residual) result[kinds.residual()] = passed[0];
-    if (winograd && !by_engine) {
-      winograd_gradients(ctx, saved, passed, places, of_weight, kinds, result);
+    if (way != ConvWay::engine && !by_engine) {
+      const auto own = way == ConvWay::half
+          ? half_gradients(saved, passed, places, wanted_of(ctx, places), of_weight, scale, half_shape(weight, place), kinds)
+          : winograd_gradients(saved, passed, places, wanted_of(ctx, places), of_weight, kinds);
+      for (size_t each = 0; each < places.size(); ++each) {
+        result[places[each]] = own.inputs[each];
+      }
+      result[kinds.weight()] = own.weight;
       return result;
     }
+    // What half_conv reads in float32.
+    const at::Tensor scaled = scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight;
+    const at::Tensor typed = scaled.to(passed[0].scalar_type());
     for (size_t each = 0; each < passed.size(); ++each) {
       const size_t map = places[each];
       const bool of_input = ctx->needs_input_grad(map);
       if (!of_input && !of_weight) continue;
       const auto [input_gradient, weight_gradient] =
-          engine_gradient(passed[each], saved[map], weight, place, of_input, of_weight);
+          engine_gradient(passed[each], saved[map], typed, place, of_input, of_weight);
       result[map] = input_gradient;
-      if (of_weight) add_to(result[kinds.weight()], weight_gradient);
+      if (!of_weight) continue;
+      const at::Tensor own = weight_gradient.to(weight.scalar_type());
+      add_to(result[kinds.weight()], scale.defined() ? own * scale.view({-1, 1, 1, 1}) : own);
     }
     return result;
   }
@@ -230,44 +254,91 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     }
   }
 
-  static void winograd_gradients(
-      AutogradContext* ctx, const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
-      bool of_weight, const Operands& kinds, variable_list& result) {
-    const at::Tensor& weight = saved[kinds.weight()];
-    variable_list wanting, inputs;
-    std::vector<size_t> into;
+  /** Of the maps at `places`, undefined where none is wanted. */
+  struct Gradients {
+    variable_list inputs;
+    at::Tensor weight;
+  };
+
+  static std::vector<bool> wanted_of(AutogradContext* ctx, const std::vector<size_t>& places) {
+    std::vector<bool> wanted;
+    for (const size_t place : places) {
+      wanted.push_back(ctx->needs_input_grad(place));
+    }
+    return wanted;
+  }
+
+  /** `of`(maps, slopes) for those that are wanted, in their places. */
+  template <typename Of>
+  static variable_list input_gradients(
+      const variable_list& inputs, const variable_list& passed, const std::vector<bool>& wanted, const Of& of) {
+    variable_list maps, slopes, result(passed.size());
     for (size_t each = 0; each < passed.size(); ++each) {
-      inputs.push_back(saved[places[each]]);
-      if (!ctx->needs_input_grad(places[each])) continue;
-      wanting.push_back(passed[each]);
-      into.push_back(places[each]);
+      if (!wanted[each]) continue;
+      maps.push_back(inputs[each]);
+      slopes.push_back(passed[each]);
     }
-    if (!wanting.empty()) {
-      const variable_list gradients =
-          winograd::convolve(wanting, winograd::transform_kernels(weight, true), weight.size(1), {});
-      for (size_t each = 0; each < into.size(); ++each) {
-        result[into[each]] = gradients[each];
-      }
+    if (maps.empty()) return result;
+    const variable_list gradients = of(maps, slopes);
+    for (size_t each = 0, next = 0; each < passed.size(); ++each) {
+      if (wanted[each]) result[each] = gradients[next++];
     }
-    if (of_weight) {
-      result[kinds.weight()] = winograd::weight_gradient(inputs, passed, weight.suggest_memory_format());
+    return result;
+  }
+
+  static variable_list at_places(const variable_list& saved, const std::vector<size_t>& places) {
+    variable_list result;
+    for (const size_t place : places) {
+      result.push_back(saved[place]);
     }
+    return result;
+  }
+
+  static Gradients winograd_gradients(
+      const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
+      const std::vector<bool>& wanted, bool of_weight, const Operands& kinds) {
+    const at::Tensor& weight = saved[kinds.weight()];
+    const variable_list inputs = at_places(saved, places);
+    Gradients result;
+    result.inputs = input_gradients(inputs, passed, wanted, [&](const variable_list&, const variable_list& slopes) {
+      return winograd::convolve(slopes, winograd::transform_kernels(weight, true), weight.size(1), {});
+    });
+    if (of_weight) result.weight = winograd::weight_gradient(inputs, passed, weight.suggest_memory_format());
+    return result;
+  }
+
+  static Gradients half_gradients(
+      const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
+      const std::vector<bool>& wanted, bool of_weight, const at::Tensor& scale, const half_conv::Shape& shape,
+      const Operands& kinds) {
+    const at::Tensor& weight = saved[kinds.weight()];
+    const variable_list inputs = at_places(saved, places);
+    Gradients result;
+    result.inputs = input_gradients(inputs, passed, wanted, [&](const variable_list& maps, const variable_list& slopes) {
+      return half_conv::input_gradients(maps, slopes, weight, scale, shape);
+    });
+    if (of_weight) result.weight = half_conv::weight_gradient(inputs, passed, weight, scale, shape);
+    return result;
   }
 };
 
 std::vector<at::Tensor> conv_of_maps(
     at::TensorList inputs, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
-    const c10::optional<at::Tensor>& residual, at::IntArrayRef stride, at::IntArrayRef padding,
-    at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
+    const c10::optional<at::Tensor>& scale, const c10::optional<at::Tensor>& residual, at::IntArrayRef stride,
+    at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
   const at::Tensor offset = bias.has_value() ? *bias : at::Tensor();
+  const at::Tensor factors = scale.has_value() ? *scale : at::Tensor();
   const at::Tensor other = residual.has_value() ? *residual : at::Tensor();
   const ConvPlace place{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}, groups};
   TORCH_CHECK(!inputs.empty(), "conv_of_maps: there are no maps");
   TORCH_CHECK(!other.defined() || inputs.size() == 1, "conv_of_maps: a residual goes with one map, got ", inputs.size());
+  const bool is_half = weight.dim() == 4 && inputs[0].scalar_type() == at::kBFloat16 &&
+      weight.scalar_type() == at::kFloat && half_conv::is_possible(weight, stride, padding, dilation, groups);
+  const auto type = is_half ? at::kBFloat16 : weight.scalar_type();
   for (const at::Tensor& input : inputs) {
     TORCH_CHECK(
         input.dim() == 4 && weight.dim() == 4 && input.size(1) == weight.size(1) * groups && input.numel() > 0 &&
-            input.scalar_type() == weight.scalar_type(),
+            input.scalar_type() == type,
         "conv_of_maps: inputs must be [N, ", weight.dim() == 4 ? weight.size(1) * groups : 0,
         ", H, W] and weight [out, C, height, width] of their type, got ", input.sizes(), " ", input.scalar_type(), " and ",
         weight.sizes(), " ", weight.scalar_type());
@@ -277,31 +348,44 @@ std::vector<at::Tensor> conv_of_maps(
                     weight.scalar_type() == at::kFloat && stride[0] == 1 && stride[1] == 1 && padding[0] == 1 &&
                     padding[1] == 1 && dilation[0] == 1 && dilation[1] == 1),
       "conv_of_maps: winograd is for 3x3 kernels in float32 at stride 1 with a padding of 1, got ", weight.sizes());
-  return learning_conv(inputs, weight, offset, other, place, relu, winograd);
+  for (const at::Tensor& each : {offset, factors}) {
+    TORCH_CHECK(
+        !each.defined() || (each.dim() == 1 && each.size(0) == weight.size(0) && each.scalar_type() == weight.scalar_type()),
+        "conv_of_maps: bias and scale must be [", weight.size(0), "] of the weight's type, got ", each.sizes(), " ",
+        each.scalar_type());
+  }
+  TORCH_CHECK(
+      !factors.defined() || (is_half && !factors.requires_grad()),
+      "conv_of_maps: a scale goes with maps in bfloat16 and a weight in float32, and gets no gradient");
+  TORCH_CHECK(
+      !other.defined() || other.scalar_type() == type, "conv_of_maps: the residual must be of the maps' type, got ",
+      other.scalar_type());
+  const ConvWay way = is_half ? ConvWay::half : winograd ? ConvWay::winograd : ConvWay::engine;
+  return learning_conv(inputs, weight, offset, other, {place, way, relu, factors});
 }
 
 std::vector<at::Tensor> conv_of_maps_without_gradient(
     at::TensorList inputs, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
-    const c10::optional<at::Tensor>& residual, at::IntArrayRef stride, at::IntArrayRef padding,
-    at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
+    const c10::optional<at::Tensor>& scale, const c10::optional<at::Tensor>& residual, at::IntArrayRef stride,
+    at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, bool relu, bool winograd) {
   const at::NoGradGuard off;
-  return conv_of_maps(inputs, weight, bias, residual, stride, padding, dilation, groups, relu, winograd);
+  return conv_of_maps(inputs, weight, bias, scale, residual, stride, padding, dilation, groups, relu, winograd);
 }
 
 } // namespace
 
 std::vector<at::Tensor> learning_conv(
     at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
-    const ConvPlace& place, bool relu, bool winograd) {
+    const ConvRule& rule) {
   if (!at::GradMode::is_enabled()) {
-    return forward_of(inputs, weight, bias, residual, place, relu, winograd);
+    return forward_of(inputs, weight, bias, residual, rule);
   }
   const Operands kinds{inputs.size(), bias.defined(), residual.defined()};
   std::vector<at::Tensor> operands(inputs.begin(), inputs.end());
   operands.push_back(weight);
   if (kinds.has_bias) operands.push_back(bias);
   if (kinds.has_residual) operands.push_back(residual);
-  return LearningConvFunction::apply(at::TensorList(operands), kinds, place, relu, winograd);
+  return LearningConvFunction::apply(at::TensorList(operands), kinds, rule);
 }
 
 } // namespace goshawk

@@ -17,14 +17,24 @@ struct ConvPlace {
   }
 };
 
+/** By the engine's operators, by winograd.h or by half-conv.h, which the arguments must fit. */
+enum class ConvWay { engine, winograd, half };
+
+struct ConvRule {
+  ConvPlace place;
+  ConvWay way = ConvWay::engine;
+  bool relu = false;
+  /** [out], a factor of the weight that does not learn, or undefined; for ConvWay::half alone. */
+  at::Tensor scale;
+};
+
 /**
  * @param inputs maps [N, C, H, W] of any sizes, which share the weight
  * @param bias [out] or undefined
  * @param residual of the result's shape, or undefined; of one map alone
- * @param winograd whether by winograd.h, which the arguments must fit
  */
 std::vector<at::Tensor> learning_conv(
     at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
-    const ConvPlace& place, bool relu, bool winograd);
+    const ConvRule& rule);
 
 } // namespace goshawk

@@ -72,10 +72,11 @@ TORCH_LIBRARY(goshawk, m) {
   // relu(convolution of input + added, + bias) written to slices of channels, which share no memory with what is read.
   m.def(
       "winograd_conv3x3_into(Tensor(a!) into, Tensor input, Tensor? added, Tensor kernels, Tensor? bias, bool relu) -> ()");
-  // relu(convolution + bias + residual) of maps that share a weight, with gradients; a residual goes with one map.
+  // relu(convolution + bias + residual) of maps that share a weight, with gradients; a residual goes with one map. Maps in
+  // bfloat16 with a weight in float32 are for processors that have_matrix_tiles(); scale is a factor of that weight, [out].
   m.def(
-      "conv_of_maps(Tensor[] inputs, Tensor weight, Tensor? bias, Tensor? residual, int[2] stride, int[2] padding, "
-      "int[2] dilation, int groups, bool relu, bool winograd) -> Tensor[]");
+      "conv_of_maps(Tensor[] inputs, Tensor weight, Tensor? bias, Tensor? scale, Tensor? residual, int[2] stride, "
+      "int[2] padding, int[2] dilation, int groups, bool relu, bool winograd) -> Tensor[]");
   m.def("depthwise_conv(Tensor input, Tensor weight, Tensor? bias, int[2] stride, int[2] padding) -> Tensor");
 
   // statistics: [2, C] float64, the mean and the sum of squared distances from it; sums: [2, C] float64, of the gradient and

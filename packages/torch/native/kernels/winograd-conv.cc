@@ -104,7 +104,7 @@ at::Tensor winograd_conv_autograd(
     return engine_conv(input, weight, bias);
   }
   const at::Tensor offset = bias.has_value() ? *bias : at::Tensor();
-  return learning_conv({input}, weight, offset, {}, ConvPlace::plain3x3(), false, true).front();
+  return learning_conv({input}, weight, offset, {}, {ConvPlace::plain3x3(), ConvWay::winograd, false, {}}).front();
 }
 
 } // namespace

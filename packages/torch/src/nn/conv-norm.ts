@@ -47,6 +47,8 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm, 
       return addThenRelu(norm.forward(conv.forward(input)), behind);
     const sources = [conv.weight, ...factorSources(conv, norm)];
     if (isLearned(sources)) {
+      const scaled = scaledWhereLearned(input, conv, norm, behind);
+      if (scaled) return scaled;
       const { weight, bias } = fold(conv, norm);
       const learned = conv.learning([input], { weight, bias }, behind)?.[0];
       return learned ?? addThenRelu(conv.convolve(input, weight, bias), behind);
@@ -56,6 +58,16 @@ export function convFrozenNorm(input: Tensor, conv: Conv2d, norm: FoldableNorm, 
     const { weight, bias } = foldOnce(conv, norm, sources);
     return addThenRelu(conv.convolve(input, weight, bias), behind);
   });
+}
+
+/** The same where the weight alone learns and can be scaled as it is read: nothing is folded. */
+function scaledWhereLearned(input: Tensor, conv: Conv2d, norm: FoldableNorm, behind: BehindNorm): Tensor | undefined {
+  const constant = factorSources(conv, norm);
+  if (isLearned(constant) || !conv.takesScale(input)) return undefined;
+  const { scale, shift } = keptWhileUnchanged([conv, norm], 'factors', constant, undefined, () =>
+    singleFactors(conv, norm),
+  );
+  return conv.learning([input], { weight: conv.weight, bias: shift, scale }, behind)?.[0];
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type BehindNorm, type ConvGeometry, type ConvWeights, constantConv } from './constant-conv.js';
 import { dropFolded, keepFromFirstRun } from './folded-weights.js';
 import * as init from './init.js';
-import { learningConv } from './learning-conv.js';
+import { convolvesHalves, type LearningWeights, learningConv } from './learning-conv.js';
 import { Layer } from './module.js';
 import { Parameter } from './parameter.js';
 
@@ -111,13 +111,14 @@ export class Conv2d extends Layer {
   }
 
   /** The convolutions with what is behind them, where they learn (learning-conv.ts); undefined where the engine's do as well. */
-  learning(
-    inputs: readonly Tensor[],
-    weights: { readonly weight: Tensor; readonly bias: Tensor | undefined },
-    behind: BehindNorm,
-  ): Tensor[] | undefined {
+  learning(inputs: readonly Tensor[], weights: LearningWeights, behind: BehindNorm): Tensor[] | undefined {
     if (this.#isWideDepthwise && isOwnDepthwiseFaster(inputs[0]!, weights.weight)) return undefined;
     return learningConv(inputs, this.geometry, weights, behind);
+  }
+
+  /** Whether learning() of such an input takes the weight as it is, with a factor of each output. */
+  takesScale(input: Tensor): boolean {
+    return convolvesHalves([input], this.geometry, this.weight);
   }
 
   /** The convolution with this layer's geometry and another weight and bias. */

@@ -28,6 +28,11 @@ function doubled(tensor: Tensor): Tensor {
   return made;
 }
 
+/** To what bfloat16 holds. */
+function rounded(tensor: Tensor): Tensor {
+  return tensor.to('bfloat16').to('float32');
+}
+
 /** By the definition, of tensors of any type. */
 function defined(
   input: Tensor,
@@ -151,18 +156,49 @@ describe('a convolution that learns', () => {
       }
     }));
 
+  // Sums of rounded maps and weights, which are rounded once; where the processor has tiles for them gradients of weights are not.
+  for (const [name, kernel, options] of [...LAYERS, ['1x1 of stride 2', 1, { stride: 2 }] as const])
+    test(`autocasting sums products of bfloat16 in float32: ${name}`, () =>
+      scope(() => {
+        manualSeed(10);
+        for (const side of [5, 40]) {
+          const conv = new Conv2d(72, 52, kernel, options);
+          const input = rounded(randn([2, 72, side, side + 2]).to({ memoryFormat: 'channels_last' }));
+          input.requiresGrad = true;
+          const found = autocast('bfloat16', () => convRelu(input, conv));
+          const exact = doubled(rounded(conv.weight.detach()));
+          const double = doubled(input);
+          const bias = conv.bias && doubled(rounded(conv.bias.detach()));
+          const wanted = defined(double, { weight: exact, bias }, conv, {});
+          assertClose(found.to('float32'), ops.relu(wanted).to('float32'), { relative: 2 ** -7, absolute: 2 ** -7 });
+          const slopes = rounded(randn([...found.shape]));
+          const passed = ops.mul(slopes, ops.gt(found, 0).to('float32')).to('float64');
+          const gradients = { gradients: [slopes.to('bfloat16')] };
+          const sources = [input, conv.weight, conv.bias].filter((each) => each !== undefined);
+          const goals = [double, exact, bias].filter((each) => each !== undefined);
+          const got = grad([found], sources, gradients);
+          for (const [i, goal] of grad([wanted], goals, { gradients: [passed] }).entries()) {
+            const size = goal!.abs().max().item() as number;
+            const share = i === 1 && autocast('bfloat16', () => conv.takesScale(input)) ? 1e-5 : 2 ** -7;
+            assertClose(got[i]!, goal!.to('float32'), { relative: share, absolute: share * size });
+          }
+        }
+      }));
+
   test('gives the same bits on any number of threads, gradients too', () =>
     scope(() => {
       manualSeed(9);
       const conv = new Conv2d(40, 56, 3, { padding: 1 });
       const inputs = [61, 30, 7].map((side) => leaf([2, 40, side, side]));
-      assertSameOnAnyThreads(() => {
-        const outputs = conv.forEach(inputs, { relu: true });
+      const gradients = (outputs: Tensor[]): Float32Array[] => {
         const factors = outputs.map((output) => ops.cos(output.detach()));
         return grad(outputs, [...inputs, conv.weight, conv.bias!], { gradients: factors }).map((each) =>
           each!.toFloat32Array(),
         );
-      });
+      };
+      assertSameOnAnyThreads(() => gradients(conv.forEach(inputs, { relu: true })));
+      if (autocast('bfloat16', () => conv.takesScale(inputs[0]!)))
+        assertSameOnAnyThreads(() => gradients(autocast('bfloat16', () => conv.forEach(inputs, { relu: true }))));
     }));
 
   test('shows what is no number behind its ReLU', () =>

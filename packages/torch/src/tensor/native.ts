@@ -107,6 +107,8 @@ interface Native extends CudaLoader, NativeGroups {
   configuration(): string;
   /** Than the engine's convolution, with the instructions that the addon is compiled for. */
   isWinogradFaster(): boolean;
+  /** Whether convolutions in bfloat16 have a kernel of their own, with weights in float32: the processor has matrix tiles (AMX). */
+  convolvesHalves(): boolean;
   setThreads(count: number): void;
   getThreads(): number;
   seed(seed: number | bigint): void;
