@@ -20,7 +20,7 @@ const computing = 2;
  * its memory, or much of all that by a training.
  */
 const ALONE =
-  /child_process|worker_threads|node:v[8m]|\bprocess\.(on|once|exit|kill|env|chdir|std|memory|argv)|\bmock\.|setThreads\((?!1\))|liveTensors|goshawkHere|runInTwo|runPage|[Tt]inyTrainings|startTinyServer|\btrain\(|globalThis/;
+  /child_process|worker_threads|node:v[8m]|\bprocess\.(on|once|exit|kill|env|chdir|std|memory|argv)|\bmock\.|setThreads\((?!1\))|liveTensors|hostMemory|goshawkHere|runInTwo|runPage|[Tt]inyTrainings|startTinyServer|\btrain\(|globalThis/;
 const LONG = /[\\/](parity|detectors|export)[\\/]/;
 /** So many that the processes are busy to the end. */
 const SHARING = 8;

@@ -93,6 +93,7 @@ train:
   batchSize: 2
   optimizer: { type: sgd, ${optimizer}, momentum: 0.9, weightDecay: 0.0001 }
   schedule: { warmupIterations: 5, warmupFactor: 0.001, steps: [10], gamma: 0.1 }
+runtime: { threads: 2 }
 `;
   return parseConfig(text, { file: 'training' });
 }

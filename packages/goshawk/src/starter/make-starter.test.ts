@@ -75,8 +75,7 @@ describe('goshawk init', () => {
       annotations: join(folder, 'squares'),
       images: join(folder, 'squares/images'),
     }).dataset;
-    const name = copy!.fileName.replace(/\.jpg$/, '');
-    const same = original.images.find(({ fileName }) => fileName === name)!;
+    const same = original.images.find(({ fileName }) => fileName === copy!.fileName)!;
     const boxOf = ({ annotations }: typeof original, id: number) =>
       annotations.find(({ imageId }) => imageId === id)!.bbox;
     const factor = copy!.width / same.width;

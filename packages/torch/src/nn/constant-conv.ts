@@ -117,15 +117,20 @@ export function constantConvInto(
   geometry: ConvGeometry,
   weights: ConvWeights,
 ): boolean {
-  const maps = [into, input, ...(added ? [added] : [])];
-  if (isExact() || !geometry.isPlain3x3 || autocastDType('cpu') !== undefined) return false;
-  if (isGradEnabled() && isLearned([...maps, ...weights.sources])) return false;
-  if (!maps.every(liesByPixel) || !isWinogradFasterByKernels(input, weights.shape)) return false;
+  if (![into, ...(added ? [added] : [])].every(liesByPixel) || !isWrittenInto(input, geometry, weights)) return false;
+  if (isGradEnabled() && isLearned([into, added])) return false;
   scope(() => {
     const { kernels, bias } = keptKernels(weights);
     winogradConvInto(into, input, kernels, { added, bias, relu: true });
   });
   return true;
+}
+
+/** Whether {@link constantConvInto} takes such a map. */
+export function isWrittenInto(input: Tensor, geometry: ConvGeometry, weights: ConvWeights): boolean {
+  if (isExact() || !geometry.isPlain3x3 || autocastDType('cpu') !== undefined) return false;
+  if (isGradEnabled() && isLearned([input, ...weights.sources])) return false;
+  return liesByPixel(input) && isWinogradFasterByKernels(input, weights.shape);
 }
 
 function keptKernels({ owners, sources, make }: ConvWeights): KeptForms['winograd'] {

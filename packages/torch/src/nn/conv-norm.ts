@@ -7,7 +7,7 @@ import { convert } from '../tensor/convert.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type BehindNorm, type ConvWeights, constantConvInto } from './constant-conv.js';
+import { type BehindNorm, type ConvWeights, constantConvInto, isWrittenInto } from './constant-conv.js';
 import { addThenRelu, type Conv2d } from './conv.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
 import { AffineChannel2d, BatchNorm2d, type FrozenBatchNorm2d, GroupNorm } from './norm.js';
@@ -82,8 +82,17 @@ export function convNormReluInto(
   conv: Conv2d,
   norm: FoldableNorm | GroupNorm,
 ): boolean {
-  if (norm instanceof GroupNorm || (norm instanceof BatchNorm2d && norm.training)) return false;
+  if (!isFoldable(norm)) return false;
   return scope(() => constantConvInto(into, maps, conv.geometry, foldedWeights(conv, norm)));
+}
+
+/** Whether {@link convNormReluInto} takes such a map, so that a place for it is worth making. */
+export function isConvNormReluInto(input: Tensor, conv: Conv2d, norm: FoldableNorm | GroupNorm): boolean {
+  return isFoldable(norm) && isWrittenInto(input, conv.geometry, foldedWeights(conv, norm));
+}
+
+function isFoldable(norm: FoldableNorm | GroupNorm): norm is FoldableNorm {
+  return !(norm instanceof GroupNorm) && !(norm instanceof BatchNorm2d && norm.training);
 }
 
 /**

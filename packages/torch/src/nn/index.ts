@@ -2,7 +2,7 @@ export * from './activation.js';
 export * from './attention.js';
 export type { BehindNorm } from './constant-conv.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions, convRelu, type Pair } from './conv.js';
-export { convFrozenNorm, convNormRelu, convNormReluInto, type FoldableNorm } from './conv-norm.js';
+export { convFrozenNorm, convNormRelu, convNormReluInto, type FoldableNorm, isConvNormReluInto } from './conv-norm.js';
 export { onFillerRows } from './filler-rows.js';
 export { dropFolded, keepFromSecondRun } from './folded-weights.js';
 export * as init from './init.js';

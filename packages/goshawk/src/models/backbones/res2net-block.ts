@@ -1,5 +1,14 @@
 // The block of Res2Net (Gao et al., "Res2Net: A New Multi-scale Backbone Architecture", 2019), with its published names.
-import { AvgPool2d, type Conv2d, convNormReluInto, isGradEnabled, Layer, ops, type Tensor } from '@goshawk/torch';
+import {
+  AvgPool2d,
+  type Conv2d,
+  convNormReluInto,
+  isConvNormReluInto,
+  isGradEnabled,
+  Layer,
+  ops,
+  type Tensor,
+} from '@goshawk/torch';
 import { convThenNorm, makeConv, makeNorm, makeShortcut, type Norm, type Shortcut } from './conv-norm-layers.js';
 import type { BottleneckOptions } from './residual-blocks.js';
 
@@ -70,9 +79,10 @@ export class Bottle2neck extends Layer {
 
   /** The same, each part written to its place by the convolution itself; undefined where none does so. */
   #mixInto(hidden: Tensor): Tensor | undefined {
-    if (!this.#mayOverwrite(hidden)) return undefined;
-    const mixed = ops.empty_like(hidden);
     const slice = (of: Tensor, index: number): Tensor => ops.narrow(of, 1, index * this.#width, this.#width);
+    if (!this.#mayOverwrite(hidden) || !isConvNormReluInto(slice(hidden, 0), this.convs[0]!, this.bns[0]!))
+      return undefined;
+    const mixed = ops.empty_like(hidden);
     let before: Tensor | undefined;
     for (const [index, conv] of this.convs.entries()) {
       const into = slice(mixed, index);
