@@ -27,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const what = (extra: object = {}) => ({ url: `${server.base}/models/${NAME}`, file, sha256: digits, ...extra });
-const quick = { retryMs: 1, stallMs: 300 };
+const quick = { retryMs: 1, stallMs: 30_000 };
 const failure = (text: RegExp) => (error: unknown) => {
   assert.ok(error instanceof Error && error.name === 'RunFailure', String(error));
   assert.match(error.message, text);
@@ -135,7 +135,7 @@ describe('download', () => {
 
   test('a server that falls silent is given up, one that is busy is asked again', async () => {
     server.silentAfter(1000);
-    await assert.rejects(download(what(), quick), failure(/has sent nothing for 0 s/));
+    await assert.rejects(download(what(), { ...quick, stallMs: 300 }), failure(/has sent nothing for 0 s/));
     server.forget();
     server.busyFor(2);
     await download(what(), quick);

@@ -160,7 +160,7 @@ describe('Rcnn.predict', () => {
   let trained: Rcnn;
   before(() => {
     trained = tinyDetector({ sets: ['model.boxHead.scoreThreshold=0.02'] });
-    const optimizer = new SGD(trained.namedParameters(), { lr: 0.02, momentum: 0.9 });
+    const optimizer = new SGD(trained.namedParameters(), { lr: 0.005, momentum: 0.9 });
     for (let step = 0; step < 80; step++) {
       scope(() => totalLoss(trained.loss(batchOf([SQUARES]), [squareTargets(SQUARES)])).backward());
       optimizer.step();
