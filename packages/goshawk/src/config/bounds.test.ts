@@ -8,6 +8,9 @@ import { InputError } from '@goshawk/core';
 import { loadConfig, parseConfig, validateConfig } from './index.js';
 import { type ConfigPath, type SchemaNode, schemaTree } from './schema-node.js';
 
+/** What other programs take of the processors counts for nothing. */
+const processorMs = (): number => process.cpuUsage().user / 1000;
+
 interface Place {
   readonly path: ConfigPath;
   readonly node: SchemaNode;
@@ -73,7 +76,7 @@ function isAllowed(node: SchemaNode, value: number): boolean {
 
 /** What is said of a config, or undefined where it is taken. */
 function problem(read: () => unknown): string | undefined {
-  const started = performance.now();
+  const started = processorMs();
   try {
     read();
     return undefined;
@@ -82,7 +85,7 @@ function problem(read: () => unknown): string | undefined {
     assert.ok(!error.message.includes('\n'), error.message);
     return error.message;
   } finally {
-    assert.ok(performance.now() - started < 5000, 'a second on a quiet machine');
+    assert.ok(processorMs() - started < 5000, 'a second on a quiet machine');
   }
 }
 
@@ -152,23 +155,23 @@ describe('a config file', () => {
       `model: {type: mask_rcnn}\n${Array.from({ length: 200_000 }, (_, i) => `k${i}: 1`).join('\n')}`,
     ]) {
       writeFileSync(file, text);
-      const started = performance.now();
+      const started = processorMs();
       assert.throws(() => loadConfig(file), {
         message: /long\.yaml: has \d+ lines and entries, a config at most 30000/,
       });
-      assert.ok(performance.now() - started < 1000);
+      assert.ok(processorMs() - started < 1000);
     }
   });
 
   test('finds a key that is given twice in a time that grows with the length alone', () => {
     const keys = Array.from({ length: 25_000 }, (_, i) => `k${i}: 1`);
-    const started = performance.now();
+    const started = processorMs();
     const text = `${keys.join('\n')}\nk7: 2\n`;
     assert.throws(() => parseConfig(text, { file: 'c.yaml' }), {
       message: 'c.yaml:25001: not valid YAML: k7 is given twice, first on line 8: correct it',
     });
     // Comparing each with each takes a quarter of a minute.
-    assert.ok(performance.now() - started < 8000);
+    assert.ok(processorMs() - started < 8000);
   });
 
   for (const [what, text] of [

@@ -12,9 +12,12 @@ import { maskrcnnKeys } from './maskrcnn-benchmark/keys.js';
 import { readMmdetectionConfig } from './mmdetection/config.js';
 import { isKey, type Key, type KeyTree } from './shared/key-kinds.js';
 
+/** What other programs take of the processors counts for nothing. */
+const processorMs = (): number => process.cpuUsage().user / 1000;
+
 /** What is said, or undefined where the config is taken. */
 function problem(read: () => unknown): string | undefined {
-  const started = performance.now();
+  const started = processorMs();
   try {
     read();
     return undefined;
@@ -23,7 +26,7 @@ function problem(read: () => unknown): string | undefined {
     assert.ok(!error.message.includes('\n'), error.message);
     return error.message;
   } finally {
-    assert.ok(performance.now() - started < 5000, 'a second on a quiet machine');
+    assert.ok(processorMs() - started < 5000, 'a second on a quiet machine');
   }
 }
 

@@ -5,9 +5,12 @@ import { InputError } from '@goshawk/core';
 import { parseConfig, placeInSource } from '../config/index.js';
 import { checkModel } from './check-model.js';
 
+/** What other programs take of the processors counts for nothing. */
+const processorMs = (): number => process.cpuUsage().user / 1000;
+
 function problem(text: string, { batchSize = 1 } = {}): string | undefined {
   const source = { file: 'a.yaml', text, sets: [] };
-  const started = performance.now();
+  const started = processorMs();
   try {
     checkModel(parseConfig(text, source), {
       classes: 80,
@@ -19,7 +22,7 @@ function problem(text: string, { batchSize = 1 } = {}): string | undefined {
     assert.ok(error instanceof InputError, String(error));
     return error.message;
   } finally {
-    assert.ok(performance.now() - started < 10_000, 'a second on a quiet machine, and no memory');
+    assert.ok(processorMs() - started < 10_000, 'a second on a quiet machine, and no memory');
   }
 }
 

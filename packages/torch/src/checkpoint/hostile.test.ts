@@ -8,6 +8,9 @@ import { CheckpointError } from './checkpoint-error.js';
 import { readCheckpoint } from './pth.js';
 import { readStateDict } from './state-dict.js';
 
+/** What other programs take of the processors counts for nothing. */
+const processorMs = (): number => process.cpuUsage().user / 1000;
+
 const attacks = new Map([
   ['hostile-reduce-os-system.pkl', /byte 2: .*"os.system".*do not trust this file/],
   ['hostile-eval.pkl', /"builtins.eval"/],
@@ -39,9 +42,9 @@ test('lists of lists that would take 10^30 steps to walk are read and refused at
   let content = `}U\x05model}U\x01a(${'N'.repeat(10)}lp0\n`;
   for (let level = 1; level <= 30; level++) content += `0(${`g${level - 1}\n`.repeat(10)}lp${level}\n`;
   const file = temporaryFile(bytes(content, 'ss.'));
-  const start = performance.now();
+  const start = processorMs();
   checkpointErrorOf(() => readStateDict(file), 'no-state-dict');
-  assert.ok(performance.now() - start < 5000);
+  assert.ok(processorMs() - start < 5000);
 });
 
 test('dicts that share a long dict are refused after a bounded number of steps', () => {
@@ -52,9 +55,9 @@ test('dicts that share a long dict are refused after a bounded number of steps',
     content += `}(${Array.from({ length: 200 }, (_, i) => `I${i}\ng${level - 1}\n`).join('')}up${level}\n${level < 6 ? '0' : ''}`;
   }
   const file = temporaryFile(bytes(content, '.'));
-  const start = performance.now();
+  const start = processorMs();
   checkpointErrorOf(() => readStateDict(file), 'too-large');
-  assert.ok(performance.now() - start < 20_000);
+  assert.ok(processorMs() - start < 20_000);
 });
 
 test('tensors expanded from one element to more than memory are refused', () => {
@@ -187,7 +190,7 @@ for (const name of fixtureNames()) {
 
 /** Reads every tensor of a file; only a CheckpointError that names the file may come out, and soon. */
 function readAll(file: string): void {
-  const start = performance.now();
+  const start = processorMs();
   try {
     const opened = readStateDict(file);
     try {
@@ -199,5 +202,5 @@ function readAll(file: string): void {
     if (!(error instanceof CheckpointError)) throw error;
     assert.ok(error.message.startsWith(`${file}: `), error.message);
   }
-  assert.ok(performance.now() - start < 5000, 'takes less than 5 s');
+  assert.ok(processorMs() - start < 5000, 'takes less than 5 s');
 }
