@@ -180,13 +180,14 @@ describe('threads that end', () => {
         ${ends ? 'process.exit(0);' : 'held.forEach((tensor) => tensor.dispose());'}
       });`;
     const { inUse } = memory();
-    const mine = zeros([4 * MiB], { dtype: 'uint8' }).fill_(7);
+    const mine = zeros([4 * MiB], { dtype: 'uint8' });
+    scope(() => mine.fill_(7));
     for (let round = 0; round < 25; round++) {
       const workers = [true, false].map((ends) => new Worker(script(ends), { eval: true }));
       const codes = await Promise.all(workers.map(async (worker) => (await once(worker, 'exit'))[0] as number));
       assert.deepEqual(codes, [0, 0]);
     }
-    assert.equal(mine.sum().item(), 7 * 4 * MiB);
+    scope(() => assert.equal(mine.sum().item(), 7 * 4 * MiB));
     mine.dispose();
     assert.equal(memory().inUse, inUse);
     trimMemory();
