@@ -43,7 +43,7 @@ const DEVICE_FAILED_CODE = 3;
  * Coordinates are float32 whatever the network computes in; what comes of them is exact to some of their roundings, and a batch norm
  * over the two values of a pyramid's last level makes a thousand times as much of one (2.3e-4 was seen on an H200).
  */
-const LIMITS = { losses: 1e-6, gradients: 1e-3, corners: 1e-3, scores: 1e-6, shapes: 1e-3 };
+const LIMITS = { losses: 1e-6, gradients: 1e-3, corners: 3e-4, scores: 1e-6, shapes: 1e-3 };
 /** A gradient that is nothing but rounding (of a bias before a batch norm) is measured by the model's largest. */
 const SMALLEST = 1e-6;
 /** Scores as near as that are equal: what a model says that has learned nothing lies close together. */
