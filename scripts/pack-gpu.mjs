@@ -76,7 +76,8 @@ function copyPackage(name) {
   const manifest = JSON.parse(readFileSync(path.join(root, place, 'package.json'), 'utf8'));
   copy(`${place}/package.json`);
   copy(`${place}/dist`, isProgram);
-  for (const own of [`${place}/bin`, `${place}/native`]) if (existsSync(path.join(root, own))) copy(own);
+  for (const own of [`${place}/bin`, `${place}/native`, `${place}/fonts`])
+    if (existsSync(path.join(root, own))) copy(own);
   if (name === 'goshawk') copy(`${place}/src/parity/fixtures/torchvision_maskrcnn_r50_fpn`);
   symlinkSync(
     path.relative(path.join(folder, 'node_modules', path.dirname(manifest.name)), path.join(folder, place)),

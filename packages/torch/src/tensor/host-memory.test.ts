@@ -181,7 +181,7 @@ describe('threads that end', () => {
       });`;
     const { inUse } = memory();
     const mine = zeros([4 * MiB], { dtype: 'uint8' });
-    scope(() => mine.fill_(7));
+    scope(() => void mine.fill_(7));
     for (let round = 0; round < 25; round++) {
       const workers = [true, false].map((ends) => new Worker(script(ends), { eval: true }));
       const codes = await Promise.all(workers.map(async (worker) => (await once(worker, 'exit'))[0] as number));
