@@ -2,11 +2,26 @@
 const light = `
   color-scheme: light;
   --ground: #ffffff; --raised: #f4f6f8; --ink: #16202a; --soft: #52606d; --line: #d5dce3; --grid: #e6ebf0;
-  --link: #0b5cad; --right: 0 128 96; --wrong: 200 72 0; --focus: #0b5cad;`;
+  --link: #0b5cad; --right: 0 128 96; --wrong: 200 72 0; --focus: #0b5cad;
+  --edge: rgb(22 32 42 / 0.35);`;
 const dark = `
   color-scheme: dark;
   --ground: #12171c; --raised: #1c242c; --ink: #e8eef4; --soft: #a9b6c2; --line: #35414c; --grid: #252f38;
-  --link: #7cc0ff; --right: 60 190 140; --wrong: 255 140 60; --focus: #7cc0ff;`;
+  --link: #7cc0ff; --right: 60 190 140; --wrong: 255 140 60; --focus: #7cc0ff;
+  --edge: rgb(232 238 244 / 0.35);`;
+
+/** Where there is more at a side to scroll to, that edge is shaded: the covers move with the content, the shades stay. */
+const shadedEdges = ['left', 'right']
+  .flatMap((side) => {
+    const inwards = side === 'left' ? 'to right' : 'to left';
+    return [
+      [0, `linear-gradient(${inwards}, var(--ground) 1.2rem, transparent) ${side} / 2.4rem 100% no-repeat local`],
+      [1, `linear-gradient(${inwards}, var(--edge), transparent) ${side} / 0.9rem 100% no-repeat scroll`],
+    ] as const;
+  })
+  .sort(([a], [b]) => a - b)
+  .map(([, layer]) => layer)
+  .join(', ');
 
 export const pageStyle = `
 :root {${light}
@@ -31,7 +46,7 @@ h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; }
 h3 { font-size: 1.05rem; margin: 1rem 0 0.25rem; }
 .soft, figcaption, caption { color: var(--soft); }
 .soft { font-size: 0.875rem; }
-nav.sections { position: sticky; top: 0; z-index: 2; display: flex; gap: 0.25rem; overflow-x: auto; background: var(--ground);
+nav.sections { position: sticky; top: 0; z-index: 2; display: flex; gap: 0.25rem; overflow-x: auto; background: ${shadedEdges}, var(--ground);
   border-bottom: 1px solid var(--line); padding: 0.5rem 1rem; margin-top: 0.75rem; }
 @media (min-width: 1280px) { nav.sections { padding-inline: max(1rem, calc((100vw - 1280px) / 2 + 1rem)); } }
 nav.sections a, .choice { padding: 0.25rem 0.75rem; border-radius: 1rem; text-decoration: none; white-space: nowrap; }
@@ -45,7 +60,7 @@ button:disabled { opacity: 0.5; cursor: default; }
 .about { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 0.5rem 1rem; margin: 0 0 1rem; }
 .about dt { color: var(--soft); font-size: 0.8rem; }
 .about dd { margin: 0; }
-.wide { overflow-x: auto; max-width: 100%; }
+.wide { overflow-x: auto; max-width: 100%; background: ${shadedEdges}; }
 table { border-collapse: collapse; font-size: 0.9rem; }
 caption { text-align: left; padding: 0.25rem 0; }
 th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; white-space: nowrap; }
