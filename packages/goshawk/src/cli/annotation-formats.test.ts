@@ -122,6 +122,31 @@ describe('PASCAL VOC', () => {
   });
 });
 
+describe('a folder with a COCO file', () => {
+  const coco = JSON.stringify({
+    images: [{ id: 1, file_name: 'a.png', width: 40, height: 30 }],
+    annotations: [{ id: 1, image_id: 1, category_id: 1, bbox: [1, 1, 10, 10], area: 100, iscrowd: 0 }],
+    categories: [{ id: 1, name: 'cup' }],
+  });
+
+  test('is taken by the commands on data as training takes it, its pictures found', async () => {
+    write('one/all.json', coco);
+    write('one/images/a.png', await grey(40, 30));
+    const check = await goshawk('data', 'check', 'one');
+    assert.equal(check.out, 'one: nothing wrong (1 image, 1 annotation, 1 category)\n');
+    assert.equal((await goshawk('data', 'draw', 'one', '--output', 'one-drawn')).code, 0);
+  });
+
+  test('and another file for another part: both are named, and one is to be chosen', async () => {
+    write('two/train.json', coco);
+    write('two/val.json', coco);
+    write('two/images/a.png', await grey(40, 30));
+    const { code, err } = await goshawk('data', 'stats', 'two');
+    assert.equal(code, 2);
+    assert.match(err, /two: holds a file for each part \(two\/train\.json, two\/val\.json\): name one of them/);
+  });
+});
+
 describe('Cityscapes', () => {
   test('check, convert and evaluate take its folder and set', async () => {
     const check = await goshawk('data', 'check', 'city', '--image-set', 'val', '--images', 'city/leftImg8bit');

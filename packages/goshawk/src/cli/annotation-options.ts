@@ -1,5 +1,8 @@
 // How commands name annotations of any format: a path, and for folders the set.
-import type { AnnotationSource } from '../data/index.js';
+import { statSync } from 'node:fs';
+import { InputError } from '@goshawk/core';
+import { type AnnotationSource, annotationFormat } from '../data/index.js';
+import { findAnnotations } from '../starter/index.js';
 
 export interface AnnotationCommandOptions {
   /** VOC: a list of ImageSets/Main; Cityscapes: a folder of gtFine. */
@@ -13,9 +16,41 @@ export interface AnnotationCommandOptions {
 export function annotationSource(annotations: string, options: AnnotationCommandOptions): AnnotationSource {
   const { imageSet, images, classes } = options;
   return {
-    annotations,
+    ...(imageSet === undefined && isFolderWithoutMarks(annotations)
+      ? cocoFileIn(annotations, images)
+      : { annotations, ...(images === undefined ? {} : { images }) }),
     ...(imageSet === undefined ? {} : { set: imageSet }),
-    ...(images === undefined ? {} : { images }),
     ...(classes === undefined ? {} : { classes: classes.split(',').map((name) => name.trim()) }),
   };
+}
+
+/** Whether a path is a folder that no format can be told from: COCO's files have any name, and lie anywhere. */
+function isFolderWithoutMarks(path: string): boolean {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return false;
+  try {
+    annotationFormat({ annotations: path });
+    return false;
+  } catch (error) {
+    if (error instanceof InputError && error.code === 'file-unreadable') return true;
+    throw error;
+  }
+}
+
+/**
+ * The COCO file of a folder, and where its pictures are, found as `goshawk train FOLDER` finds them.
+ * @throws InputError where there are several, with their names
+ */
+function cocoFileIn(folder: string, images: string | undefined): AnnotationSource {
+  let found: ReturnType<typeof findAnnotations>;
+  try {
+    found = findAnnotations(folder, images);
+  } catch (error) {
+    // Nothing at all: the words for what a folder may hold are those of the formats.
+    if (error instanceof InputError && error.code === 'annotation-invalid')
+      return { annotations: folder, ...(images === undefined ? {} : { images }) };
+    throw error;
+  }
+  const parts = [found.train, found.val, found.test].flatMap((part) => part?.annotations ?? []);
+  if (parts.length === 1) return found.train;
+  throw new InputError('usage', `${folder}: holds a file for each part (${parts.join(', ')}): name one of them`);
 }
