@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
+import { processorMs } from '../testing/processor-time.js';
 import { loadConfig, parseConfig, validateConfig } from './index.js';
 import { type ConfigPath, type SchemaNode, schemaTree } from './schema-node.js';
-
-/** What other programs take of the processors counts for nothing. */
-const processorMs = (): number => process.cpuUsage().user / 1000;
 
 interface Place {
   readonly path: ConfigPath;

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '@goshawk/core';
+import { processorMs } from '../testing/processor-time.js';
 import { readDetectronConfig } from './detectron/config.js';
 import { detectronKeys } from './detectron/keys.js';
 import { readMaskrcnnConfig } from './maskrcnn-benchmark/config.js';
@@ -11,9 +12,6 @@ import { zooConfigs } from './maskrcnn-benchmark/fixtures/shipped-configs.js';
 import { maskrcnnKeys } from './maskrcnn-benchmark/keys.js';
 import { readMmdetectionConfig } from './mmdetection/config.js';
 import { isKey, type Key, type KeyTree } from './shared/key-kinds.js';
-
-/** What other programs take of the processors counts for nothing. */
-const processorMs = (): number => process.cpuUsage().user / 1000;
 
 /** What is said, or undefined where the config is taken. */
 function problem(read: () => unknown): string | undefined {

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { InputError } from '@goshawk/core';
 import { parseConfig, placeInSource } from '../config/index.js';
+import { processorMs } from '../testing/processor-time.js';
 import { checkModel } from './check-model.js';
-
-/** What other programs take of the processors counts for nothing. */
-const processorMs = (): number => process.cpuUsage().user / 1000;
 
 function problem(text: string, { batchSize = 1 } = {}): string | undefined {
   const source = { file: 'a.yaml', text, sets: [] };
