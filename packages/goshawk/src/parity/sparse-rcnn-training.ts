@@ -46,6 +46,7 @@ export interface TrajectoryStep {
   readonly ema_decay: number;
   readonly grad_norm_total: number;
   readonly movement_total: number;
+  readonly ema_movement_total: number;
   readonly ema_gap_total: number;
   /** How far each parameter is from its start after the step; absent in float32. */
   readonly movement?: readonly number[];
@@ -59,8 +60,15 @@ export const TRAJECTORY_CASE = 'sparse_rcnn_r18_trajectory';
 // dist/parity/ -> src/parity/: the fixtures are not compiled.
 const fixtures = fileURLToPath(new URL(`../../src/parity/fixtures/${TRAJECTORY_CASE}/`, import.meta.url));
 
-/** The config in its own form; an epoch is one step of the two photos here, so that milestones and intervals are given in steps. */
-export function trajectoryConfig({ data }: TrajectoryFacts, folder: string): RunConfig {
+/**
+ * The config in its own form; an epoch is one step of the two photos here, so that milestones and intervals are given in steps.
+ * @param further settings of ours
+ */
+export function trajectoryConfig(
+  { data }: TrajectoryFacts,
+  folder: string,
+  further: readonly string[] = [],
+): RunConfig {
   const annotations = join(folder, 'instances.json');
   writeFileSync(annotations, JSON.stringify(cocoFileOf(data)));
   const text = `
@@ -96,8 +104,7 @@ val:
   weight_path: weights
 gpus: 0
 `;
-  // In float32 a trajectory is one of many that roundings lead to: the engine's own arithmetic, on as many threads each time.
-  const sets = ['data.flip=0', 'data.augment=null', 'runtime.threads=2', 'runtime.exact=true'];
+  const sets = ['data.flip=0', 'data.augment=null', 'runtime.threads=2', ...further];
   return sparseRcnnConfigs.read(text, { file: 'sparse_rcnn.yaml', sets }).config;
 }
 
