@@ -67,13 +67,16 @@ export async function runServe(model: string, options: ServeCommandOptions, vers
   const ended = untilSignal();
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
   console.error(`goshawk serve: listening on ${url}, opening ${model}`);
-  const opened = await Promise.race([server.ready, ended, server.failed]).catch(async (error: unknown) => {
+  try {
+    const opened = await Promise.race([server.ready, ended, server.failed]);
+    if (typeof opened !== 'string') {
+      tellReady(url, opened, options);
+      await Promise.race([ended, server.failed]);
+    }
+  } catch (error) {
+    // Threads end here, one by one: the end of the process would stop them in the middle of a call.
     await server.drain(0);
     throw error;
-  });
-  if (typeof opened !== 'string') {
-    tellReady(url, opened, options);
-    await Promise.race([ended, server.failed]);
   }
   await drained(server, drainSeconds);
 }
@@ -171,13 +174,24 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 function untilSignal(): Promise<string> {
   return new Promise((done) => {
     let isAsked = false;
-    for (const [signal, number] of Object.entries(SIGNALS))
+    for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[])
       process.on(signal, () => {
-        if (isAsked) process.exit(128 + number);
+        if (isAsked) endAtOnce(signal);
         isAsked = true;
         done(signal);
       });
   });
+}
+
+/**
+ * Ends as a program that does not listen to the signal. `process.exit` first stops the threads, and ONNX Runtime's binding aborts the
+ * process where its thread is stopped inside a call.
+ */
+function endAtOnce(signal: keyof typeof SIGNALS): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  // The first process of a container is spared its own signals.
+  process.exit(128 + SIGNALS[signal]);
 }
 
 function tellReady(url: string, { name, facts, defaults }: ServedModel, { json }: ServeCommandOptions): void {

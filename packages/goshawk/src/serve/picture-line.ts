@@ -46,6 +46,8 @@ interface Job {
 export class PictureLine {
   readonly #decoder: Worker;
   readonly #detector: Worker;
+  /** When both threads have ended, of themselves too. */
+  readonly #ended: Promise<unknown>;
   readonly #waiting: Job[] = [];
   readonly #inside = new Map<number, Job>();
   readonly #queue: number;
@@ -64,6 +66,8 @@ export class PictureLine {
     this.#queue = queue;
     this.#decoder = thread('./decode-worker.js', { maxPixels } satisfies DecodeSetup);
     this.#detector = thread('./detect-worker.js', detector);
+    const threads = [this.#decoder, this.#detector];
+    this.#ended = Promise.all(threads.map((worker) => new Promise((done) => worker.once('exit', done))));
     this.#decoder.on('message', (message: FromDecoder) => this.#fromDecoder(message));
     this.opened = new Promise((open, fail) => {
       this.#detector.on('message', (message: FromDetector) => {
@@ -73,7 +77,7 @@ export class PictureLine {
         } else if (message.kind === 'unusable') fail(errorOf(message));
         else this.#fromDetector(message);
       });
-      for (const worker of [this.#decoder, this.#detector])
+      for (const worker of threads)
         worker.on('error', (error) => {
           this.#break(error);
           fail(error);
@@ -146,12 +150,8 @@ export class PictureLine {
 
   /** Ends both threads, when they are done with what they have. */
   async close(): Promise<void> {
-    const ends = [this.#decoder, this.#detector].map(async (worker) => {
-      const end = new Promise((done) => worker.once('exit', done));
-      worker.postMessage('close');
-      await end;
-    });
-    await Promise.all(ends);
+    for (const worker of [this.#decoder, this.#detector]) worker.postMessage('close');
+    await this.#ended;
   }
 
   #forget(): void {
