@@ -1,8 +1,8 @@
 // Measures what a browser changes: how far photos that Chromium decoded are from ours, and how far what exported detectors find in
 // Chromium's WebAssembly is from what they find in Node, on our pixels, on Chromium's where those are others, and in a batch of photos of
 // several sizes. Prints the tables of docs/browser.md.
-//   node scripts/measure-browser.mjs PHOTOS DETECTOR... [--parity WORD] [--limit 20] [--webgpu]
-// PHOTOS is a folder of pictures. DETECTORs and --parity are as measured-detectors.mjs says; weights are exported first.
+//   node scripts/measure-browser.mjs PHOTOS DETECTOR... [--parity WORD] [--pictures 20] [--webgpu]
+// PHOTOS, DETECTORs, --parity and --pictures are as measured-detectors.mjs says; weights are exported first.
 // --webgpu tells instead what becomes of each model where WebGPU is asked for: without a graphics card, and on one that Chromium
 // computes itself. Needs a finished `tsc -b`, onnxruntime-node, onnxruntime-web, esbuild and a Chromium. Exit code 1 where WebAssembly
 // finds other things than Node.
@@ -10,40 +10,28 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { createDetector } from '@goshawk/runtime';
 import * as ort from 'onnxruntime-node';
 import { servePage } from '../packages/goshawk/dist/browser/page-server.js';
 import { decodeImageFile } from '../packages/goshawk/dist/data/index.js';
 import { measureAgreement } from '../packages/goshawk/dist/export/measure-agreement.js';
-import { findImages } from '../packages/goshawk/dist/infer/index.js';
 import { detectorKind } from '../packages/goshawk/dist/models/index.js';
 import { browserScripts, onnxRuntimeFiles } from '../packages/goshawk/dist/testing/browser-scripts.js';
 import { openChromium } from '../packages/goshawk/dist/testing/chromium.js';
 import {
   AGREEMENT_COLUMNS,
   agreementCells,
+  askedMeasurement,
   exported,
-  measuredDetectors,
   printHead,
   printRow,
   problemsOf,
 } from './measured-detectors.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    parity: { type: 'string', multiple: true },
-    limit: { type: 'string', default: '20' },
-    webgpu: { type: 'boolean', default: false },
-  },
+const { folder, pictures, detectors, options } = askedMeasurement('measure-browser', {
+  webgpu: { type: 'boolean', default: false },
 });
-const [folder, ...words] = positionals;
-if (folder === undefined) {
-  console.error('measure-browser: name a folder of pictures, and detectors');
-  process.exit(2);
-}
 
 /** @param build of ONNX Runtime for browsers */
 const inPage = (build) => `
@@ -87,8 +75,7 @@ globalThis.ready = true;
 const BATCH = 3;
 
 const photos = [];
-for (const { path: file } of findImages([folder]).slice(0, Number(options.limit)))
-  photos.push({ file, image: await decodeImageFile(file) });
+for (const file of pictures) photos.push({ file, image: await decodeImageFile(file) });
 const html = '<!doctype html><meta charset="utf-8"><script type="module" src="page.js"></script>';
 const runtimeFiles = ['mjs', 'wasm'].map((end) => `ort-wasm-simd-threaded${options.webgpu ? '.asyncify' : ''}.${end}`);
 const pageFiles = [
@@ -112,7 +99,7 @@ if (!isGood) process.exitCode = 1;
 
 /** Each detector as an exported file. */
 async function* models() {
-  for (const { name, files } of measuredDetectors(words, options.parity)) {
+  for (const { name, files } of detectors) {
     const own = await files(scratch);
     const file = own.weights.endsWith('.onnx') ? own.weights : path.join(scratch, 'model.onnx');
     if (file !== own.weights) exported(own, file);

@@ -1,47 +1,31 @@
 // Measures how far exported detectors agree with the engine: the rows of docs/export.md's tables.
-//   node scripts/measure-export.mjs PHOTOS DETECTOR... [--parity WORD] [--precision fp32|fp16|int8] [--pictures 20]
+//   node scripts/measure-export.mjs PHOTOS DETECTOR... [--parity WORD] [--pictures 20] [--precision fp32|fp16|int8]
 //     [--calibrate PHOTOS] [--annotations FILE]
-// PHOTOS is a folder of pictures, of which the first so many are taken; int8 is calibrated on those behind them, or on the pictures of
-// --calibrate. DETECTORs and --parity are as measured-detectors.mjs says.
+// PHOTOS, DETECTORs, --parity and --pictures are as measured-detectors.mjs says. int8 is calibrated on the pictures of the folder behind
+// those that are measured on, or on those of --calibrate.
 // Needs a finished `tsc -b` and onnxruntime-node. Exit code 1 where a row of fp32 or of halves does not hold what docs/export.md promises,
 // or where nothing was found, which shows nothing.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import {
   AGREEMENT_COLUMNS,
   agreementCells,
+  askedMeasurement,
   exported,
-  measuredDetectors,
   printHead,
   printRow,
   problemsOf,
 } from './measured-detectors.mjs';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    parity: { type: 'string', multiple: true },
-    precision: { type: 'string', default: 'fp32' },
-    pictures: { type: 'string', default: '20' },
-    calibrate: { type: 'string' },
-    annotations: { type: 'string' },
-  },
+const asked = askedMeasurement('measure-export', {
+  precision: { type: 'string', default: 'fp32' },
+  calibrate: { type: 'string' },
+  annotations: { type: 'string' },
 });
+const { pictures, detectors, options } = asked;
 const { precision } = options;
-const [photos, ...words] = positionals;
-const detectors = measuredDetectors(words, options.parity);
-if (photos === undefined || detectors.length === 0) {
-  console.error('measure-export: name a folder of pictures, and files of weights or --parity all');
-  process.exit(2);
-}
-const all = readdirSync(photos, { recursive: true })
-  .filter((name) => /\.(jpe?g|png)$/i.test(name))
-  .sort()
-  .map((name) => path.join(photos, name));
-const pictures = all.slice(0, Number(options.pictures));
-const others = options.calibrate === undefined ? all.slice(pictures.length) : [options.calibrate];
+const others = options.calibrate === undefined ? asked.others : [options.calibrate];
 
 let isGood = true;
 const COLUMNS = {

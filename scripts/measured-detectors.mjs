@@ -1,5 +1,7 @@
-// The detectors that check:export and check:browser measure: files that a person names, and the weights of the parity tests with the
-// configs of their systems.
+// What check:export and check:browser measure, as a command line says: the first pictures of a folder, and detectors. These are files that a
+// person names, and the weights of the parity tests with the configs of their systems.
+//   PHOTOS DETECTOR... [--parity WORD] [--pictures 20]
+// A DETECTOR is
 //   WEIGHTS                              a checkpoint that brings its config, or an exported file
 //   WEIGHTS:CONFIG,KEY=VALUE,...         weights without one, and changes of it
 //   'NAME = ...'                         either, by a name for the table
@@ -8,6 +10,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { findImages } from '../packages/goshawk/dist/infer/index.js';
 import { writeSafetensors } from '../packages/torch/dist/checkpoint/index.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -76,13 +80,32 @@ const PARITY = [
 /** What a detector of the table is called, and how its files are had. @typedef {{ name: string, files(folder: string): Promise<Files> }} Detector */
 /** @typedef {{ weights: string, config?: string, sets: readonly string[] }} Files */
 
-/** @returns {Detector[]} */
-export function measuredDetectors(words, parity = []) {
-  return [...words.map(named), ...PARITY.filter(isWanted).map(ofParity)];
-
-  function isWanted({ case: name }) {
-    return parity.some((word) => word === 'all' || name.includes(word));
+/**
+ * What this process's command line asks for; ends the process where it asks for nothing.
+ * @param {string} command its name, for the message
+ * @param {import('node:util').ParseArgsConfig['options']} more options of the command's own
+ * @returns {{ folder: string, pictures: string[], others: string[], detectors: Detector[], options: Record<string, any> }}
+ *   folder of the pictures, those that are measured on, those behind them, and what is measured
+ */
+export function askedMeasurement(command, more) {
+  const { values: options, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      parity: { type: 'string', multiple: true, default: [] },
+      pictures: { type: 'string', default: '20' },
+      ...more,
+    },
+  });
+  const [folder, ...words] = positionals;
+  const isWanted = ({ case: name }) => options.parity.some((word) => word === 'all' || name.includes(word));
+  const detectors = [...words.map(named), ...PARITY.filter(isWanted).map(ofParity)];
+  if (folder === undefined || detectors.length === 0) {
+    console.error(`${command}: name a folder of pictures, and files of weights or --parity all`);
+    process.exit(2);
   }
+  const files = findImages([folder]).map(({ path: file }) => file);
+  const count = Number(options.pictures);
+  return { folder, pictures: files.slice(0, count), others: files.slice(count), detectors, options };
 }
 
 function named(word) {
