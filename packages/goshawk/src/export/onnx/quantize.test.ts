@@ -51,33 +51,59 @@ describe('planQuantization', () => {
   });
 });
 
+/** Convolutions of equal weights over a picture of ones: ones everywhere, by sums of the largest bytes. */
+function networkOfOnes(): OnnxModel {
+  const graph = new Graph();
+  const conv = (input: Parameters<Graph['node']>[1][number], inputs: number, name: string) =>
+    graph.node(
+      'Conv',
+      [input, graph.floats(new Float32Array(CHANNELS * inputs).fill(1 / inputs), [CHANNELS, inputs, 1, 1], name)],
+      { kernel_shape: { ints: [1, 1] } },
+    );
+  const images = graph.input('images', 'float32', [1, 16, 16, 3]);
+  const stem = conv(graph.transpose(images, [0, 3, 1, 2]), 3, 'stem');
+  graph.output('map', conv(conv(stem, CHANNELS, 'middle'), CHANNELS, 'last'), [1, CHANNELS, 16, 16]);
+  return graph.finish({ producer: 'test', metadata: {} });
+}
+
 describe('quantize', { skip: ort ? false : SKIPPED }, () => {
   test('stays within some steps of the floats, with a quarter of the bytes of its layers', async () => {
-    const model = smallNetwork();
-    const plan = planQuantization(model);
-    const feeds = { images: new ort!.Tensor('float32', wave(16 * 16 * 3, 1), [1, 16, 16, 3]) };
-    const run = async (own: OnnxModel): Promise<Record<string, Float32Array>> => {
-      const session = await ort!.InferenceSession.create(encodeModel(own), { logSeverityLevel: 3 });
-      const outputs = await session.run(feeds);
-      return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
-    };
-    const measured = await run(withRanges(model, plan));
-    const values = [...new Set(plan.rounded.values())];
-    const ranges = new Map(
-      values.map((value) => [
-        value,
-        { low: measured[`${value} lowest`]![0]!, high: measured[`${value} highest`]![0]! },
-      ]),
-    );
-    const bytes = quantize(model, plan, ranges);
-    const { map } = await run(bytes);
-    const error = Math.sqrt(
-      map!.reduce((total, value, i) => total + (value - measured.map![i]!) ** 2, 0) / map!.length,
-    );
-    const size = Math.sqrt(measured.map!.reduce((total, value) => total + value ** 2, 0) / map!.length);
+    const { model, map, floats } = await inBytes(smallNetwork(), wave(16 * 16 * 3, 1));
+    const error = Math.sqrt(map.reduce((total, value, i) => total + (value - floats[i]!) ** 2, 0) / map.length);
+    const size = Math.sqrt(floats.reduce((total, value) => total + value ** 2, 0) / map.length);
     assert.ok(error / size < 0.02, `${error} of ${size}`);
-    assert.equal(bytes.nodes.filter(({ operator }) => operator === 'Relu').length, 1);
-    assert.equal(bytes.initializers.get('first.weight bytes')!.data.length, CHANNELS * CHANNELS * 9);
-    assert.ok(!bytes.initializers.has('first.weight'));
+    assert.equal(model.nodes.filter(({ operator }) => operator === 'Relu').length, 1);
+    assert.equal(model.initializers.get('first.weight bytes')!.data.length, CHANNELS * CHANNELS * 9);
+    assert.ok(!model.initializers.has('first.weight'));
+  });
+
+  test('gives sums of the largest bytes that no processor cuts off', async () => {
+    const { model, map } = await inBytes(networkOfOnes(), new Float32Array(16 * 16 * 3).fill(1));
+    assert.ok(model.initializers.has('middle bytes'));
+    for (const value of map) assert.ok(Math.abs(value - 1) < 1e-5, `${value}`);
   });
 });
+
+/** A network in bytes, its ranges those of this picture, and what it and the floats make of the picture. */
+async function inBytes(
+  own: OnnxModel,
+  picture: Float32Array,
+): Promise<{ readonly model: OnnxModel; readonly map: Float32Array; readonly floats: Float32Array }> {
+  const plan = planQuantization(own);
+  const run = async (model: OnnxModel): Promise<Record<string, Float32Array>> => {
+    const session = await ort!.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+    const outputs = await session.run({ images: new ort!.Tensor('float32', picture, [1, 16, 16, 3]) });
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+  };
+  const measured = await run(withRanges(own, plan));
+  const endOf = (value: string, end: 'lowest' | 'highest'): number => measured[`${value} ${end}`]![0]!;
+  const ranges = new Map(
+    Array.from(plan.rounded.values(), (value) => [
+      value,
+      { low: endOf(value, 'lowest'), high: endOf(value, 'highest') },
+    ]),
+  );
+  const model = quantize(own, plan, ranges);
+  const { map } = await run(model);
+  return { model, map: map!, floats: measured.map! };
+}

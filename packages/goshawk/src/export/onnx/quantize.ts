@@ -169,6 +169,12 @@ function stepsOf({ low, high }: ValueRange): { readonly scale: number; readonly 
   return { scale, zero: Math.min(255, Math.max(0, Math.round(-from / scale))) };
 }
 
+/**
+ * Of weights, of 127 that a byte holds. x86 processors without VNNI add the products of two neighbours in 16 bits and cut the sum off
+ * there: 2 x 255 x 64 fits. So a file gives the same numbers wherever it runs.
+ */
+const LARGEST_BYTE = 64;
+
 /** Symmetric, so that a product needs no correction. */
 function channelBytes({ weight, axis }: Layer): { readonly bytes: OnnxTensor; readonly scales: number[] } {
   const values = floatsIn(weight);
@@ -180,9 +186,9 @@ function channelBytes({ weight, axis }: Layer): { readonly bytes: OnnxTensor; re
     const channel = channelOf(i);
     largest[channel] = Math.max(largest[channel]!, Math.abs(value));
   });
-  const scales = Array.from(largest, (each) => Math.fround(each > 0 ? each / 127 : 1));
+  const scales = Array.from(largest, (each) => Math.fround(each > 0 ? each / LARGEST_BYTE : 1));
   const data = Int8Array.from(values, (value, i) => {
-    return Math.max(-127, Math.min(127, Math.round(value / scales[channelOf(i)]!)));
+    return Math.max(-LARGEST_BYTE, Math.min(LARGEST_BYTE, Math.round(value / scales[channelOf(i)]!)));
   });
   return { bytes: { dtype: 'int8', shape: weight.shape, data: new Uint8Array(data.buffer) }, scales };
 }
