@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include "kernels/half-products.h"
 #include "kernels/matrix-tiles.h"
 #include "kernels/winograd.h"
 #include "module.h"
@@ -32,6 +33,11 @@ napi_value isWinogradFaster(Call& call) { return boolToJs(call.env, winograd::kI
 
 // convolvesHalves(): whether the processor has matrix tiles for them, and this is compiled for it
 napi_value convolvesHalves(Call& call) { return boolToJs(call.env, tiles::allowed()); }
+
+// multiplies(dtype): whether the processor has products of the type, and this is compiled for them
+napi_value multipliesType(Call& call) {
+  return boolToJs(call.env, multiplies(scalarTypeFromName(stringFromJs(call.env, call[0]))));
+}
 
 napi_value setThreads(Call& call) {
   const int64_t threads = intFromJs(call.env, call[0]);
@@ -134,6 +140,7 @@ constexpr Export kRuntimeExports[] = {
     {"configuration", configuration},
     {"isWinogradFaster", isWinogradFaster},
     {"convolvesHalves", convolvesHalves},
+    {"multiplies", multipliesType},
     {"setThreads", setThreads},
     {"getThreads", getThreads},
     {"seed", seed, "manualSeed"},

@@ -4,6 +4,7 @@
 #include "learning-conv.h"
 
 #include "half-conv.h"
+#include "half-products.h"
 #include "relu-gradient.h"
 #include "winograd.h"
 
@@ -25,7 +26,8 @@ at::Tensor added_conv(
     const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
     const ConvPlace& place) {
   static const auto op = c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise", "binary"});
-  if (!op || !sums_exactly(input.scalar_type()) || input.device().type() != at::kCPU) {
+  const auto type = input.scalar_type();
+  if (!op || !sums_exactly(type) || !multiplies(type) || input.device().type() != at::kCPU) {
     return {};
   }
   const std::vector<int64_t> padding(place.padding.begin(), place.padding.end());
@@ -68,10 +70,38 @@ half_conv::Shape half_shape(const at::Tensor& weight, const ConvPlace& place) {
   return {weight.size(2), place.dilation[0], place.stride[0]};
 }
 
+/** Whether the maps are bfloat16 that is computed in float32. */
+bool is_widened(const at::Tensor& map, const at::Tensor& weight, ConvWay way) {
+  return way != ConvWay::half && map.scalar_type() != weight.scalar_type();
+}
+
+/** As bfloat16 holds it, in float32. */
+at::Tensor rounded(const at::Tensor& values) {
+  return values.defined() ? values.to(at::kBFloat16).to(at::kFloat) : values;
+}
+
+variable_list cast(at::TensorList maps, at::ScalarType type) {
+  variable_list result;
+  for (const at::Tensor& map : maps) {
+    result.push_back(map.defined() ? map.to(type) : map);
+  }
+  return result;
+}
+
+at::Tensor rounded_weight(const at::Tensor& weight, const at::Tensor& scale) {
+  return rounded(scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight);
+}
+
 variable_list forward_of(
     at::TensorList inputs, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
     const ConvRule& rule) {
   const auto& [place, way, relu, scale] = rule;
+  if (is_widened(inputs[0], weight, way)) {
+    const at::Tensor other = residual.defined() ? residual.to(at::kFloat) : residual;
+    const auto sums = forward_of(
+        cast(inputs, at::kFloat), rounded_weight(weight, scale), rounded(bias), other, {place, way, relu, {}});
+    return cast(sums, at::kBFloat16);
+  }
   if (way == ConvWay::winograd) {
     return winograd::convolve(
         inputs, winograd::transform_kernels(weight, false), weight.size(0), {bias, residual, relu});
@@ -216,30 +246,13 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     if (passed.empty()) return result;
     if (of_bias && !by_engine) result[kinds.bias()] = bias_gradient(sums, weight.scalar_type());
     if (of_residual) result[kinds.residual()] = passed[0];
-    if (way != ConvWay::engine && !by_engine) {
-      const auto own = way == ConvWay::half
-          ? half_gradients(saved, passed, places, wanted_of(ctx, places), of_weight, scale, half_shape(weight, place), kinds)
-          : winograd_gradients(saved, passed, places, wanted_of(ctx, places), of_weight, kinds);
-      for (size_t each = 0; each < places.size(); ++each) {
-        result[places[each]] = own.inputs[each];
-      }
-      result[kinds.weight()] = own.weight;
-      return result;
+    const std::vector<bool> wanted = wanted_of(ctx, places);
+    const Gradients own = by_engine ? engine_gradients(saved, passed, places, wanted, of_weight, scale, place, kinds)
+                                    : own_gradients(saved, passed, places, wanted, of_weight, scale, place, way, kinds);
+    for (size_t each = 0; each < places.size(); ++each) {
+      result[places[each]] = own.inputs[each];
     }
-    // What half_conv reads in float32.
-    const at::Tensor scaled = scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight;
-    const at::Tensor typed = scaled.to(passed[0].scalar_type());
-    for (size_t each = 0; each < passed.size(); ++each) {
-      const size_t map = places[each];
-      const bool of_input = ctx->needs_input_grad(map);
-      if (!of_input && !of_weight) continue;
-      const auto [input_gradient, weight_gradient] =
-          engine_gradient(passed[each], saved[map], typed, place, of_input, of_weight);
-      result[map] = input_gradient;
-      if (!of_weight) continue;
-      const at::Tensor own = weight_gradient.to(weight.scalar_type());
-      add_to(result[kinds.weight()], scale.defined() ? own * scale.view({-1, 1, 1, 1}) : own);
-    }
+    result[kinds.weight()] = own.weight;
     return result;
   }
 
@@ -294,6 +307,54 @@ class LearningConvFunction : public torch::autograd::Function<LearningConvFuncti
     return result;
   }
 
+  /** Of maps and weights whatever their types are, by the engine's operators. */
+  static Gradients engine_gradients(
+      const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
+      const std::vector<bool>& wanted, bool of_weight, const at::Tensor& scale, const ConvPlace& place,
+      const Operands& kinds) {
+    const at::Tensor& weight = saved[kinds.weight()];
+    // What half_conv reads in float32.
+    const at::Tensor scaled = scale.defined() ? weight * scale.view({-1, 1, 1, 1}) : weight;
+    const at::Tensor typed = scaled.to(passed[0].scalar_type());
+    Gradients result;
+    result.inputs.resize(passed.size());
+    for (size_t each = 0; each < passed.size(); ++each) {
+      if (!wanted[each] && !of_weight) continue;
+      const auto [input_gradient, weight_gradient] =
+          engine_gradient(passed[each], saved[places[each]], typed, place, wanted[each], of_weight);
+      result.inputs[each] = input_gradient;
+      if (!of_weight) continue;
+      const at::Tensor own = weight_gradient.to(weight.scalar_type());
+      add_to(result.weight, scale.defined() ? own * scale.view({-1, 1, 1, 1}) : own);
+    }
+    return result;
+  }
+
+  static Gradients own_gradients(
+      const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
+      const std::vector<bool>& wanted, bool of_weight, const at::Tensor& scale, const ConvPlace& place, ConvWay way,
+      const Operands& kinds) {
+    const at::Tensor& weight = saved[kinds.weight()];
+    if (is_widened(saved[places[0]], weight, way)) {
+      variable_list operands = saved;
+      for (const size_t map : places) operands[map] = saved[map].to(at::kFloat);
+      operands[kinds.weight()] = rounded_weight(weight, scale);
+      Gradients result =
+          own_gradients(operands, cast(passed, at::kFloat), places, wanted, of_weight, {}, place, way, kinds);
+      result.inputs = cast(result.inputs, at::kBFloat16);
+      if (result.weight.defined() && scale.defined()) result.weight.mul_(scale.view({-1, 1, 1, 1}));
+      return result;
+    }
+    switch (way) {
+      case ConvWay::half:
+        return half_gradients(saved, passed, places, wanted, of_weight, scale, half_shape(weight, place), kinds);
+      case ConvWay::winograd:
+        return winograd_gradients(saved, passed, places, wanted, of_weight, kinds);
+      default:
+        return engine_gradients(saved, passed, places, wanted, of_weight, scale, place, kinds);
+    }
+  }
+
   static Gradients winograd_gradients(
       const variable_list& saved, const variable_list& passed, const std::vector<size_t>& places,
       const std::vector<bool>& wanted, bool of_weight, const Operands& kinds) {
@@ -332,15 +393,16 @@ std::vector<at::Tensor> conv_of_maps(
   const ConvPlace place{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}, groups};
   TORCH_CHECK(!inputs.empty(), "conv_of_maps: there are no maps");
   TORCH_CHECK(!other.defined() || inputs.size() == 1, "conv_of_maps: a residual goes with one map, got ", inputs.size());
-  const bool is_half = weight.dim() == 4 && inputs[0].scalar_type() == at::kBFloat16 &&
-      weight.scalar_type() == at::kFloat && half_conv::is_possible(weight, stride, padding, dilation, groups);
+  const bool is_half =
+      weight.dim() == 4 && inputs[0].scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kFloat;
+  const bool by_tiles = is_half && !winograd && half_conv::is_possible(weight, stride, padding, dilation, groups);
   const auto type = is_half ? at::kBFloat16 : weight.scalar_type();
   for (const at::Tensor& input : inputs) {
     TORCH_CHECK(
         input.dim() == 4 && weight.dim() == 4 && input.size(1) == weight.size(1) * groups && input.numel() > 0 &&
             input.scalar_type() == type,
         "conv_of_maps: inputs must be [N, ", weight.dim() == 4 ? weight.size(1) * groups : 0,
-        ", H, W] and weight [out, C, height, width] of their type, got ", input.sizes(), " ", input.scalar_type(), " and ",
+        ", H, W] and weight [out, C, height, width] of their type, or float32 for bfloat16, got ", input.sizes(), " ", input.scalar_type(), " and ",
         weight.sizes(), " ", weight.scalar_type());
   }
   TORCH_CHECK(
@@ -360,7 +422,7 @@ std::vector<at::Tensor> conv_of_maps(
   TORCH_CHECK(
       !other.defined() || other.scalar_type() == type, "conv_of_maps: the residual must be of the maps' type, got ",
       other.scalar_type());
-  const ConvWay way = is_half ? ConvWay::half : winograd ? ConvWay::winograd : ConvWay::engine;
+  const ConvWay way = by_tiles ? ConvWay::half : winograd ? ConvWay::winograd : ConvWay::engine;
   return learning_conv(inputs, weight, offset, other, {place, way, relu, factors});
 }
 

@@ -24,11 +24,13 @@ struct ConvRule {
   ConvPlace place;
   ConvWay way = ConvWay::engine;
   bool relu = false;
-  /** [out], a factor of the weight that does not learn, or undefined; for ConvWay::half alone. */
+  /** [out], a factor of the weight that does not learn, or undefined; for maps in bfloat16 and a weight in float32 alone. */
   at::Tensor scale;
 };
 
 /**
+ * Maps in bfloat16 with a weight in float32 are computed by half-conv.h, or in float32 after weight and bias were rounded, with each sum
+ * rounded once.
  * @param inputs maps [N, C, H, W] of any sizes, which share the weight
  * @param bias [out] or undefined
  * @param residual of the result's shape, or undefined; of one map alone

@@ -73,7 +73,7 @@ TORCH_LIBRARY(goshawk, m) {
   m.def(
       "winograd_conv3x3_into(Tensor(a!) into, Tensor input, Tensor? added, Tensor kernels, Tensor? bias, bool relu) -> ()");
   // relu(convolution + bias + residual) of maps that share a weight, with gradients; a residual goes with one map. Maps in
-  // bfloat16 with a weight in float32 are for processors that have_matrix_tiles(); scale is a factor of that weight, [out].
+  // bfloat16 may have a weight in float32, bias too; scale is a factor of that weight, [out].
   m.def(
       "conv_of_maps(Tensor[] inputs, Tensor weight, Tensor? bias, Tensor? scale, Tensor? residual, int[2] stride, "
       "int[2] padding, int[2] dilation, int groups, bool relu, bool winograd) -> Tensor[]");

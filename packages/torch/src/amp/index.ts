@@ -1,2 +1,3 @@
 export * from './autocast.js';
 export * from './grad-scaler.js';
+export * from './half-products.js';

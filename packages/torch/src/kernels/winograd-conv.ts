@@ -104,22 +104,26 @@ const BY_KERNELS: Least = { channels: 26, cells: 128 };
 
 /** Whether that is faster than the engine's for these maps: large ones in float32, pixel by pixel in memory. */
 export function isWinogradFaster(input: Tensor, weight: Tensor): boolean {
-  return weight.dtype === 'float32' && isLarge(input, weight.shape, LEARNING);
+  return weight.dtype === 'float32' && isSingle(input) && isLarge(input, weight.shape, LEARNING);
 }
 
-/** The same for maps that share the weight and are computed together. */
+/** The same for maps that share the weight and are computed together, in float32 whatever their type is. */
 export function fitsWinograd(inputs: readonly Tensor[], weight: Tensor): boolean {
   const cells = inputs.reduce((sum, input) => sum + cellsOf(input), 0);
   return inputs.every((input) => isLarge(input, weight.shape, LEARNING, cells)) && weight.dtype === 'float32';
 }
 
-/** The same for a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
+/** The same for a map in float32 and a weight [out, C, 3, 3] that {@link winogradKernels} transformed. */
 export function isWinogradFasterByKernels(input: Tensor, weightShape: readonly number[]): boolean {
-  return isLarge(input, weightShape, BY_KERNELS);
+  return input.dtype === 'float32' && isLarge(input, weightShape, BY_KERNELS);
 }
 
 function cellsOf({ shape: [images = 0, , height = 0, width = 0] }: Tensor): number {
   return images * height * width;
+}
+
+function isSingle({ dtype }: Tensor): boolean {
+  return dtype === 'float32' && autocastDType('cpu') === undefined;
 }
 
 function isLarge(input: Tensor, weightShape: readonly number[], least: Least, cells: number = cellsOf(input)): boolean {
@@ -130,8 +134,6 @@ function isLarge(input: Tensor, weightShape: readonly number[], least: Least, ce
     outChannels >= least.channels &&
     cells >= least.cells &&
     input.device === 'cpu' &&
-    input.dtype === 'float32' &&
-    input.strides[1] === 1 &&
-    autocastDType('cpu') === undefined
+    input.strides[1] === 1
   );
 }

@@ -71,6 +71,38 @@ describe('a convolution that does not learn', () => {
       ));
   }
 
+  test('autocasting to bfloat16, or of that type itself, sums in float32 and rounds to it', () =>
+    noGrad(() =>
+      scope(() => {
+        manualSeed(5);
+        const rounded = (tensor: Tensor): Tensor => tensor.to('bfloat16').to('float32');
+        for (const [, { kernel, options }] of LAYERS) {
+          const conv = new Conv2d(36, 44, kernel, options);
+          for (const each of [conv.weight, conv.bias]) each?.assign(rounded(each));
+          for (const side of [7, 40]) {
+            const input = rounded(randn([2, 36, side, side + 1])).to({ memoryFormat: 'channels_last' });
+            const residual = rounded(randn([...defined(input, conv).shape])).to({ memoryFormat: 'channels_last' });
+            for (const behind of [{}, { relu: true }, { residual }, { residual, relu: true }]) {
+              const wanted = defined(input, conv, behind);
+              const close = (found: Tensor): void => {
+                assert.equal(found.dtype, 'bfloat16');
+                assertClose(found.to('float32'), wanted, { relative: 2 ** -7, absolute: 2 ** -7 });
+              };
+              close(autocast('bfloat16', () => convRelu(input, conv, behind)));
+              const half = new Conv2d(36, 44, kernel, options);
+              half.weight.assign(conv.weight);
+              if (conv.bias) half.bias!.assign(conv.bias);
+              half.to({ dtype: 'bfloat16' });
+              const added = 'residual' in behind ? { ...behind, residual: residual.to('bfloat16') } : behind;
+              close(convRelu(input.to('bfloat16'), half, added));
+              // And in float32 again: no weight that was rounded is taken for another.
+              assertClose(convRelu(input, conv, behind), wanted, near);
+            }
+          }
+        }
+      }),
+    ));
+
   test('follows its weight and bias when they change, and keeps nothing new while they do not', () =>
     noGrad(() =>
       scope(() => {

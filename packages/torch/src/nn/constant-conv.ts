@@ -1,6 +1,7 @@
 // Convolutions where no gradients are wanted: the weight is laid out once as the kernel wants it, and what comes behind the convolution is
 // done before its sums are written.
 import { autocastDType } from '../amp/autocast.js';
+import { multiplies } from '../amp/half-products.js';
 import {
   isExact,
   isWinogradFasterByKernels,
@@ -12,6 +13,7 @@ import {
 import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
 import { callTensorOp, hasOperator } from '../tensor/dispatch.js';
+import type { DType } from '../tensor/dtype.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type KeptForms, keptWhileUnchanged } from './folded-weights.js';
@@ -71,31 +73,36 @@ function constantConvOf(
   { residual, relu = false }: BehindNorm,
 ): Tensor | undefined {
   const { owners, sources, shape, make } = weights;
-  const autocast = autocastDType('cpu');
-  if (geometry.isPlain3x3 && autocast === undefined && isWinogradFasterByKernels(input, shape)) {
-    const { kernels, bias } = keptKernels(weights);
-    return winogradConvByKernels(input, kernels, shape[0]!, { bias, residual, relu });
+  const dtype = autocastDType('cpu') ?? sources[0]!.dtype;
+  if (dtype !== 'float32' && dtype !== 'bfloat16') return undefined;
+  // Values of bfloat16 are computed in float32 where the processor has no products of them.
+  const computed = dtype === 'bfloat16' && !multiplies(dtype) ? 'float32' : dtype;
+  const taken = (tensor: Tensor): Tensor => inType(inType(tensor, dtype), computed);
+  const values = taken(input);
+  if (geometry.isPlain3x3 && computed === 'float32' && isWinogradFasterByKernels(values, shape)) {
+    const { kernels, bias } = keptKernels(weights, dtype);
+    const added = residual && taken(residual);
+    return inType(winogradConvByKernels(values, kernels, shape[0]!, { bias, residual: added, relu }), dtype);
   }
-  const dtype = autocast ?? sources[0]!.dtype;
-  if ((dtype !== 'float32' && dtype !== 'bfloat16') || !hasOperator(POINTWISE)) return undefined;
+  if (!hasOperator(POINTWISE)) return undefined;
   const { stride, padding, dilation, groups } = geometry;
-  const values = convert(input, dtype);
   const place = [padding, stride, dilation, groups] as const;
   const { weight, bias } = keptWhileUnchanged(owners, 'reordered', sources, dtype, () => {
     const made = make();
-    const typed = convert(made.weight, dtype);
     return {
-      weight: callTensorOp(REORDER, typed, ...place, values.shape),
-      bias: made.bias && own(convert(made.bias, dtype)),
+      weight: callTensorOp(REORDER, taken(made.weight), ...place, values.shape),
+      bias: made.bias && own(taken(made.bias)),
     };
   });
-  if (!residual) return callTensorOp(POINTWISE, values, weight, bias, ...place, relu ? 'relu' : 'none', [], '');
-  const added = convert(residual, dtype);
+  if (!residual) {
+    const sums = callTensorOp(POINTWISE, values, weight, bias, ...place, relu ? 'relu' : 'none', [], '');
+    return inType(sums, dtype);
+  }
   const activation = relu ? 'relu' : undefined;
-  return callTensorOp(
+  const sums = callTensorOp(
     `${POINTWISE}.binary`,
     values,
-    added,
+    taken(residual),
     weight,
     bias,
     ...place,
@@ -105,6 +112,7 @@ function constantConvOf(
     [],
     undefined,
   );
+  return inType(sums, dtype);
 }
 
 /**
@@ -120,7 +128,7 @@ export function constantConvInto(
   if (![into, ...(added ? [added] : [])].every(liesByPixel) || !isWrittenInto(input, geometry, weights)) return false;
   if (isGradEnabled() && isLearned([into, added])) return false;
   scope(() => {
-    const { kernels, bias } = keptKernels(weights);
+    const { kernels, bias } = keptKernels(weights, 'float32');
     winogradConvInto(into, input, kernels, { added, bias, relu: true });
   });
   return true;
@@ -133,10 +141,12 @@ export function isWrittenInto(input: Tensor, geometry: ConvGeometry, weights: Co
   return liesByPixel(input) && isWinogradFasterByKernels(input, weights.shape);
 }
 
-function keptKernels({ owners, sources, make }: ConvWeights): KeptForms['winograd'] {
-  return keptWhileUnchanged(owners, 'winograd', sources, undefined, () => {
+/** @param dtype whose values the weight has, transformed in float32 */
+function keptKernels({ owners, sources, make }: ConvWeights, dtype: 'float32' | 'bfloat16'): KeptForms['winograd'] {
+  return keptWhileUnchanged(owners, 'winograd', sources, dtype, () => {
     const made = make();
-    return { kernels: winogradKernels(made.weight), bias: own(made.bias) };
+    const rounded = (tensor: Tensor): Tensor => inType(inType(tensor, dtype), 'float32');
+    return { kernels: winogradKernels(rounded(made.weight)), bias: made.bias && own(rounded(made.bias)) };
   });
 }
 
@@ -145,6 +155,10 @@ const REORDER = 'mkldnn::_reorder_convolution_weight';
 
 function isLearned(tensors: readonly (Tensor | undefined)[]): boolean {
   return tensors.some((tensor) => tensor?.requiresGrad);
+}
+
+function inType(tensor: Tensor, dtype: DType): Tensor {
+  return tensor.dtype === dtype ? tensor : convert(tensor, dtype);
 }
 
 /** Never a parameter itself, which others would free. */

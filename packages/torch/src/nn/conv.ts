@@ -14,7 +14,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type BehindNorm, type ConvGeometry, type ConvWeights, constantConv } from './constant-conv.js';
 import { dropFolded, keepFromFirstRun } from './folded-weights.js';
 import * as init from './init.js';
-import { convolvesHalves, type LearningWeights, learningConv } from './learning-conv.js';
+import { type LearningWeights, learningConv, takesSingleWeight } from './learning-conv.js';
 import { Layer } from './module.js';
 import { Parameter } from './parameter.js';
 
@@ -118,7 +118,7 @@ export class Conv2d extends Layer {
 
   /** Whether learning() of such an input takes the weight as it is, with a factor of each output. */
   takesScale(input: Tensor): boolean {
-    return convolvesHalves([input], this.geometry, this.weight);
+    return takesSingleWeight([input], this.geometry, this.weight);
   }
 
   /** The convolution with this layer's geometry and another weight and bias. */

@@ -1,6 +1,7 @@
 // Convolutions that learn, on the CPU: what comes behind them and what goes back through it in fewer passes, and several maps that share
 // a weight at once.
 import { autocastDType } from '../amp/autocast.js';
+import { multiplies } from '../amp/half-products.js';
 import { fitsWinograd, isExact } from '../kernels/winograd-conv.js';
 import { isGradEnabled } from '../tensor/autograd.js';
 import { convert } from '../tensor/convert.js';
@@ -14,7 +15,7 @@ export interface LearningWeights {
   readonly weight: Tensor;
   /** [out] */
   readonly bias: Tensor | undefined;
-  /** [out] float32, a factor of the weight that does not learn, where {@link convolvesHalves}. */
+  /** [out] float32, a factor of the weight that does not learn, where {@link takesSingleWeight}. */
   readonly scale?: Tensor;
 }
 
@@ -33,7 +34,9 @@ export function learningConv(
   const dtype = autocastDType('cpu') ?? weight.dtype;
   if (dtype !== 'float32' && dtype !== 'bfloat16') return undefined;
   const { stride, padding, dilation, groups, isPlain3x3 } = geometry;
-  const weightType = convolvesHalves(inputs, geometry, weight) ? 'float32' : dtype;
+  const weightType = takesSingleWeight(inputs, geometry, weight) ? 'float32' : dtype;
+  // Matrix tiles have no use for fewer products.
+  const inSingles = dtype === 'float32' || (weightType === 'float32' && !multiplies('bfloat16'));
   return callOp(
     'goshawk::conv_of_maps',
     inputs.map((input) => convert(input, dtype)),
@@ -46,21 +49,24 @@ export function learningConv(
     dilation,
     groups,
     relu,
-    dtype === 'float32' && isPlain3x3 && fitsWinograd(inputs, weight),
+    inSingles && isPlain3x3 && fitsWinograd(inputs, weight),
   ) as Tensor[];
 }
 
 /**
- * Whether autocasting to bfloat16 computes such a convolution by the processor's matrix tiles (native/kernels/half-conv.cc), which take
- * the weight as it is, in float32, and a factor of each of its outputs.
+ * Whether autocasting to bfloat16 computes such a convolution with the weight as it is, in float32, and a factor of each of its outputs:
+ * by the processor's matrix tiles (native/kernels/half-conv.cc), or in float32 where the processor has no products of bfloat16.
  */
-export function convolvesHalves(inputs: readonly Tensor[], geometry: ConvGeometry, weight: Tensor): boolean {
-  if (autocastDType('cpu') !== 'bfloat16' || weight.dtype !== 'float32' || !native.convolvesHalves()) return false;
+export function takesSingleWeight(inputs: readonly Tensor[], geometry: ConvGeometry, weight: Tensor): boolean {
+  if (autocastDType('cpu') !== 'bfloat16' || weight.dtype !== 'float32' || !takesMaps(inputs)) return false;
+  return !multiplies('bfloat16') || (native.convolvesHalves() && fitsTiles(geometry, weight));
+}
+
+function fitsTiles(geometry: ConvGeometry, weight: Tensor): boolean {
   const { stride, padding, dilation, groups } = geometry;
   const [outChannels = 0, inChannels = 0, height = 0, width = 0] = weight.shape;
   const keepsResolution = [0, 1].every((side) => padding[side] === (dilation[side]! * (height - 1)) / 2);
   return (
-    takesMaps(inputs) &&
     height === width &&
     stride[0] === stride[1] &&
     dilation[0] === dilation[1] &&

@@ -109,6 +109,8 @@ interface Native extends CudaLoader, NativeGroups {
   isWinogradFaster(): boolean;
   /** Whether convolutions in bfloat16 have a kernel of their own, with weights in float32: the processor has matrix tiles (AMX). */
   convolvesHalves(): boolean;
+  /** Whether the processor has products of a half type that the addon is compiled for; elsewhere they are computed in float32. */
+  multiplies(dtype: 'bfloat16' | 'float16'): boolean;
   setThreads(count: number): void;
   getThreads(): number;
   seed(seed: number | bigint): void;
