@@ -223,7 +223,7 @@ describe('goshawk doctor', () => {
     assert.deepEqual([code, ok], [0, true], out);
     assert.deepEqual(
       findings.map((finding) => finding.name),
-      ['Node', 'pictures', 'pixels', 'videos', 'libtorch', 'engine', 'devices', 'threads', 'BLAS'],
+      ['Node', 'pictures', 'pixels', 'videos', 'libtorch', 'engine', 'devices', 'threads', 'bfloat16', 'BLAS'],
     );
   });
 });

@@ -103,8 +103,20 @@ function checkEngine(engine: Engine): Finding[] {
     },
     ...deviceFindings({ problem: engine.cudaProblem(), facts: engine.cudaFacts(), isForCpu: !info.cuda }),
     { name: 'threads', state: 'ok', detail: `${info.threads} of ${availableParallelism()} processors` },
+    checkBfloat16(engine),
     checkBlas(info.configuration),
   ];
+}
+
+/** train.precision: bf16 works either way. */
+function checkBfloat16({ multiplies }: Engine): Finding {
+  const name = 'bfloat16';
+  if (multiplies('bfloat16')) return { name, state: 'ok', detail: 'by instructions of this processor' };
+  return {
+    name,
+    state: 'without',
+    detail: 'this processor has no instructions for it: bf16 is computed in float32, and slower than fp32',
+  };
 }
 
 /** Which library multiplies matrices: the reference one of Debian is many times slower than OpenBLAS or MKL. */

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { cudaFacts, multiplies } from '@goshawk/torch';
 import sharp from 'sharp';
 import { loadConfig } from '../config/index.js';
 import { readAnnotations } from '../data/index.js';
@@ -61,6 +62,8 @@ describe('goshawk init', () => {
       'length',
     ])
       assert.match(out, new RegExp(`^${choice}: .+`, 'm'));
+    const untried = /^precision: fp32 - this processor has no instructions for bfloat16$/m;
+    assert.equal(untried.test(out), cudaFacts() === undefined && !multiplies('bfloat16'), out);
     const { config } = loadConfig(join(folder, 'made/squares.yaml'));
     assert.equal(config.train.minutes, 0.5);
     assert.equal(config.model.type, 'faster_rcnn');

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import { cudaFacts } from '@goshawk/torch';
+import { cudaFacts, multiplies } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { dataFacts } from './data-facts.js';
@@ -113,15 +113,21 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     });
 
   const exact = await measure('fp32');
-  const short = await measure('bf16', 2 * exact.seconds);
+  // Without instructions for it bf16 can only be slower.
+  const canGain = machine.device !== 'cpu' || multiplies('bfloat16');
+  const short = canGain ? await measure('bf16', 2 * exact.seconds) : undefined;
   // By the clock alone it would be chance on a machine that has other things to do.
   const isShort =
-    short.seconds < FASTER * exact.seconds && (machine.device !== 'cpu' || short.busy < FASTER * exact.busy);
-  const shown = `${short.seconds.toPrecision(2)} s a step instead of ${exact.seconds.toPrecision(2)}`;
-  const precision: StarterChoices['precision'] = {
-    value: isShort ? 'bf16' : 'fp32',
-    why: isShort ? `${shown} here` : `bf16 gains too little here (${shown})`,
-  };
+    short !== undefined &&
+    short.seconds < FASTER * exact.seconds &&
+    (machine.device !== 'cpu' || short.busy < FASTER * exact.busy);
+  const shown = short && `${short.seconds.toPrecision(2)} s a step instead of ${exact.seconds.toPrecision(2)}`;
+  const precision: StarterChoices['precision'] = isShort
+    ? { value: 'bf16', why: `${shown} here` }
+    : {
+        value: 'fp32',
+        why: shown ? `bf16 gains too little here (${shown})` : 'this processor has no instructions for bfloat16',
+      };
   tell('precision', precision);
   let perPicture = (isShort ? short.seconds : exact.seconds) / exact.pictures;
   const fitted = fitPictureSize(wanted.value, choices.facts, start, { seconds: perPicture, available: available() });
