@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat } from '../data/index.js';
-import { findAnnotations } from '../starter/index.js';
+import { findAnnotations } from '../starter/find-annotations.js';
 
 export interface AnnotationCommandOptions {
   /** VOC: a list of ImageSets/Main; Cityscapes: a folder of gtFine. */
