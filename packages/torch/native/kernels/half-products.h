@@ -11,9 +11,9 @@ namespace goshawk {
  */
 constexpr bool multiplies(at::ScalarType type) {
 #if defined(__AVXNECONVERT__)
-  constexpr bool kConverts = true;
+  [[maybe_unused]] constexpr bool kConverts = true;
 #else
-  constexpr bool kConverts = false;
+  [[maybe_unused]] constexpr bool kConverts = false;
 #endif
 #if (defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
   constexpr bool kBFloat16 = true;
