@@ -177,7 +177,7 @@ export const trainSchema = z
       .enum(['fp32', 'bf16', 'fp16', 'fp64'])
       .default('fp32')
       .describe(
-        'Arithmetic of the network; with bf16 and fp16 the weights and the losses stay in float32. fp16 scales the loss and leaves out steps whose gradients overflow; it is for GPUs, on the CPU it needs libtorch 2.4 and is slow. Processors without instructions for bfloat16 or float16 multiply in float32 and round each sum once, which is slower than fp32. fp64 is all of it in float64, weights too: slow, and what tells a rounding from a fault.',
+        'Arithmetic of the network; with bf16 and fp16 the weights and the losses stay in float32. fp16 scales the loss and leaves out steps whose gradients overflow; it is for GPUs, on the CPU it needs libtorch 2.4 and is slow. Processors without instructions for bfloat16 or float16 multiply in float32 and round each sum once, which is slower than fp32. fp64 is the network, its weights and losses in float64, while boxes that are proposed and aimed at stay in float32: slow, and what tells a rounding from a fault.',
       ),
     optimizer: z.discriminatedUnion('type', [sgdSchema, adamSchema, adamwSchema]).prefault({}),
     schedule: scheduleSchema,
