@@ -235,8 +235,9 @@ describe('goshawk serve', () => {
     );
     while (!started.errors().includes('ending')) await setTimeout(1);
     started.child.kill('SIGTERM');
-    await ended(started);
-    assert.equal(started.child.signalCode, 'SIGTERM', started.errors());
+    // On a busy machine it may have answered all before the second signal comes.
+    const code = await ended(started);
+    assert.ok(code === 0 || started.child.signalCode === 'SIGTERM', `${started.child.signalCode}: ${started.errors()}`);
     await Promise.all(clients);
   });
 
