@@ -10,18 +10,20 @@ const dark = `
   --link: #7cc0ff; --right: 60 190 140; --wrong: 255 140 60; --focus: #7cc0ff;
   --edge: rgb(232 238 244 / 0.35);`;
 
+const sides = [
+  ['left', 'to right'],
+  ['right', 'to left'],
+] as const;
 /** Where there is more at a side to scroll to, that edge is shaded: the covers move with the content, the shades stay. */
-const shadedEdges = ['left', 'right']
-  .flatMap((side) => {
-    const inwards = side === 'left' ? 'to right' : 'to left';
-    return [
-      [0, `linear-gradient(${inwards}, var(--ground) 1.2rem, transparent) ${side} / 2.4rem 100% no-repeat local`],
-      [1, `linear-gradient(${inwards}, var(--edge), transparent) ${side} / 0.9rem 100% no-repeat scroll`],
-    ] as const;
-  })
-  .sort(([a], [b]) => a - b)
-  .map(([, layer]) => layer)
-  .join(', ');
+const shadedEdges = [
+  ...sides.map(
+    ([side, inwards]) =>
+      `linear-gradient(${inwards}, var(--ground) 1.2rem, transparent) ${side} / 2.4rem 100% no-repeat local`,
+  ),
+  ...sides.map(
+    ([side, inwards]) => `linear-gradient(${inwards}, var(--edge), transparent) ${side} / 0.9rem 100% no-repeat scroll`,
+  ),
+].join(', ');
 
 export const pageStyle = `
 :root {${light}
