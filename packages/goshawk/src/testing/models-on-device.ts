@@ -28,7 +28,7 @@ export interface ModelLine {
   /** Of a detection's corner, in pixels, and of a score. */
   readonly corners?: number;
   readonly scores?: number;
-  /** Of a mask's or keypoint's values. */
+  /** Of a value of a detection's masks and keypoints, of their largest. */
   readonly shapes?: number;
   readonly detections?: number;
   /** Of them, those that another one equals in score, so that either may have come first, and that have none beside them. */
@@ -48,6 +48,9 @@ const LIMITS = { losses: 1e-6, gradients: 1e-3, corners: 3e-4, scores: 1e-6, sha
 const SMALLEST = 1e-6;
 /** Scores as near as that are equal: what a model says that has learned nothing lies close together. */
 const EQUAL_SCORES = 1e-6;
+
+/** What a mask of decoupled SOLO begins with: the product of two probabilities that begin with the prior. */
+const UNSURE_PRODUCT = 1e-4;
 
 const [, , device = 'cpu', ...names] = process.argv;
 const cells = [...matrixCells()];
@@ -79,7 +82,11 @@ function tryCell(cell: MatrixCell): void {
     const wrong = Object.entries(LIMITS).find(
       ([part, most]) => !((differences[part as keyof typeof LIMITS] ?? 0) <= most),
     );
-    const problem = wrong && `${wrong[0]} ${differences[wrong[0] as keyof typeof LIMITS]}, at most ${wrong[1]}`;
+    const problem = wrong
+      ? `${wrong[0]} ${differences[wrong[0] as keyof typeof LIMITS]}, at most ${wrong[1]}`
+      : differences.detections === 0
+        ? 'found nothing that could be compared'
+        : undefined;
     line = { ...begun, ...differences, ...(problem !== undefined && { problem }) };
   } catch (error) {
     line = { ...begun, problem: (error instanceof Error ? error.message : String(error)).split('\n')[0]! };
@@ -96,9 +103,12 @@ function isAnswering(): boolean {
   }
 }
 
-/** The model with nothing left out for its score: one that has learned nothing is sure of nothing. */
+/** The model with nothing left out for its score or for its mask: one that has learned nothing is sure of nothing. */
 function keepingAll(model: ModelConfig): ModelConfig {
-  const text = JSON.stringify(model, (key, value: unknown) => (/^(scoreThreshold|minScore)$/.test(key) ? 0 : value));
+  const text = JSON.stringify(model, (key, value: unknown) => {
+    if (/^(scoreThreshold|minScore)$/.test(key)) return 0;
+    return key === 'maskThreshold' && model.type === 'decoupled_solo' ? UNSURE_PRODUCT : value;
+  });
   return JSON.parse(text) as ModelConfig;
 }
 
@@ -228,9 +238,10 @@ function compareFound(wanted: Found, got: Found): Record<'corners' | 'scores' | 
     left.delete(nearest.at);
     far.corners = worse(far.corners, nearest.corners);
     far.scores = worse(far.scores, nearest.scores);
-    const other = got.shapes[nearest.at]!;
-    for (const [place, value] of wanted.shapes[index]!.entries())
-      far.shapes = worse(far.shapes, Math.abs(other[place]! - value) / Math.max(1, Math.abs(value)));
+    const [shape, other] = [wanted.shapes[index]!, got.shapes[nearest.at]!];
+    const largest = shape.reduce((most, value) => worse(most, Math.abs(value)), 0);
+    for (const [place, value] of shape.entries())
+      far.shapes = worse(far.shapes, Math.abs(other[place]! - value) / largest);
   }
   return far;
 }
