@@ -6,7 +6,7 @@ import { isFiniteNumber, readId } from './coco-fields.js';
 import type { DataIssueList } from './data-issue.js';
 import { describeValue } from './data-issue.js';
 import type { Category, ImageRecord, LookedFor } from './dataset.js';
-import { imagePathProblem } from './image-path.js';
+import { forwardSlashes, imageNameInUrl, imagePathProblem } from './image-path.js';
 import { asObject, type JsonObject } from './read-json.js';
 
 /** The entries of a list by id, and whether ids were so wrong that references cannot be judged. */
@@ -56,7 +56,7 @@ export function readImages(list: readonly unknown[], requireFiles: boolean, issu
     const path = `images[${i}]`;
     const entity = `image id ${id}`;
     const fileName = readFileName(
-      object.file_name ?? nameInUrl(object.coco_url),
+      object.file_name ?? imageNameInUrl(object.coco_url),
       requireFiles,
       `${path}.file_name`,
       issues,
@@ -79,11 +79,6 @@ export function readImages(list: readonly unknown[], requireFiles: boolean, issu
       );
   }
   return ids;
-}
-
-/** LVIS names its pictures by their addresses alone: folder and file below COCO's own, `val2017/000000397133.jpg`. */
-function nameInUrl(url: unknown): string | undefined {
-  return typeof url === 'string' ? /^https?:\/\/[^/]+\/(?:.*\/)?([^/?#]+\/[^/?#]+)$/.exec(url)?.[1] : undefined;
 }
 
 /** LVIS' lists of categories; undefined where there are none, and after an error. */
@@ -136,8 +131,9 @@ function readFileName(
   entity: string,
 ): string {
   if (typeof value === 'string') {
-    const problem = imagePathProblem(value);
-    if (problem === undefined) return value;
+    const name = forwardSlashes(value);
+    const problem = imagePathProblem(name);
+    if (problem === undefined) return name;
     issues.error('unsafe-path', path, `is ${describeValue(value)}, which ${problem}`, entity);
   } else if (value === undefined && !isRequired) {
     issues.warning('missing-field', path, 'is missing: not needed here, needed to find the picture', entity);

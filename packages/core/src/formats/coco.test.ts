@@ -263,7 +263,7 @@ describe('errors', () => {
       'C:\\a.jpg',
       'c:/a.jpg',
       '\\\\host\\a.jpg',
-      'a\\b.jpg',
+      '..\\a.jpg',
       'http://host/a.jpg',
       'a\0.jpg',
       ' ',
@@ -279,6 +279,11 @@ describe('errors', () => {
       data.images![1]!.file_name = name;
       assert.equal(parseCoco(JSON.stringify(data), { fileName: 'a.json' }).dataset.images[1]!.fileName, name);
     }
+  });
+  test('folders may be separated as on Windows', () => {
+    const data = base();
+    data.images![1]!.file_name = 'train\\a.jpg';
+    assert.equal(parseCoco(JSON.stringify(data), { fileName: 'a.json' }).dataset.images[1]!.fileName, 'train/a.jpg');
   });
   test('flip pairs of the file: names, numbers from 0, or for each point its partner', () => {
     const keypoints = ['tl', 'tr', 'br', 'bl'];

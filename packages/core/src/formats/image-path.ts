@@ -16,3 +16,13 @@ export function imagePathProblem(fileName: string): string | undefined {
     return 'leads outside of the image folder: remove the ".." and put the picture below the folder';
   return undefined;
 }
+
+/** A name below the image folder as programs on Windows write it, with its folders separated by `/`. */
+export function forwardSlashes(fileName: string): string {
+  return /^(\\|[a-z]:)/i.test(fileName) ? fileName : fileName.replaceAll('\\', '/');
+}
+
+/** LVIS names its pictures by their addresses alone: folder and file below COCO's own, `val2017/000000397133.jpg`. */
+export function imageNameInUrl(url: unknown): string | undefined {
+  return typeof url === 'string' ? /^https?:\/\/[^/]+\/(?:.*\/)?([^/?#]+\/[^/?#]+)$/.exec(url)?.[1] : undefined;
+}

@@ -67,6 +67,18 @@ describe('YOLO labels', () => {
     );
   });
 
+  test('classes of one name are said, and kept', () => {
+    const { dataset, warnings } = parse('1 0.5 0.5 0.25 0.5', { names: ['cup', 'cup'] });
+    assert.deepEqual(
+      dataset.categories.map(({ id, name }) => [id, name]),
+      [
+        [1, 'cup'],
+        [2, 'cup'],
+      ],
+    );
+    assert.match(warnings[0]!.message, /names\[1\] is "cup", as names\[0\]: both are kept; name the classes apart/);
+  });
+
   test('what is wrong names file, line and remedy', () => {
     assert.equal(
       refusalOf('0 0.5 0.5 0.25 0.5\n7 0.5 0.5 0.25 0.5'),
@@ -76,6 +88,11 @@ describe('YOLO labels', () => {
     assert.match(refusalOf('0 0.5 0.5 0.25 0.5 0.9'), /remove the sixth, where it is the score of a prediction/);
     assert.match(refusalOf('0 32 24 20 16'), /line 1 has 32 \(expected fractions of the picture, 0 to 1\): divide/);
     assert.match(refusalOf('0 -0.2 0.5 0.1 0.1'), /has -0.2 /);
+    assert.match(
+      refusalOf('0 0.5 0.5 0.1 0.1 0.4 0.4 2 0 0 0'),
+      /has 2 .*: poses need kpt_shape: \[2, 3\] in data\.yaml/,
+    );
+    assert.match(refusalOf('0 5 5 9 5 9 9 5 9 5 7'), /has 5 .*: divide pixels/);
     assert.match(refusalOf('0.5 0.5 0.5 0.25 0.5'), /is of class 0.5/);
     assert.match(refusalOf('thing 0.5 0.5 0.25 0.5'), /has "thing" \(expected numbers\)/);
     const remedies = {

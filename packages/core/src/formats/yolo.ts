@@ -71,6 +71,7 @@ export function checkYolo(files: Iterable<YoloFile>, options: YoloOptions): Data
 }
 
 function readFiles(files: Iterable<YoloFile>, options: YoloOptions, issues: DataIssueList): Dataset {
+  tellNamesAlike(options.names, issues);
   const images: ImageRecord[] = [];
   const annotations: Annotation[] = [];
   const twins = new ObjectTwins<Annotation & { readonly path: string }>();
@@ -95,6 +96,18 @@ function readFiles(files: Iterable<YoloFile>, options: YoloOptions, issues: Data
     issues.append(own);
   }
   return { images, annotations, categories: yoloCategories(options) };
+}
+
+function tellNamesAlike(names: readonly string[], issues: DataIssueList): void {
+  for (const [i, name] of names.entries()) {
+    const first = names.indexOf(name);
+    if (first < i)
+      issues.warning(
+        'duplicate-name',
+        `names[${i}]`,
+        `is ${describeValue(name)}, as names[${first}]: both are kept; name the classes apart, or join them in the labels`,
+      );
+  }
 }
 
 /** Categories 1, 2, ... of a class list, each with the keypoints. */
@@ -159,7 +172,11 @@ function readLine(text: string, { width, height }: YoloFile, line: Line): YoloOb
   const far = fractions.find((fraction) => fraction < -beyond || fraction > 1 + beyond);
   if (far !== undefined) {
     const remedy =
-      far < 0 ? 'correct it' : `divide pixels by its width and height, ${width} x ${height}, and percent by 100`;
+      isPolygon && looksLikePose(numbers)
+        ? `poses need kpt_shape: [${(numbers.length - 5) / 3}, 3] in data.yaml`
+        : far < 0
+          ? 'correct it'
+          : `divide pixels by its width and height, ${width} x ${height}, and percent by 100`;
     issues.error('bad-box', path, `has ${far} (expected fractions of the picture, 0 to 1): ${remedy}`);
     return undefined;
   }
@@ -212,6 +229,12 @@ function columnProblem(columns: number, keypoints: YoloKeypoints | undefined): s
         ? 'write the object again'
         : 'one number is missing or too many; poses need kpt_shape in data.yaml';
   return `has ${columns} numbers (expected 5, class and box, or 7 and more, class and corners): ${remedy}`;
+}
+
+/** Whether a box is followed by points of which each has a visibility. */
+function looksLikePose(numbers: readonly number[]): boolean {
+  const visibilities = numbers.filter((_, i) => i >= 7 && (i - 5) % 3 === 2);
+  return (numbers.length - 5) % 3 === 0 && visibilities.every((value) => value === 0 || value === 1 || value === 2);
 }
 
 /** The numbers of a pose that are places: without class and visibilities. */

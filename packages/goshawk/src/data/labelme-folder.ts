@@ -18,8 +18,9 @@ export interface LabelmeFolder {
 }
 
 /**
- * Opens a folder, or one file. A picture is where the file says, else beside it or in a folder beside its own, under the name that the file says or has itself. Never
- * farther away: annotation files are other people's.
+ * Opens a folder, or one file. A picture is where the file says, else beside it or, where none lies beside the files, in a folder beside
+ * theirs, under the name that the file says or has itself. Never farther away: annotation files are other people's, and the folders beside
+ * may be other data sets with pictures of the same names.
  * @param images folder that the pictures' names are to start from; absent: the innermost that holds them all
  */
 export function openLabelmeFolder(path: string, images?: string): LabelmeFolder {
@@ -97,9 +98,19 @@ function pictureFinder(images: string | undefined): (file: string) => Found {
     besides.set(folder, others);
     return others;
   };
+  const among = new Map<string, boolean>();
+  /** Whether a file of the folder lies beside its picture. */
+  const isAmongPictures = (folder: string): boolean => {
+    const known = among.get(folder);
+    if (known !== undefined) return known;
+    const pictures = picturesIn(folder);
+    const isAmong = jsonNames(readdirSync(folder)).some((name) => pictures.has(bare(name)));
+    among.set(folder, isAmong);
+    return isAmong;
+  };
   return (file) => {
     const own = dirname(file);
-    const places = images === undefined ? [own, ...foldersBeside(own)] : [images, own];
+    const places = images !== undefined ? [images, own] : isAmongPictures(own) ? [own] : [own, ...foldersBeside(own)];
     const named = (name: string): string | undefined =>
       places.map((place) => picturesIn(place).get(name)).find((path) => path !== undefined);
     const byOwnName = named(bare(basename(file)));

@@ -67,6 +67,16 @@ describe('labelme', () => {
     assert.deepEqual(namesIn({ annotations: at('photos/a.json') }), { images: 'photos', names: ['a.png'] });
   });
 
+  test('no picture of another folder beside those that lie among their pictures', () => {
+    write({
+      'owls/a.json': labelme('a.png', [rectangle('owl')]),
+      'owls/a.png': picture,
+      'owls/b.json': labelme('b.png', [rectangle('owl')]),
+      'cats/b.png': picture,
+    });
+    assert.deepEqual(namesIn({ annotations: at('owls') }), { images: 'owls', names: ['a.png', 'b.png'] });
+  });
+
   test('files in a folder beside that of the pictures, under the name that they say or have', () => {
     write({
       'set/json/a.json': labelme('..\\images\\first.png', [rectangle('cat')]),

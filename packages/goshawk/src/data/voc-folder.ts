@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { InputError, imagePathProblem, type VocFile } from '@goshawk/core';
+import { lookOf } from '../files/look-alike.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallBytes, readSmallText } from '../files/read-small-text.js';
 import { foldersIn, isHidden } from '../files/visible-entries.js';
@@ -150,20 +151,30 @@ function xmlFolderOf(path: string): string | undefined {
   return undefined;
 }
 
-/** The devkit's folder; else, beside or among the XML files, the one that has most of their pictures. */
+/**
+ * The devkit's folder; else, among the XML files or in the folder that was named, the one that has most of their pictures; else one beside
+ * the XML files' own. What lies beside is asked last: another data set there may have pictures of the same names.
+ */
 function pictureFolderOf(path: string, xmlFolder: string): string | undefined {
   const devkit = join(path, 'JPEGImages');
   if (basename(xmlFolder) === 'Annotations' && existsSync(devkit)) return devkit;
-  const wanted = new Set((listFolder(xmlFolder) ?? []).filter(isXml).map(stem));
-  const places = new Set([xmlFolder, path, ...foldersIn(path), dirname(xmlFolder), ...foldersIn(dirname(xmlFolder))]);
-  let best: { folder: string; count: number } | undefined;
-  for (const folder of places) {
-    const pictures = (listFolder(folder) ?? []).filter(isPictureName);
-    const count = pictures.filter((name) => wanted.has(stem(name)) || wanted.has(name)).length;
-    if (count > (best?.count ?? 0)) best = { folder, count };
-  }
+  const wanted = new Set((listFolder(xmlFolder) ?? []).filter(isXml).map((name) => lookOf(stem(name))));
+  const fullest = (places: readonly string[]): string | undefined => {
+    let best: { folder: string; count: number } | undefined;
+    for (const folder of new Set(places)) {
+      const pictures = (listFolder(folder) ?? []).filter(isPictureName);
+      const count = pictures.filter((name) => wanted.has(lookOf(stem(name))) || wanted.has(lookOf(name))).length;
+      if (count > (best?.count ?? 0)) best = { folder, count };
+    }
+    return best?.folder;
+  };
+  const beside = dirname(xmlFolder);
   // Where the devkit has none yet, messages name the place where it belongs.
-  return best?.folder ?? (basename(xmlFolder) === 'Annotations' ? devkit : undefined);
+  return (
+    fullest([xmlFolder, path, ...foldersIn(path)]) ??
+    fullest([beside, ...foldersIn(beside)]) ??
+    (basename(xmlFolder) === 'Annotations' ? devkit : undefined)
+  );
 }
 
 function xmlCount(folder: string): number {

@@ -55,7 +55,10 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
       'annotation-invalid',
       `${path}: nothing names its classes: write data.yaml with names, or classes.txt with a name a line`,
     );
-  const asked = set === undefined ? yoloSetsThere(sets, issues) : [set];
+  const gone = set === undefined ? setsGone(sets) : [];
+  for (const { set: name, place } of gone) issues.warning('set-missing', name, leftOut(place));
+  const asked =
+    set === undefined ? [...sets.keys()].filter((name) => gone.every((other) => other.set !== name)) : [set];
   const places = asked.flatMap((name) => sets.get(name)!);
   const missing = places.find((place) => !existsSync(place));
   if (missing !== undefined)
@@ -91,22 +94,31 @@ export function openYoloFolder(path: string, options: YoloFolderOptions = {}): Y
   return { files: readAll(pictures, labels, images), images, classes, warnings: issues.warnings };
 }
 
+/** A set that is named and not there. */
+export interface SetGone {
+  readonly set: string;
+  /** Where it should be, as messages show it. */
+  readonly place: string;
+}
+
+/** Sets that a data.yaml names beside others that are there; with the file, for messages. */
+export function yoloSetsGone(path: string): { readonly file: string; readonly gone: readonly SetGone[] } {
+  const { file = path, sets } = readYoloList(path);
+  return { file, gone: setsGone(sets) };
+}
+
+/** None where no set is there: then the first one is an error. */
+function setsGone(sets: ReadonlyMap<string, readonly string[]>): readonly SetGone[] {
+  const gone = [...sets].flatMap(([set, places]) => {
+    const missing = places.find((place) => !existsSync(place));
+    return missing === undefined ? [] : [{ set, place: shownPath(missing) }];
+  });
+  return gone.length === sets.size ? [] : gone;
+}
+
 /** Exports name sets that they do not have: those are left out where all are read. */
-function yoloSetsThere(sets: ReadonlyMap<string, readonly string[]>, issues: DataIssueList): string[] {
-  const names = [...sets.keys()];
-  const missingOf = (name: string) => sets.get(name)!.find((place) => !existsSync(place));
-  const there = names.filter((name) => missingOf(name) === undefined);
-  if (there.length === 0) return names;
-  for (const name of names) {
-    const missing = missingOf(name);
-    if (missing === undefined) continue;
-    issues.warning(
-      'set-missing',
-      name,
-      `is ${shownPath(missing)}, which is not there: the set is left out; correct the path, or remove the line`,
-    );
-  }
-  return there;
+export function leftOut(place: string): string {
+  return `is ${place}, which is not there: the set is left out; correct the path, or remove the line`;
 }
 
 /** Files in folders called labels that no picture has: of pictures that are elsewhere, or of a format that is not read. */

@@ -18,7 +18,7 @@ export class LookAlikes {
     const found: string[] = [];
     for (const part of path.split('/')) {
       if (part === '' || part === '.') continue;
-      const names = this.namesIn(join(folder, ...found)).get(look(part)) ?? [];
+      const names = this.namesIn(join(folder, ...found)).get(lookOf(part)) ?? [];
       const name = names.includes(part) ? part : names.length === 1 ? names[0] : undefined;
       if (name === undefined || part === '..') return undefined;
       found.push(name);
@@ -31,13 +31,14 @@ export class LookAlikes {
     const known = this.listed.get(folder);
     if (known !== undefined) return known;
     const names = new Map<string, string[]>();
-    for (const name of entriesOf(folder)) names.set(look(name), [...(names.get(look(name)) ?? []), name]);
+    for (const name of entriesOf(folder)) names.set(lookOf(name), [...(names.get(lookOf(name)) ?? []), name]);
     this.listed.set(folder, names);
     return names;
   }
 }
 
-function look(name: string): string {
+/** The same for names that look the same. */
+export function lookOf(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }
 

@@ -154,6 +154,74 @@ describe('COCO files are found', () => {
   });
 });
 
+test('pictures of another data set beside the folder are not taken', () => {
+  const folder = folderOf({
+    'owls/a.xml': voc('a.jpg'),
+    'owls/a.jpg': '',
+    'owls/b.xml': voc('b.jpg'),
+    'cats/a.jpg': '',
+    'cats/b.jpg': '',
+  });
+  const { images, dataset } = readAnnotations(findAnnotations(join(folder, 'owls')).train);
+  assert.equal(images, join(folder, 'owls'));
+  assert.deepEqual(
+    dataset.images.map(({ fileName }) => fileName),
+    ['a.jpg', 'b.jpg'],
+  );
+});
+
+test('names with accents are found however they are stored', () => {
+  const name = 'Füchse';
+  const folder = folderOf({
+    [`annotations/${name.normalize('NFC')}.xml`]: voc('other.jpg'),
+    [`images/${name.normalize('NFD')}.jpg`]: '',
+  });
+  const { images, dataset } = readAnnotations(findAnnotations(folder).train);
+  assert.equal(images, join(folder, 'images'));
+  assert.equal(dataset.images[0]!.fileName, `${name.normalize('NFD')}.jpg`);
+});
+
+describe('COCO names that are not of a file below the folder', () => {
+  test('LVIS has addresses, Windows its own separators', () => {
+    const { images, ...others } = JSON.parse(coco('a.jpg')) as Record<string, object[]>;
+    const [{ file_name: _, ...rest }] = images as [Record<string, unknown>];
+    const lvis = { ...others, images: [{ ...rest, coco_url: 'http://images.cocodataset.org/train2017/a.jpg' }] };
+    const withUrls = folderOf({ 'lvis_v1_train.json': JSON.stringify(lvis), 'train2017/a.jpg': '' });
+    assert.equal(findAnnotations(withUrls).train.images, withUrls);
+    const windows = folderOf({ 'all.json': coco('images\\a.jpg'), 'images/a.jpg': '' });
+    const { train } = findAnnotations(windows);
+    assert.equal(train.images, windows);
+    assert.equal(readAnnotations(train).dataset.images[0]!.fileName, 'images/a.jpg');
+  });
+
+  test('what no folder can mend is said at once', () => {
+    const absolute = folderOf({ 'all.json': coco('/home/me/a.jpg'), 'a.jpg': '' });
+    assert.throws(
+      () => findAnnotations(absolute),
+      /file_name is "\/home\/me\/a\.jpg", which is an absolute path .*make it relative/,
+    );
+  });
+});
+
+test("a data.yaml's set that is not there is said; the one to learn from is an error", () => {
+  const pictures = {
+    'images/train/a.jpg': '',
+    'labels/train/a.txt': '0 0.5 0.5 0.1 0.1',
+    'images/val/b.jpg': '',
+    'labels/val/b.txt': '0 0.5 0.5 0.1 0.1',
+  };
+  const found = (train: string, val: string) =>
+    findAnnotations(folderOf({ ...pictures, 'data.yaml': `train: images/${train}\nval: images/${val}\nnames: [owl]` }));
+  assert.deepEqual(found('train', 'val').warnings, []);
+  const { train, val, warnings } = found('train', 'valid');
+  assert.deepEqual([train.set, val, warnings?.length], ['train', undefined, 1]);
+  assert.match(warnings![0]!, /data\.yaml: val: is .*images.valid, which is not there: the set is left out/);
+  assert.throws(
+    () => found('trian', 'val'),
+    /data\.yaml: train: is .*images.trian, which is not there: correct the path, or put the pictures there/,
+  );
+});
+
 describe('what cannot be told', () => {
   const refused = (files: Record<string, string>, message: RegExp) =>
     assert.throws(() => findAnnotations(folderOf(files)), message);

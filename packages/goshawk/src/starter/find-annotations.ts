@@ -1,8 +1,9 @@
 // From a folder of photos to the annotations in it: which format, where the pictures are, which part is for training.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { InputError } from '@goshawk/core';
+import { forwardSlashes, InputError, imageNameInUrl, imagePathProblem } from '@goshawk/core';
 import { type AnnotationSource, annotationFormat, annotationSets } from '../data/index.js';
+import { leftOut, yoloSetsGone } from '../data/yolo-folder.js';
 import { isNamesText } from '../data/yolo-list.js';
 import { LookAlikes } from '../files/look-alike.js';
 import { readFileChunks } from '../files/read-chunks.js';
@@ -16,6 +17,8 @@ export interface FoundAnnotations {
   readonly test?: AnnotationSource;
   /** What is there, in words. */
   readonly words: string;
+  /** What is named and not there. */
+  readonly warnings?: readonly string[];
 }
 
 type Part = 'train' | 'val' | 'test';
@@ -136,6 +139,7 @@ function ofSets(path: string, images: string | undefined): FoundAnnotations {
   const sets = annotationSets({ annotations: path });
   const source = sourceOf(path, images);
   const parts = new Map<Part, AnnotationSource>();
+  const warnings = format === 'yolo' ? warningsOfYolo(path) : [];
   // The shortest name that is meant for a part: train before trainval, val before minival.
   for (const set of [...sets].sort((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
     const part = partOf(set);
@@ -143,10 +147,22 @@ function ofSets(path: string, images: string | undefined): FoundAnnotations {
   }
   if (!parts.has('train') && sets.length > 0) {
     const [only] = sets;
-    return { train: sets.length === 1 ? { ...source, set: only! } : source, words: nameOf(format) };
+    return { train: sets.length === 1 ? { ...source, set: only! } : source, words: nameOf(format), warnings };
   }
   if (!parts.has('train')) return { train: source, words: nameOf(format) };
-  return found(parts, `${nameOf(format)} with its own sets`);
+  return { ...found(parts, `${nameOf(format)} with its own sets`), warnings };
+}
+
+/** Of sets that a data.yaml names and that are not there. @throws InputError where one is what is to be learned from */
+function warningsOfYolo(path: string): string[] {
+  const { file, gone } = yoloSetsGone(path);
+  const train = gone.find(({ set }) => set === 'train');
+  if (train !== undefined)
+    throw new InputError(
+      'file-not-found',
+      `${file}: train: is ${train.place}, which is not there: correct the path, or put the pictures there`,
+    );
+  return gone.map(({ set, place }) => `${file}: ${set}: ${leftOut(place)}`);
 }
 
 function sourceOf(path: string, images: string | undefined): AnnotationSource {
@@ -254,9 +270,7 @@ function cocoSource(file: string, places: readonly string[], images: string | un
 
 /** The folder below which the first pictures of a COCO file lie. @throws InputError where none is */
 function pictureFolder(file: string, places: readonly string[]): string {
-  const names = findInFile(file, /"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"/g, 20).map(
-    ([, name]) => JSON.parse(`"${name}"`) as string,
-  );
+  const names = pictureNamesIn(file);
   const folders = places.flatMap((place) => [
     place,
     ...foldersIn(place).flatMap((folder) => [folder, ...foldersIn(folder)]),
@@ -268,8 +282,26 @@ function pictureFolder(file: string, places: readonly string[]): string {
   }));
   const best = counted.sort((a, b) => b.count - a.count)[0];
   if (best !== undefined && best.count > 0) return best.folder;
+  const unusable = names.map((name) => ({ name, problem: imagePathProblem(name) })).find(({ problem }) => problem);
+  if (unusable !== undefined)
+    throw new InputError(
+      'annotation-invalid',
+      `${file}: file_name is ${JSON.stringify(unusable.name)}, which ${unusable.problem}`,
+    );
   throw new InputError(
     'file-not-found',
     `${file}: its pictures${names[0] === undefined ? '' : `, such as ${names[0]},`} are not near it: name their folder with --images`,
   );
 }
+
+/** What the first pictures of a COCO file are called: by name or, as in LVIS, by their addresses. */
+function pictureNamesIn(file: string): string[] {
+  const textsOf = (key: 'file_name' | 'coco_url'): string[] =>
+    findInFile(file, new RegExp(`"${key}"\\s*:\\s*"((?:[^"\\\\]|\\\\.)*)"`, 'g'), FEW_NAMES).map(
+      ([, text]) => JSON.parse(`"${text}"`) as string,
+    );
+  const names = textsOf('file_name');
+  return names.length > 0 ? names.map(forwardSlashes) : textsOf('coco_url').flatMap((url) => imageNameInUrl(url) ?? []);
+}
+
+const FEW_NAMES = 20;
