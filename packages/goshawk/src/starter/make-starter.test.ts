@@ -89,6 +89,30 @@ describe('goshawk init', () => {
     assert.equal(val!.images[0]!.width, 640);
   });
 
+  test('says what of the annotations is left out of the parts that it draws', async () => {
+    const shape = (shape_type: string, points: number[][]) => ({ label: 'square', shape_type, points });
+    mkdirSync(join(folder, 'drawn'));
+    for (let i = 0; i < 2; i++) {
+      writeFileSync(join(folder, `drawn/${i}.jpg`), readFileSync(join(folder, `squares/images/${i}.jpg`)));
+      const box = shape('rectangle', [
+        [40, 30],
+        [130, 120],
+      ]);
+      const shapes = [box, ...Array.from({ length: 3 }, () => shape('point', [[5, 5]]))];
+      const file = { shapes, imagePath: `${i}.jpg`, imageData: null, imageWidth: 640, imageHeight: 400 };
+      writeFileSync(join(folder, `drawn/${i}.json`), JSON.stringify(file));
+    }
+    const { code, out, err } = await goshawk('init', 'drawn', '--minutes', '0.1');
+    assert.equal(code, 0, err);
+    assert.match(out, /^data: labelme, 2 objects of 1 class \(square\)$/m);
+    assert.equal(
+      out.match(/^warning: drawn.\d\.json: shapes\[\d\] .* is a point, which encloses nothing: it is left out$/gm)
+        ?.length,
+      5,
+    );
+    assert.match(out, /^and 1 more warning: goshawk data check drawn lists them$/m);
+  });
+
   test('refuses what is no time, and data that is not there', async () => {
     assert.match(
       (await goshawk('init', 'squares', '--minutes', 'ten')).err,

@@ -1,10 +1,11 @@
 // From a folder of photos to a config that trains on them in the time there is: finds, chooses, measures, and says why.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { cudaFacts, multiplies } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { isBelow } from '../files/common-folder.js';
 import { dataFacts } from './data-facts.js';
 import { findAnnotations } from './find-annotations.js';
 import { measureSteps } from './measure-steps.js';
@@ -20,6 +21,7 @@ import {
   chooseOptimization,
   choosePictureSize,
   chooseSize,
+  counted,
   FEWEST_ITERATIONS,
   fitPictureSize,
   type Machine,
@@ -61,9 +63,14 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
   const facts = dataFacts(training.dataset);
   const { classes } = facts;
   const named = classes.length > 6 ? `${classes.slice(0, 5).join(', ')}, ...` : classes.join(', ');
-  say(`data: ${found.words}, ${facts.objects} objects of ${classes.length} classes (${named})`);
+  const isBeside = statSync(data).isDirectory() && !isIn(data, training.images);
+  const words = `${counted(facts.objects, 'object')} of ${counted(classes.length, 'class', 'classes')} (${named})`;
+  say(`data: ${found.words}, ${words}${isBeside ? `, pictures in ${training.images}` : ''}`);
+  for (const warning of found.warnings ?? []) say(`warning: ${warning}`);
   if (facts.rarest.objects < FEW_OBJECTS)
-    say(`notice: ${facts.rarest.name} has ${facts.rarest.objects} objects: from a few dozen on a class is learned`);
+    say(
+      `notice: ${facts.rarest.name} has ${counted(facts.rarest.objects, 'object')}: from a few dozen on a class is learned`,
+    );
 
   const known = startOfWeights(init);
   const { start } = known;
@@ -157,10 +164,14 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
   };
   const step = perPicture * batchSize;
   const fitting = Math.max(1, Math.floor(left / step));
-  tell('length', length, `${minutesWords(minutes.value)}, about ${Math.min(length.value.iterations, fitting)} steps`);
+  tell(
+    'length',
+    length,
+    `${minutesWords(minutes.value)}, about ${counted(Math.min(length.value.iterations, fitting), 'step')}`,
+  );
   if (fitting < FEWEST_ITERATIONS)
     say(
-      `notice: in ${minutesWords(minutes.value)} nothing is learned from ${fitting} steps: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,
+      `notice: in ${minutesWords(minutes.value)} nothing is learned from ${counted(fitting, 'step')}: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,
     );
   choices = { ...choices, precision, pictureSize, levels, optimization, length, minutes };
   const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
@@ -175,6 +186,10 @@ const FASTER = 0.9;
 /** Of the time of a training step what a picture takes in an evaluation, decoding the photo included. */
 const EVALUATION_SHARE = 0.7;
 const FEW_OBJECTS = 20;
+
+function isIn(folder: string, path: string): boolean {
+  return resolve(path) === resolve(folder) || isBelow(resolve(folder), resolve(path));
+}
 
 function machineAtHand(): Machine {
   const hasCard = (cudaFacts()?.devices.length ?? 0) > 0;

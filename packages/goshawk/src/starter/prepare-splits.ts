@@ -63,6 +63,8 @@ export interface PreparedSplits {
 export async function prepareSplits(options: PrepareSplitsOptions): Promise<PreparedSplits> {
   const { found, training, folder, say } = options;
   const small = await copiesOf(options);
+  // The files that are written hold nothing of what was left out; a set that stays as it is says it in the training.
+  if (small !== undefined || found.val === undefined) tellWarnings(found.train.annotations, training.warnings, say);
   const { dataset: whole } = training;
   const sourceOf = (name: string, dataset: Dataset, images: string) => {
     const annotations = join(folder, `${name}.json`);
@@ -122,6 +124,15 @@ export async function prepareSplits(options: PrepareSplitsOptions): Promise<Prep
     },
     pictures: { train: train.images.length, val: val.images.length },
   };
+}
+
+const SHOWN_WARNINGS = 5;
+
+function tellWarnings(annotations: string, warnings: readonly string[], say: (line: string) => void): void {
+  for (const warning of warnings.slice(0, SHOWN_WARNINGS)) say(`warning: ${warning}`);
+  const hidden = warnings.length - SHOWN_WARNINGS;
+  if (hidden > 0)
+    say(`and ${hidden} more ${hidden === 1 ? 'warning' : 'warnings'}: goshawk data check ${annotations} lists them`);
 }
 
 async function twinsOf(

@@ -267,7 +267,8 @@ export function chooseLength(
   const forSteps = Math.max(0, time.available - evaluations * time.evaluation);
   const most = Math.ceil((MOST_PASSES * pictures) / batchSize);
   const iterations = Math.min(most, Math.max(FEWEST_ITERATIONS, Math.floor(forSteps / time.step)));
-  const passes = (iterations * batchSize) / pictures;
+  const fitting = Math.min(iterations, Math.max(1, Math.floor(forSteps / time.step)));
+  const passes = (fitting * batchSize) / pictures;
   return {
     value: {
       iterations,
@@ -343,5 +344,10 @@ function round(value: number): number {
 
 /** As a line has it. */
 export function minutesWords(count: number): string {
-  return `${count} minute${count === 1 ? '' : 's'}`;
+  return counted(count, 'minute');
+}
+
+/** Such as "1 step" and "2 classes". */
+export function counted(count: number, word: string, several = `${word}s`): string {
+  return `${count} ${count === 1 ? word : several}`;
 }
