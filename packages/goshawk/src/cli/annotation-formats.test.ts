@@ -247,5 +247,14 @@ describe('YOLO', () => {
     );
     assert.equal(other.code, 2);
     assert.match(other.err, /data\.yaml: has other names \(cup, fork\)/);
+    mkdirSync(path.join(folder, 'elsewhere'), { recursive: true });
+    const names = /names:(?:\n {2}- .*)+/.exec(readFileSync(path.join(folder, 'yolo/data.yaml'), 'utf8'))![0];
+    writeFileSync(path.join(folder, 'elsewhere/data.yaml'), `train: ../photos\n${names}\n`);
+    const moved = await goshawk('data', 'convert', 'voc', '--format', 'yolo', '--output', 'elsewhere');
+    assert.equal(moved.code, 2);
+    assert.match(
+      moved.err,
+      /data\.yaml: has its set train elsewhere \(expected images\/train\): choose another --output/,
+    );
   });
 });

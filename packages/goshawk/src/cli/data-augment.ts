@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { createLoader, itemsOfTarget, pictureOfBatch } from '../data/index.js';
 import { nodeCanvas } from '../drawing/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { claimOutput } from '../files/output-folder.js';
+import { claimOutput, requireNotInput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { openConfig } from '../foreign/open-config.js';
 import { trainingBatches } from '../infer/split-options.js';
@@ -27,6 +27,12 @@ export async function runDataAugment(file: string, options: DataAugmentCommandOp
   const count = wholeNumber('--count', options.count, 1, 100_000);
   const { config, notices } = openConfig(file, options.set);
   for (const notice of notices) console.error(`notice: ${notice}`);
+  const { train } = config.data;
+  const sources = train ? [train, ...(train.also ?? [])] : [];
+  requireNotInput(
+    [options.output],
+    sources.flatMap(({ images }) => images ?? []),
+  );
   const dataset = openSplit(config, 'train', { purpose: 'training' });
   endTidilyOnSignals();
   const claim = claimOutput(options.output, { work: 'goshawk data augment', files: ['contact-sheet.png'] });

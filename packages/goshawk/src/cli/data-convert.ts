@@ -1,11 +1,11 @@
 // goshawk data convert: annotations of any format as a COCO file, or as a folder of PASCAL VOC or YOLO.
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { formatCoco, InputError } from '@goshawk/core';
-import { readAnnotations } from '../data/annotation-files.js';
+import { annotationFormat, readAnnotations } from '../data/annotation-files.js';
 import { pictureLocator } from '../data/picture-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { requireWritableFile } from '../files/output-folder.js';
+import { requireNotInput, requireWritableFile } from '../files/output-folder.js';
 import { fileError } from '../files/read-file.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
@@ -34,6 +34,7 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
       'usage',
       `--output: ${output} is called like a file (expected a .json file for COCO, or a folder for PASCAL VOC or YOLO): choose another name`,
     );
+  requireNotInput([output], [source, ...folderOf(source, format)]);
   requireWritableFile(format === 'coco' ? output : join(output, format === 'voc' ? VOC_TRIAL : YOLO_TRIAL));
   const read = readAnnotations(annotationSource(source, options), { purpose: 'evaluation', requireFiles: true });
   for (const { message } of read.warnings) console.error(`warning: ${message}`);
@@ -74,6 +75,14 @@ export function runDataConvert(source: string, options: DataConvertCommandOption
     copyPicture(path, join(folder, format === 'voc' ? basename(image.fileName) : image.fileName));
   }
   console.log(`${folder}: ${dataset.images.length} pictures`);
+}
+
+/** Of a part of a folder the folder itself, where it is of the format that is written. */
+function folderOf(source: string, format: string): string[] {
+  const status = statSync(source, { throwIfNoEntry: false });
+  if (status === undefined || format === 'coco' || annotationFormat({ annotations: source }) !== format) return [];
+  const isPart = status.isFile() || /^(annotations|labels|images)$/i.test(basename(resolve(source)));
+  return isPart ? [dirname(resolve(source))] : [];
 }
 
 function copyPicture(from: string, to: string): void {

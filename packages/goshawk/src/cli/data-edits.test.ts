@@ -1,6 +1,6 @@
 // goshawk data split, merge and filter, with the words that a person types.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -121,4 +121,30 @@ test('goshawk data filter keeps what is asked for', async () => {
     read('dogs.json').categories.map(({ name }) => name),
     ['dog'],
   );
+});
+
+test('what is read is not written over, by whatever path', async () => {
+  const original = readFileSync(path.join(folder, 'all.json'));
+  symlinkSync('all.json', path.join(folder, 'same.json'));
+  for (const words of [
+    ['split', 'all.json', '--output', '.', '--parts', 'val=0.2,all=0.8'],
+    ['filter', 'all.json', '--categories', 'dog', '--output', './all.json'],
+    ['filter', 'all.json', '--categories', 'dog', '--output', 'same.json'],
+    ['merge', 'all.json', 'all.json', '--images', 'photos', '--output', 'all.json'],
+    ['convert', 'all.json', '--output', 'all.json'],
+  ]) {
+    const { code, err } = await goshawk(...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(err, /^goshawk: .*(all|same)\.json: is the input itself: name another output\n$/);
+    assert.deepEqual(readFileSync(path.join(folder, 'all.json')), original);
+  }
+  for (const format of ['voc', 'yolo']) {
+    const made = await goshawk('convert', 'all.json', '--images', 'photos', '--format', format, '--output', format);
+    assert.equal(made.code, 0, made.err);
+    const place = format === 'voc' ? 'voc/Annotations' : 'yolo/data.yaml';
+    for (const source of [format, place]) {
+      const { code, err } = await goshawk('convert', source, '--format', format, '--output', format);
+      assert.deepEqual([code, err], [2, `goshawk: ${format}: is the input itself: name another output\n`]);
+    }
+  }
 });

@@ -2,7 +2,7 @@
 import { filterDataset, formatCoco, InputError } from '@goshawk/core';
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { requireWritableFile } from '../files/output-folder.js';
+import { requireNotInput, requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { type AnnotationCommandOptions, annotationSource } from './annotation-options.js';
 
@@ -23,6 +23,7 @@ export function runDataFilter(file: string, options: DataFilterCommandOptions): 
   const minSide = Number(options.minSide ?? 0);
   if (!(Number.isFinite(minSide) && minSide >= 0))
     throw new InputError('usage', `--min-side ${options.minSide}: must be a number of pixels: correct it`);
+  requireNotInput([output], [file]);
   requireWritableFile(output);
   const read = readAnnotations(annotationSource(file, options), { purpose: 'evaluation', requireFiles: true });
   for (const { message } of read.warnings) console.error(`warning: ${message}`);

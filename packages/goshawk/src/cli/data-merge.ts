@@ -4,7 +4,7 @@ import { type Dataset, formatCoco, InputError, mergeDatasets } from '@goshawk/co
 import { readAnnotations } from '../data/annotation-files.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { commonFolder } from '../files/common-folder.js';
-import { requireWritableFile } from '../files/output-folder.js';
+import { requireNotInput, requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 
 export interface DataMergeCommandOptions {
@@ -21,6 +21,7 @@ export function runDataMerge(files: readonly string[], options: DataMergeCommand
       'usage',
       `--images: ${images.length} folders for ${files.length} files: give one for all, or one for each in their order`,
     );
+  requireNotInput([output], files);
   requireWritableFile(output);
   const parts = files.map((file, index) => {
     const folder = images[images.length === 1 ? 0 : index];

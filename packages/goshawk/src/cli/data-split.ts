@@ -5,7 +5,7 @@ import { type Dataset, formatCoco, InputError, type SplitPart, splitDataset } fr
 import { readAnnotations } from '../data/annotation-files.js';
 import { findTwins, type Twins } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
-import { requireWritableFile } from '../files/output-folder.js';
+import { requireNotInput, requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { countPictures, createProgressLine } from '../terminal/progress-line.js';
 import { formatTable } from '../terminal/text-table.js';
@@ -21,7 +21,9 @@ export interface DataSplitCommandOptions extends AnnotationCommandOptions {
 export async function runDataSplit(file: string, options: DataSplitCommandOptions): Promise<void> {
   const parts = parseParts(options.parts);
   const seed = wholeNumber('--seed', options.seed, 0, 0xffffffff);
-  requireWritableFile(join(options.output, `${parts[0]!.name}.json`));
+  const outputs = parts.map(({ name }) => join(options.output, `${name}.json`));
+  requireNotInput(outputs, [file]);
+  for (const output of outputs) requireWritableFile(output);
   const { dataset, images, warnings } = readAnnotations(annotationSource(file, options), {
     purpose: 'evaluation',
     requireFiles: true,

@@ -152,7 +152,7 @@ describe('goshawk predict on a film', { skip: withoutFfmpeg }, () => {
     const { code, stdout, stderr } = await run(['--output', output, mixed]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(readdirSync(output).toSorted(), ['a.png', 'b.detections.jsonl', 'b.mp4', 'detections.json']);
-    assert.match(stdout, /in 1 pictures: .*\nb\.mp4: \d+ objects? in 5 frames/);
+    assert.match(stdout, /in 1 picture: .*\nb\.mp4: \d+ objects? in 5 frames/);
   });
 
   test('leaves it where it is told to, with the sound up to there', async () => {

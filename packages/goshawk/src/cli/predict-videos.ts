@@ -18,6 +18,7 @@ import { type FramesFile, openFramesFile } from '../files/frames-file.js';
 import { growingName } from '../files/results-file.js';
 import { asRunFailure, RunFailure } from '../files/run-failure.js';
 import { detectInVideo, type NamedImage, type Predictor, type VideoOutcome, VideoWriteError } from '../infer/index.js';
+import { counted } from '../terminal/counted.js';
 import { createProgressLine, formatDuration, type ProgressLine } from '../terminal/progress-line.js';
 import type { DrawnNames } from './drawn-names.js';
 
@@ -115,7 +116,7 @@ async function predictVideo(
   }
   const silent = await giveName(film, source, facts, outcome, options.ffmpeg);
   frames.finish();
-  const kept = `${film} and ${frames.file} have the ${frames.detections} objects of ${count(outcome.frames, 'frame')}`;
+  const kept = `${film} and ${frames.file} have the ${frames.detections} objects of ${counted(outcome.frames, 'frame')}`;
   if (silent !== undefined)
     onUnusable(
       new InputError(
@@ -162,7 +163,7 @@ function detect({ source, fileName }: NamedVideo, facts: VideoFacts, way: Way): 
       const left = share && formatDuration((((performance.now() - started) / 1000) * (1 - share)) / share);
       const place = facts.frames?.isExact ? `${index + 1}/${facts.frames.count}` : `${index + 1} frames`;
       line.update(
-        `${fileName}: ${place}  ${rate.toFixed(2)} frames/s  ${left ? `${left} left` : formatDuration(seconds - begin)}  ${count(detections.length, 'object')}`,
+        `${fileName}: ${place}  ${rate.toFixed(2)} frames/s  ${left ? `${left} left` : formatDuration(seconds - begin)}  ${counted(detections.length, 'object')}`,
       );
     },
   });
@@ -224,7 +225,7 @@ function refuseToReplace(film: string, source: VideoSource): void {
 function failure(error: unknown, film: string, frames: FramesFile): unknown {
   const kept =
     frames.frames > 0
-      ? `${frames.file} has the ${frames.detections} objects of ${count(frames.frames, 'frame')}`
+      ? `${frames.file} has the ${frames.detections} objects of ${counted(frames.frames, 'frame')}`
       : undefined;
   if (kept === undefined) frames.abandon();
   else frames.finish();
@@ -256,7 +257,7 @@ function cutOff(
   const why = decoding.reason ?? `ffmpeg ended with exit code ${decoding.code}`;
   return new InputError(
     'video-invalid',
-    `${sourceName(source)}: is damaged or cut off: ends after ${count(frames, 'frame')}, ${(end - begin).toFixed(1)}${total} s (${why}): ${film} has them, replace the file for the others`,
+    `${sourceName(source)}: is damaged or cut off: ends after ${counted(frames, 'frame')}, ${(end - begin).toFixed(1)}${total} s (${why}): ${film} has them, replace the file for the others`,
   );
 }
 
@@ -268,12 +269,8 @@ function missingSeconds(facts: VideoFacts, { endedBy, decoding, begin, end }: Vi
 }
 
 function report(video: NamedVideo, frames: FramesFile, film: string, outcome: VideoOutcome, seconds: number): void {
-  const found = `${count(frames.detections, 'object')} in ${count(outcome.frames, 'frame')}, ${count(outcome.tracks, 'track')}`;
+  const found = `${counted(frames.detections, 'object')} in ${counted(outcome.frames, 'frame')}, ${counted(outcome.tracks, 'track')}`;
   const rate = (outcome.frames / seconds).toFixed(2);
   console.log(`${video.fileName}: ${found}: ${frames.file}, drawn in ${film}`);
   console.log(`${rate} frames/s; per frame ${outcome.stages.describeEach(outcome.frames)}`);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,7 +1,7 @@
 // goshawk predict: detections in pictures and films, written down and drawn. One photo waits for every module that is read here:
 // rooms are imported by the file, and what only films or collections need when they are asked for.
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import {
   type Category,
   type Detection,
@@ -18,7 +18,8 @@ import { type Ffmpeg, requireFfmpeg } from '../data/video/ffmpeg.js';
 import { streamSource } from '../data/video/video-source.js';
 import { nodeCanvas, unreadableNotice } from '../drawing/index.js';
 import { isDiskFull, writeFileAtomic } from '../files/atomic-file.js';
-import { claimOutput } from '../files/output-folder.js';
+import { isBelow } from '../files/common-folder.js';
+import { claimOutput, requireNotInput } from '../files/output-folder.js';
 import { keptIn, openResultsFile } from '../files/results-file.js';
 import { asRunFailure } from '../files/run-failure.js';
 import { sha256Of } from '../files/sha256.js';
@@ -32,6 +33,7 @@ import type { StageTimes } from '../infer/stage-times.js';
 import { withSureKeypoints } from '../infer/sure-keypoints.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { detectorKind } from '../models/index.js';
+import { counted } from '../terminal/counted.js';
 import { createProgressLine, formatDuration } from '../terminal/progress-line.js';
 import type { ContactSheet } from './contact-sheet.js';
 import { DrawnNames } from './drawn-names.js';
@@ -95,7 +97,11 @@ export async function runPredict(
     batchSize: batchSizeFor(options.batchSize, config.runtime.device),
   };
   const unusable: InputError[] = [];
-  const { images, videos, ffmpeg } = inputsOf(paths, options, (error) => unusable.push(error));
+  const { images, videos, ffmpeg, left } = inputsOf(paths, { ...options, output }, (error) => unusable.push(error));
+  if (left > 0 && isWriter)
+    console.error(
+      `notice: ${output}: ${left === 1 ? 'a picture or video' : `${left} pictures and videos`} of earlier predictions left aside`,
+    );
   // A film's frames follow one another: they are one process's work.
   requireAlone(rank, `${videos[0]?.fileName}`, videos[0]);
   // While it waits for the others there is nothing to end tidily, and nobody to do so.
@@ -107,7 +113,13 @@ export async function runPredict(
   try {
     const names = new DrawnNames(options.contactSheet ? [SHEET] : []);
     const targets = images.map((named) => join(output, names.of(named)));
-    if (isWriter) removeLeftovers(targets);
+    if (isWriter) {
+      requireNotInput(
+        targets,
+        images.map(({ path }) => path),
+      );
+      removeLeftovers(targets);
+    }
     const ranks = group && { group, onOwn: () => rank.link?.tick() };
     const opened = openDetector({
       config,
@@ -159,23 +171,46 @@ export async function runPredict(
 /** Everything that is to be looked at, in pictures and films. @throws InputError where a film is named and ffmpeg is missing */
 function inputsOf(
   paths: readonly string[],
-  { camera, stream }: PredictCommandOptions,
+  { camera, stream, output }: PredictCommandOptions & { readonly output: string },
   onUnusable: (error: InputError) => void,
-): { readonly images: readonly NamedImage[]; readonly videos: readonly NamedVideo[]; readonly ffmpeg?: Ffmpeg } {
+): {
+  readonly images: readonly NamedImage[];
+  readonly videos: readonly NamedVideo[];
+  readonly ffmpeg?: Ffmpeg;
+  /** Files of earlier predictions, in an output folder that lies in one that was named. */
+  readonly left: number;
+} {
   if (paths.length === 0 && camera === undefined && stream === undefined)
     throw new InputError(
       'usage',
       'goshawk predict: nothing to look at: name pictures, videos, folders, a --camera or a --stream',
     );
-  const found = findMedia(paths, { onUnusable });
+  const all = findMedia(paths, { onUnusable });
+  const isOwn = ({ path, fileName }: NamedImage) => path === fileName || !isDrawn(path, paths, output);
+  const found = { images: all.images.filter(isOwn), videos: all.videos.filter(isOwn) };
+  const left = all.images.length + all.videos.length - found.images.length - found.videos.length;
+  if (left > 0 && found.images.length + found.videos.length === 0 && camera === undefined && stream === undefined)
+    throw new InputError(
+      'file-not-found',
+      `${output}: has all the pictures and videos that were named, of earlier predictions: name another folder`,
+    );
   const videos = [
     ...found.videos.map((named): NamedVideo => ({ ...named, source: { kind: 'file', path: named.path } })),
     ...(camera === undefined ? [] : [liveVideo('camera', { kind: 'camera', device: camera })]),
     ...(stream === undefined ? [] : [liveVideo('stream', streamSource(stream))]),
   ];
   const first = videos[0];
-  if (!first) return { ...found, videos };
-  return { images: found.images, videos, ffmpeg: requireFfmpeg(first.path) };
+  if (!first) return { ...found, videos, left };
+  return { images: found.images, videos, ffmpeg: requireFfmpeg(first.path), left };
+}
+
+/** Whether a file lies in the output folder, and that in a folder that was named; who names the output folder itself means its files. */
+function isDrawn(path: string, paths: readonly string[], output: string): boolean {
+  const folder = resolve(output);
+  return (
+    isBelow(folder, resolve(path)) &&
+    !paths.some((named) => resolve(named) === folder || isBelow(folder, resolve(named)))
+  );
 }
 
 function liveVideo(name: string, source: NamedVideo['source']): NamedVideo {
@@ -263,7 +298,7 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
     const extra = await writeCollections(output, collections);
     results.finish();
     console.log(
-      `${results.detections} objects in ${results.pictures} pictures: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
+      `${counted(results.detections, 'object')} in ${counted(results.pictures, 'picture')}: ${results.file}, ${['drawn beside it', ...extra].join('; ')}`,
     );
   } catch (error) {
     collections.pdf?.abandon();

@@ -1,9 +1,9 @@
 // goshawk weights convert: the same weights in another file format, one tensor in memory at a time.
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@goshawk/core';
 import { readStateDict, writePth, writeSafetensors } from '@goshawk/torch/checkpoint';
-import { requireWritableFile } from '../files/output-folder.js';
+import { requireNotInput, requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { formatBytes } from '../terminal/progress-line.js';
 
@@ -18,9 +18,7 @@ export function runWeightsConvert(file: string, output: string): void {
   requireWritableFile(output);
   const state = readStateDict(file);
   try {
-    if (existsSync(output) && realpathSync(output) === realpathSync(file)) {
-      throw new InputError('usage', `${output}: is the input itself: name another output`);
-    }
+    requireNotInput([output], [file]);
     endTidilyOnSignals();
     mkdirSync(path.dirname(output), { recursive: true });
     if (ending === '.safetensors') {

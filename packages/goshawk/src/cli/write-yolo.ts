@@ -1,6 +1,6 @@
 // A data set as a folder of YOLO: data.yaml, labels/SET/*.txt, and the place images/SET for its pictures.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Dataset, formatYolo, InputError, sortedCategories, type YoloTask, yoloTaskOf } from '@goshawk/core';
 import { stringify } from 'yaml';
 import { isPictureName, shownEndings } from '../data/picture-names.js';
@@ -41,7 +41,15 @@ export function writeYolo(dataset: Dataset, folder: string, set: string): { task
         'usage',
         `${list}: has other names (${classes?.names.join(', ')}) than the set (${categories.map(({ name }) => name).join(', ')}): choose another --output`,
       );
-    for (const name of there.keys()) sets.add(name);
+    for (const [name, places] of there) {
+      // The list is written anew, with each set where this format has it.
+      if (places.some((place) => resolve(place) !== resolve(folder, 'images', name)))
+        throw new InputError(
+          'usage',
+          `${list}: has its set ${name} elsewhere (expected images/${name}): choose another --output`,
+        );
+      sets.add(name);
+    }
   }
   [...names.keys()].forEach((label, i) => {
     writeFileAtomic(join(folder, label), texts[i]!);

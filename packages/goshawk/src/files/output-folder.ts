@@ -108,6 +108,31 @@ export function requireWritableFile(file: string): void {
   }
 }
 
+/**
+ * A person's own files stay: what is read is not what is written over.
+ * @throws InputError where one of the outputs is one of the inputs, by whatever path
+ */
+export function requireNotInput(outputs: readonly string[], inputs: readonly string[]): void {
+  const there = outputs.flatMap((output) => {
+    const identity = identityOf(output);
+    return identity === undefined ? [] : [{ output, identity }];
+  });
+  if (there.length === 0) return;
+  const own = new Set(inputs.map(identityOf));
+  const same = there.find(({ identity }) => own.has(identity));
+  if (same !== undefined) throw new InputError('usage', `${same.output}: is the input itself: name another output`);
+}
+
+/** The same for two paths of one file; undefined where there is none that can be reached. */
+function identityOf(file: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
 function requireNoFolder(file: string): void {
   if (statusOf(file)?.isDirectory())
     throw new InputError('file-unreadable', `${file}: is a folder (expected a file, or nothing): move it away`);
