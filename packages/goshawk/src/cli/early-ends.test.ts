@@ -22,6 +22,7 @@ import { InputError } from '@goshawk/core';
 import { writeSafetensors } from '@goshawk/torch';
 import sharp from 'sharp';
 import { configToYaml } from '../config/index.js';
+import { LOCK_NAME } from '../files/run-lock.js';
 import { describeDetector } from '../infer/index.js';
 import { goshawkHere } from '../testing/goshawk-here.js';
 import { mayMount } from '../testing/may-mount.js';
@@ -32,8 +33,10 @@ import { runDataDraw } from './data-draw.js';
 import { runDataSynth } from './data-synth.js';
 import { runDemo } from './demo.js';
 import { runEval } from './eval.js';
+import { runInit } from './init.js';
 import { runPredict } from './predict.js';
 import { runTrain } from './train.js';
+import { configForData } from './train-data.js';
 import { runWeightsConvert } from './weights-convert.js';
 
 const goshawk = fileURLToPath(new URL('../../bin/goshawk.js', import.meta.url));
@@ -280,6 +283,41 @@ describe('pictures that cannot be used are named at the end, and the others are 
   });
 });
 
+test('goshawk train on photos, interrupted while it looks at them, leaves nothing', async () => {
+  const output = join(folder, 'looked-at');
+  const words = ['train', join(folder, 'val.json'), '--images', pictures, '--output', output];
+  const child = spawn(process.execPath, [goshawk, ...words], { stdio: 'ignore' });
+  const ended = once(child, 'close');
+  while (child.exitCode === null && !existsSync(join(output, LOCK_NAME))) await setTimeout(POLL_MS);
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, [130, null]);
+  assert.ok(!existsSync(output));
+});
+
+describe('goshawk predict among the pictures themselves', () => {
+  test('draws over none of them, and takes none of those that it has drawn', async () => {
+    const own = join(folder, 'own');
+    mkdirSync(own);
+    copyFileSync(join(pictures, '000.png'), join(own, 'a.png'));
+    const words = (output: string) => [...predicting(output).slice(0, -1), own];
+    const refused = await run(words(own));
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /own.a\.png: is the input itself: name another output\n$/);
+    assert.deepEqual(readdirSync(own), ['a.png']);
+    const output = join(own, 'predictions');
+    for (const left of [0, 2]) {
+      const { code, stdout, stderr } = await run(words(output));
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /in 1 picture: /);
+      assert.equal(
+        stderr.includes(`predictions: ${left} pictures and videos of earlier predictions left aside`),
+        left > 0,
+      );
+    }
+    assert.deepEqual(readdirSync(output).toSorted(), ['a.png', 'contact-sheet.png', 'detections.json', 'pictures.pdf']);
+  });
+});
+
 describe('a start that is refused leaves nothing behind', () => {
   const refused = (work: Promise<unknown>, message: RegExp): Promise<void> =>
     assert.rejects(work, (error) => {
@@ -305,6 +343,8 @@ describe('a start that is refused leaves nothing behind', () => {
     await refused(runPredict(configFile, [pictures], { weights, output }), reason);
     await refused(runEval(configFile, { weights, output }), reason);
     await refused(runTrain(configFile, { output }), reason);
+    await refused(configForData(annotations, { output, images: pictures }), reason);
+    await refused(runInit(annotations, { output: join(output, 'made.yaml'), images: pictures }), reason);
     await refused(runDemo({ output }), reason);
     const scenes = { images: '2', seed: '1', size: '64x64', difficulty: 'demo', split: 'train,val' } as const;
     await refused(runDataSynth({ ...scenes, output }), reason);

@@ -100,6 +100,7 @@ export function buildProgram(): Command {
     .argument('<data>', 'folder of photos with annotations, or an annotation file')
     .option('--output <file>', 'the config to write (default: the name of the data and .yaml)')
     .option('--init <file>', 'weights that the training is to start from')
+    .addOption(setOption())
     .action(async (data, options) => (await import('./init.js')).runInit(data, options));
 
   command(

@@ -2,6 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { InputError } from '@goshawk/core';
+import { claimOutput } from '../files/output-folder.js';
+import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { placeFromEnvironment, rankLink } from '../processes/index.js';
 import { type StarterCommandOptions, wishesOf } from './starter-options.js';
 import type { TrainCommandOptions } from './train.js';
@@ -46,17 +48,25 @@ export async function configForData(data: string, options: TrainDataOptions): Pr
     );
   const wishes = wishesOf(options);
   const { makeStarter } = await import('../starter/index.js');
-  await makeStarter({
-    data,
-    config,
-    folder: join(output, 'data'),
-    wishes,
-    isTimed: true,
-    say: (line) => console.log(line),
-    ...(options.images !== undefined && { images: options.images }),
-    ...(options.init !== undefined && { init: options.init }),
-    ...(options.set && { sets: options.set }),
-  });
+  // The training has its own way to end.
+  const forget = endTidilyOnSignals();
+  const claim = claimOutput(output, { work: 'goshawk train', files: [CONFIG] });
+  try {
+    await makeStarter({
+      data,
+      config,
+      folder: join(output, 'data'),
+      wishes,
+      isTimed: true,
+      say: (line) => console.log(line),
+      ...(options.images !== undefined && { images: options.images }),
+      ...(options.init !== undefined && { init: options.init }),
+      ...(options.set && { sets: options.set }),
+    });
+  } finally {
+    claim.release();
+    forget();
+  }
   console.log(`config: ${config} - train with it again by goshawk train ${config}`);
   return { config, options: { output } };
 }

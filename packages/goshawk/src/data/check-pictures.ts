@@ -15,6 +15,8 @@ export interface CheckPicturesOptions {
 
 export interface CheckedPictures {
   readonly issues: readonly DataIssue[];
+  /** Ids of those that an issue is about. */
+  readonly faulty: ReadonlySet<number>;
   /** Of each that could be read, in the order of the data set. */
   readonly marks: readonly PictureMark[];
 }
@@ -56,6 +58,7 @@ export async function checkPictures(
   await Promise.all(Array.from({ length: 4 }, worker));
   return {
     issues: found.flatMap(({ issues }) => issues),
+    faulty: new Set(pictures.flatMap(({ image }, turn) => (found[turn]!.issues.length > 0 ? [image.id] : []))),
     marks: found.flatMap(({ mark }) => (mark === undefined ? [] : [mark])),
   };
 }

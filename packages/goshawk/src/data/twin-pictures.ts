@@ -5,7 +5,7 @@ import { openDataset } from './dataset.js';
 import { groupTwins } from './duplicate-pictures.js';
 
 /** Bits of 64 in which the hashes of twins differ at most, as in `data check --near-duplicates`. */
-const TWIN_BITS = 4;
+export const TWIN_BITS = 4;
 
 export interface Twins {
   /** Ids of pictures that are the same or look alike, a list for each kind. */

@@ -61,6 +61,22 @@ describe('layouts', () => {
     assert.deepEqual(fileNames('usual/data.yaml'), ['train/a.png', 'train/b.png', 'val/c.png']);
   });
 
+  test('what the commands themselves have left among the pictures is no part of the set', () => {
+    put({
+      'used/a.png': png,
+      'used/a.txt': box,
+      'used/classes.txt': 'owl',
+      'used/runs/owls/metrics.jsonl': '',
+      'used/runs/owls/report-pictures/1.png': png,
+      'used/predictions/detections.json': '[]',
+      'used/predictions/a.png': png,
+      'used/owls.yaml': '# Made by goshawk from .\n',
+      'used/owls-data/pictures/a.png': png,
+      'used/other-data/b.png': png,
+    });
+    assert.deepEqual(fileNames('used'), ['a.png', 'other-data/b.png']);
+  });
+
   test('labels in UTF-16 or ending in TXT, and a list that names its folder in other letters', () => {
     put({
       'windows/data.yaml': 'train: IMAGES\nnames: [cat, dog]\n',

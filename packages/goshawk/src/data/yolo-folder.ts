@@ -4,6 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { type DataIssue, DataIssueList, InputError, type YoloClasses, type YoloFile } from '@goshawk/core';
 import { commonFolder, isBelow } from '../files/common-folder.js';
+import { isMadeFolder } from '../files/made-folder.js';
 import { fileError } from '../files/read-file.js';
 import { readSmallText } from '../files/read-small-text.js';
 import { shownPath } from '../files/shown-path.js';
@@ -182,6 +183,7 @@ function picturesOf(place: string, roots: readonly string[]): string[] {
     if (statSync(place).isDirectory())
       return readdirSync(place, { recursive: true, encoding: 'utf8' })
         .filter((name) => isPictureName(name) && !isHidden(name))
+        .filter(notMadeBelow(place))
         .sort()
         .map((name) => resolve(place, name));
   } catch (error) {
@@ -200,6 +202,17 @@ function picturesOf(place: string, roots: readonly string[]): string[] {
     if (found !== undefined) return [resolve(found)];
     throw new InputError('file-not-found', `${place}: line ${i + 1}: ${own} is not there: correct the list`);
   });
+}
+
+/** Of names below a folder, whether they are not of what earlier trainings and predictions have left there. */
+function notMadeBelow(place: string): (name: string) => boolean {
+  const known = new Map<string, boolean>([['.', false]]);
+  const isMade = (below: string): boolean => {
+    const made = known.get(below) ?? (isMade(dirname(below)) || isMadeFolder(join(place, below)));
+    known.set(below, made);
+    return made;
+  };
+  return (name) => !isMade(dirname(name));
 }
 
 /** The last folder called images gives way to labels; else beside the picture. */

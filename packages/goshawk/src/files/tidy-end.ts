@@ -37,8 +37,9 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /**
  * From now on a signal ends the process with 128 + its number, between two turns of the event loop: no file is cut in the middle, and
  * what is to be done at exit is done. For commands; where something else listens to a signal, that decides.
+ * @returns takes it back
  */
-export function endTidilyOnSignals(): void {
+export function endTidilyOnSignals(): () => void {
   for (const [signal, number] of Object.entries(SIGNALS)) {
     if (process.listeners(signal as NodeJS.Signals).some((listener) => listener === listeners.get(signal))) continue;
     const listener = (): void => {
@@ -47,6 +48,9 @@ export function endTidilyOnSignals(): void {
     listeners.set(signal, listener);
     process.on(signal, listener);
   }
+  return () => {
+    for (const [signal, listener] of listeners) process.off(signal, listener);
+  };
 }
 
 const listeners = new Map<string, () => void>();

@@ -222,6 +222,18 @@ test("a data.yaml's set that is not there is said; the one to learn from is an e
   );
 });
 
+test('what the commands themselves have left in the folder is no part of the data', () => {
+  const withParts = folderOf({
+    'annotations/all.json': coco('a.jpg'),
+    'images/a.jpg': '',
+    'owls.yaml': '# Made by goshawk from .\n',
+    'owls-data/train.json': coco('a.jpg'),
+    'runs/owls/train.yaml': '# Made by goshawk from .\n',
+    'runs/owls/data/val.json': coco('a.jpg'),
+  });
+  assert.equal(findAnnotations(withParts).train.annotations, join(withParts, 'annotations/all.json'));
+});
+
 describe('what cannot be told', () => {
   const refused = (files: Record<string, string>, message: RegExp) =>
     assert.throws(() => findAnnotations(folderOf(files)), message);

@@ -6,6 +6,7 @@ import { type AnnotationSource, annotationFormat, annotationSets } from '../data
 import { leftOut, yoloSetsGone } from '../data/yolo-folder.js';
 import { isNamesText } from '../data/yolo-list.js';
 import { LookAlikes } from '../files/look-alike.js';
+import { isMadeFolder } from '../files/made-folder.js';
 import { readFileChunks } from '../files/read-chunks.js';
 import { readHead } from '../files/read-head.js';
 import { foldersIn } from '../files/visible-entries.js';
@@ -87,19 +88,24 @@ function inFolder(path: string, images: string | undefined, depth: number): Foun
   const inside =
     own.length > 0
       ? []
-      : foldersIn(path)
+      : ownFoldersIn(path)
           .map(cocoFilesIn)
           .filter((files) => files.length > 0);
   const files = inside.length === 1 ? inside[0]! : own;
   const coco = files.length > 0 ? ofCocoFiles(files, path, images) : undefined;
   if (coco) return coco;
   if (depth === 0) return undefined;
-  const below = foldersIn(path).flatMap((folder) => inFolder(folder, images, depth - 1) ?? []);
+  const below = ownFoldersIn(path).flatMap((folder) => inFolder(folder, images, depth - 1) ?? []);
   if (below.length <= 1) return below[0];
   throw new InputError(
     'usage',
     `${path}: holds several data sets (${below.map(({ train }) => train.annotations).join(', ')}): name one of them`,
   );
+}
+
+/** The folders in a folder but for those that earlier trainings and predictions have left there. */
+function ownFoldersIn(path: string): string[] {
+  return foldersIn(path).filter((folder) => !isMadeFolder(folder));
 }
 
 /** Undefined for COCO, whose folders have no marks of their own, and where nothing is known. */
@@ -116,7 +122,7 @@ function knownFormat(path: string): string | undefined {
 function ofPartFolders(path: string, images: string | undefined): FoundAnnotations | undefined {
   const parts = new Map<Part, AnnotationSource>();
   let words = '';
-  for (const folder of foldersIn(path)) {
+  for (const folder of ownFoldersIn(path)) {
     const part = partOf(basename(folder));
     if (part === undefined || parts.has(part)) continue;
     const format = knownFormat(folder);
@@ -271,16 +277,17 @@ function cocoSource(file: string, places: readonly string[], images: string | un
 /** The folder below which the first pictures of a COCO file lie. @throws InputError where none is */
 function pictureFolder(file: string, places: readonly string[]): string {
   const names = pictureNamesIn(file);
-  const folders = places.flatMap((place) => [
-    place,
-    ...foldersIn(place).flatMap((folder) => [folder, ...foldersIn(folder)]),
-  ]);
   const lookAlikes = new LookAlikes();
-  const counted = [...new Set(folders)].map((folder) => ({
-    folder,
-    count: names.filter((name) => existsSync(join(folder, name)) || lookAlikes.find(folder, name) !== undefined).length,
-  }));
-  const best = counted.sort((a, b) => b.count - a.count)[0];
+  const countIn = (folder: string): number =>
+    names.filter((name) => existsSync(join(folder, name)) || lookAlikes.find(folder, name) !== undefined).length;
+  const counted = places.map((place) => {
+    const inside = ownFoldersIn(place).flatMap((folder) => [folder, ...ownFoldersIn(folder)]);
+    const counts = [place, ...inside].map((folder) => ({ folder, count: countIn(folder) }));
+    return counts.sort((a, b) => b.count - a.count)[0]!;
+  });
+  // The nearest that has them: farther away another set may have pictures of the same names, and more of them.
+  const near = counted.find(({ count }) => count > 0 && count * 2 >= names.length);
+  const best = near ?? counted.sort((a, b) => b.count - a.count)[0];
   if (best !== undefined && best.count > 0) return best.folder;
   const unusable = names.map((name) => ({ name, problem: imagePathProblem(name) })).find(({ problem }) => problem);
   if (unusable !== undefined)

@@ -1,6 +1,6 @@
 // goshawk init and goshawk train on folders of photos, with the words that a person types.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -111,6 +111,25 @@ describe('goshawk init', () => {
       5,
     );
     assert.match(out, /^and 1 more warning: goshawk data check drawn lists them$/m);
+  });
+
+  test('writes over nothing, neither a file that is there nor the data itself', async () => {
+    writeFileSync(join(folder, 'squares.yaml'), 'names: [square]\n');
+    const there = await goshawk('init', 'squares');
+    assert.deepEqual(
+      [there.code, there.err],
+      [2, 'goshawk: squares.yaml: is there already: choose another --output, or move it away\n'],
+    );
+    assert.equal(readFileSync(join(folder, 'squares.yaml'), 'utf8'), 'names: [square]\n');
+    mkdirSync(join(folder, 'set/data'), { recursive: true });
+    const annotations = JSON.stringify({ images: [], annotations: [], categories: [] });
+    writeFileSync(join(folder, 'set/data/train.json'), annotations);
+    const words = ['train', 'set/data/train.json', '--images', 'squares/images', '--output', 'set'];
+    const { code, err } = await goshawk(...words);
+    assert.equal(code, 2);
+    assert.match(err, /^goshawk: set.data: holds the data itself, .*: choose another --output\n$/);
+    assert.equal(readFileSync(join(folder, 'set/data/train.json'), 'utf8'), annotations);
+    assert.deepEqual(readdirSync(join(folder, 'set')), ['data']);
   });
 
   test('refuses what is no time, and data that is not there', async () => {

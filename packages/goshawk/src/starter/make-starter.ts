@@ -1,11 +1,17 @@
 // From a folder of photos to a config that trains on them in the time there is: finds, chooses, measures, and says why.
-import { mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { InputError } from '@goshawk/core';
 import { cudaFacts, multiplies } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
+import { applySetOption, parseSetOption } from '../config/set-option.js';
+import type { AnnotationSource } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { isBelow } from '../files/common-folder.js';
+import { MADE_HEADING } from '../files/made-folder.js';
+import { removeAtExit } from '../files/tidy-end.js';
+import { counted } from '../terminal/counted.js';
 import { dataFacts } from './data-facts.js';
 import { findAnnotations } from './find-annotations.js';
 import { measureSteps } from './measure-steps.js';
@@ -21,7 +27,6 @@ import {
   chooseOptimization,
   choosePictureSize,
   chooseSize,
-  counted,
   FEWEST_ITERATIONS,
   fitPictureSize,
   type Machine,
@@ -29,6 +34,7 @@ import {
   type Wishes,
 } from './rules.js';
 import { startOfWeights } from './start-of-weights.js';
+import type { PictureWays } from './usable-pictures.js';
 import { type StarterChoices, starterText } from './write-starter.js';
 
 export interface StarterOptions {
@@ -43,7 +49,7 @@ export interface StarterOptions {
   readonly wishes: Wishes;
   /** Weights to start from. */
   readonly init?: string;
-  /** `--set` options that the config will be used with. */
+  /** `--set` options; the config holds what they say. */
   readonly sets?: readonly string[];
   /** Whether what this takes counts to the minutes. */
   readonly isTimed: boolean;
@@ -54,11 +60,39 @@ export interface StarterOptions {
 /** Seconds of a training of which no step is: reading, the model, the last weights. */
 const AROUND = 8;
 
-/** @throws InputError where there is nothing to learn from, or nothing to begin with */
+/**
+ * What is not finished leaves no folder of parts behind.
+ * @throws InputError where there is nothing to learn from, or nothing to begin with
+ */
 export async function makeStarter(options: StarterOptions): Promise<void> {
+  const { folder } = options;
+  const isNew = !existsSync(folder);
+  const forget = isNew ? removeAtExit(folder) : undefined;
+  try {
+    await writeStarter(options);
+  } catch (error) {
+    if (isNew) rmSync(folder, { recursive: true, force: true });
+    throw error;
+  } finally {
+    forget?.();
+  }
+}
+
+/** @throws InputError where a set lies in the folder that parts and copies are written into */
+function refuseToReplace(source: AnnotationSource | undefined, { folder }: StarterOptions): void {
+  const own = source && [source.annotations, ...(source.images === undefined ? [] : [source.images])];
+  if (own?.some((path) => isIn(folder, path)))
+    throw new InputError(
+      'usage',
+      `${folder}: holds the data itself, and parts of it would be written there: choose another --output`,
+    );
+}
+
+async function writeStarter(options: StarterOptions): Promise<void> {
   const started = performance.now();
   const { data, images, wishes, init, sets, say } = options;
   const found = findAnnotations(data, images);
+  for (const source of [found.train, found.val, found.test]) refuseToReplace(source, options);
   const training = readTraining(found.train);
   const facts = dataFacts(training.dataset);
   const { classes } = facts;
@@ -90,6 +124,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     folder: options.folder,
     copies: chooseCopySize(facts, wanted.value, wishes),
     looks: canLookAtAll(facts.pictures, wishes),
+    ways: waysOf(sets),
     say,
   });
   const { pictures } = prepared;
@@ -112,6 +147,7 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
     device: machine.device,
     ...(known.backbone && { knownBackbone: known.backbone }),
     ...(known.model && { knownModel: known.model, knownPreprocess: known.preprocess }),
+    ...(sets && { sets }),
   };
   const measure = (precision: 'fp32' | 'bf16', enough?: number) =>
     measureSteps(starterText({ ...choices, precision: { value: precision, why: '' } }, ''), {
@@ -174,11 +210,21 @@ export async function makeStarter(options: StarterOptions): Promise<void> {
       `notice: in ${minutesWords(minutes.value)} nothing is learned from ${counted(fitting, 'step')}: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,
     );
   choices = { ...choices, precision, pictureSize, levels, optimization, length, minutes };
-  const heading = `Made by goshawk from ${data}: what was chosen and why (docs/choices.md has the rules).`;
+  const heading = `${MADE_HEADING} from ${data}: what was chosen and why (docs/choices.md has the rules).`;
   const text = starterText(choices, heading);
   parseConfig(text, { file: options.config, ...(sets && { sets }) });
   mkdirSync(dirname(options.config), { recursive: true });
   writeFileAtomic(options.config, text);
+}
+
+/** How `--set` wants pictures to be opened; whether its words are right is seen where the config is read. */
+function waysOf(sets: readonly string[] = []): PictureWays {
+  const value = sets.map(parseSetOption).reduce(applySetOption, {} as unknown);
+  const { data } = value as { readonly data?: { readonly exifOrientation?: unknown; readonly followLinks?: unknown } };
+  return {
+    exifOrientation: data?.exifOrientation === 'ignore' ? 'ignore' : 'apply',
+    followLinks: data?.followLinks === true,
+  };
 }
 
 /** What bf16 has to gain: its weights are rounded. */

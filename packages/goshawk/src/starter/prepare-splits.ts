@@ -5,17 +5,18 @@ import { type Dataset, formatCoco, InputError, splitDataset } from '@goshawk/cor
 import {
   type AnnotationSource,
   annotationFormat,
-  findTwins,
   type ReadAnnotations,
   readAnnotations,
   type Twins,
 } from '../data/index.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
+import { counted } from '../terminal/counted.js';
 import { countPictures, createProgressLine } from '../terminal/progress-line.js';
 import type { FoundAnnotations } from './find-annotations.js';
 import { type Chosen, validationShare } from './rules.js';
 import { canShrink, shrinkPictures } from './shrink-pictures.js';
-import type { SplitsOfConfig } from './write-starter.js';
+import { onlyImages, type PicturesOfSet, type PictureWays, usablePictures } from './usable-pictures.js';
+import type { SetOfConfig, SplitsOfConfig } from './write-starter.js';
 
 export interface ReadTraining {
   readonly dataset: Dataset;
@@ -48,8 +49,9 @@ export interface PrepareSplitsOptions {
   readonly folder: string;
   /** Long side of copies to train on; absent: the photos themselves. */
   readonly copies?: Chosen<number> | undefined;
-  /** Whether pictures that look alike are looked for. */
+  /** Whether every picture is looked at. */
   readonly looks: boolean;
+  readonly ways: PictureWays;
   readonly say: (line: string) => void;
 }
 
@@ -59,74 +61,148 @@ export interface PreparedSplits {
   readonly pictures: { readonly train: number; readonly val: number };
 }
 
-/** Writes what has to be written, and says what it does. */
+/**
+ * Writes what has to be written, and says what it does.
+ * @throws InputError where too few pictures can be used
+ */
 export async function prepareSplits(options: PrepareSplitsOptions): Promise<PreparedSplits> {
-  const { found, training, folder, say } = options;
-  const small = await copiesOf(options);
-  // The files that are written hold nothing of what was left out; a set that stays as it is says it in the training.
-  if (small !== undefined || found.val === undefined) tellWarnings(found.train.annotations, training.warnings, say);
-  const { dataset: whole } = training;
-  const sourceOf = (name: string, dataset: Dataset, images: string) => {
-    const annotations = join(folder, `${name}.json`);
-    writeFileAtomic(annotations, formatCoco(dataset));
-    return { annotations, images };
-  };
-  // Copies are of COCO's format, and do not tell the sets of VOC their classes.
+  return options.found.val === undefined ? drawnSplits(options) : ownSplits(options, options.found.val);
+}
+
+/** The data's own sets, as they lie there unless pictures of them cannot be used. */
+async function ownSplits(options: PrepareSplitsOptions, val: AnnotationSource): Promise<PreparedSplits> {
+  const { found, training, say } = options;
+  const ofVal = readAnnotations(val, { purpose: 'evaluation', requireFiles: true });
+  const valImages = ofVal.images;
+  if (valImages === undefined || !existsSync(valImages))
+    throw new InputError(
+      'file-not-found',
+      `${val.annotations}: its pictures are not beside it: name their folder with --images`,
+    );
+  const there = await usableOf(options, { ...training, annotations: found.train.annotations });
+  const small = await copiesOf(options, there);
+  const measured = await usableOf(options, { ...ofVal, annotations: val.annotations, images: valImages });
+  const kept = small ?? there;
+  const isWhole = small === undefined && kept.dataset.images.length === training.dataset.images.length;
+  const isValWhole = measured.dataset.images.length === ofVal.dataset.images.length;
+  // The file that is written holds nothing of what was left out; a set that stays as it is says it in the training.
+  if (!isWhole) tellWarnings(found.train.annotations, training.warnings, say);
+  // Files that are written are of COCO's format, and do not tell the sets of VOC their classes.
   const others = (source: AnnotationSource) =>
-    small && annotationFormat(source) === 'voc'
-      ? setOf({ ...source, classes: source.classes ?? whole.categories.map(({ name }) => name) })
+    !isWhole && annotationFormat(source) === 'voc'
+      ? setOf({ ...source, classes: source.classes ?? training.dataset.categories.map(({ name }) => name) })
       : setOf(source);
-  const test = found.test && { test: others(found.test) };
-  if (found.val !== undefined) {
-    const val = others(found.val);
-    const train = small ? sourceOf('train', small.dataset, small.images) : setOf(found.train);
-    const count = readAnnotations(found.val, { purpose: 'evaluation', requireFiles: true }).dataset.images.length;
-    say(`sets: ${whole.images.length} photos to learn from and ${count} to measure on - the data's own`);
-    return {
-      splits: { value: { train, val, ...test }, why: "the data's own sets" },
-      pictures: { train: whole.images.length, val: count },
-    };
-  }
+  const pictures = { train: kept.dataset.images.length, val: measured.dataset.images.length };
+  say(`sets: ${photos(pictures.train)} to learn from and ${pictures.val} to measure on - the data's own`);
+  return {
+    splits: {
+      value: {
+        train: isWhole ? setOf(found.train) : writeSet(options, 'train', kept),
+        val: isValWhole ? others(val) : writeSet(options, 'val', { dataset: measured.dataset, images: valImages }),
+        ...(found.test && { test: others(found.test) }),
+      },
+      why: "the data's own sets",
+    },
+    pictures,
+  };
+}
+
+/** Two parts of the one set. */
+async function drawnSplits(options: PrepareSplitsOptions): Promise<PreparedSplits> {
+  const { found, training, looks, say } = options;
+  const { annotations } = found.train;
+  const there = await usableOf({ ...options, looks: false }, { ...training, annotations });
+  const small = await copiesOf(options, there);
+  // Which pictures look alike is seen on the copies.
+  const seen = looks ? await usableOf(options, { ...(small ?? there), annotations }) : { ...there, together: [] };
+  tellWarnings(annotations, training.warnings, say);
+  const kept = new Set(seen.dataset.images.map(({ id }) => id));
+  const whole = onlyImages(there.dataset, (id) => kept.has(id));
   if (whole.images.length < 2)
     throw new InputError(
       'annotation-invalid',
-      `${found.train.annotations}: has one picture, and one more is needed to measure on: annotate more`,
+      `${annotations}: has one picture, and one more is needed to measure on: annotate more`,
     );
-  const together = options.looks
-    ? await twinsOf(found.train.annotations, small ?? { dataset: whole, images: training.images })
-    : [];
   const share = validationShare(whole.images.length);
   const parts = splitDataset(whole, {
     parts: [
       { name: 'train', share: 1 - share },
       { name: 'val', share },
     ],
-    together,
+    together: seen.together,
   });
   const [train, val] = parts.map(({ dataset }) => dataset) as [Dataset, Dataset];
-  const twins = !options.looks
+  const twins = !looks
     ? '; there are too many to look for twins in the time: goshawk data split does'
-    : together.length === 0
+    : seen.together.length === 0
       ? ''
-      : `, ${together.flat().length} that look alike in one part`;
-  const why = `there was no second set; every class is in both${twins}`;
-  say(`sets: ${train.images.length} photos to learn from and ${val.images.length} to measure on, drawn - ${why}`);
+      : `, ${seen.together.flat().length} that look alike in one part`;
+  const why = `there was no second set; ${inBothWords(train, val)}${twins}`;
+  say(`sets: ${photos(train.images.length)} to learn from and ${val.images.length} to measure on, drawn - ${why}`);
+  const ofTrain = new Set(train.images.map(({ id }) => id));
   return {
     splits: {
       value: {
-        train: small
-          ? sourceOf('train', sameImages(small.dataset, train), small.images)
-          : sourceOf('train', train, training.images),
-        val: sourceOf('val', val, training.images),
-        ...test,
+        train: writeSet(
+          options,
+          'train',
+          small
+            ? { dataset: onlyImages(small.dataset, (id) => ofTrain.has(id)), images: small.images }
+            : { dataset: train, images: training.images },
+        ),
+        val: writeSet(options, 'val', { dataset: val, images: training.images }),
+        ...(found.test && { test: setOf(found.test) }),
       },
-      why: `drawn from ${found.train.annotations}: ${why}`,
+      why: `drawn from ${annotations}: ${why}`,
     },
     pictures: { train: train.images.length, val: val.images.length },
   };
 }
 
+/** A class with one picture is in one part alone. */
+function inBothWords(train: Dataset, val: Dataset): string {
+  const classesOf = ({ annotations }: Dataset) => new Set(annotations.map(({ categoryId }) => categoryId));
+  const [learned, measured] = [classesOf(train), classesOf(val)];
+  const all = new Set([...learned, ...measured]);
+  const both = [...all].filter((id) => learned.has(id) && measured.has(id)).length;
+  if (both === all.size) return 'every class is in both';
+  return `${both} of ${counted(all.size, 'class', 'classes')} are in both, the others have too few pictures`;
+}
+
+function photos(count: number): string {
+  return counted(count, 'photo');
+}
+
+function writeSet({ folder }: PrepareSplitsOptions, name: string, { dataset, images }: OpenSet): SetOfConfig {
+  const annotations = join(folder, `${name}.json`);
+  writeFileAtomic(annotations, formatCoco(dataset));
+  return { annotations, images };
+}
+
+interface OpenSet {
+  readonly dataset: Dataset;
+  readonly images: string;
+}
+
+/** What of a set can be used; what cannot is said. */
+async function usableOf(
+  { ways, looks, say }: PrepareSplitsOptions,
+  set: PicturesOfSet,
+): Promise<OpenSet & { readonly together: Twins['together'] }> {
+  const line = createProgressLine();
+  const onProgress = countPictures(line, 'looking at');
+  const { dataset, problems, together } = await usablePictures(set, ways, { looks, onProgress });
+  line.done();
+  tellLeftOut(set.annotations, problems, say);
+  return { dataset, images: set.images, together };
+}
+
 const SHOWN_WARNINGS = 5;
+
+function tellLeftOut(annotations: string, problems: readonly string[], say: (line: string) => void): void {
+  const leftOut = problems.map((problem) => `${problem} (left out)`);
+  tellWarnings(annotations, leftOut, say);
+}
 
 function tellWarnings(annotations: string, warnings: readonly string[], say: (line: string) => void): void {
   for (const warning of warnings.slice(0, SHOWN_WARNINGS)) say(`warning: ${warning}`);
@@ -135,23 +211,11 @@ function tellWarnings(annotations: string, warnings: readonly string[], say: (li
     say(`and ${hidden} more ${hidden === 1 ? 'warning' : 'warnings'}: goshawk data check ${annotations} lists them`);
 }
 
-async function twinsOf(
-  annotations: string,
-  { dataset, images }: Pick<ReadTraining, 'dataset' | 'images'>,
-): Promise<Twins['together']> {
-  const line = createProgressLine();
-  const { together } = await findTwins(dataset, { annotations, images }, countPictures(line, 'looking for twins'));
-  line.done();
-  return together;
-}
-
 /** Copies of all: which of them are trained on is seen on the copies. */
-async function copiesOf({
-  training: { dataset, images },
-  folder,
-  copies,
-  say,
-}: PrepareSplitsOptions): Promise<{ readonly dataset: Dataset; readonly images: string } | undefined> {
+async function copiesOf(
+  { folder, copies, ways, found, say }: PrepareSplitsOptions,
+  { dataset, images }: OpenSet,
+): Promise<OpenSet | undefined> {
   if (copies === undefined || !canShrink(dataset)) return undefined;
   const output = join(folder, 'pictures');
   const line = createProgressLine();
@@ -159,27 +223,21 @@ async function copiesOf({
   const shrunk = await shrinkPictures(dataset, {
     images,
     output,
+    ways,
     longSide: copies.value,
     onProgress: countPictures(line, `shrinking to ${copies.value} pixels`),
   });
   line.done();
-  for (const problem of shrunk.problems) say(`warning: ${problem} (left out)`);
+  tellLeftOut(found.train.annotations, shrunk.problems, say);
+  const [first] = shrunk.problems;
+  if (first !== undefined && shrunk.dataset.images.length * 2 < dataset.images.length)
+    throw new InputError('annotation-invalid', `${first} (and ${shrunk.problems.length - 1} more problems)`);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   say(`copies: ${copies.value} pixels, in ${output}, made in ${seconds} s - ${copies.why}`);
   return { dataset: shrunk.dataset, images: output };
 }
 
-/** Of one data set the pictures that are in another too. */
-function sameImages(dataset: Dataset, { images }: Dataset): Dataset {
-  const kept = new Set(images.map(({ id }) => id));
-  return {
-    ...dataset,
-    images: dataset.images.filter(({ id }) => kept.has(id)),
-    annotations: dataset.annotations.filter(({ imageId }) => kept.has(imageId)),
-  };
-}
-
-function setOf({ annotations, images, set, format, classes }: AnnotationSource): SplitsOfConfig['train'] {
+function setOf({ annotations, images, set, format, classes }: AnnotationSource): SetOfConfig {
   return {
     annotations,
     ...(images !== undefined && { images }),

@@ -1,5 +1,6 @@
 // The rules of a first config: facts about the data and the machine in, choices out, each with its reason. What they were
 // measured with is in docs/choices.md. Nothing here reads a file or runs a model.
+import { counted } from '../terminal/counted.js';
 import type { DataFacts } from './data-facts.js';
 
 /** What can be asked for; absent: chosen. */
@@ -345,9 +346,4 @@ function round(value: number): number {
 /** As a line has it. */
 export function minutesWords(count: number): string {
   return counted(count, 'minute');
-}
-
-/** Such as "1 step" and "2 classes". */
-export function counted(count: number, word: string, several = `${word}s`): string {
-  return `${count} ${count === 1 ? word : several}`;
 }

@@ -36,7 +36,12 @@ test('a photo of twice the size has a copy with boxes of half the size; one that
     categories: [{ id: 1, name: 'cell' }],
   };
   const output = join(folder, 'copies');
-  const { dataset: copies, problems } = await shrinkPictures(dataset, { images: folder, output, longSide: 100 });
+  const { dataset: copies, problems } = await shrinkPictures(dataset, {
+    images: folder,
+    output,
+    longSide: 100,
+    ways: { exifOrientation: 'apply', followLinks: false },
+  });
   assert.deepEqual(
     copies.images.map(({ fileName, width, height }) => [fileName, width, height]),
     [['whole.jpg', 100, 50]],

@@ -5,7 +5,9 @@ import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Annotation, boxXywh, type Dataset, type ImageRecord, InputError, type Polygon } from '@goshawk/core';
 import sharp, { type Sharp } from 'sharp';
-import { decodeImageFile, pictureLocator } from '../data/index.js';
+import { decodeImageFile, pictureLocator, readImageHeader } from '../data/index.js';
+import { pictureSizeProblem } from '../data/picture-size.js';
+import type { PictureWays } from './usable-pictures.js';
 
 export interface ShrinkOptions {
   /** Folder that the pictures' names start from. */
@@ -14,6 +16,7 @@ export interface ShrinkOptions {
   readonly output: string;
   /** Pixels; smaller pictures are copied as they are. */
   readonly longSide: number;
+  readonly ways: PictureWays;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -23,14 +26,14 @@ export function canShrink({ annotations }: Dataset): boolean {
 }
 
 /**
- * Writes the copies and gives the data set in their pixels. Pictures that cannot be decoded are left out, with a line each.
+ * Writes the copies and gives the data set in their pixels. Pictures that cannot be decoded, and those of another size than their entry, are left out, with a line each.
  * @throws InputError where a picture lies outside of its folder or is missing
  */
 export async function shrinkPictures(
   dataset: Dataset,
-  { images, output, longSide, onProgress }: ShrinkOptions,
+  { images, output, longSide, ways, onProgress }: ShrinkOptions,
 ): Promise<{ readonly dataset: Dataset; readonly problems: readonly string[] }> {
-  const locate = pictureLocator(images);
+  const locate = pictureLocator(images, ways);
   const copyName = copyNames(dataset);
   const copied = new Map<number, ImageRecord>();
   const problems: string[] = [];
@@ -49,7 +52,10 @@ export async function shrinkPictures(
         height: Math.max(1, Math.round(image.height * factor)),
       };
       try {
-        await writeCopy(path, join(output, copy.fileName), copy);
+        const header = await readImageHeader(path, ways);
+        const other = pictureSizeProblem(image, header, ways.exifOrientation);
+        if (other !== undefined) throw new InputError('image-invalid', `${path} ${other}`);
+        await writeCopy(path, join(output, copy.fileName), copy, ways);
         copied.set(image.id, copy);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
@@ -84,7 +90,12 @@ function copyNames({ images }: Dataset): (fileName: string) => string {
 }
 
 /** JPEGs are halved while they are decoded, which takes a fraction of the time. */
-async function writeCopy(from: string, to: string, { width, height }: ImageRecord): Promise<void> {
+async function writeCopy(
+  from: string,
+  to: string,
+  { width, height }: ImageRecord,
+  { exifOrientation }: PictureWays,
+): Promise<void> {
   mkdirSync(dirname(to), { recursive: true });
   const file = sharp(from, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
   const plain = await file.metadata().catch(() => undefined);
@@ -96,16 +107,17 @@ async function writeCopy(from: string, to: string, { width, height }: ImageRecor
       .toFile(to);
   if (isPlainJpeg)
     try {
-      await write(file.autoOrient().removeAlpha().toColourspace('srgb'));
+      const shown = exifOrientation === 'apply' ? file.autoOrient() : file;
+      await write(shown.removeAlpha().toColourspace('srgb'));
       return;
     } catch {
       // The reader of pictures takes some that this way does not, and says in its own words what is wrong with the others.
     }
-  await write(await ofPixels(from));
+  await write(await ofPixels(from, exifOrientation));
 }
 
-async function ofPixels(path: string): Promise<Sharp> {
-  const { data, width, height } = await decodeImageFile(path);
+async function ofPixels(path: string, exifOrientation: PictureWays['exifOrientation']): Promise<Sharp> {
+  const { data, width, height } = await decodeImageFile(path, { exifOrientation });
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 

@@ -1,5 +1,6 @@
 // A first config as a text: the chosen values with their reasons as comments, and nothing that is a default anyway.
 import { Document, isMap, isScalar, isSeq, type Pair, visit } from 'yaml';
+import { applySetOption, parseSetOption } from '../config/set-option.js';
 import type { DataFacts } from './data-facts.js';
 import {
   type Chosen,
@@ -52,6 +53,8 @@ export interface StarterChoices {
   readonly knownModel?: object;
   /** What its pictures have to be like. */
   readonly knownPreprocess?: object;
+  /** `--set` options, which go before all that was chosen. */
+  readonly sets?: readonly string[];
 }
 
 type Tree = { readonly [key: string]: unknown };
@@ -61,7 +64,10 @@ type Reasons = Map<string, string>;
 /** @returns YAML, which reads back to the config, and the reasons by the key that they are of */
 export function starterText(choices: StarterChoices, heading: string): string {
   const reasons: Reasons = new Map();
-  const value = starterValue(choices, reasons);
+  const sets = (choices.sets ?? []).map(parseSetOption);
+  const value = sets.reduce<unknown>(applySetOption, starterValue(choices, reasons));
+  for (const path of reasons.keys())
+    if (sets.some((set) => `${path}.`.startsWith(`${set.path.join('.')}.`))) reasons.set(path, 'as asked for');
   const document = new Document(value, { aliasDuplicateObjects: false });
   visit(document, {
     Seq: (_, list) => {
