@@ -82,6 +82,14 @@ describe('goshawk', () => {
   test('refuses wrong usage with one line and exit code 2', async () => {
     isRefusal(goshawk(['trian']), "unknown command 'trian': did you mean train?");
     isRefusal(goshawk(['data', 'stats', 'no.json']), 'no.json: not found: check the path');
+    const notFetched = 'nothing is fetched from the web here: download it, and name the file';
+    await assertRefused(['data', 'stats', 'https://host/a'], `https://host/a: not found: ${notFetched}`);
+    await assertRefused(['train', 'https://host/a'], `https://host/a: no such config file: ${notFetched}`);
+    await assertRefused(['export', 'https://host/a'], `https://host/a: no such file: ${notFetched}`);
+    await assertRefused(
+      ['data', 'stats', 'a*.json'],
+      'a*.json: not found: write the pattern without quotes, so that the shell finds what it means',
+    );
     await assertRefused(['data', 'foo'], "unknown command 'foo': see goshawk data --help");
     await assertRefused(['train'], "missing required argument 'config or data': see goshawk train --help");
     await assertRefused(['data', 'stats', 'x.json', '--jsno'], "unknown option '--jsno': did you mean --json?");

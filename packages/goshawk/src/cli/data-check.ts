@@ -95,12 +95,11 @@ export async function runDataCheck(files: readonly string[], options: DataCheckC
     });
     line.done();
     marks.push(...pictures.marks);
-    const { annotations } = one.opened;
     checked.push({
       file,
       ...one,
       issues: [...one.issues, ...pictures.issues],
-      picturesChecked: annotations.images.length,
+      picturesChecked: one.opened.pictures.length,
     });
   }
   const across = [...findDuplicates(marks, near), ...differingCategories(checked)];

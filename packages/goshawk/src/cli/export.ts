@@ -7,6 +7,7 @@ import { exportDetector } from '../export/export-detector.js';
 import { exportQuantizedDetector } from '../export/quantize-detector.js';
 import { writeFileAtomic } from '../files/atomic-file.js';
 import { requireWritableFile } from '../files/output-folder.js';
+import { missingRemedy } from '../files/read-file.js';
 import { sha256Of } from '../files/sha256.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { findImages, type NamedImage, openDetector, readDescription } from '../infer/index.js';
@@ -30,7 +31,8 @@ export interface ExportCommandOptions {
 
 export async function runExport(weights: string, options: ExportCommandOptions): Promise<void> {
   const { output, precision } = options;
-  if (!existsSync(weights)) throw new InputError('file-not-found', `${weights}: no such file: check the path`);
+  if (!existsSync(weights))
+    throw new InputError('file-not-found', `${weights}: no such file: ${missingRemedy(weights)}`);
   requireWritableFile(output);
   const calibrating = picturesToCalibrate(options);
   const verifying = options.verify ? findImages(options.verify) : calibrating;

@@ -50,3 +50,14 @@ test('one picture has what it has among others, and is drawn the same', async ()
   );
   assert.deepEqual(readFileSync(join(folder, 'one/a.png')), readFileSync(join(folder, 'two/a.png')));
 });
+
+test('where nothing reaches the score, the surest that was found is said', async () => {
+  const words = ['predict', 'config.yaml', '--weights', 'tiny.safetensors', '--output', 'none', 'a.png'];
+  const { code, out, err } = await goshawkHere(folder, [...words, '--score-threshold', '0.9999']);
+  assert.equal(code, 0, err);
+  assert.match(out, /^0 objects in 1 picture: /);
+  assert.match(
+    err,
+    /notice: no object reaches its score threshold \(1\.0\), the surest has 0\.\d+: lower --score-threshold/,
+  );
+});

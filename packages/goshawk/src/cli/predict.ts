@@ -255,10 +255,12 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
   const { unusable, ranks } = way;
   const { predictor, categories } = opened;
   const { stages } = predictor;
+  let surest = 0;
   const work: PictureWork = {
     ...{ images, targets, stages, exifOrientation },
     detect(image) {
       const [found = []] = predictor.predict([image]);
+      for (const { score } of found) surest = Math.max(surest, score);
       return found.filter((detection) => scoreThreshold.keeps(detection)).slice(0, maxDetections);
     },
     drawing: {
@@ -289,12 +291,14 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
       done += 1;
       const rate = done / ((performance.now() - started) / 1000);
       const left = formatDuration((images.length - done) / rate);
-      const shown = detections ? `  ${fileName}: ${detections.length} objects` : '';
+      const shown = detections ? `  ${fileName}: ${counted(detections.length, 'object')}` : '';
       line.update(`${done}/${images.length}  ${rate.toFixed(2)} images/s  ${left} left${shown}`);
     });
     line.done();
     if (results.pictures === 0) throw noneUsable(unusable);
     if (!ranks) console.error(stages.describe(results.pictures));
+    // Of several processes this one knows its own pictures alone.
+    if (results.detections === 0 && !ranks) console.error(`notice: ${nothingFound(surest, scoreThreshold.overall)}`);
     const extra = await writeCollections(output, collections);
     results.finish();
     console.log(
@@ -309,6 +313,12 @@ async function predictImages(images: readonly NamedImage[], way: ImagesWay): Pro
     results.finish();
     throw asRunFailure(error, keptIn(results));
   }
+}
+
+/** A model of a few minutes is seldom sure, and that looks as if it had learned nothing. */
+function nothingFound(surest: number, threshold: number): string {
+  if (surest === 0) return 'the model found nothing at all, not even below the threshold';
+  return `no object reaches its score threshold (${threshold.toPrecision(2)}), the surest has ${surest.toPrecision(2)}: lower --score-threshold`;
 }
 
 const PDF = 'pictures.pdf';

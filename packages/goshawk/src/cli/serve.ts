@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { isOnnxFile } from '@goshawk/torch/checkpoint';
 import { parseConfig } from '../config/index.js';
+import { missingRemedy } from '../files/read-file.js';
 import { RunFailure } from '../files/run-failure.js';
 import { readDescription } from '../infer/index.js';
 import { findWeights } from '../infer/weights-cache.js';
@@ -139,7 +140,7 @@ function sourceOf(model: string, options: ServeCommandOptions): ServedSource {
   const threads =
     options.threads === undefined ? undefined : wholeNumber('--threads', options.threads, 1, MOST_THREADS);
   if (isOnnxFile(model)) {
-    if (!existsSync(model)) throw new InputError('file-not-found', `${model}: no such file: check the path`);
+    if (!existsSync(model)) throw new InputError('file-not-found', `${model}: no such file: ${missingRemedy(model)}`);
     const given = (['config', 'set'] as const).find((name) => options[name] !== undefined);
     if (given !== undefined)
       throw new InputError('usage', `--${given}: an exported detector brings its config: leave it out`);

@@ -1,6 +1,7 @@
 // From a config's text to a checked value with every default, or to one line that says what is wrong and where.
 import { existsSync, readFileSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
+import { missingRemedy } from '../files/read-file.js';
 import { type ConfigOrigin, describeIssues } from './config-problem.js';
 import type { ConfigSource } from './config-source.js';
 import { type RunConfig, type RunConfigInput, runConfigSchema } from './run-config.js';
@@ -107,7 +108,8 @@ export function readConfigText(file: string): string {
     bytes = readFileSync(existsSync(file) ? file : (shippedConfig(file) ?? file));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new InputError('file-not-found', `${file}: no such config file: check the path`);
+    if (code === 'ENOENT')
+      throw new InputError('file-not-found', `${file}: no such config file: ${missingRemedy(file)}`);
     if (code === 'EISDIR') throw new InputError('file-unreadable', `${file}: is a folder: name a config file in it`);
     throw new InputError('file-unreadable', `${file}: cannot be read (${code}): check its permissions`, {
       cause: error,

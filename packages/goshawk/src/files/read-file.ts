@@ -23,6 +23,14 @@ export async function readInputFile(path: string, shownName: string, byteLimit: 
   }
 }
 
+/** What to do about a path that a person named and where nothing is. */
+export function missingRemedy(path: string): string {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path))
+    return 'nothing is fetched from the web here: download it, and name the file';
+  if (path.includes('*')) return 'write the pattern without quotes, so that the shell finds what it means';
+  return 'check the path';
+}
+
 /** The system's error about a file as an InputError; an InputError stays itself. */
 export function fileError(error: unknown, shownName: string): InputError {
   if (error instanceof InputError) return error;
@@ -31,7 +39,7 @@ export function fileError(error: unknown, shownName: string): InputError {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new InputError('file-not-found', `${shownName}: not found: check the path`, options);
+      return new InputError('file-not-found', `${shownName}: not found: ${missingRemedy(shownName)}`, options);
     case 'EISDIR':
       return new InputError(
         'file-unreadable',

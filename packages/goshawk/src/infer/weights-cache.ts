@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { hasChecksum } from '../files/download.js';
+import { missingRemedy } from '../files/read-file.js';
 import { type PublishedWeights, publishedAs } from '../foreign/torchvision/published-weights.js';
 
 /** `goshawk/weights` below XDG_CACHE_HOME, by default ~/.cache; GOSHAWK_WEIGHTS names another folder. */
@@ -39,7 +40,7 @@ export function findWeights(text: string, where: string): string {
   if (published === undefined) {
     const isName = /^[\w-]+$/.test(text);
     const names = isName ? ', or take a name that goshawk weights list has' : '';
-    throw new InputError('file-not-found', `${text}: no such file: check the path${names}`);
+    throw new InputError('file-not-found', `${text}: no such file: ${missingRemedy(text)}${names}`);
   }
   const { name } = published;
   const folder = weightsCacheFolder();

@@ -8,6 +8,7 @@ import { isNamesText } from '../data/yolo-list.js';
 import { LookAlikes } from '../files/look-alike.js';
 import { isMadeFolder } from '../files/made-folder.js';
 import { readFileChunks } from '../files/read-chunks.js';
+import { missingRemedy } from '../files/read-file.js';
 import { readHead } from '../files/read-head.js';
 import { foldersIn } from '../files/visible-entries.js';
 
@@ -40,7 +41,8 @@ const DEEPEST = 3;
  * @throws InputError where nothing is found, or too much to choose from
  */
 export function findAnnotations(path: string, images?: string): FoundAnnotations {
-  if (!existsSync(path)) throw new InputError('file-not-found', `${path}: no such file or folder: check the path`);
+  if (!existsSync(path))
+    throw new InputError('file-not-found', `${path}: no such file or folder: ${missingRemedy(path)}`);
   const found = statSync(path).isDirectory() ? inFolder(path, images, DEEPEST) : ofFile(path, images);
   if (found !== undefined) return found;
   throw new InputError(
