@@ -1,12 +1,13 @@
 // Copies of a data set's pictures at the size that a training needs, with their annotations: photos of a phone take longer to decode
 // than a small network takes to learn from them. What is measured on and predicted for stays as it is.
-import { mkdirSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Annotation, boxXywh, type Dataset, type ImageRecord, InputError, type Polygon } from '@goshawk/core';
 import sharp, { type Sharp } from 'sharp';
 import { decodeImageFile, pictureLocator, readImageHeader } from '../data/index.js';
 import { pictureSizeProblem } from '../data/picture-size.js';
+import { describeWriteError } from '../files/atomic-file.js';
 import type { PictureWays } from './usable-pictures.js';
 
 export interface ShrinkOptions {
@@ -27,7 +28,7 @@ export function canShrink({ annotations }: Dataset): boolean {
 
 /**
  * Writes the copies and gives the data set in their pixels. Pictures that cannot be decoded, and those of another size than their entry, are left out, with a line each.
- * @throws InputError where a picture lies outside of its folder or is missing
+ * @throws InputError where a picture lies outside of its folder or is missing, and where a copy cannot be written
  */
 export async function shrinkPictures(
   dataset: Dataset,
@@ -51,20 +52,27 @@ export async function shrinkPictures(
         width: Math.max(1, Math.round(image.width * factor)),
         height: Math.max(1, Math.round(image.height * factor)),
       };
-      try {
-        const header = await readImageHeader(path, ways);
-        const other = pictureSizeProblem(image, header, ways.exifOrientation);
-        if (other !== undefined) throw new InputError('image-invalid', `${path} ${other}`);
-        await writeCopy(path, join(output, copy.fileName), copy, ways);
-        copied.set(image.id, copy);
-      } catch (error) {
+      const bytes = await copyOf(path, image, copy, ways).catch((error: unknown) => {
         if (!(error instanceof InputError)) throw error;
         problems.push(error.message);
+      });
+      if (bytes !== undefined) {
+        await write(join(output, copy.fileName), bytes);
+        copied.set(image.id, copy);
       }
       onProgress?.(++done, dataset.images.length);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, worker));
+  const workers = Array.from({ length: Math.max(1, cpus().length) }, async () => {
+    try {
+      await worker();
+    } catch (error) {
+      // The others end too, before anybody takes their folder away.
+      next = dataset.images.length;
+      throw error;
+    }
+  });
+  for (const ended of await Promise.allSettled(workers)) if (ended.status === 'rejected') throw ended.reason;
   const originals = new Map(dataset.images.map((image) => [image.id, image]));
   return {
     dataset: {
@@ -89,31 +97,45 @@ function copyNames({ images }: Dataset): (fileName: string) => string {
   };
 }
 
-/** JPEGs are halved while they are decoded, which takes a fraction of the time. */
-async function writeCopy(
+/**
+ * The copy as a JPEG; JPEGs are halved while they are decoded, which takes a fraction of the time.
+ * @throws InputError where the picture cannot be decoded, and where it has another size than its entry
+ */
+async function copyOf(
   from: string,
-  to: string,
+  entry: ImageRecord,
   { width, height }: ImageRecord,
-  { exifOrientation }: PictureWays,
-): Promise<void> {
-  mkdirSync(dirname(to), { recursive: true });
+  ways: PictureWays,
+): Promise<Buffer> {
+  const { exifOrientation } = ways;
+  const other = pictureSizeProblem(entry, await readImageHeader(from, ways), exifOrientation);
+  if (other !== undefined) throw new InputError('image-invalid', `${from} ${other}`);
   const file = sharp(from, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
   const plain = await file.metadata().catch(() => undefined);
   const isPlainJpeg = plain?.format === 'jpeg' && plain.space !== 'cmyk';
-  const write = (picture: Sharp) =>
+  const encoded = (picture: Sharp) =>
     picture
       .resize({ width, height, fit: 'fill', kernel: 'linear' })
       .jpeg({ quality: 93, chromaSubsampling: '4:4:4' })
-      .toFile(to);
+      .toBuffer();
   if (isPlainJpeg)
     try {
       const shown = exifOrientation === 'apply' ? file.autoOrient() : file;
-      await write(shown.removeAlpha().toColourspace('srgb'));
-      return;
+      return await encoded(shown.removeAlpha().toColourspace('srgb'));
     } catch {
       // The reader of pictures takes some that this way does not, and says in its own words what is wrong with the others.
     }
-  await write(await ofPixels(from, exifOrientation));
+  return encoded(await ofPixels(from, exifOrientation));
+}
+
+/** @throws InputError where the disk takes no more */
+async function write(file: string, bytes: Buffer): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, bytes);
+  } catch (error) {
+    throw describeWriteError(file, error);
+  }
 }
 
 async function ofPixels(path: string, exifOrientation: PictureWays['exifOrientation']): Promise<Sharp> {
