@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { createRandom } from '@goshawk/core';
 import { ops, scope, tensor } from '@goshawk/torch';
 import { type OverlapMeasure, overlapLoss, overlapOf } from './overlap-measures.js';
 
@@ -49,6 +50,27 @@ function defined(measure: OverlapMeasure, [ax1, ay1, ax2, ay2]: Corners, [bx1, b
 const boxesOf = (which: 0 | 1) =>
   tensor(Float64Array.from(PAIRS.flatMap((pair) => [...pair[which]])), { shape: [PAIRS.length, 4] });
 
+/** Of coordinates that float32 holds. */
+function singlePairs(): readonly (readonly [Corners, Corners])[] {
+  const random = createRandom(5);
+  const boxOf = (longest: number): Corners => {
+    const [x, y] = [random.uniform() * 1000, random.uniform() * 1000];
+    const [width, height] = [0.5 + random.uniform() * longest, 0.5 + random.uniform() * longest];
+    return [x, y, x + width, y + height].map(Math.fround) as unknown as Corners;
+  };
+  const step = (value: number): number => value * (1 + 2 ** -23);
+  return Array.from({ length: 200 }, (_, i) => {
+    const box = boxOf(i % 2 === 0 ? 1000 : 3);
+    const others: readonly Corners[] = [
+      box,
+      box.map((side, k) => (k === i % 4 ? Math.fround(step(side)) : side)) as unknown as Corners,
+      boxOf(1000),
+      [box[0], box[1], Math.fround(box[2] + 40), box[3]],
+    ];
+    return [box, others[(i >> 1) % 4]!] as const;
+  });
+}
+
 for (const measure of ['iou', 'giou', 'diou', 'ciou'] as const)
   describe(measure, () => {
     test('is what its paper says', () =>
@@ -63,6 +85,25 @@ for (const measure of ['iou', 'giou', 'diou', 'ciou'] as const)
         const table = overlapOf(measure, ops.unsqueeze(boxesOf(0), 1), ops.unsqueeze(boxesOf(1), 0));
         assert.deepEqual(table.shape, [PAIRS.length, PAIRS.length]);
         assert.ok(Math.abs(table.toNumbers()[1]! - defined(measure, PAIRS[0]![0], PAIRS[1]![1])) < 1e-8);
+      }));
+
+    // Float32 holds seven digits of the sides, and the measures are differences of numbers of the size of one.
+    test('in float32 is the same to its last digits: of boxes alike, one step apart, far apart, thin and large', () =>
+      scope(() => {
+        const pairs = singlePairs();
+        const [own, other] = [0, 1].map((which) =>
+          tensor(
+            pairs.flatMap((pair) => [...pair[which]!]),
+            { shape: [pairs.length, 4] },
+          ),
+        );
+        own!.requiresGrad = true;
+        const found = overlapOf(measure, own!, other!);
+        const values = found.toNumbers();
+        for (const [at, [a, b]] of pairs.entries())
+          assert.ok(Math.abs(values[at]! - defined(measure, a, b)) < 1e-6, `${a} and ${b}: ${values[at]}`);
+        ops.sum(overlapLoss(measure, own!, other!)).backward();
+        assert.ok(own!.grad!.toNumbers().every(Number.isFinite));
       }));
 
     test('has a finite loss and slope for boxes that do not touch, and for one of no size', () =>

@@ -36,7 +36,8 @@ export function overlapOf(measure: OverlapMeasure, boxes: Tensor, others: Tensor
   if (measure === 'diou') return diou;
   const aspect = ops.mul(square(ops.sub(angleOf(b), angleOf(a))), 4 / Math.PI ** 2);
   // The weight of the aspect is no part of what is learned (equation 12 there).
-  const weight = noGrad(() => ops.div(aspect, ops.add(ops.sub(aspect, iou), 1 + EPSILON)));
+  // In this order: added to 1, float32 would not hold the epsilon, and a box that is its goal would be 0 / 0.
+  const weight = noGrad(() => ops.div(aspect, ops.add(ops.add(ops.rsub(iou, 1), aspect), EPSILON)));
   return ops.sub(diou, ops.mul(aspect, weight));
 }
 
