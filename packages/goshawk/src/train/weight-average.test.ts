@@ -46,8 +46,19 @@ describe('the average of the weights', () => {
         const decay = 0.9 * (1 - Math.exp(-(step + 1) / 2));
         expected = decay * expected + (1 - decay) * value;
       }
-      assert.ok(Math.abs(firstValueOf(average.model) - expected) < 1e-6);
+      // Three sums, each rounded to float32.
+      assert.ok(Math.abs(firstValueOf(average.model) - expected) < 3 * 2 ** -24 * 7);
       assert.ok(average.model.parameters().every(({ requiresGrad }) => !requiresGrad));
+    }));
+
+  test('stays where weights stay, step after step', () =>
+    scope(() => {
+      const model = tinyDetector();
+      const average = new WeightAverage(model, tinyDetector({ seed: 1 }), { decay: 0.9999, rampUp: 100 });
+      for (let step = 1; step <= 300; step++) average.update(step);
+      const trained = new Map(model.stateDict());
+      for (const [name, own] of average.model.stateDict())
+        assert.deepEqual(own.toNumbers(), trained.get(name)!.toNumbers(), name);
     }));
 
   test('follows running statistics too, and takes counts over', () =>

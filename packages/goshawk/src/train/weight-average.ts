@@ -1,6 +1,6 @@
 // The exponential moving average of a training's weights: steps that pull in different directions cancel in it (Polyak and
 // Juditsky 1992). Its growing decay is that of Ultralytics' YOLOv5 and of sparse_rcnnv1.
-import { callOp, noGrad, type StateTensor } from '@goshawk/torch';
+import { callOp, hasOperator, noGrad, type StateTensor } from '@goshawk/torch';
 import type { EmaConfig } from '../config/index.js';
 import type { Detector } from '../models/index.js';
 
@@ -34,11 +34,20 @@ export class WeightAverage {
   update(steps: number): void {
     const decay = averageDecay(steps, this.#config);
     noGrad(() => {
-      callOp('aten::_foreach_mul_.Scalar', this.#own, decay);
-      callOp('aten::_foreach_add_.List', this.#own, this.#trained, 1 - decay);
+      moveTowards(this.#own, this.#trained, 1 - decay);
       for (const [own, from] of this.#counts) own.assign(from);
     });
   }
+}
+
+/**
+ * By a share of the difference. The sum of two products is another: the shares 0.9999 and 0.0001 as float32 holds them do not make 1,
+ * and of an average of weights that stay as they are a six thousandth would be lost.
+ */
+function moveTowards(own: readonly StateTensor[], goals: readonly StateTensor[], share: number): void {
+  // From libtorch 2.0 on.
+  if (hasOperator('aten::_foreach_lerp_.Scalar')) callOp('aten::_foreach_lerp_.Scalar', own, goals, share);
+  else for (const [i, each] of own.entries()) callOp('aten::lerp_.Scalar', each, goals[i]!, share);
 }
 
 /** The share of the average that the step with this number leaves. */
