@@ -48,7 +48,10 @@ function logit(probability: Tensor): Tensor {
 
 function meanOf(views: readonly ViewMaps[]): Tensor {
   const weights = views.map((view) => weightOf(view));
-  const sum = views.map(({ maps }, i) => ops.mul(maps, weights[i]!)).reduce((total, maps) => ops.add(total, maps));
+  // Filled, not multiplied: the logit of a certain 1 is infinite, and 0 times that is no number.
+  const sum = views
+    .map(({ maps }, i) => ops.masked_fill(maps, ops.eq(weights[i]!, 0), 0))
+    .reduce((total, maps) => ops.add(total, maps));
   return ops.div(
     sum,
     weights.reduce((total, weight) => ops.add(total, weight)),

@@ -157,6 +157,17 @@ describe('maps of several views', () => {
       assert.deepEqual(numbers(combineHeatmaps(views, 'hm_avg')), [2, -1]);
       assert.deepEqual(numbers(combineHeatmaps(views, 'hm_max')), [2, 4]);
     }));
+  test('of a box that a view does not fit are not asked, however sure that view is', () =>
+    scope(() => {
+      // Of the second box alone.
+      const maps = tensor([[[0.25, 0.75]], [[0, 1]]]);
+      const sure = { maps: tensor([[[0, 1]], [[0, 1]]]), counts: [false, true] };
+      for (const heuristic of ['soft_avg', 'soft_max', 'logit_avg'] as const) {
+        const [low, high, ...others] = numbers(combineMasks([{ maps }, sure], heuristic));
+        assert.ok(Math.abs(low! - 0.25) < 1e-6 && Math.abs(high! - 0.75) < 1e-6, `${heuristic}: ${low}, ${high}`);
+        assert.ok(others[0]! < 1e-6 && others[1] === 1, `${heuristic}: ${others}`);
+      }
+    }));
   test('of a mirrored picture are turned back, left becoming right', () =>
     scope(() => {
       const heatmaps = tensor([[[[1, 2]], [[3, 4]], [[5, 6]]]]);
