@@ -1,7 +1,16 @@
 // The numbers of SOLOv2-Light with ResNet-18, computed by pytorch_solov2's own code (fixtures/README.md).
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { maskIou, type RgbImage, type Rle, rleFromCounts, rleToBbox } from '@goshawk/core';
+import {
+  type Detection,
+  gridMaskTaps,
+  maskIou,
+  placeInNetwork,
+  type RgbImage,
+  type Rle,
+  rleFromCounts,
+  rleToBbox,
+} from '@goshawk/core';
 import { noGrad, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { solov2State } from '../foreign/solov2/state-names.js';
@@ -124,14 +133,16 @@ describe('SOLOv2-Light of pytorch_solov2', () => {
   const categories = Array.from({ length: 80 }, (_, index) => ({ id: index + 1, name: `class ${index + 1}` }));
   // In float64: a pixel of a mask is 2.8e-6 from the mask's threshold, where float32 may put it on either side, and with it the mask's
   // score 9e-5 away. What float32 makes of the network is compared above.
-  const detect = (sets: readonly string[]) => {
+  const detectorOf = (sets: readonly string[], dtype: 'float32' | 'float64' = 'float64') => {
     const other = parseConfig(CONFIG, { file: 'parity', sets });
     const own = buildModel(other.model, { classes: 80 });
+    assert.ok(own instanceof Solov2);
     own.loadStateDict(new Map(model.stateDict()));
-    own.to({ dtype: 'float64' });
-    const [found = []] = new Predictor({ model: own, categories, ...predictorOptions(other) }).predict([image]);
-    return found;
+    own.to({ dtype, memoryFormat: 'channels_last' });
+    return { own, predictor: new Predictor({ model: own, categories, ...predictorOptions(other) }) };
   };
+  const detect = (...given: Parameters<typeof detectorOf>): readonly Detection[] =>
+    detectorOf(...given).predictor.predict([image])[0]!;
 
   test('finds the same objects, with the same masks', () => {
     const found = detect([]);
@@ -184,6 +195,28 @@ describe('SOLOv2-Light of pytorch_solov2', () => {
     });
   }
 
+  // Both thresholds stand in the middle of the widest gap between the values that they divide, further from each than float32 moves
+  // them (mask probabilities by 2e-5, means of them by a few 1e-6): what is found has to be the same to the pixel.
+  test('finds in float32, with the convolutions of a prediction, what it finds in float64', () => {
+    const scores = sortedScores(detectorOf([]).own, image);
+    const [most, least] = [2, 7].map((rank) => scores[rank]!) as [number, number];
+    const score = widestGap(scores, least, most);
+    const shown = [
+      `model.head.scoreThreshold=${score.middle}`,
+      'model.head.minScore=0',
+      'model.head.maxDetections=100',
+    ];
+    const values = maskValues(detectorOf([...shown, 'model.head.maskThreshold=0.05']).own, image);
+    const mask = widestGap(values, 0.2, 0.8);
+    assert.ok(mask.width > 1e-4 && score.width > 1e-4, `gaps of ${mask.width} and ${score.width}`);
+    const sets = [...shown, `model.head.maskThreshold=${mask.middle}`];
+    const [exact, found] = [detect(sets), detect(sets, 'float32')];
+    assert.ok(exact.length > 2);
+    const withoutScore = ({ score: _, ...rest }: Detection) => rest;
+    assert.deepEqual(found.map(withoutScore), exact.map(withoutScore));
+    assertAllClose('scores', found.map(scoreOf), exact.map(scoreOf), { absolute: 5e-6 });
+  });
+
   test('gives the same losses and gradients', () => {
     model.train();
     scope(() => {
@@ -220,6 +253,65 @@ describe('SOLOv2-Light of pytorch_solov2', () => {
     model.eval();
   });
 });
+
+const scoreOf = ({ score }: Detection): number => score;
+
+const inDoubles = (image: RgbImage) => {
+  const batch = imageBatchOf(prepareBatch([image], config.preprocess));
+  return { ...batch, pixels: batch.pixels.to('float64') };
+};
+
+/** Of the cells that no neighbour exceeds, best first. */
+function sortedScores(model: Solov2, image: RgbImage): number[] {
+  return noGrad(() =>
+    scope(() => {
+      const { backbone, head } = model;
+      assert.ok(backbone instanceof BackboneWithNeck);
+      const { logits } = head.forward(backbone.forward(inDoubles(image).pixels));
+      return logits.flatMap((map) => cellScores(map).toNumbers()).sort((a, b) => b - a);
+    }),
+  );
+}
+
+/** What a mask's threshold divides: the probabilities of all masks in their cells and in the picture's pixels. */
+function maskValues(model: Solov2, image: RgbImage): number[] {
+  return noGrad(() =>
+    scope(() => {
+      const [found] = model.predict(inDoubles(image));
+      const { probabilities, stride } = found!.wholeMasks!;
+      const [masks = 0, rows = 0, columns = 0] = probabilities.shape;
+      const cells = probabilities.contiguous().toNumbers();
+      const [place] = prepareBatch([image], config.preprocess).images;
+      const network = placeInNetwork(place!);
+      const { across, down } = gridMaskTaps({ rows, columns, stride, network, image });
+      const values = [...cells];
+      for (let mask = 0; mask < masks; mask++)
+        for (let y = 0; y < image.height; y++)
+          for (let x = 0; x < image.width; x++) {
+            let value = 0;
+            for (let i = 0; i < 9; i++) {
+              const weight = down.weights[3 * y + Math.floor(i / 3)]! * across.weights[3 * x + (i % 3)]!;
+              const [row, column] = [down.first[y]! + Math.floor(i / 3), across.first[x]! + (i % 3)];
+              if (weight !== 0) value += weight * cells[(mask * rows + row) * columns + column]!;
+            }
+            values.push(value);
+          }
+      return values;
+    }),
+  );
+}
+
+/** Between values that lie next to one another, both from `low` to `high`. */
+function widestGap(values: readonly number[], low: number, high: number): { middle: number; width: number } {
+  const near = values.filter((value) => value >= low && value <= high).sort((a, b) => a - b);
+  return near.slice(1).reduce(
+    (widest, value, i) => {
+      const width = value - near[i]!;
+      return width > widest.width ? { middle: near[i]! + width / 2, width } : widest;
+    },
+    { middle: Number.NaN, width: 0 },
+  );
+}
 
 /** Masks as they are, not cut out. */
 function targetsOf(objects: Facts['training']['ground_truth'][number]['objects']): Targets {
