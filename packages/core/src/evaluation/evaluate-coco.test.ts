@@ -73,7 +73,7 @@ function evaluateRecorded(name: string, more: Partial<CocoParams> = {}): CocoEva
 
 function assertNear(actual: number | undefined, expected: number, what: string): void {
   const error = Math.abs((actual ?? Number.NaN) - expected) / Math.max(1, Math.abs(expected));
-  assert.ok(error <= 1e-9, `${what}: expected ${expected}, got ${actual}`);
+  assert.ok(error <= 1e-11, `${what}: expected ${expected}, got ${actual}`);
 }
 
 function assertCurve(grid: NumberGrid, expected: RecordedCurve, what: string): void {

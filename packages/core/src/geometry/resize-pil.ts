@@ -1,5 +1,6 @@
 // PIL's Image.resize with BILINEAR on uint8, bit for bit: a triangle filter widened when shrinking (antialiased), one
-// pass along x and one along y, each rounded to uint8. The arithmetic is that of Pillow's Resample.c, checked against 12.3.
+// pass along x and one along y, each rounded to uint8. The arithmetic is that of Pillow's Resample.c, checked against 12.3. Pictures a
+// hundred times as tall as wide, which that version makes smaller along y first, can differ by one level.
 import type { RgbImage } from './image.js';
 import { type PixelWindow, wholeWindow } from './pixel-window.js';
 

@@ -44,16 +44,18 @@ for (const { source, target, ...expected } of fixture.resize) {
   test(`PIL's bytes, ${name}`, () => {
     assert.equal(sha256(resizePil(pattern(...source), ...target).data), expected.pil);
   });
-  test(`torch's floats within 1e-4 of a level, ${name}`, () => {
+  // Sums of four products in float32, up to 255.
+  test(`torch's floats within 5e-5 of a level, ${name}`, () => {
     const out = resizeTorch(pattern(...source), ...target);
     expected.torchIndices.forEach((index, k) => {
-      assert.ok(Math.abs(out[index]! - expected.torch[k]!) < 1e-4, `value ${index}`);
+      assert.ok(Math.abs(out[index]! - expected.torch[k]!) < 5e-5, `value ${index}`);
     });
   });
 }
 
 for (const { source, minSize, maxSize, target, indices, values } of fixture.detectron) {
-  test(`Detectron's floats within 0.02 of a level, ${source.join('x')} at ${minSize}`, () => {
+  // OpenCV takes places of up to a hundred pixels in float32: 4e-6 of a pixel, between which lie up to 255 levels.
+  test(`Detectron's floats within 0.003 of a level, ${source.join('x')} at ${minSize}`, () => {
     const size = detectronSize(...source, { minSize, maxSize });
     assert.deepEqual([size.width, size.height], target);
     const out = resizeTorch(pattern(...source), size.width, size.height, {
@@ -62,7 +64,7 @@ for (const { source, minSize, maxSize, target, indices, values } of fixture.dete
       bias: [-102.9801, -115.9465, -122.7717],
     });
     indices.forEach((index, k) => {
-      assert.ok(Math.abs(out[index]! - values[k]!) < 0.02, `value ${index}: ${out[index]} instead of ${values[k]}`);
+      assert.ok(Math.abs(out[index]! - values[k]!) < 0.003, `value ${index}: ${out[index]} instead of ${values[k]}`);
     });
   });
 }

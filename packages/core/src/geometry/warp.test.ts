@@ -76,7 +76,8 @@ describe('a warped picture', () => {
         for (let x = 0; x < size.width; x++)
           for (let channel = 0; channel < 3; channel++, o++) {
             const expected = definition(image, map, x, y, channel);
-            assert.ok(Math.abs(data[o]! - expected) <= 1.3, `round ${round}, ${x} ${y}: ${data[o]} for ${expected}`);
+            // Half a level for rounding, and what weights of eight bits leave of a smooth picture.
+            assert.ok(Math.abs(data[o]! - expected) <= 0.7, `round ${round}, ${x} ${y}: ${data[o]} for ${expected}`);
           }
     }
   });
