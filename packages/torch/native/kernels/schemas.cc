@@ -51,6 +51,7 @@ TORCH_LIBRARY(goshawk, m) {
       "adam_steps_by_engine_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] means, Tensor(c!)[] squares, "
       "Tensor(d!)[] largest, Tensor[] steps, float lr, float beta1, float beta2, float eps, float weight_decay, "
       "bool decoupled, Tensor? found_inf=None) -> ()");
+  m.def("gradient_norm(Tensor[] gradients, float p) -> Tensor");
   m.def("unscale_(Tensor(a!)[] gradients, Tensor(b!) found_inf, Tensor inverse_scale) -> ()");
   m.def(
       "update_scale_(Tensor(a!) scale, Tensor(b!) growth_tracker, Tensor found_inf, float growth_factor, "

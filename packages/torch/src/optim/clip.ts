@@ -84,8 +84,7 @@ function gradientsOf(parameters: Iterable<Parameter>): Tensor[] {
   return gradients;
 }
 
-/** Of one tensor or more. */
+/** Of one tensor or more; on the CPU a float64 scalar. */
 function normOf(tensors: readonly Tensor[], normType: number): Tensor {
-  const norms = callOp('aten::_foreach_norm.Scalar', tensors, normType) as Tensor[];
-  return callTensorOp('aten::linalg_vector_norm', callTensorOp('aten::stack', norms), normType);
+  return callTensorOp('goshawk::gradient_norm', tensors, normType);
 }

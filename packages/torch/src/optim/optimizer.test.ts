@@ -4,11 +4,13 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { assertClose } from '../checks/assert-close.js';
 import { Parameter } from '../nn/parameter.js';
-import { ones, tensor } from '../tensor/create.js';
+import { ones, randn, tensor, zeros } from '../tensor/create.js';
 import { callTensorOp } from '../tensor/dispatch.js';
 import { liveTensors } from '../tensor/lifetime.js';
+import { manualSeed } from '../tensor/runtime.js';
 import { scope } from '../tensor/scope.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { assertSameOnAnyThreads } from '../testing/thread-counts.js';
 import { wave } from '../testing/wave.js';
 import {
   Adam,
@@ -262,6 +264,49 @@ test('clipping without waiting gives the same gradients, and the norm as a tenso
     }
     assert.equal(clipGradNormOnDevice([new Parameter(ones([1]))], 1).item(), 0);
   });
+});
+
+// Of two million values most are small: where floats are added one after another a sum that has grown swallows them, and the norm
+// comes out 1e-4 too small.
+test('the norm of large gradients is that of their values, to the last digits of float64', () => {
+  scope(() => {
+    manualSeed(3);
+    const [large, small] = [power(randn([1201, 1703]), 3), randn([13])];
+    const laid = [large, op('aten::t', large), large.to('bfloat16'), large.to('float64')];
+    for (const gradient of laid) {
+      const parameters = [gradient, small].map((grad) => {
+        const parameter = new Parameter(op('aten::zeros_like', grad));
+        parameter.grad = grad;
+        return parameter;
+      });
+      const all = op(
+        'aten::cat',
+        [gradient, small].map((grad) => op('aten::flatten.using_ints', grad.to('float64'))),
+      );
+      for (const normType of [1, 2, 3, Number.POSITIVE_INFINITY]) {
+        const wanted = op('aten::linalg_vector_norm', all, normType).item();
+        assertClose([gradNorm(parameters, { normType })], [wanted], { relative: 1e-12 });
+      }
+    }
+    const parameter = new Parameter(op('aten::zeros_like', large));
+    parameter.grad = large;
+    assertSameOnAnyThreads(() => gradNorm([parameter]));
+  });
+});
+
+test('the norm of gradients shows what is no number', () => {
+  for (const normType of [1, 2, Number.POSITIVE_INFINITY]) {
+    const parameter = new Parameter(zeros([3]));
+    parameter.grad = tensor([1, Number.NaN, 2]);
+    assert.ok(Number.isNaN(gradNorm([parameter], { normType })));
+    parameter.grad = tensor([1, Number.NEGATIVE_INFINITY, 2]);
+    assert.equal(gradNorm([parameter], { normType }), Number.POSITIVE_INFINITY);
+    // Their squares leave float32.
+    parameter.grad = tensor([3e30, 4e30, 0]);
+    assertClose([gradNorm([parameter], { normType })], [{ 1: 7e30, 2: 5e30 }[normType] ?? 4e30], {
+      relative: 2 ** -23,
+    });
+  }
 });
 
 test('clipping by value clamps every element', () => {
