@@ -41,7 +41,7 @@ describe("core's own post-processing and the engine's", () => {
           tensor(box, { shape: [1, 4] }),
           minSize,
         );
-        assertClose(wanted, [...decodeHeatmaps(heatmaps, 56, box, minSize)], { relative: 1e-4, absolute: 1e-4 });
+        assertClose(wanted, [...decodeHeatmaps(heatmaps, 56, box, minSize)], { relative: 2e-6, absolute: 1e-5 });
       }
     }));
 });

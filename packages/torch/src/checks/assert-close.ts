@@ -8,11 +8,12 @@ export interface Tolerance {
   readonly relative?: number;
 }
 
-const DEFAULT: Tolerance = { absolute: 1e-6, relative: 1e-5 };
+/** Some roundings of float32. */
+const DEFAULT: Tolerance = { absolute: 5e-7, relative: 1e-6 };
 
 /**
  * Two tensors, or arrays of numbers, of one shape: every element within absolute + relative * |expected|. Of a tolerance that is
- * given, what it leaves out is 0; without one, 1e-6 and 1e-5.
+ * given, what it leaves out is 0; without one, 5e-7 and 1e-6.
  * @throws AssertionError with the worst element's index and both values
  */
 export function assertClose(

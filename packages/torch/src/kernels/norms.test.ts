@@ -237,7 +237,7 @@ for (const [name, norm, definition] of NORMS) {
         const exact = second(definition, 'float64');
         for (const [i, own] of second(norm, 'float32').entries()) {
           const size = exact[i]!.abs().max().item() as number;
-          assertClose(own, exact[i]!.to('float32'), { relative: 1e-3, absolute: 1e-4 * size });
+          assertClose(own, exact[i]!.to('float32'), { absolute: 5e-6 * size });
         }
       }));
 
@@ -256,7 +256,8 @@ for (const [name, norm, definition] of NORMS) {
       scope(() => {
         const { input, weight, bias } = makeCase([3, 8, 6, 10]);
         const strided = ops.narrow(input.permute([0, 1, 3, 2]), 2, 1, 8);
-        assertClose(norm(strided, weight, bias), norm(strided.contiguous(), weight, bias));
+        const copied = norm(strided.contiguous(), weight, bias);
+        assertClose(norm(strided, weight, bias), copied, { absolute: 0, relative: 0 });
       }));
 
     test('is the engine for float64', () =>
@@ -346,8 +347,9 @@ describe('the statistics of batchNormTraining', () => {
       const wanted = [moved(runningMean, mean), moved(runningVar, variance)] as const;
       const versions = [runningMean.version, runningVar.version];
       batchNormTraining(input, { weight, bias, runningMean, runningVar }, { momentum: 0.01, eps: EPS });
-      assertClose(runningMean, wanted[0]);
-      assertClose(runningVar, wanted[1]);
+      // Computed in float64 and rounded once.
+      assertClose(runningMean, wanted[0], { relative: 2 ** -23 });
+      assertClose(runningVar, wanted[1], { relative: 2 ** -23 });
       assert.notDeepEqual([runningMean.version, runningVar.version], versions);
     }));
 

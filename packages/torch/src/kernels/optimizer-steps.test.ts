@@ -132,20 +132,22 @@ describe('goshawk::adam_steps_', () => {
             assertClose(
               means[index]!,
               wanted.map(({ m }) => m),
-              { relative: 1e-5, absolute: 1e-6 },
+              { relative: 3e-7, absolute: 5e-7 },
             );
             assertClose(
               squares[index]!,
               wanted.map(({ v }) => v),
-              { relative: 1e-5, absolute: 1e-9 },
+              { relative: 5e-7, absolute: 5e-10 },
             );
-            // Where the mean square is nearly nothing the quotient is of two rounded numbers.
-            const sure = wanted.map(({ g, v }, i) => (Math.abs(g) + v > 1e-3 ? i : -1)).filter((i) => i >= 0);
+            // Where the mean square is nearly nothing, and the gradient what decay leaves of it, the quotient is of rounded numbers.
+            const isSure = ([p, given, , v]: State, g: number): boolean =>
+              v > 1e-3 || Math.abs(g) > 0.1 * Math.max(Math.abs(given), Math.abs(p));
+            const sure = group.flatMap((state, i) => (isSure(state, wanted[i]!.g) ? i : []));
             const got = parameters[index]!.toNumbers();
             assertClose(
               sure.map((i) => got[i]!),
               sure.map((i) => wanted[i]!.p),
-              { relative: 1e-4, absolute: 1e-4 },
+              { relative: 3e-6, absolute: 2e-6 },
             );
           }
         }),
@@ -168,7 +170,7 @@ describe('goshawk::adam_steps_', () => {
         return parameter.contiguous().toNumbers();
       };
       const plain = run(['contiguous_format', 'contiguous_format', 'contiguous_format', 'contiguous_format']);
-      assertClose(run(['channels_last', 'channels_last', 'channels_last', 'channels_last']), plain);
+      assert.deepEqual(run(['channels_last', 'channels_last', 'channels_last', 'channels_last']), plain);
       assertClose(run(['channels_last', 'contiguous_format', 'channels_last', 'channels_last']), plain);
     }));
 

@@ -15,7 +15,8 @@ import { roiAlign, roiAlignMultilevel } from './index.js';
 
 const formats: readonly MemoryFormat[] = ['contiguous_format', 'channels_last'];
 const tight = { absolute: 1e-13, relative: 1e-12 };
-const single = { absolute: 2e-6, relative: 2e-6 };
+/** Means of values of the size of one, in another order: some roundings of float32. */
+const single = { absolute: 3e-7, relative: 3e-7 };
 
 function formatted(input: Tensor, memoryFormat: MemoryFormat): Tensor {
   return callTensorOp('aten::contiguous', input, memoryFormat);
@@ -124,7 +125,7 @@ test('reads every count of channels the same in both memory formats', () => {
         return { pooled, gradient: input.grad! };
       });
       assertClose(pixels!.pooled, planes!.pooled, single);
-      assertClose(pixels!.gradient, planes!.gradient, { absolute: 1e-5 });
+      assertClose(pixels!.gradient, planes!.gradient, single);
     }
   });
 });

@@ -63,7 +63,7 @@ describe('matrixNmsFactors', () => {
     test(`is the plain loop of its definition, ${kind}`, () => {
       for (let seed = 0; seed < 30; seed++) {
         const own = scene(seed, 1 + seed);
-        assertClose(factorsOf(own, kind), plainFactors(own, lowered), { absolute: 1e-6, relative: 0 });
+        assertClose(factorsOf(own, kind), plainFactors(own, lowered), { absolute: 3e-7, relative: 0 });
       }
     });
   }
@@ -82,7 +82,7 @@ describe('matrixNmsFactors', () => {
       assertClose(
         autocast('bfloat16', () => factorsOf(own, kind)),
         plainFactors(own, lowered),
-        { absolute: 1e-6, relative: 0 },
+        { absolute: 3e-7, relative: 0 },
       );
   });
 
@@ -116,7 +116,7 @@ describe('matrixNmsFactors', () => {
     };
     const lost = Math.exp(-2 / 9);
     // The third's rival has itself lost as much, so that nothing of it is left for the third.
-    assertClose(factorsOf(own, 'gaussian'), [1, lost, 1], { absolute: 1e-6 });
-    assertClose(factorsOf(own, 'linear'), [1, 2 / 3, 1], { absolute: 1e-6 });
+    assertClose(factorsOf(own, 'gaussian'), [1, lost, 1], { absolute: 3e-7 });
+    assertClose(factorsOf(own, 'linear'), [1, 2 / 3, 1], { absolute: 3e-7 });
   });
 });

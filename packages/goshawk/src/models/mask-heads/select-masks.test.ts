@@ -55,7 +55,7 @@ describe('selectMasks', () => {
       const scores = tensor([0.9, 0, 0.8, 0, 0, 0.7], { shape: [3, 2] });
       const found = selectMasks(scores, zeros([3]), source, OPTIONS);
       assert.deepEqual(found.labels.toNumbers(), [1, 2, 1]);
-      assertClose(found.scores, [0.81, 0.63, 0.64 * Math.exp(-2)], { absolute: 1e-6 });
+      assertClose(found.scores, [0.81, 0.63, 0.64 * Math.exp(-2)], { absolute: 3e-7 });
       assertClose(found.boxes, [0, 0, 16, 16, 16, 16, 32, 32, 0, 0, 16, 16]);
       assertClose(ops.select(found.wholeMasks!.probabilities, 0, 2), rectangle(0, 0, 4, 4, 0.8));
     }));
@@ -117,7 +117,7 @@ describe('selectMasks', () => {
         return above.reduce((a, b) => a + b, 0) / above.length;
       });
       const best = Math.max(...flat.map((score, i) => score * certainty[Math.floor(i / 3)]!));
-      assert.ok(Math.abs(all.scores.toNumbers()[0]! - best) < 1e-6);
+      assert.ok(Math.abs(all.scores.toNumbers()[0]! - best) < 1e-7);
     }));
 });
 
@@ -219,7 +219,7 @@ describe('selectMasks, in a hundred scenes full of equal scores and equal masks,
           assertClose(
             own.scores,
             wanted.map(({ score }) => score),
-            { absolute: 1e-6, relative: 0 },
+            { absolute: 3e-7, relative: 0 },
           );
           assert.deepEqual(
             own.wholeMasks!.probabilities.toNumbers(),

@@ -79,15 +79,15 @@ describe('decodeKeypoints', () => {
 
   test('finds a point of a box so large that not all its heatmaps are enlarged at once', () =>
     scope(() => {
-      // A peak in the middle of one cell of 8: it comes out in the middle of that cell.
+      // A peak in the middle of one cell of 8: it comes out in the middle of that cell, which lies between two pixels.
       const maps = ops.zeros([1, 3, 8, 8]);
       for (const [keypoint, cell] of [10, 27, 45].entries())
         ops.fill_(ops.narrow(ops.view(ops.select(ops.select(maps, 0, 0), 0, keypoint), [64]), 0, cell, 1), 9);
       const found = decodeKeypoints(maps, boxesOf([[0, 0, 4096, 2048]])).toNumbers();
       for (const [keypoint, cell] of [10, 27, 45].entries()) {
         const [x = 0, y = 0] = found.slice(keypoint * 4);
-        assert.ok(Math.abs(x - ((cell % 8) + 0.5) * 512) < 2, `x ${x}`);
-        assert.ok(Math.abs(y - (Math.floor(cell / 8) + 0.5) * 256) < 2, `y ${y}`);
+        assert.ok(Math.abs(x - ((cell % 8) + 0.5) * 512) <= 0.5, `x ${x}`);
+        assert.ok(Math.abs(y - (Math.floor(cell / 8) + 0.5) * 256) <= 0.5, `y ${y}`);
       }
     }));
 
@@ -132,14 +132,13 @@ describe('withKeypoints', () => {
   test("ranks them by their keypoints' mean logit or probability, where so told, and keeps what belongs together", () =>
     scope(() => {
       const byLogit = withKeypoints(found(), maps(), headOf('score: mean_logit'));
-      assertClose(byLogit.scores, [8, 6, 4], { absolute: 1e-4 });
+      assertClose(byLogit.scores, [8, 6, 4]);
       assert.deepEqual(byLogit.boxes.toNumbers().slice(0, 4), [50, 0, 62, 12]);
-      assertClose(ops.select(ops.select(byLogit.keypoints!, 2, 2), 1, 0), [8, 6, 4], { absolute: 1e-4 });
+      assertClose(ops.select(ops.select(byLogit.keypoints!, 2, 2), 1, 0), [8, 6, 4]);
       const byProbability = withKeypoints(found(), maps(), headOf('score: mean_probability'));
       assertClose(
         byProbability.scores,
         [8, 6, 4].map((logit) => Math.exp(logit) / (Math.exp(logit) + 143)),
-        { absolute: 1e-4 },
       );
     }));
 

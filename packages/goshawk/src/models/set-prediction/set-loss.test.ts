@@ -104,7 +104,7 @@ describe('the losses of a set', () => {
       );
       for (const [name, value] of Object.entries(whole)) {
         const wanted = apart.reduce((sum, losses) => sum + losses[name]!, 0) / 3;
-        assert.ok(Math.abs(value.item() - wanted) < 1e-4 * wanted, `${name}: ${value.item()}, expected ${wanted}`);
+        assert.ok(Math.abs(value.item() - wanted) < 1e-6 * wanted, `${name}: ${value.item()}, expected ${wanted}`);
       }
       const last = setLosses(both, targets, sizes(2), { loss: { ...loss, allStages: false }, matching });
       assert.ok(last.box_l1!.item() < whole.box_l1!.item());
@@ -138,7 +138,7 @@ describe('the losses of a set', () => {
         const p = 1 / (1 + Math.exp(-logit));
         return sum - 2 * 0.75 * p ** 2 * Math.log(1 - p);
       }, 0);
-      assert.ok(Math.abs(losses.classification!.item() - wanted) < 1e-4 * wanted);
+      assert.ok(Math.abs(losses.classification!.item() - wanted) < 1e-6 * wanted);
     }));
 
   test('hold where there are more objects than proposals', () =>
