@@ -107,11 +107,12 @@ runtime: { threads: 2 }
 
 /**
  * In float64 what is left does not grow from step to step: losses are logged in float32, and proposals and the targets of boxes and
- * masks are made in it (losses differ by 1.4e-7 at most, movements by 2.6e-7).
+ * masks are made in it (losses differ by 1.4e-7 at most, movements by 2.6e-7). In float32 losses differ by 3.3e-7 at most, a few
+ * roundings, and movements hardly beyond those of the weights themselves.
  */
 const LIMITS = {
   fp64: { loss: { relative: 5e-7 }, moved: { relative: 1e-6 } },
-  fp32: { loss: { relative: 1e-5 }, moved: { relative: 1e-4 } },
+  fp32: { loss: { relative: 2e-6 }, moved: { relative: 1e-5 } },
 } as const;
 
 interface Seen {
