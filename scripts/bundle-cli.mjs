@@ -13,6 +13,12 @@ const made = `${output}.partial`;
 /** Of others: many small files each, and no binaries. */
 const INLINED = ['@xmldom/xmldom', 'commander', 'yaml', 'zod'];
 const LICENSES = new Set(['MIT', 'ISC']);
+/** What a process or a thread begins with; their modules' `new URL('./NAME.js', import.meta.url)` finds them side by side. */
+const ENTRIES = [
+  ...['cli/main', 'cli/load-ahead', 'cli/eval-process'],
+  ...['data/loader-worker', 'data/module-dataset-worker', 'processes/life-signs-worker'],
+  ...['infer/video/read-worker', 'infer/video/draw-worker', 'serve/decode-worker', 'serve/detect-worker'],
+];
 
 /** When each package was last compiled: what bin/goshawk.js compares. */
 const compiled = Object.fromEntries(
@@ -31,7 +37,7 @@ const places = {
         name.startsWith('@goshawk/') || INLINED.some((each) => name === each || name.startsWith(`${each}/`));
       return isInlined ? undefined : { path: name, external: true };
     });
-    // Code that asks where it lies looks for its neighbours: workers, fonts, the addons.
+    // Code that asks where it lies looks for its neighbours: fonts, the addons.
     onLoad({ filter: /\.js$/ }, ({ path: file }) => {
       const [, name, below] = /^([^/\\]+)[/\\]dist[/\\](.+)$/.exec(path.relative(packages, file)) ?? [];
       if (name === undefined) return undefined;
@@ -40,7 +46,16 @@ const places = {
         name === 'goshawk'
           ? `new URL('../dist/${place}', import.meta.url).href`
           : `new URL('${place}', import.meta.resolve('@goshawk/${name}')).href`;
-      return { contents: readFileSync(file, 'utf8').replaceAll('import.meta.url', url), loader: 'js' };
+      const contents = readFileSync(file, 'utf8').replace(
+        /(new URL\('\.\/([\w-]+)\.js', )?import\.meta\.url/g,
+        (text, start, entry) => {
+          if (start === undefined) return url;
+          const [, folder] = /^(.*?)[^/]*$/.exec(place);
+          if (name === 'goshawk' && ENTRIES.includes(`${folder}${entry}`)) return text;
+          throw new Error(`${place} starts ${entry}.js, which is not among the bundle's entries`);
+        },
+      );
+      return { contents, loader: 'js' };
     });
   },
 };
@@ -56,8 +71,9 @@ async function bundle() {
   rmSync(made, { recursive: true, force: true });
   mkdirSync(made, { recursive: true });
   await build({
-    entryPoints: ['main', 'load-ahead'].map((name) => path.join(packages, `goshawk/dist/cli/${name}.js`)),
+    entryPoints: ENTRIES.map((name) => path.join(packages, `goshawk/dist/${name}.js`)),
     outdir: made,
+    entryNames: '[name]',
     bundle: true,
     splitting: true,
     format: 'esm',

@@ -64,8 +64,8 @@ export class PictureLine {
 
   constructor({ detector, maxPixels, queue }: PictureLineOptions) {
     this.#queue = queue;
-    this.#decoder = thread('./decode-worker.js', { maxPixels } satisfies DecodeSetup);
-    this.#detector = thread('./detect-worker.js', detector);
+    this.#decoder = thread(new URL('./decode-worker.js', import.meta.url), { maxPixels } satisfies DecodeSetup);
+    this.#detector = thread(new URL('./detect-worker.js', import.meta.url), detector);
     const threads = [this.#decoder, this.#detector];
     this.#ended = Promise.all(threads.map((worker) => new Promise((done) => worker.once('exit', done))));
     this.#decoder.on('message', (message: FromDecoder) => this.#fromDecoder(message));
@@ -236,6 +236,6 @@ function errorOf({ name, message, code }: FromDetector & { readonly kind: 'unusa
   return Object.assign(new Error(message), { name });
 }
 
-function thread(file: string, setup: DecodeSetup | DetectorSetup): Worker {
-  return new Worker(new URL(file, import.meta.url), { workerData: setup });
+function thread(file: URL, setup: DecodeSetup | DetectorSetup): Worker {
+  return new Worker(file, { workerData: setup });
 }

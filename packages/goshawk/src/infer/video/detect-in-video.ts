@@ -255,8 +255,8 @@ class VideoThreads {
     const writing: DrawerSetup = { file, facts, ffmpeg, drawing, slots: this.slots, freed: port2 };
     // One that waits for its source would not notice that nobody reads any more; the encoder does, and ends its film.
     this.#forget = atExit(() => this.#killDecoder());
-    this.#reader = startThread('./read-worker.js', reading, port1);
-    this.#drawer = startThread('./draw-worker.js', writing, port2);
+    this.#reader = startThread(new URL('./read-worker.js', import.meta.url), reading, port1);
+    this.#drawer = startThread(new URL('./draw-worker.js', import.meta.url), writing, port2);
     for (const worker of [this.#reader, this.#drawer]) worker.on('error', (error) => this.#inbox.fail(error));
     this.#readerEnd = new Promise((done) => this.#reader.once('exit', done));
     this.#drawerEnd = new Promise((done) => this.#drawer.once('exit', done));
@@ -333,8 +333,8 @@ class VideoThreads {
   }
 }
 
-function startThread(file: string, setup: ReaderSetup | DrawerSetup, port: MessageChannel['port1']): Worker {
-  return new Worker(new URL(file, import.meta.url), { workerData: setup, transferList: [port] });
+function startThread(file: URL, setup: ReaderSetup | DrawerSetup, port: MessageChannel['port1']): Worker {
+  return new Worker(file, { workerData: setup, transferList: [port] });
 }
 
 function slotFor(facts: VideoFacts, batchSize: number, preprocess: Preprocess | undefined): FrameSlot {
