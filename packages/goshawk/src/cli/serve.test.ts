@@ -137,22 +137,24 @@ async function load(
 const ort = await openOnnxRuntime();
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
-describe('goshawk serve on this machine', () => {
+describe('goshawk serve for other machines', () => {
   let started: Started;
+  let base: string;
   before(async () => {
-    started = await start([], { GOSHAWK_TOKEN: 'open-sesame' });
+    started = await start(['--host', '0.0.0.0'], { GOSHAWK_TOKEN: 'open-sesame' });
+    base = started.url.replace('0.0.0.0', '127.0.0.1');
   });
 
-  test('listens on the address and port that were asked for, and on nothing else', () => {
-    const port = Number(new URL(started.url).port);
-    const hex = port.toString(16).toUpperCase().padStart(4, '0');
-    assert.deepEqual(listensOn(started.child.pid!), [`0100007F:${hex}`]);
-    const taken = refused(weights, '--port', String(port));
-    assert.equal(taken.status, 2);
-    assert.match(
-      taken.message,
-      /^goshawk: 127\.0\.0\.1:\d+: is in use by another program .*: choose another with --port$/,
-    );
+  test('answers those alone who have the token', async () => {
+    assert.equal((await send(`${base}/v1/model`)).status, 401);
+    const authorization = 'Bearer open-sesame';
+    assert.equal((await send(`${base}/v1/model`, { headers: { authorization } })).status, 200);
+  });
+
+  test('does not start where there is none', async () => {
+    const { code, err } = await goshawkHere(folder, ['serve', weights, '--host', '0.0.0.0']);
+    assert.equal(code, 2);
+    assert.match(err, /^goshawk: --host 0\.0\.0\.0: .*GOSHAWK_TOKEN or with --token/);
   });
 
   test('the commands of docs/server.md do what it says', {
@@ -165,7 +167,7 @@ describe('goshawk serve on this machine', () => {
     copyFileSync(join(fixtures, 'ok1.jpg'), join(folder, 'photo.jpg'));
     copyFileSync(join(fixtures, 'palette.png'), join(folder, 'other.png'));
     for (const command of commands) {
-      const there = command.replace('http://127.0.0.1:8080', started.url);
+      const there = command.replace('http://127.0.0.1:8080', base);
       // Without the header that the page shows once.
       const withToken = there.includes('authorization')
         ? there
@@ -188,21 +190,29 @@ describe('goshawk serve on this machine', () => {
   // The last one.
   test('ends at once by a second signal', async () => {
     const idle = new Agent({ keepAlive: true });
-    await new Promise((done) =>
-      request(`${started.url}/healthz`, { agent: idle }, (r) => r.resume().on('end', done)).end(),
-    );
+    await new Promise((done) => request(`${base}/healthz`, { agent: idle }, (r) => r.resume().on('end', done)).end());
     started.child.kill('SIGINT');
     while (!started.errors().includes('ending')) await setTimeout(5);
     started.child.kill('SIGINT');
     assert.equal(await ended(started), null);
     assert.equal(started.child.signalCode, 'SIGINT');
+    assert.doesNotMatch(started.errors(), /sesame/);
     idle.destroy();
   });
 });
 
 describe('goshawk serve', () => {
-  test('loses no request that it accepted when SIGTERM comes under load', async () => {
+  test('listens on this machine and on nothing else, and loses no request that it accepted when SIGTERM comes under load', async () => {
     const started = await start();
+    const port = Number(new URL(started.url).port);
+    const hex = port.toString(16).toUpperCase().padStart(4, '0');
+    assert.deepEqual(listensOn(started.child.pid!), [`0100007F:${hex}`]);
+    const taken = await goshawkHere(folder, ['serve', weights, '--port', String(port)]);
+    assert.equal(taken.code, 2);
+    assert.match(
+      taken.err.trim().split('\n').at(-1)!,
+      /^goshawk: 127\.0\.0\.1:\d+: is in use by another program .*: choose another with --port$/,
+    );
     let done = 0;
     const clients = Array.from({ length: 16 }, () =>
       load(started.url, () => {
@@ -251,20 +261,6 @@ describe('goshawk serve', () => {
     assert.equal(code, 0);
   });
 
-  test('answers others than this machine to those alone who have the token', async () => {
-    const { code, err } = await goshawkHere(folder, ['serve', weights, '--host', '0.0.0.0']);
-    assert.equal(code, 2);
-    assert.match(err, /^goshawk: --host 0\.0\.0\.0: .*GOSHAWK_TOKEN or with --token/);
-    const started = await start(['--host', '0.0.0.0'], { GOSHAWK_TOKEN: 'open-sesame' });
-    const base = started.url.replace('0.0.0.0', '127.0.0.1');
-    assert.equal((await send(`${base}/v1/model`)).status, 401);
-    const authorization = 'Bearer open-sesame';
-    assert.equal((await send(`${base}/v1/model`, { headers: { authorization } })).status, 200);
-    started.child.kill('SIGTERM');
-    assert.equal(await ended(started), 0);
-    assert.doesNotMatch(started.errors(), /sesame/);
-  });
-
   test('says in one line what cannot be served', async () => {
     const foreign = join(folder, 'foreign.onnx');
     writeFileSync(foreign, 'an ONNX file of another program');
@@ -282,14 +278,11 @@ describe('goshawk serve', () => {
       assert.match(err, expected);
     }
     // Known once threads and sockets are there, which have to go.
-    const behind: readonly (readonly [readonly string[], RegExp])[] = [
-      [[foreign, '--port', '0'], /foreign\.onnx: is no ONNX file that goshawk exported/],
-      [[weights, '--host', '192.0.2.1', '--token', 'x', '--port', '0'], /192\.0\.2\.1:0: cannot be listened on/],
-    ];
-    for (const [args, expected] of behind) {
-      const { status, message } = refused(...args);
-      assert.equal(status, 2, message);
-      assert.match(message, expected);
-    }
+    const none = await goshawkHere(folder, ['serve', foreign, '--port', '0']);
+    assert.equal(none.code, 2, none.err);
+    assert.match(none.err, /foreign\.onnx: is no ONNX file that goshawk exported/);
+    const { status, message } = refused(weights, '--host', '192.0.2.1', '--token', 'x', '--port', '0');
+    assert.equal(status, 2, message);
+    assert.match(message, /192\.0\.2\.1:0: cannot be listened on/);
   });
 });
