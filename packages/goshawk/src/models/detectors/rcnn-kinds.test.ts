@@ -1,75 +1,124 @@
-// Every kind of two-stage model by every system's rules: it takes a training step and predicts.
+// Every kind of two-stage model by every system's rules: it takes training steps and predicts, in tensors of fixed size with the losses,
+// gradients and detections of exact sizes and without an operator that makes the host wait for a card.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { assertClose, ops, scope, setThreads, type Tensor, tensor } from '@goshawk/torch';
+import {
+  assertClose,
+  operatorsThatWait,
+  ops,
+  recordOperators,
+  scope,
+  setThreads,
+  type Tensor,
+  tensor,
+} from '@goshawk/torch';
 import { batchOf, build, KINDS, RULES, SCALE } from '../../testing/rcnn-kinds.js';
+import { assertSameDetections, assertSameStep, type Step, stepOf } from '../../testing/recorded-step.js';
 import { SQUARE_KEYPOINTS, SQUARES, squareTargets } from '../../testing/tiny-targets.js';
 import { CONVENTIONS } from '../conventions.js';
+import { withFrames } from '../padded.js';
 import { poolRois } from '../roi-heads/roi-pooler.js';
+import type { Detections } from '../structures.js';
 import { type Rcnn, totalLoss } from './rcnn.js';
 
 before(() => setThreads(1));
 
 const allFinite = (values: Tensor): boolean => values.toFloat32Array().every(Number.isFinite);
 
+const MIXED = [SQUARES, SQUARES.slice(1), []];
+
+/** What makes the host wait once, by the rules and the kind that ask for it; nothing else does. */
+function expectedWaits(kind: string, rules: (typeof RULES)[number]): Record<string, number> {
+  const isDrawn = kind.includes('maskHead') && CONVENTIONS[rules].maskTargets.endsWith('polygons');
+  const levels = kind.includes('stored') ? 0 : /type: none|finestOnly/.test(kind) ? 1 : 5;
+  const uploads = levels + (isDrawn ? 1 : 0);
+  return {
+    // The first step brings the anchors of a cell of each level to the device.
+    ...(uploads > 0 && { 'goshawk::from_host': uploads }),
+    // The masks of Detectron and maskrcnn-benchmark are drawn from polygons, by the host.
+    ...(isDrawn && { 'goshawk::to_host': 1 }),
+    // A batch norm's statistics are those of real rows alone, of the box head's and of the mask head's.
+    ...(kind.includes('norm: batch') && { 'aten::nonzero': 2 }),
+  };
+}
+
 for (const [what, kind] of Object.entries(KINDS)) {
   describe(what, () => {
     for (const rules of RULES) {
-      test(`takes training steps with and without objects, and predicts, by ${rules}'s rules`, () => {
-        const model = build(kind, rules);
-        for (const objects of [[SQUARES, []], [[], []], [[]]] as const) {
-          model.zeroGrad();
-          scope(() => {
-            const losses = model.loss(
-              batchOf(objects),
-              objects.map((boxes) => squareTargets(boxes)),
-            );
-            const expected = [
-              ...(kind.includes('stored') ? [] : ['loss_objectness', 'loss_rpn_box_reg']),
-              ...(kind.startsWith('type: rpn') ? [] : ['loss_box_reg', 'loss_classifier']),
-              ...(kind.includes('maskHead') ? ['loss_mask'] : []),
-              ...(kind.includes('keypointHead') ? ['loss_keypoint'] : []),
-            ];
-            assert.deepEqual(Object.keys(losses).toSorted(), expected.toSorted());
-            for (const [name, loss] of Object.entries(losses)) assert.ok(Number.isFinite(loss.item()), name);
-            totalLoss(losses).backward();
-          });
-          for (const [name, parameter] of model.namedParameters()) {
-            if (!parameter.requiresGrad) continue;
-            assert.ok(parameter.grad && allFinite(parameter.grad), `${name} has ${parameter.grad ?? 'no gradient'}`);
+      const exact = (): Rcnn => build(kind, rules, { sizing: 'exact' });
+
+      test(`takes a training step and predicts, in fixed sizes as in exact ones and without waiting, by ${rules}'s rules`, () => {
+        scope(() => {
+          const [model, fixed] = [exact(), build(kind, rules, { sizing: 'fixed' })];
+          const [step, stepOfFixed] = [stepOf(model, MIXED), stepOf(fixed, MIXED)];
+          assertWhole(step, kind);
+          for (const [name, gradient] of step.gradients) {
             // Of the coarse levels' few anchors and RoIs none need be drawn.
-            if (objects[0]!.length === 0 || /layer_blocks\.[1-3]\./.test(name)) continue;
+            if (/layer_blocks\.[1-3]\./.test(name)) continue;
             assert.ok(
-              parameter.grad.toFloat32Array().some((value) => value !== 0),
+              gradient.toFloat32Array().some((value) => value !== 0),
               `nothing reaches ${name}`,
             );
           }
-        }
-        model.eval();
-        scope(() => {
-          const found = model.predict(batchOf([SQUARES, []]));
-          assert.equal(found.length, 2);
-          for (const { boxes, scores, labels, masks, keypoints } of found) {
-            const count = scores.length;
-            assert.ok(count > 0 && allFinite(boxes) && allFinite(scores));
-            assert.ok(labels.toNumbers().every((label) => label === 1 || label === 2));
-            assert.equal(masks !== undefined, kind.includes('maskHead'));
-            assert.equal(keypoints !== undefined, kind.includes('keypointHead'));
-            if (masks) {
-              const cells = Number(/maskHead:.*poolSize: (\d+)/.exec(kind)?.[1] ?? (kind.includes('stage5') ? 7 : 14));
-              const side = cells * (kind.includes('upsampleRatio: 2') ? 4 : 2);
-              assert.deepEqual(masks.shape, [count, side, side]);
-              assert.ok(masks.toFloat32Array().every((probability) => probability >= 0 && probability <= 1));
-            }
-            if (keypoints) {
-              assert.deepEqual(keypoints.shape, [count, SQUARE_KEYPOINTS, 4]);
-              assert.ok(allFinite(keypoints));
-            }
-          }
+          assert.ok(stepOfFixed.operators.has('goshawk::match_batch'));
+          assertSameStep(stepOfFixed, step);
+          assert.deepEqual(Object.fromEntries(operatorsThatWait(stepOfFixed.operators)), expectedWaits(kind, rules));
+
+          for (const each of [model, fixed]) each.eval();
+          const batch = withFrames(batchOf(MIXED));
+          let found: readonly Detections[] = [];
+          const operators = recordOperators(() => {
+            found = fixed.predict(batch);
+          });
+          const wanted = model.predict(batch);
+          assert.equal(wanted.length, MIXED.length);
+          for (const each of wanted) assertDetections(each, kind);
+          assertSameDetections(found, wanted);
+          assert.ok(operators.has('goshawk::nms_first'));
+          // One number an image; keypoints are decoded one detection after the other, from boxes that the host reads.
+          if (!kind.includes('keypointHead'))
+            assert.deepEqual(Object.fromEntries(operatorsThatWait(operators)), { 'goshawk::to_host': 1 });
         });
+      });
+
+      test(`takes training steps without objects, by ${rules}'s rules`, () => {
+        const model = exact();
+        for (const objects of [[[], []], [[]]]) scope(() => assertWhole(stepOf(model, objects), kind));
       });
     }
   });
+}
+
+/** All losses of the kind, and a gradient of every parameter that learns, in numbers. */
+function assertWhole({ losses, gradients }: Step, kind: string): void {
+  const expected = [
+    ...(kind.includes('stored') ? [] : ['loss_objectness', 'loss_rpn_box_reg']),
+    ...(kind.startsWith('type: rpn') ? [] : ['loss_box_reg', 'loss_classifier']),
+    ...(kind.includes('maskHead') ? ['loss_mask'] : []),
+    ...(kind.includes('keypointHead') ? ['loss_keypoint'] : []),
+  ];
+  assert.deepEqual(Object.keys(losses).toSorted(), expected.toSorted());
+  for (const [name, loss] of Object.entries(losses)) assert.ok(Number.isFinite(loss.item()), name);
+  for (const [name, gradient] of gradients)
+    assert.ok(gradient && allFinite(gradient), `${name} has ${gradient ?? 'no gradient'}`);
+}
+
+function assertDetections({ boxes, scores, labels, masks, keypoints }: Detections, kind: string): void {
+  const count = scores.length;
+  assert.ok(count > 0 && allFinite(boxes) && allFinite(scores));
+  assert.ok(labels.toNumbers().every((label) => label === 1 || label === 2));
+  assert.equal(masks !== undefined, kind.includes('maskHead'));
+  assert.equal(keypoints !== undefined, kind.includes('keypointHead'));
+  if (masks) {
+    const cells = Number(/maskHead:.*poolSize: (\d+)/.exec(kind)?.[1] ?? (kind.includes('stage5') ? 7 : 14));
+    const side = cells * (kind.includes('upsampleRatio: 2') ? 4 : 2);
+    assert.deepEqual(masks.shape, [count, side, side]);
+    assert.ok(masks.toFloat32Array().every((probability) => probability >= 0 && probability <= 1));
+  }
+  if (keypoints) {
+    assert.deepEqual(keypoints.shape, [count, SQUARE_KEYPOINTS, 4]);
+    assert.ok(allFinite(keypoints));
+  }
 }
 
 describe('an image in which nothing is proposed', () => {
