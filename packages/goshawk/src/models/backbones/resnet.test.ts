@@ -12,6 +12,7 @@ import {
   type Tensor,
   tensor,
 } from '@goshawk/torch';
+import { withShapesAlone } from '../shapes-alone.js';
 import { Bottle2neck } from './res2net-block.js';
 import { ResNet, type ResNetDepth, type ResNetOptions, resNetStage, stageChannels } from './resnet.js';
 
@@ -37,13 +38,21 @@ const RESNEXT_PARAMETERS: readonly (readonly [ResNetDepth, number, number, numbe
   [101, 64, 4, 81406272, 81203392],
 ];
 
-describe('ResNet', () => {
-  for (const [depth, withNorms, convolutions] of PARAMETERS) {
-    test(`of ${depth} layers has torchvision's number of parameters`, () => {
-      const parameters = [...new ResNet({ depth, norm: 'batch', frozenStages: 0 }).namedParameters()];
+function assertParameters(options: ResNetOptions, withNorms: number, convolutions: number): void {
+  withShapesAlone(() =>
+    scope(() => {
+      const parameters = [...new ResNet(options).namedParameters()];
       const count = (of: typeof parameters): number => of.reduce((sum, [, parameter]) => sum + parameter.length, 0);
       assert.equal(count(parameters), withNorms);
       assert.equal(count(parameters.filter(([name]) => !NORM.test(name))), convolutions);
+    }),
+  );
+}
+
+describe('ResNet', () => {
+  for (const [depth, withNorms, convolutions] of PARAMETERS) {
+    test(`of ${depth} layers has torchvision's number of parameters`, () => {
+      assertParameters({ depth, norm: 'batch', frozenStages: 0 }, withNorms, convolutions);
     });
   }
 
@@ -200,11 +209,7 @@ describe('ResNeXt', () => {
   // Parameters of torchvision 0.29's resnextN_GxWd without fc: with its batch norms, and its convolutions alone.
   for (const [depth, groups, widthPerGroup, withNorms, convolutions] of RESNEXT_PARAMETERS) {
     test(`${depth} ${groups}x${widthPerGroup}d has torchvision's number of parameters`, () => {
-      const model = new ResNet({ depth, groups, widthPerGroup, norm: 'batch', frozenStages: 0 });
-      const parameters = [...model.namedParameters()];
-      const count = (of: typeof parameters): number => of.reduce((sum, [, parameter]) => sum + parameter.length, 0);
-      assert.equal(count(parameters), withNorms);
-      assert.equal(count(parameters.filter(([name]) => !NORM.test(name))), convolutions);
+      assertParameters({ depth, groups, widthPerGroup, norm: 'batch', frozenStages: 0 }, withNorms, convolutions);
     });
   }
 });
