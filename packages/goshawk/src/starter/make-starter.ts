@@ -27,6 +27,7 @@ import {
   chooseOptimization,
   choosePictureSize,
   chooseSize,
+  chooseVariation,
   FEWEST_ITERATIONS,
   fitPictureSize,
   type Machine,
@@ -205,6 +206,8 @@ async function writeStarter(options: StarterOptions): Promise<void> {
     length,
     `${minutesWords(minutes.value)}, about ${counted(Math.min(length.value.iterations, fitting), 'step')}`,
   );
+  const isKnown = choices.knownModel !== undefined;
+  if (!isKnown) tell('augmentation', chooseVariation(choices.facts, length.value.iterations * batchSize));
   if (fitting < FEWEST_ITERATIONS)
     say(
       `notice: in ${minutesWords(minutes.value)} nothing is learned from ${counted(fitting, 'step')}: give at least --minutes ${Math.ceil(wishes.minutes + (FEWEST_ITERATIONS * step - left) / 60)}`,

@@ -16,6 +16,7 @@ import {
   chooseOptimization,
   choosePictureSize,
   chooseSize,
+  chooseVariation,
   fitPictureSize,
   type ModelKind,
   modelKinds,
@@ -116,6 +117,11 @@ describe('pictures', () => {
     assert.equal(flip('0', '1'), 0);
     assert.equal(flip('turn_right'), 0);
     assert.equal(flip('owl', 'bright light', 'A380 plane'), 0.5);
+  });
+
+  test('differ in more than their colours where they are shown often', () => {
+    assert.equal(chooseVariation(photos, 15 * photos.pictures).value, 'colours');
+    assert.equal(chooseVariation(photos, 40 * photos.pictures).value, 'colours, parts and sizes');
   });
 
   test('of a fifth is kept for validation, and at most some hundred', () => {

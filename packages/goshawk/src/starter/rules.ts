@@ -291,6 +291,20 @@ export function chooseFlip({ classes }: DataFacts): Chosen<number> {
     : { value: 0, why: `pictures are not mirrored: ${sided} would be wrong then` };
 }
 
+/** How pictures differ from pass to pass, besides being mirrored: in their colours alone, or in what part and size of them is seen too. */
+export type Variation = 'colours' | 'colours, parts and sizes';
+
+/** Before that many passes over the photos a network does not know them by heart, and learns most from them as they are. */
+const PASSES_TO_VARY = 20;
+
+/** @param shown pictures in the whole training */
+export function chooseVariation({ pictures }: DataFacts, shown: number): Chosen<Variation> {
+  const passes = shown / pictures;
+  return passes < PASSES_TO_VARY
+    ? { value: 'colours', why: 'shown so few times, pictures teach most as they are' }
+    : { value: 'colours, parts and sizes', why: 'shown so often, pictures would be learned by heart' };
+}
+
 /** Share of the pictures that is kept for validation. */
 export function validationShare(pictures: number): number {
   return pictures <= 2500 ? 0.2 : Math.max(0.02, 500 / pictures);

@@ -7,12 +7,14 @@ import {
   chooseAnchors,
   chooseBoxCounts,
   chooseFlip,
+  chooseVariation,
   type Freezing,
   type Length,
   type Levels,
   type ModelKind,
   type NetworkSize,
   type Optimization,
+  type Variation,
   widths,
 } from './rules.js';
 
@@ -98,6 +100,8 @@ export function starterValue(choices: StarterChoices, reasons: Reasons = new Map
   because('data.flip', flip);
   const { type, lr, weightDecay, batchSize, clipGradNorm } = optimization.value;
   const { iterations, warmupIterations, evaluateEvery } = length.value;
+  const variation = chooseVariation(facts, iterations * batchSize);
+  if (choices.knownModel === undefined) because('data.augment', variation);
   return {
     model: modelValue(choices, because),
     preprocess: {
@@ -108,7 +112,7 @@ export function starterValue(choices: StarterChoices, reasons: Reasons = new Map
       ...splits.value,
       workers,
       flip: flip.value,
-      ...(choices.knownModel === undefined && { augment: augmentValue() }),
+      ...(choices.knownModel === undefined && { augment: augmentValue(variation.value) }),
     },
     train: {
       minutes: minutes.value,
@@ -166,19 +170,11 @@ function modelValue(choices: StarterChoices, because: (path: string, choice: { r
   };
 }
 
-/** Colours, then either the picture as it is, a part of it, or it smaller or larger and moved. */
-function augmentValue(): readonly Tree[] {
-  return [
-    { type: 'hsv' },
-    {
-      type: 'one_of',
-      choices: [
-        {},
-        { steps: [{ type: 'crop', minShare: 0.5 }] },
-        { steps: [{ type: 'affine', minScale: 0.6, maxScale: 1.4, translate: 0.15 }] },
-      ],
-    },
-  ];
+function augmentValue(variation: Variation): readonly Tree[] {
+  const colours = { type: 'hsv' };
+  if (variation === 'colours') return [colours];
+  const moved = { type: 'affine', minScale: 0.6, maxScale: 1.4, translate: 0.15 };
+  return [colours, { type: 'one_of', choices: [{}, { steps: [{ type: 'crop', minShare: 0.5 }] }, { steps: [moved] }] }];
 }
 
 function commentAt(document: Document, path: readonly string[], why: string): void {
