@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Detection, RgbImage } from '@goshawk/core';
-import { openSafetensors, type Tensor } from '@goshawk/torch';
+import { openSafetensors, ops, scope, type Tensor } from '@goshawk/torch';
 import { decodeImageFile } from '../data/index.js';
 import type { StateEntry } from './parity-weights.js';
 
@@ -158,10 +158,5 @@ function cornerDistance({ bbox }: Detection, corners: ArrayLike<number>): number
 
 /** The Euclidean norm of a gradient. */
 export function normOf(gradient: Tensor): number {
-  return Math.sqrt(
-    gradient
-      .contiguous()
-      .toFloat32Array()
-      .reduce((sum, value) => sum + value * value, 0),
-  );
+  return scope(() => ops.linalg_vector_norm(gradient, { dtype: 'float64' }).item());
 }

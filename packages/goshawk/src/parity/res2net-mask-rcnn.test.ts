@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { maskIou, type RgbImage } from '@goshawk/core';
-import { noGrad, scope, type Tensor, tensor, writePth } from '@goshawk/torch';
+import { noGrad, scope, type Tensor, tensor, withoutDraws, writePth } from '@goshawk/torch';
 import { maskrcnnConfigs } from '../foreign/maskrcnn-benchmark/config.js';
 import { shippedConfigs } from '../foreign/maskrcnn-benchmark/fixtures/shipped-configs.js';
 import { recogniseState } from '../foreign/weights.js';
@@ -49,7 +49,8 @@ describe('res2net50_26w4s_maskrcnn_fpn', () => {
     images = [await parity.image('input.png'), await parity.image('input2.png')];
     const checkpoint = join(folder, 'model_final.pth');
     writePth(checkpoint, makeParityState(parity.state()));
-    model = buildModel(config.model, { classes: CLASSES }).to({ memoryFormat: 'channels_last' }) as Rcnn;
+    const built = withoutDraws(() => buildModel(config.model, { classes: CLASSES }));
+    model = built.to({ memoryFormat: 'channels_last' }) as Rcnn;
     const report = loadWeights(model, readWeights(checkpoint), checkpoint);
     assert.equal(report.dialect, 'maskrcnn-benchmark');
   });

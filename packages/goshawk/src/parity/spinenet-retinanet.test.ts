@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { RgbImage } from '@goshawk/core';
-import { noGrad, ops, scope, setThreads, tensor } from '@goshawk/torch';
+import { noGrad, ops, scope, setThreads, tensor, withoutDraws } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { mmdetectionState } from '../foreign/mmdetection/state-names.js';
 import { imageBatchOf } from '../infer/network-batch.js';
@@ -72,7 +72,7 @@ describe('SpineNet-49S RetinaNet of mmdetection', () => {
 
   before(async () => {
     setThreads(1);
-    const built = buildModel(config.model, { classes: 80 }).to({ memoryFormat: 'channels_last' });
+    const built = withoutDraws(() => buildModel(config.model, { classes: 80 })).to({ memoryFormat: 'channels_last' });
     assert.ok(built instanceof RetinaNet && built.backbone instanceof SpineNet);
     model = built;
     backbone = built.backbone;

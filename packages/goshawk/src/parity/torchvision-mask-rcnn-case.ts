@@ -1,7 +1,8 @@
 // The case of torchvision 0.29's maskrcnn_resnet50_fpn (fixtures/README.md): its config, and what it learns from.
+import { fileURLToPath } from 'node:url';
 import { nearestMaskCrop, polygonsToRle, type RgbImage } from '@goshawk/core';
 import type { Device } from '@goshawk/torch';
-import { parseConfig } from '../config/index.js';
+import { loadConfig } from '../config/index.js';
 import { targetsOf } from '../infer/network-batch.js';
 import { prepareBatch } from '../infer/prepare-batch.js';
 import type { Targets } from '../models/index.js';
@@ -17,18 +18,17 @@ interface Facts {
   };
 }
 
-const CONFIG = `
-model:
-  type: mask_rcnn
-  classes: 90
-  backbone: { norm: batch, frozenStages: 0 }
-  rpn: { batchSizePerImage: 1000000 }
-  boxHead: { batchSizePerImage: 1000000, scoreThreshold: 0.3, maxDetections: 60 }
-preprocess: { resize: { minSize: 192, maxSize: 320 } }
-`;
+// Of the config that comes with the toolbox.
+const SETS = [
+  ...['model.classes=90', 'model.backbone.norm=batch', 'model.backbone.frozenStages=0'],
+  ...['model.rpn.batchSizePerImage=1000000', 'model.boxHead.batchSizePerImage=1000000'],
+  ...['model.boxHead.scoreThreshold=0.3', 'model.boxHead.maxDetections=60'],
+  ...['preprocess.resize.minSize=192', 'preprocess.resize.maxSize=320'],
+];
+const file = fileURLToPath(new URL('../../../../configs/torchvision/mask_rcnn_r50_fpn.yaml', import.meta.url));
 
 export const TORCHVISION_MASK_RCNN = {
-  config: parseConfig(CONFIG, { file: 'parity' }),
+  config: loadConfig(file, SETS).config,
   parity: new ParityCase<Facts>('torchvision_maskrcnn_r50_fpn'),
 };
 

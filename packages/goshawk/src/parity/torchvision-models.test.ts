@@ -15,7 +15,7 @@ import {
   type RgbImage,
   rleFromString,
 } from '@goshawk/core';
-import { noGrad, scope, type Tensor, type TensorData } from '@goshawk/torch';
+import { noGrad, scope, type Tensor, type TensorData, withoutDraws } from '@goshawk/torch';
 import { loadConfig, type RunConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { torchvisionState } from '../foreign/torchvision/state-names.js';
@@ -100,6 +100,8 @@ const BUILDERS = [
     builder: 'maskrcnn_resnet50_fpn',
     config: 'mask_rcnn_r50_fpn',
     sets: [...RCNN_SETS, 'model.backbone.norm=batch'],
+    // In torchvision-mask-rcnn.test.ts, by the same config.
+    stepOf: 'itself',
   },
   { builder: 'maskrcnn_resnet50_fpn_v2', config: 'mask_rcnn_r50_fpn_v2', sets: RCNN_SETS },
   {
@@ -244,7 +246,7 @@ describe('resnet_fpn_backbone of torchvision', () => {
       const picture = await decodeImageFile(`${fixtures}torchvision_maskrcnn_r50_fpn/input.png`);
       const { preprocess } = configOf(['preprocess.resize.rule=none']);
       scope(() => {
-        const backbone = build(name);
+        const backbone = withoutDraws(() => build(name));
         const state = torchvisionWeights(shapesOf(backbone));
         backbone.loadStateDict(new Map([...state].map(([own, value]) => [own.slice('backbone.'.length), value])));
         backbone.eval().to({ memoryFormat: 'channels_last' });
@@ -286,7 +288,7 @@ function shapesOf({ model: options }: RunConfig, { heads }: ModelFacts): NamedSh
 
 function buildFor({ model: options }: RunConfig, state: ReadonlyMap<string, TensorData>): Detector {
   const { classes, keypoints } = outputsIn(state, options);
-  return buildModel(options, { classes: classes! - 1, keypoints });
+  return withoutDraws(() => buildModel(options, { classes: classes! - 1, keypoints }));
 }
 
 function assertState(state: readonly NamedShape[], { entries, checksum }: StateFacts): void {

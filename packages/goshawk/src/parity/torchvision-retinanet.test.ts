@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RgbImage } from '@goshawk/core';
-import { assertClose, noGrad, scope, type Tensor, tensor } from '@goshawk/torch';
+import { assertClose, noGrad, scope, type Tensor, tensor, withoutDraws } from '@goshawk/torch';
 import { parseConfig } from '../config/index.js';
 import { decodeImageFile } from '../data/index.js';
 import { imageBatchOf } from '../infer/network-batch.js';
@@ -55,7 +55,7 @@ preprocess: { resize: { minSize: 192, maxSize: 320 } }
     let images: RgbImage[];
 
     before(async () => {
-      const built = buildModel(config.model, { classes: 90 });
+      const built = withoutDraws(() => buildModel(config.model, { classes: 90 }));
       assert.ok(built instanceof RetinaNet);
       model = built.to({ memoryFormat: 'channels_last' });
       const entries = [...model.stateDict()].map(([name, { shape }]) => ({

@@ -77,6 +77,8 @@ test('device code compiles by nvcc for compute capability 8.0 and 9.0', {
         `-arch=sm_${architecture}`,
         '-std=c++17',
         '--fmad=false',
+        // How well it is compiled is no matter here, and would take twice as long.
+        ...['-Xcicc', '-O0', '-Xptxas', '-O0'],
         `-DGOSHAWK_SCALAR=${scalar}`,
         `-I${nativeDir}`,
         '-o',
