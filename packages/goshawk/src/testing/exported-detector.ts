@@ -105,7 +105,8 @@ export async function openExported(
 ): Promise<ExportedSession> {
   const { onnx } = onnxOf(model, { config, categories: CLASS_NAMES.slice(0, classes), weights });
   const bytes = encodeModel(withLimits(onnx, limits));
-  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+  // More threads wait for one another by spinning.
+  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, intraOpNumThreads: 1 });
   return {
     bytes,
     inputs: session.inputNames,
