@@ -2,9 +2,9 @@
 // all processes that it waited for, which another load on the machine changes less.
 import { subscribe } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Readable } from 'node:stream';
 import { spec } from 'node:test/reporters';
+import { nameOfProcess } from './test-process-names.mjs';
 
 const LISTED = 25;
 /** Of sysconf(_SC_CLK_TCK), which is 100 on every Linux that Node runs on. */
@@ -15,16 +15,17 @@ const files = [];
 subscribe('child_process', ({ process: child }) => {
   const started = performance.now();
   child.once('exit', () => {
-    const file = path.relative(process.cwd(), child.spawnargs.at(-1));
-    // Files that share a process are named by the one that imports them, which lies elsewhere.
-    const name = file.startsWith('..') ? path.basename(file, '.test.mjs') : file;
-    files.push({ name, seconds: (performance.now() - started) / 1000, processor: processorOfLast() });
+    files.push({
+      name: nameOfProcess(child.spawnargs.at(-1)),
+      seconds: (performance.now() - started) / 1000,
+      processor: processorOfLast(),
+    });
   });
 });
 
 export default async function* specWithTimes(source) {
   yield* Readable.from(source).compose(spec());
-  if (files.length > 1) yield slowest();
+  yield slowest();
 }
 
 function slowest() {

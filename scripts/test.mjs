@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { processFile } from './test-process-names.mjs';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 
@@ -15,15 +16,25 @@ const concurrency = 4;
 /** Threads of the engine in each: those that compute together have the processors for themselves. */
 const computing = 2;
 /**
- * A process takes a second to start with the engine and the modules, longer than most files' tests. Files share one, a suite each, unless
- * they take long, or touch what a process has once: other processes and threads, its streams, folder and environment, its settings and
- * its memory, or much of all that by a training.
+ * A process takes seconds of a processor to start with the engine and the modules, longer than most files' tests. Files share one, a
+ * suite each, in which those of one folder are spread; what a file mocks, sets and changes it puts back. By themselves stand those
+ * that look at what a process has once: its memory, and the number of the engine's threads.
  */
-const ALONE =
-  /child_process|worker_threads|node:v[8m]|\bprocess\.(on|once|exit|kill|env|chdir|std|memory|argv)|\bmock\.|setThreads\((?!1\))|liveTensors|hostMemory|goshawkHere|runInTwo|runPage|[Tt]inyTrainings|startTinyServer|\btrain\(|globalThis/;
-const LONG = /[\\/](parity|detectors|export)[\\/]/;
-/** So many that the processes are busy to the end. */
-const SHARING = 8;
+const ALONE = /hostMemory|process\.memory|node:v[8m]|setThreads\((?!1\))|worker_threads/;
+/** The files in a process. */
+const SHARING = 16;
+/** What takes a file of tests a quarter of a minute of a processor and more: by themselves, and begun first, the longest at the head. */
+const LONGEST = [
+  ...['train/across-ranks', 'cli/several-processes', 'browser/runtime-in-browser', 'models/detectors/rcnn-kinds'],
+  ...['parity/sparse-rcnn-training', 'parity/torchvision-models', 'export/export-detector', 'cli/early-ends'],
+  ...['train/own-program', 'cli/predict-videos', 'parity/torchvision-trainings', 'parity/detectron-rcnn', 'cli/serve'],
+  ...['cli/many-tensors', 'parity/torchvision-mask-rcnn', 'parity/solov2-training'],
+  ...['browser/browser-page', 'cli/two-machines'],
+];
+/** Compile the emulated card where it is not there: one after the other, so that one does. */
+const ON_CARD = /[\\/]on-card[\\/]/;
+/** Of tensors that are alive a test sees those of the files before, until they are collected. */
+const COUNTS_TENSORS = /liveTensors/;
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
@@ -68,32 +79,48 @@ function compiledTests() {
   return tests;
 }
 
-/** The files that stand alone, and files that import the others, those of a package together. */
+/** Files that import those of a process, in the order in which they are to begin: the runner goes by their names. */
 function inProcesses(tests) {
-  const alone = tests.filter((file) => LONG.test(file) || ALONE.test(readFileSync(file, 'utf8')));
+  const rank = new Map(
+    tests.map((file) => [file, LONGEST.findIndex((word) => file.endsWith(inPlace(`/${word}.test.js`)))]),
+  );
+  const longest = tests.filter((file) => rank.get(file) >= 0).sort((a, b) => rank.get(a) - rank.get(b));
+  const onCard = tests.filter((file) => ON_CARD.test(file));
+  const short = tests.filter((file) => rank.get(file) < 0 && !ON_CARD.test(file));
+  const alone = short.filter((file) => ALONE.test(readFileSync(file, 'utf8')));
   const isAlone = new Set(alone);
   const packages = [...new Set(tests.map(packageOf))];
   const together = packages.flatMap((name) => {
-    const own = tests.filter((file) => packageOf(file) === name && !isAlone.has(file));
+    const own = short.filter((file) => packageOf(file) === name && !isAlone.has(file));
     const count = Math.ceil(own.length / SHARING);
-    return Array.from({ length: count }, (_, i) => {
-      const share = own.slice((i * own.length) / count, ((i + 1) * own.length) / count);
-      return share.length === 1 ? share[0] : importing(share, `${name} ${i + 1} of ${count}`);
-    });
+    return Array.from({ length: count }, (_, share) => ({
+      name: `${name} ${share + 1} of ${count}`,
+      files: own.filter((_, place) => place % count === share),
+    }));
   });
-  return [...together, ...alone];
+  const single = (files) => files.map((file) => ({ name: file, files: [file] }));
+  const card = onCard.length === 0 ? [] : [{ name: 'on an emulated card', files: onCard }];
+  const processes = [...single(longest), ...card, ...together.reverse(), ...single(alone)];
+  return processes.map(({ name, files }, order) => importing(files, files.length === 1 ? files[0] : name, order));
+}
+
+function inPlace(file) {
+  return file.replaceAll('/', path.sep);
 }
 
 function packageOf(file) {
   return file.split(path.sep, 2).join('-');
 }
 
-function importing(tests, name) {
+function importing(tests, name, order) {
   const suites = tests.map((file) => {
     const [title, url] = [file, pathToFileURL(path.resolve(file)).href].map((text) => JSON.stringify(text));
-    return `describe(${title}, () => import(${url}));\n`;
+    const first = COUNTS_TENSORS.test(readFileSync(file, 'utf8')) ? 'before(collectGarbage);' : '';
+    return `describe(${title}, () => {${first} return import(${url}); });\n`;
   });
-  const file = path.join(folder, `${name}.test.mjs`);
-  writeFileSync(file, `import { describe } from 'node:test';\n${suites.join('')}`);
+  const file = path.join(folder, processFile(name, order));
+  const collecting = JSON.stringify(new URL('./collect-garbage.mjs', import.meta.url).href);
+  const imports = `import { before, describe } from 'node:test';\nimport { collectGarbage } from ${collecting};\n`;
+  writeFileSync(file, `${imports}${suites.join('')}`);
   return file;
 }
