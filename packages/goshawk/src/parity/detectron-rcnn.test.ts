@@ -167,8 +167,9 @@ for (const name of ['detectron_maskrcnn_R50_FPN', 'detectron_keypoint_R50_FPN'])
       scope(() => {
         const prepared = prepareBatch(images, config.preprocess);
         const losses = model.loss(imageBatchOf(prepared), targetsOf({ targets: trainingTargets(facts, prepared) }));
+        // What the resized input's last digits leave: 1e-6 seen of losses, 8e-5 of gradients.
         for (const [loss, value] of Object.entries(expectedLosses(facts.training.losses)))
-          assertAllClose(loss, [losses[loss]!.item()], [value], { relative: 1e-4, absolute: 1e-6 });
+          assertAllClose(loss, [losses[loss]!.item()], [value], { relative: 1e-5, absolute: 1e-7 });
         totalLoss(losses).backward();
         const parameters = new Map(model.namedParameters());
         for (const [original, norm] of Object.entries(facts.training.gradient_norms)) {
@@ -182,7 +183,7 @@ for (const name of ['detectron_maskrcnn_R50_FPN', 'detectron_keypoint_R50_FPN'])
           ].slice(-1);
           const gradient = parameters.get(own)?.grad;
           assert.ok(gradient, `${original} -> ${own} has no gradient`);
-          assertAllClose(original, [normOf(gradient)], [norm], { relative: 2e-3 });
+          assertAllClose(original, [normOf(gradient)], [norm], { relative: 5e-4 });
         }
       });
       model.eval();

@@ -85,7 +85,8 @@ describe('maskrcnn_resnet50_fpn of torchvision', () => {
         setThreads(threads);
         const losses = model.loss(imageBatchOf(prepareBatch(images, config.preprocess)), trainingTargets(images));
         for (const [name, value] of Object.entries(facts.training.losses)) {
-          assertAllClose(name, [losses[name]!.item()], [value], { relative: 1e-4, absolute: 1e-6 });
+          // Means of float32: 1.5e-7 seen.
+          assertAllClose(name, [losses[name]!.item()], [value], { relative: 2e-6 });
         }
         return losses;
       };
