@@ -108,8 +108,9 @@ export interface ExpectedDetection {
 }
 
 /**
- * Pairs what was found with what is expected, as sets: the same class, scores within 5e-5, corners within 0.003 pixels. Both sides round
- * in float32 through some hundred layers, which moved scores by 1.5e-5 and corners by 3e-4 pixels at most.
+ * Pairs what was found with what is expected, as sets: the same class, scores within 5e-5, corners within 0.02 pixels. Both sides round
+ * in float32 through some hundred layers, which moved scores by 1.8e-5 and corners by 3e-4 pixels, one of MobileNetV3's with libtorch 1.13
+ * on AVX2 by 0.0073: there the engine's convolutions are up to 0.022 network pixels from float64, with 2.14 0.003.
  * @returns for each expected one its counterpart
  */
 export function matchDetections(found: readonly Detection[], expected: readonly ExpectedDetection[]): Detection[] {
@@ -117,7 +118,7 @@ export function matchDetections(found: readonly Detection[], expected: readonly 
   const left = new Set(found);
   return expected.map(({ label, score, box }, index) => {
     const match = [...left].find(
-      (own) => own.categoryId === label && Math.abs(own.score - score) < 5e-5 && cornerDistance(own, box) < 0.003,
+      (own) => own.categoryId === label && Math.abs(own.score - score) < 5e-5 && cornerDistance(own, box) < 0.02,
     );
     assert.ok(match, `detection ${index} (class ${label}, score ${score}) has no counterpart`);
     left.delete(match);
