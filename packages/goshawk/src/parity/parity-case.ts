@@ -110,7 +110,7 @@ export interface ExpectedDetection {
 /**
  * Pairs what was found with what is expected, as sets: the same class, scores within 5e-5, corners within 0.02 pixels. Both sides round
  * in float32 through some hundred layers, which moved scores by 1.8e-5 and corners by 3e-4 pixels, one of MobileNetV3's with libtorch 1.13
- * on AVX2 by 0.0073: there the engine's convolutions are up to 0.022 network pixels from float64, with 2.14 0.003.
+ * on AVX2 by 0.0073: there float32 is up to 0.022 network pixels from float64, Winograd or not, with 2.14 0.003.
  * @returns for each expected one its counterpart
  */
 export function matchDetections(found: readonly Detection[], expected: readonly ExpectedDetection[]): Detection[] {
