@@ -6,6 +6,7 @@ import sharp, { type Metadata } from 'sharp';
 import { readInputFile } from '../files/read-file.js';
 import { sniffImageFormat } from './image-format.js';
 import { jpegDamage } from './jpeg-damage.js';
+import { jpegFrame } from './jpeg-frame.js';
 
 // Before set-up has built the addon, commands that need no engine decode pictures too.
 const damageOf = pixelAddon()?.jpegDamage ?? jpegDamage;
@@ -80,7 +81,7 @@ export async function decodeImage(
   shownName: string,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
-  const header = await readMetadata(bytes, shownName, options);
+  const header = commonHeader(bytes, shownName, options) ?? (await readMetadata(bytes, shownName, options));
   const damage = header.format === 'jpeg' ? damageOf(bytes) : undefined;
   if (damage !== undefined) throw imageError(shownName, `is a damaged jpeg picture (${damage})`, undefined);
   try {
@@ -101,7 +102,7 @@ export async function decodeImage(
 /** `error` stops at a file that is cut short, `warning` also at all that libjpeg remarks. */
 async function decodePixels(
   bytes: Uint8Array,
-  header: Metadata,
+  header: PictureHeader,
   options: DecodeOptions,
   failOn: 'error' | 'warning',
 ): Promise<RgbImage> {
@@ -126,6 +127,25 @@ function isHarmless(reason: string): boolean {
   return !/premature end|bad Huffman|bad arithmetic|found marker|out of order/i.test(reason);
 }
 
+/** What decoding asks of a header. */
+type PictureHeader = Pick<Metadata, 'width' | 'height' | 'depth' | 'format' | 'space'>;
+
+/** That of a photo as cameras write them, without a decoder. */
+function commonHeader(bytes: Uint8Array, shownName: string, options: DecodeOptions): PictureHeader | undefined {
+  const frame = jpegFrame(bytes);
+  if (frame === undefined) return undefined;
+  const { width, height, components } = frame;
+  const header: PictureHeader = {
+    format: 'jpeg',
+    depth: 'uchar',
+    space: components === 1 ? 'b-w' : 'srgb',
+    width,
+    height,
+  };
+  requireDecodable(header, shownName, options);
+  return header;
+}
+
 async function readMetadata(bytes: Uint8Array, shownName: string, options: DecodeOptions): Promise<Metadata> {
   const sniffed = sniffImageFormat(bytes);
   if (sniffed.format === undefined) {
@@ -148,7 +168,7 @@ async function readMetadata(bytes: Uint8Array, shownName: string, options: Decod
 const sampleKinds: ReadonlySet<string> = new Set(['uchar', 'ushort']);
 
 /** @throws InputError for what a header alone tells to be beyond us */
-function requireDecodable(header: Metadata, shownName: string, options: DecodeOptions): void {
+function requireDecodable(header: PictureHeader, shownName: string, options: DecodeOptions): void {
   if (!sampleKinds.has(header.depth))
     throw new InputError(
       'image-invalid',
