@@ -84,7 +84,7 @@ export function buildProgram(): Command {
       const config = made?.config ?? path;
       await checkConfig(config, options);
       const { inRanks } = await import('./in-ranks.js');
-      await inRanks({ ...options, ...made?.options }, 'training', async (own) =>
+      await inRanks(made?.options ?? options, 'training', async (own) =>
         (await import('./train.js')).runTrain(config, own),
       );
     });
@@ -99,7 +99,7 @@ export function buildProgram(): Command {
   )
     .argument('<data>', 'folder of photos with annotations, or an annotation file')
     .option('--output <file>', 'the config to write (default: the name of the data and .yaml)')
-    .option('--init <file>', 'weights that the training is to start from')
+    .option('--init <file>', 'weights that the training is to start from: a file, a name of weights list, or random')
     .addOption(setOption())
     .action(async (data, options) => (await import('./init.js')).runInit(data, options));
 

@@ -5,7 +5,7 @@ import { InputError } from '@goshawk/core';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { placeFromEnvironment, rankLink } from '../processes/index.js';
-import { type StarterCommandOptions, wishesOf } from './starter-options.js';
+import { isInConfig, type StarterCommandOptions, wishesOf } from './starter-options.js';
 import type { TrainCommandOptions } from './train.js';
 
 /** The config that a run was begun with, as it was written; config.yaml beside it has every default too. */
@@ -16,7 +16,7 @@ export type TrainDataOptions = TrainCommandOptions & StarterCommandOptions;
 export interface MadeConfig {
   readonly config: string;
   /** What the command's own become. */
-  readonly options: Pick<TrainCommandOptions, 'output' | 'init'>;
+  readonly options: TrainCommandOptions;
 }
 
 /**
@@ -27,7 +27,8 @@ export async function configForData(data: string, options: TrainDataOptions): Pr
   const output = options.output ?? join('runs', nameOf(data));
   const config = join(output, CONFIG);
   const isOneOfSeveral = rankLink() !== undefined || placeFromEnvironment(process.env) !== undefined;
-  if (existsSync(config) && (options.resume || isOneOfSeveral)) return { config, options: { output } };
+  if (existsSync(config) && (options.resume || isOneOfSeveral))
+    return { config, options: { ...ownOptions(options), output } };
   if (isOneOfSeveral)
     throw new InputError(
       'usage',
@@ -68,7 +69,13 @@ export async function configForData(data: string, options: TrainDataOptions): Pr
     forget();
   }
   console.log(`config: ${config} - train with it again by goshawk train ${config}`);
-  return { config, options: { output } };
+  return { config, options: { ...ownOptions(options), output } };
+}
+
+/** Weights that the config names, or that are random, are not `--init`'s any more. */
+function ownOptions(options: TrainDataOptions): TrainCommandOptions {
+  const { init, ...others } = options;
+  return init === undefined || isInConfig(init) ? others : options;
 }
 
 /** Of a folder or file, also of `.`; YOLO's data.yaml is named after its folder. */

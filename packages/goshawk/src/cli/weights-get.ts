@@ -12,6 +12,7 @@ import {
   publishedAs,
   publishedWeights,
 } from '../foreign/torchvision/published-weights.js';
+import { packagedFile } from '../infer/packaged-weights.js';
 import { checksumInName, weightsCacheFolder } from '../infer/weights-cache.js';
 import { createProgressLine, formatBytes, formatDuration } from '../terminal/progress-line.js';
 
@@ -23,6 +24,11 @@ export interface WeightsGetCommandOptions {
 
 /** @param name of published weights, or the address of a file that carries digits of its SHA-256 in its name */
 export async function runWeightsGet(name: string, options: WeightsGetCommandOptions): Promise<void> {
+  const packaged = packagedFile(name);
+  if (packaged !== undefined) {
+    console.log(`${packaged}: comes with this package, nothing is fetched: use it by --init ${name}`);
+    return;
+  }
   const cache = options.cache ?? weightsCacheFolder();
   const published = publishedAs(name);
   const what = published ? publishedDownload(published, cache, options.mirror) : addressDownload(name, cache);

@@ -1,5 +1,5 @@
 // goshawk weights list: the published weights that are known by name, and which of them are here.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   PUBLISHED_AT,
@@ -7,6 +7,7 @@ import {
   type PublishedWeights,
   publishedWeights,
 } from '../foreign/torchvision/published-weights.js';
+import { PACKAGED_ON, packagedFile, packagedWeights } from '../infer/packaged-weights.js';
 import { checksumInName, publishedSize, weightsCacheFolder } from '../infer/weights-cache.js';
 import { formatTable } from '../terminal/text-table.js';
 
@@ -35,7 +36,21 @@ export function runWeightsList({ json, cache = weightsCacheFolder() }: WeightsLi
       set: entry.sets,
       file: here(entry) ?? null,
     }));
-    console.log(JSON.stringify(entries, undefined, 2));
+    const packaged = packagedWeights.map(({ name, backbone, parameters }) => ({
+      name,
+      url: null,
+      bytes: statSync(packagedFile(name)!).size,
+      sha256: null,
+      licence: 'MIT',
+      part: 'backbone',
+      trainedOn: PACKAGED_ON,
+      parameters,
+      figure: null,
+      config: null,
+      set: Object.entries(backbone).map(([key, value]) => `model.backbone.${key}=${value}`),
+      file: packagedFile(name)!,
+    }));
+    console.log(JSON.stringify([...packaged, ...entries], undefined, 2));
     return;
   }
   const shown = ({ sets }: PublishedWeights): string =>
@@ -48,11 +63,22 @@ export function runWeightsList({ json, cache = weightsCacheFolder() }: WeightsLi
     here(entry) ? 'yes' : '',
     `${entry.config.replace('configs/torchvision/', '')}${shown(entry)}`,
   ]);
-  console.log(formatTable([['name', 'size', 'SHA-256', 'trained on', 'here', 'config'], ...rows]));
+  const own = packagedWeights.map(({ name, backbone }) => [
+    name,
+    `${(statSync(packagedFile(name)!).size / 1e6).toFixed(0)} MB`,
+    '',
+    PACKAGED_ON,
+    'yes',
+    Object.entries(backbone)
+      .map(([key, value]) => `--set ...${key}=${value}`)
+      .join(' '),
+  ]);
+  console.log(formatTable([['name', 'size', 'SHA-256', 'trained on', 'here', 'config'], ...own, ...rows]));
   console.log(
     [
       `\nfrom ${PUBLISHED_AT}/ under ${PUBLISHED_LICENCE} (torchvision); the data that a file was trained on may bring terms of its own`,
       'configs lie in configs/torchvision/; ... stands for model.backbone.',
+      `${packagedWeights.map(({ name }) => name).join(', ')}: in this package, under MIT`,
       `here: in ${cache}; goshawk weights get NAME fetches one, nothing else ever does`,
     ].join('\n'),
   );

@@ -6,6 +6,7 @@ import { InputError } from '@goshawk/core';
 import { hasChecksum } from '../files/download.js';
 import { missingRemedy } from '../files/read-file.js';
 import { type PublishedWeights, publishedAs } from '../foreign/torchvision/published-weights.js';
+import { packagedAs, packagedFile } from './packaged-weights.js';
 
 /** `goshawk/weights` below XDG_CACHE_HOME, by default ~/.cache; GOSHAWK_WEIGHTS names another folder. */
 export function weightsCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
@@ -19,9 +20,9 @@ export function checksumInName(file: string): string | undefined {
   return /-([0-9a-f]{8,64})\.\w+$/.exec(file)?.[1];
 }
 
-/** Whether published weights are called that. */
+/** Whether published weights, or such that come with this package, are called that. */
 export function isWeightsName(text: string): boolean {
-  return publishedAs(text) !== undefined;
+  return publishedAs(text) !== undefined || packagedAs(text) !== undefined;
 }
 
 /** Size of a published file in millions of bytes, in words. */
@@ -30,12 +31,15 @@ export function publishedSize({ mebibytes }: PublishedWeights): string {
 }
 
 /**
- * The file that a person means by `text`: a path, or the name of published weights that lie in the cache.
+ * The file that a person means by `text`: a path, or the name of weights that come with this package or, published,
+ * lie in the cache.
  * @param where what names it, such as `--init`, at the head of a message
  * @throws InputError where there is none, with the command that gets it where it is published; and where the cache's is damaged
  */
 export function findWeights(text: string, where: string): string {
   if (existsSync(text)) return text;
+  const packaged = packagedFile(text);
+  if (packaged !== undefined) return packaged;
   const published = publishedAs(text);
   if (published === undefined) {
     const isName = /^[\w-]+$/.test(text);

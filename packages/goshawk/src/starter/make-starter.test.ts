@@ -54,6 +54,7 @@ describe('goshawk init', () => {
       'data',
       'model',
       'network',
+      'weights',
       'copies',
       'sets',
       'precision',
@@ -67,6 +68,8 @@ describe('goshawk init', () => {
     const { config } = loadConfig(join(folder, 'made/squares.yaml'));
     assert.equal(config.train.minutes, 0.5);
     assert.equal(config.model.type, 'faster_rcnn');
+    const isTiny = /^network: tiny /m.test(out);
+    assert.equal(config.model.backbone.weights, isTiny ? 'shapes_resnet18_tiny' : undefined);
     const [train, val] = ['train', 'val'].map(
       (part) => readAnnotations({ annotations: join(folder, `made/squares-data/${part}.json`) }).dataset,
     );
@@ -111,6 +114,22 @@ describe('goshawk init', () => {
       5,
     );
     assert.match(out, /^and 1 more warning: goshawk data check drawn lists them$/m);
+  });
+
+  test('begins with random weights where these are asked for, and with the named ones of the package', async () => {
+    for (const [init, expected] of [
+      ['random', undefined],
+      ['shapes_resnet18_tiny', 'shapes_resnet18_tiny'],
+    ] as const) {
+      const words = ['--output', `${init}.yaml`, '--size', 'tiny', '--minutes', '0.1', '--init', init];
+      const { code, out, err } = await goshawk('init', 'squares', ...words);
+      assert.equal(code, 0, err);
+      // The config says it, so that nothing has to be named again.
+      assert.match(out, new RegExp(`train with it by goshawk train ${init}\\.yaml$`, 'm'));
+      const { backbone } = loadConfig(join(folder, `${init}.yaml`)).config.model;
+      assert.equal(backbone.weights, expected);
+      assert.equal('width' in backbone && backbone.width, 32);
+    }
   });
 
   test('writes over nothing, neither a file that is there nor the data itself', async () => {

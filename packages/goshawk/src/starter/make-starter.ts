@@ -28,6 +28,7 @@ import {
   choosePictureSize,
   chooseSize,
   chooseVariation,
+  chooseWeights,
   FEWEST_ITERATIONS,
   fitPictureSize,
   type Machine,
@@ -116,6 +117,9 @@ async function writeStarter(options: StarterOptions): Promise<void> {
   };
   const model = tell('model', chooseModel(facts, wishes, start));
   const size = tell('network', chooseSize(wishes, machine, start));
+  const chosen = chooseWeights(start, size.value, known.isRandom === true);
+  const weights =
+    known.backbone || start.kind !== 'random' ? undefined : tell('weights', chosen, chosen.value ?? 'random');
   const wanted = known.preprocess
     ? { value: known.preprocess.resize.maxSize, why: "that of the weights' own training" }
     : choosePictureSize(facts, size.value);
@@ -140,12 +144,13 @@ async function writeStarter(options: StarterOptions): Promise<void> {
     freezing: chooseFreezing(start),
     pictureSize: wanted,
     levels: levelsAt(wanted.value),
-    optimization: chooseOptimization(start, size.value, machine),
+    optimization: chooseOptimization(start, size.value, machine, facts),
     precision: { value: 'fp32', why: '' },
     length: { value: { iterations: 1000, warmupIterations: 1, evaluateEvery: 0 }, why: '' },
     minutes: { value: wishes.minutes, why: '' },
     workers: machine.device === 'cuda' ? 4 : 1,
     device: machine.device,
+    ...(weights?.value !== undefined && { weights: { value: weights.value, why: weights.why } }),
     ...(known.backbone && { knownBackbone: known.backbone }),
     ...(known.model && { knownModel: known.model, knownPreprocess: known.preprocess }),
     ...(sets && { sets }),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from '../config/index.js';
+import { packagedWeights } from '../infer/packaged-weights.js';
 import type { DataFacts } from './data-facts.js';
 import {
   chooseAnchors,
@@ -17,12 +18,15 @@ import {
   choosePictureSize,
   chooseSize,
   chooseVariation,
+  chooseWeights,
   fitPictureSize,
   type ModelKind,
   modelKinds,
+  type NetworkSize,
   networkSizes,
   type Start,
   validationShare,
+  widths,
 } from './rules.js';
 import { starterText } from './write-starter.js';
 
@@ -71,14 +75,24 @@ describe('nothing random is frozen', () => {
     assert.equal(chooseFreezing({ kind: 'backbone' }).value.norm, 'frozen_batch');
   });
 
-  test('batch norm that learns gets eight pictures a step at least', () => {
-    assert.ok(chooseOptimization(random, 'tiny', twoCores).value.batchSize >= 8);
-    const learning = chooseOptimization({ kind: 'detector', model: 'mask_rcnn', norms: 'learn' }, 'full', twoCores);
-    assert.ok(learning.value.batchSize >= 8);
+  test('batch norm that learns gets eight pictures a step, or four that are full of objects', () => {
+    assert.equal(chooseOptimization(random, 'tiny', twoCores, photos).value.batchSize, 8);
+    assert.equal(chooseOptimization(random, 'tiny', twoCores, { objects: 2000, pictures: 160 }).value.batchSize, 4);
+    const learning: Start = { kind: 'detector', model: 'mask_rcnn', norms: 'learn' };
+    assert.ok(chooseOptimization(learning, 'full', twoCores, photos).value.batchSize >= 8);
+  });
+
+  test('the tiny network starts from what comes with the package, unless weights are named or random ones asked for', () => {
+    const weights = (start: Start, size: NetworkSize, isRandom = false) => chooseWeights(start, size, isRandom).value;
+    assert.equal(weights(random, 'tiny'), 'shapes_resnet18_tiny');
+    for (const none of [weights(random, 'tiny', true), weights(random, 'small'), weights(frozen, 'tiny')])
+      assert.equal(none, undefined);
+    const [own] = packagedWeights;
+    assert.deepEqual(own!.backbone, { depth: widths.tiny.depth, width: widths.tiny.width });
   });
 
   test('published weights go on with their own rate for the batch', () => {
-    const { batchSize, lr, type } = chooseOptimization(frozen, 'full', twoCores).value;
+    const { batchSize, lr, type } = chooseOptimization(frozen, 'full', twoCores, photos).value;
     assert.deepEqual([type, lr / batchSize], ['sgd', 0.0025 / 2]);
   });
 });
@@ -213,7 +227,8 @@ test('every combination of choices is a valid config that keeps its reasons as c
             freezing: chooseFreezing(start),
             pictureSize,
             levels: chooseLevels(photos, pictureSize.value, model, start),
-            optimization: chooseOptimization(start, size, twoCores),
+            optimization: chooseOptimization(start, size, twoCores, photos),
+            ...(size === 'tiny' && { weights: { value: 'shapes_resnet18_tiny', why: 'they come along' } }),
             precision: { value: 'bf16', why: 'measured' },
             length: chooseLength(photos, 8, { step: 0.2, evaluation: 2, available: 600 }),
             minutes: { value: 10, why: 'asked for' },

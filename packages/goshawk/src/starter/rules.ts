@@ -77,6 +77,21 @@ export const widths: Readonly<Record<NetworkSize, Widths>> = {
   full: { depth: 50, width: 64, pyramid: 256, hidden: 1024 },
 };
 
+/**
+ * Where no weights are named: those that come with the package, of a backbone that has found generated shapes. Undefined: random ones.
+ * @param isRandom random ones are asked for
+ */
+export function chooseWeights(start: Start, size: NetworkSize, isRandom: boolean): Chosen<string | undefined> {
+  if (start.kind !== 'random') return { value: undefined, why: 'named by --init' };
+  if (isRandom) return { value: undefined, why: 'asked for' };
+  return size === 'tiny'
+    ? {
+        value: 'shapes_resnet18_tiny',
+        why: 'they come with this package, learned from generated shapes; --init random begins without them',
+      }
+    : { value: undefined, why: 'none come with this package for such a network' };
+}
+
 /** Long sides of pictures that are tried, in pixels. */
 export const pictureSizes = [160, 192, 224, 256, 320, 384, 448, 512, 640, 800, 1024, 1333] as const;
 
@@ -209,12 +224,24 @@ export interface Optimization {
   readonly clipGradNorm?: number;
 }
 
-export function chooseOptimization(start: Start, size: NetworkSize, machine: Machine): Chosen<Optimization> {
+/** Objects of a picture, in the mean, from which four of them are enough for a step. */
+const MANY_OBJECTS = 4;
+
+export function chooseOptimization(
+  start: Start,
+  size: NetworkSize,
+  machine: Machine,
+  { objects, pictures }: Pick<DataFacts, 'objects' | 'pictures'>,
+): Chosen<Optimization> {
   if (start.kind === 'random') {
-    const batchSize = machine.device === 'cuda' ? 16 : 8;
+    const isFull = objects >= MANY_OBJECTS * pictures;
+    const batchSize = machine.device === 'cuda' ? 16 : isFull ? 4 : 8;
+    const each = isFull
+      ? 'they hold many objects, and more steps teach more'
+      : 'batch norm wants eight pictures a step';
     return {
       value: { batchSize, type: 'adamw', lr: size === 'full' ? 5e-4 : 1e-3, weightDecay: 0.05, clipGradNorm: 10 },
-      why: 'random weights learn fastest with AdamW; batch norm wants eight pictures a step',
+      why: `all layers learn, fastest with AdamW; ${machine.device === 'cuda' ? 'a card wants many pictures a step' : each}`,
     };
   }
   if (start.kind === 'detector' && start.norms === 'learn')
@@ -236,7 +263,7 @@ export interface Freezing {
 
 export function chooseFreezing(start: Start): Chosen<Freezing> {
   return start.kind === 'random'
-    ? { value: { norm: 'batch', frozenStages: 0 }, why: 'nothing is frozen: the weights are random' }
+    ? { value: { norm: 'batch', frozenStages: 0 }, why: 'nothing is frozen: all layers have this to learn' }
     : {
         value: { norm: 'frozen_batch', frozenStages: 2 },
         why: 'the first two stages and the norms keep what they have learned: batches are small',

@@ -1,12 +1,15 @@
 // What a file of weights is of, as far as a first config has to know.
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type BackboneConfig, loadConfig, type ModelConfig, type PreprocessConfig } from '../config/index.js';
 import { publishedAs } from '../foreign/torchvision/published-weights.js';
 import { recogniseState } from '../foreign/weights.js';
 import { readDescription, readWeights, requireKnownModel } from '../infer/index.js';
+import { packagedAs } from '../infer/packaged-weights.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { type ModelKind, modelKinds, type Start } from './rules.js';
+import { RANDOM } from './start-words.js';
 
 export interface KnownStart {
   readonly start: Start;
@@ -15,14 +18,20 @@ export interface KnownStart {
   readonly preprocess?: PreprocessConfig;
   /** Of a backbone's file: what it is of, its place included. */
   readonly backbone?: object;
+  /** Random weights are asked for, and those of the package not to take their place. */
+  readonly isRandom?: true;
 }
 
 /**
- * @param text a file, or the name of published weights in the cache
+ * @param text a file, the name of published weights in the cache or of those in the package, or `random`
  * @throws InputError where there is no such file, or its weights do not tell their model
  */
 export function startOfWeights(text: string | undefined): KnownStart {
   if (text === undefined) return { start: { kind: 'random' } };
+  if (text === RANDOM && !existsSync(text)) return { start: { kind: 'random' }, isRandom: true };
+  const packaged = packagedAs(text);
+  if (packaged && !existsSync(text))
+    return { start: { kind: 'random' }, backbone: { ...packaged.backbone, weights: text } };
   const file = findWeights(text, '--init');
   const own = readDescription(file);
   if (own !== undefined) return ofDetector(own.config.model, file, own.config.preprocess);

@@ -49,6 +49,8 @@ export interface StarterChoices {
   readonly minutes: Chosen<number>;
   readonly workers: number;
   readonly device: 'cpu' | 'cuda';
+  /** The package's own that the backbone starts from; absent: random ones, or others that are named. */
+  readonly weights?: Chosen<string>;
   /** What weights at the start say of the backbone, their file included. */
   readonly knownBackbone?: object;
   /** The model of the weights at the start, which is taken as it is. */
@@ -131,13 +133,15 @@ export function starterValue(choices: StarterChoices, reasons: Reasons = new Map
 }
 
 function modelValue(choices: StarterChoices, because: (path: string, choice: { readonly why: string }) => void): Tree {
-  const { model, size, freezing, knownModel, pictureSize, levels, facts, knownBackbone } = choices;
+  const { model, size, freezing, knownModel, pictureSize, levels, facts, knownBackbone, weights } = choices;
   because('model', model);
   if (knownModel !== undefined) return { ...knownModel, classes: 'from-data' };
   because('model.backbone', size);
   because('model.backbone', freezing);
   const { depth, width, pyramid, hidden } = widths[size.value];
-  const backbone = { ...(knownBackbone ?? { depth, width }), ...freezing.value };
+  if (weights) because('model.backbone', weights);
+  const own = { depth, width, ...(weights && { weights: weights.value }) };
+  const backbone = { ...(knownBackbone ?? own), ...freezing.value };
   const anchors = chooseAnchors(facts, pictureSize.value, levels.value);
   because('model.anchors', anchors);
   const [finestStride = 4] = levels.value.strides;

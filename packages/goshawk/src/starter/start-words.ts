@@ -1,0 +1,2 @@
+/** What `--init` calls the weights that no file has. */
+export const RANDOM = 'random';
