@@ -99,10 +99,12 @@ describe('nothing random is frozen', () => {
 
 describe('pictures', () => {
   test('are larger where objects are smaller', () => {
-    const size = (low: number, median: number) =>
-      choosePictureSize({ ...photos, side: { low, median, high: 0.5 } }, 'tiny').value;
+    const size = (low: number, median: number, smallestClass = low) =>
+      choosePictureSize({ ...photos, side: { low, median, high: 0.5 }, smallestClass }, 'tiny').value;
     assert.ok(size(0.2, 0.4) < size(0.05, 0.1));
     assert.ok(size(0.05, 0.1) * 0.05 >= 12 || size(0.05, 0.1) === 384);
+    // Few objects of a class of small ones, among many large ones.
+    assert.equal(size(0.2, 0.4, 0.05), 256);
   });
 
   test('become smaller only where the time is too short, and larger where it is ample and the photos are', () => {

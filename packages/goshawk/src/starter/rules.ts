@@ -103,15 +103,17 @@ const largestPicture: Readonly<Record<NetworkSize, number>> = { tiny: 384, small
 const leastPicture: Readonly<Record<NetworkSize, number>> = { tiny: 192, small: 256, full: 512 };
 
 /** The smallest size at which objects can be told: the long side in pixels. */
-export function choosePictureSize({ side, longSide }: DataFacts, size: NetworkSize): Chosen<number> {
-  const needed = Math.max(SMALL_SIDE / (side.low || 1), MIDDLING_SIDE / (side.median || 1));
+export function choosePictureSize({ side, smallestClass, longSide }: DataFacts, size: NetworkSize): Chosen<number> {
+  // A class of few objects counts as much in the mean as one of many: where it is the one of small objects, it needs the pixels.
+  const smallest = Math.min(side.low, smallestClass) || 1;
+  const needed = Math.max(SMALL_SIDE / smallest, MIDDLING_SIDE / (side.median || 1));
   const bounded = Math.min(Math.max(needed, leastPicture[size]), largestPicture[size]);
   const value = pictureSizes.find((candidate) => candidate >= bounded)!;
-  const shown = Math.round(side.low * value);
+  const shown = Math.round(smallest * value);
   const original = Math.round(longSide.median);
   return {
     value,
-    why: `the smallest tenth of the objects has ${shown} pixels a side then (the photos have ${original})`,
+    why: `the smallest tenth of the smallest class has ${shown} pixels a side then (the photos have ${original})`,
   };
 }
 
