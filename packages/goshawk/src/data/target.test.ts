@@ -28,6 +28,15 @@ test('a box is clipped to the picture and scaled; area by both scales', () => {
   assert.equal(target.keypoints, undefined);
 });
 
+test('a box that float32 holds at the corner of the picture, but not where that lies in the frame, is left out', () => {
+  const small = { ...annotation, bbox: boxXywh(0, 1, 1e-6, 4) };
+  assert.equal(makeTarget([small], image, base).boxes.length, 4);
+  const frame = { width: 300, height: 20, left: 260, top: 0 };
+  const options = { ...base, size: { ...size, frame } };
+  assert.deepEqual(makeTarget([small], image, options).annotationIds, []);
+  assert.deepEqual([...makeTarget([annotation], image, options).boxes], [260, 2, 268, 10]);
+});
+
 test('box, mask and keypoints are mirrored alike', () => {
   const options = { ...base, flip: true, masks: true, keypointCount: 3, keypointFlipOrder: [1, 0, 2] };
   const target = makeTarget([annotation], image, options);

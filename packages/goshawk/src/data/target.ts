@@ -123,9 +123,10 @@ function moveBox(clipped: BoxXyxy, image: ImageSize, view: PictureView): BoxXyxy
   const scaled = scaleBox(mirrored, size.scaleX, size.scaleY);
   const [x1, y1, x2, y2] = scaled;
   if (window === undefined) {
-    if (!hasSides(scaled)) return undefined;
     const { left = 0, top = 0 } = size.frame ?? {};
-    return boxXyxy(x1 + left, y1 + top, x2 + left, y2 + top);
+    // In the frame float32 has fewer digits behind the point than at the picture's own corner.
+    const framed = boxXyxy(x1 + left, y1 + top, x2 + left, y2 + top);
+    return hasSides(framed) ? framed : undefined;
   }
   const moved = boxXyxy(x1 - window.x, y1 - window.y, x2 - window.x, y2 - window.y);
   const inside = clipBox(moved, window, convention);

@@ -80,9 +80,9 @@ function closeDetections(got: readonly Detection[], wanted: readonly Detection[]
   sorted(got).forEach((detection, i) => {
     const other = sorted(wanted)[i]!;
     assert.equal(detection.categoryId, other.categoryId);
-    assert.ok(Math.abs(detection.score - other.score) < 1e-5, `${detection.score}, ${other.score}`);
+    assert.ok(Math.abs(detection.score - other.score) < 1e-6, `${detection.score}, ${other.score}`);
     detection.bbox!.forEach((value, side) => {
-      assert.ok(Math.abs(value - other.bbox![side]!) < 2e-3, `${detection.bbox} ${other.bbox}`);
+      assert.ok(Math.abs(value - other.bbox![side]!) < 5e-5, `${detection.bbox} ${other.bbox}`);
     });
   });
 }
@@ -128,7 +128,7 @@ describe('views of a picture', () => {
           );
           const back = view.toPicture(view.toNetwork(box), 'network').toNumbers();
           box.toNumbers().forEach((value, i) => {
-            assert.ok(Math.abs(back[i]! - value) < 1e-4, `${back}`);
+            assert.ok(Math.abs(back[i]! - value) < 2e-5, `${back}`);
           });
         }
       }
@@ -338,11 +338,11 @@ describe('test-time augmentation', () => {
           const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = corners.slice(i * 4, i * 4 + 4);
           const wanted = [WIDTH - edge - x2, y1, WIDTH - edge - x1, y2];
           wanted.forEach((value, side) => {
-            assert.ok(Math.abs(otherCorners[i * 4 + side]! - value) < 1e-3, `box ${i}`);
+            assert.ok(Math.abs(otherCorners[i * 4 + side]! - value) < 3e-5, `box ${i}`);
           });
         }
         const difference = ops.sub(ops.flip(found.masks!, [2]), other.masks!);
-        assert.ok(ops.max(ops.abs(difference)).item() < 1e-4);
+        assert.ok(ops.max(ops.abs(difference)).item() < 1e-5);
       });
     });
   }
@@ -364,10 +364,10 @@ describe('test-time augmentation', () => {
           const [x = 0, y = 0, logit = 0] = points[point]!;
           const [otherX = 0, otherY = 0, otherLogit = 0] = other[i]![opposite]!;
           assert.ok(
-            Math.abs(WIDTH - x - otherX) < 0.01 && Math.abs(y - otherY) < 0.01,
+            Math.abs(WIDTH - x - otherX) < 3e-5 && Math.abs(y - otherY) < 3e-5,
             `${x} ${otherX} ${y} ${otherY}`,
           );
-          assert.ok(Math.abs(logit - otherLogit) < 1e-4);
+          assert.ok(Math.abs(logit - otherLogit) < 3e-5);
         });
       });
     });
@@ -412,7 +412,7 @@ describe('test-time augmentation', () => {
       const largest = masksAt(augmenting('masks.enabled=true masks.scales=[80] masks.heuristic=soft_max'));
       const other = ops.sub(ops.mul(both, 2), one);
       assert.ok(ops.max(ops.abs(ops.sub(other, one))).item() > 1e-3, 'the views differ');
-      assert.ok(ops.max(ops.abs(ops.sub(ops.maximum(one, other), largest))).item() < 1e-5);
+      assert.ok(ops.max(ops.abs(ops.sub(ops.maximum(one, other), largest))).item() < 1e-6);
     });
   });
   test('averages scores and corners of stored proposals over the views', () => {
@@ -438,7 +438,7 @@ describe('test-time augmentation', () => {
       assert.ok(Math.abs(best! - Math.max(...means)) < 1e-6);
       const at = means.indexOf(Math.max(...means));
       one.boxes.slice(at * 4, at * 4 + 4).forEach((value, side) => {
-        assert.ok(Math.abs(found.boxes.toNumbers()[side]! - value) < 1e-3);
+        assert.ok(Math.abs(found.boxes.toNumbers()[side]! - value) < 3e-5);
       });
     });
   });

@@ -100,6 +100,20 @@ export function assertAllClose(
   assert.ok(worst.index < 0, `${name}[${worst.index}]: got ${actual[worst.index]}, expected ${wanted[worst.index]}`);
 }
 
+/**
+ * Maps against samples of them, evenly spaced: within `part` of the value, and of the map's root mean square near zero. Values are
+ * compared in the maps' own type.
+ */
+export function assertSamples(maps: readonly Tensor[], samples: readonly (readonly number[])[], part: number): void {
+  assert.equal(maps.length, samples.length);
+  for (const [at, wanted] of samples.entries()) {
+    const values = maps[at]!.detach().contiguous().toTypedArray();
+    const picked = wanted.map((_, k) => Number(values[Math.floor((k * values.length) / wanted.length)]!));
+    const scale = Math.sqrt(wanted.reduce((sum, value) => sum + value * value, 0) / wanted.length);
+    assertAllClose(`map ${at}`, picked, wanted, { relative: part, absolute: part * scale });
+  }
+}
+
 export interface ExpectedDetection {
   readonly label: number;
   readonly score: number;

@@ -27,8 +27,8 @@ interface Case {
   readonly tolerance: number;
   readonly parts: readonly { readonly shape: readonly number[]; readonly areFillers?: boolean }[];
 }
-const exact = { dtype: 'float64', tolerance: 1e-10 } as const;
-const single = { dtype: 'float32', tolerance: 2e-6 } as const;
+const exact = { dtype: 'float64', tolerance: 1e-13 } as const;
+const single = { dtype: 'float32', tolerance: 3e-7 } as const;
 /** Of a job, where neither process has a value. */
 const NOTHING = {
   dtype: 'float32',

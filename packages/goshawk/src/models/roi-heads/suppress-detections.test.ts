@@ -105,7 +105,7 @@ const softOptions = fc.record({
   convention,
 });
 
-const close = (got: number, wanted: number, what: string, tolerance = 1e-5) =>
+const close = (got: number, wanted: number, what: string, tolerance = 2e-7) =>
   assert.ok(Math.abs(got - wanted) <= tolerance * Math.max(1, Math.abs(wanted)), `${what}: ${got}, expected ${wanted}`);
 
 describe('softNms', () => {
