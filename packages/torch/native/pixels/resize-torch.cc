@@ -28,9 +28,10 @@ struct TorchAxis {
 // Writes a value more than the row has.
 void filterTorch(const uint8_t* row, const uint8_t* end, const TorchAxis& columns, const Normalisation& values,
                  float* into) {
-  const Double4 gain{values.gain[0], values.gain[1], values.gain[2], 0};
-  const Double4 bias{values.bias[0], values.bias[1], values.bias[2], 0};
-  const Int4 order = values.reversed ? Int4{2, 1, 0, 3} : Int4{0, 1, 2, 3};
+  // In the picture's order of channels, to which the network's may be the reverse: turned once, behind all else.
+  const int64_t first = values.reversed ? 2 : 0, last = 2 - first;
+  const Double4 gain{values.gain[first], values.gain[1], values.gain[last], 0};
+  const Double4 bias{values.bias[first], values.bias[1], values.bias[last], 0};
   const int64_t width = static_cast<int64_t>(columns.first.size());
   for (int64_t x = 0; x < width; x++) {
     const uint8_t* l = row + columns.first[x] * 3;
@@ -39,9 +40,9 @@ void filterTorch(const uint8_t* row, const uint8_t* end, const TorchAxis& column
     const bool inside = r + 4 <= end;
     const Int4 left = inside ? load4(l) : load3(l);
     const Int4 right = inside ? load4(r) : load3(r);
-    const Double4 levels = doubles(__builtin_shuffle(left, order)) * all(1 - f) +
-                           doubles(__builtin_shuffle(right, order)) * all(f);
-    const Float4 result = floats(levels * gain + bias);
+    const Double4 levels = doubles(left) * all(1 - f) + doubles(right) * all(f);
+    const Float4 found = floats(levels * gain + bias);
+    const Float4 result = values.reversed ? Float4{found[2], found[1], found[0], found[3]} : found;
     std::memcpy(into + x * 3, &result, sizeof(result));
   }
 }

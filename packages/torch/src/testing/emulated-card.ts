@@ -41,7 +41,7 @@ export function callOnEmulatedCard(
   return callOp(`goshawk_emulated::${operator}`, ...args);
 }
 
-/** The library's file; made where it is not there for the sources as they are. */
+/** The library's file; made where it is not there for this compiler and the sources as they are. */
 function buildEmulatedCard(): string {
   const compiler = findCompiler();
   if (compiler === undefined) throw new Error('no C++ compiler for the emulated card');
@@ -49,7 +49,9 @@ function buildEmulatedCard(): string {
   const sources = ['arithmetic', 'device/code', 'device/emulation'].flatMap((folder) =>
     readdirSync(join(nativeDir, folder)).map((name) => join(nativeDir, folder, name)),
   );
-  const digest = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url)));
+  const digest = createHash('sha256')
+    .update(compiler)
+    .update(readFileSync(fileURLToPath(import.meta.url)));
   for (const source of sources.sort()) digest.update(readFileSync(source));
   const library = join(buildDir, `emulated-card-${digest.digest('hex').slice(0, 16)}.so`);
   if (existsSync(library)) return library;
