@@ -66,7 +66,7 @@ export function buildProgram(): Command {
     )
     .option(
       '--init <file>',
-      'weights to start from, of any supported format, or the name of published ones (weights list)',
+      'weights to start from, of any supported format, or a name of weights list; with data also: random',
     )
     .option(
       '--resume',
