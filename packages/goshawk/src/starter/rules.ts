@@ -188,7 +188,7 @@ export function chooseLevels(
 
 /**
  * Side lengths of the anchors of each level: from the smallest tenth of the objects to the largest tenth evenly in the
- * logarithm, a little beyond both. Heights over widths: the middle half of the boxes' and either end.
+ * logarithm, a little beyond both. Heights over widths: the middle of the boxes' and either end, never all the same.
  */
 export function chooseAnchors(
   { side, aspect }: DataFacts,
@@ -208,14 +208,11 @@ export function chooseAnchors(
   };
 }
 
-/** Ratios nearer to one another than this make anchors that find the same objects. */
+/** Ratios nearer to one another than this make anchors that find the same objects; where boxes are all of one shape, its neighbours stand this far off. */
 const RATIO_APART = 1.35;
 
 function spread([low, middle, high]: readonly [number, number, number]): number[] {
-  const kept = [round(middle)];
-  if (middle / low >= RATIO_APART) kept.unshift(round(low));
-  if (high / middle >= RATIO_APART) kept.push(round(high));
-  return kept;
+  return [Math.min(low, middle / RATIO_APART), middle, Math.max(high, middle * RATIO_APART)].map(round);
 }
 
 export interface Optimization {
