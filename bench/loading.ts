@@ -1,10 +1,11 @@
 // JPEG files to padded batches, decoded, resized and normalised: pictures a second of one core, next to torch's DataLoader.
 //
-//     node bench/dist/loading.js PHOTOS [--python PYTHON] [--rounds 5] [--batch 4] [--pictures 40] [--short 800] [--long 1333]
+//     node bench/dist/loading.js PHOTOS [--python PYTHON] [--rounds 5] [--batch 4] [--pictures 40] [--passes 3] [--short 800] [--long 1333]
 //
 // PHOTOS is a folder of JPEGs. PYTHON needs torch, torchvision, pillow and opencv-python-headless; default: the environment's
 // GOSHAWK_PEER_PYTHON, else python3; its allocator is told to keep memory. Both sides take turns by each of three ways to resize; what
-// is counted is the processor's time of all threads, so that another program on the machine does not matter much.
+// is counted is the processor's time of all threads, so that another program on the machine does not matter much. A turn goes several times
+// over the photos, as a training does: of the first pass a good part is the system's, which hands out the memory of the batches.
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -24,6 +25,7 @@ const { values: options, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     batch: { type: 'string', default: '4' },
     pictures: { type: 'string', default: '40' },
+    passes: { type: 'string', default: '3' },
     short: { type: 'string', default: '800' },
     long: { type: 'string', default: '1333' },
   },
@@ -31,11 +33,13 @@ const { values: options, positionals } = parseArgs({
 const [folder] = positionals;
 if (folder === undefined) throw new Error('name a folder of JPEGs');
 const [batch, short, long] = [options.batch, options.short, options.long].map(Number) as [number, number, number];
-const paths = (readdirSync(folder, { recursive: true }) as string[])
+const photos = (readdirSync(folder, { recursive: true }) as string[])
   .filter((name) => /\.jpe?g$/i.test(name))
   .sort()
   .slice(0, Number(options.pictures))
   .map((name) => resolve(join(folder, name)));
+const passes = Number(options.passes);
+const paths = Array.from({ length: passes }, () => photos).flat();
 
 // OpenCV turns pictures as their EXIF orientation says, the others do not: photos without one make no difference.
 const images = await Promise.all(
@@ -69,7 +73,9 @@ const script = fileURLToPath(new URL('../peers/loading.py', import.meta.url));
 const peer = new PeerProcess(options.python, [script], { ...process.env, ...keepMemory });
 try {
   const { version } = await peer.ask<{ version: string }>({ open: paths, batch, short, long });
-  console.log(`${paths.length} JPEGs, short side ${short}, batches of ${batch}, ${options.rounds} turns; ${version}`);
+  console.log(
+    `${photos.length} JPEGs, ${passes} times a turn, short side ${short}, batches of ${batch}, ${options.rounds} turns; ${version}`,
+  );
   for (const kernel of ['torch', 'opencv', 'pil'] as const) {
     const theirs = async () => (await peer.ask<{ seconds: number }>({ way: kernel })).seconds;
     const seconds: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
