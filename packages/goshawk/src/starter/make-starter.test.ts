@@ -130,6 +130,11 @@ describe('goshawk init', () => {
       assert.equal(backbone.weights, expected);
       assert.equal('width' in backbone && backbone.width, 32);
     }
+    // Nor are there weights for a backbone of another shape.
+    const asked = ['--set', 'model.backbone.width=16', '--size', 'tiny', '--minutes', '0.1'];
+    const other = await goshawk('init', 'squares', '--output', 'narrow.yaml', ...asked);
+    assert.match(other.out, /^weights: random - asked for$/m);
+    assert.equal(loadConfig(join(folder, 'narrow.yaml')).config.model.backbone.weights, undefined);
   });
 
   test('writes over nothing, neither a file that is there nor the data itself', async () => {

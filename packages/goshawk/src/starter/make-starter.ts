@@ -117,7 +117,7 @@ async function writeStarter(options: StarterOptions): Promise<void> {
   };
   const model = tell('model', chooseModel(facts, wishes, start));
   const size = tell('network', chooseSize(wishes, machine, start));
-  const chosen = chooseWeights(start, size.value, known.isRandom === true);
+  const chosen = chooseWeights(start, size.value, known.isRandom === true || asksBackbone(sets));
   const weights =
     known.backbone || start.kind !== 'random' ? undefined : tell('weights', chosen, chosen.value ?? 'random');
   const wanted = known.preprocess
@@ -233,6 +233,11 @@ function waysOf(sets: readonly string[] = []): PictureWays {
     exifOrientation: data?.exifOrientation === 'ignore' ? 'ignore' : 'apply',
     followLinks: data?.followLinks === true,
   };
+}
+
+/** Whether `--set` wants another backbone than the chosen one, which the package's weights may not fit. */
+function asksBackbone(sets: readonly string[] = []): boolean {
+  return sets.map(parseSetOption).some(({ path }) => path[0] === 'model' && (path[1] ?? 'backbone') === 'backbone');
 }
 
 /** What bf16 has to gain: its weights are rounded. */

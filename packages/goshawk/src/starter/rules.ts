@@ -79,7 +79,7 @@ export const widths: Readonly<Record<NetworkSize, Widths>> = {
 
 /**
  * Where no weights are named: those that come with the package, of a backbone that has found generated shapes. Undefined: random ones.
- * @param isRandom random ones are asked for
+ * @param isRandom random ones are asked for, or another backbone
  */
 export function chooseWeights(start: Start, size: NetworkSize, isRandom: boolean): Chosen<string | undefined> {
   if (start.kind !== 'random') return { value: undefined, why: 'named by --init' };
