@@ -6,7 +6,8 @@ import { PARTS_ENDING } from '../files/made-folder.js';
 import { requireWritableFile } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { makeStarter } from '../starter/index.js';
-import { isInConfig, type StarterCommandOptions, wishesOf } from './starter-options.js';
+import { startInConfig } from '../starter/start-words.js';
+import { type StarterCommandOptions, wishesOf } from './starter-options.js';
 import { nameOf } from './train-data.js';
 
 export interface InitCommandOptions extends StarterCommandOptions {
@@ -33,6 +34,6 @@ export async function runInit(data: string, options: InitCommandOptions): Promis
     ...(init !== undefined && { init }),
     ...(options.set && { sets: options.set }),
   });
-  const start = init === undefined || isInConfig(init) ? '' : ` --init ${init}`;
+  const start = init === undefined || startInConfig(init) ? '' : ` --init ${init}`;
   console.log(`config: ${output} - train with it by goshawk train ${output}${start}`);
 }

@@ -1,10 +1,6 @@
 // What a person can ask of a first config.
-
-import { existsSync } from 'node:fs';
 import { InputError } from '@goshawk/core';
-import { packagedAs } from '../infer/packaged-weights.js';
 import type { ModelKind, NetworkSize, Wishes } from '../starter/rules.js';
-import { RANDOM } from '../starter/start-words.js';
 
 export interface StarterCommandOptions {
   readonly images?: string;
@@ -22,9 +18,4 @@ export function wishesOf({ model, size, minutes }: StarterCommandOptions): Wishe
   if (!(given > 0 && given <= MOST_MINUTES))
     throw new InputError('usage', `--minutes ${minutes}: expected a number of minutes, such as 10`);
   return { ...(model && { model }), ...(size && { size }), minutes: given };
-}
-
-/** Whether a first config says all of these weights: random ones, and the package's own. */
-export function isInConfig(init: string): boolean {
-  return !existsSync(init) && (init === RANDOM || packagedAs(init) !== undefined);
 }

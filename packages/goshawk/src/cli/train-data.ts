@@ -5,7 +5,8 @@ import { InputError } from '@goshawk/core';
 import { claimOutput } from '../files/output-folder.js';
 import { endTidilyOnSignals } from '../files/tidy-end.js';
 import { placeFromEnvironment, rankLink } from '../processes/index.js';
-import { isInConfig, type StarterCommandOptions, wishesOf } from './starter-options.js';
+import { startInConfig } from '../starter/start-words.js';
+import { type StarterCommandOptions, wishesOf } from './starter-options.js';
 import type { TrainCommandOptions } from './train.js';
 
 /** The config that a run was begun with, as it was written; config.yaml beside it has every default too. */
@@ -75,7 +76,7 @@ export async function configForData(data: string, options: TrainDataOptions): Pr
 /** Weights that the config names, or that are random, are not `--init`'s any more. */
 function ownOptions(options: TrainDataOptions): TrainCommandOptions {
   const { init, ...others } = options;
-  return init === undefined || isInConfig(init) ? others : options;
+  return init === undefined || startInConfig(init) ? others : options;
 }
 
 /** Of a folder or file, also of `.`; YOLO's data.yaml is named after its folder. */

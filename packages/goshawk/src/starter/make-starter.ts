@@ -117,9 +117,9 @@ async function writeStarter(options: StarterOptions): Promise<void> {
   };
   const model = tell('model', chooseModel(facts, wishes, start));
   const size = tell('network', chooseSize(wishes, machine, start));
-  const chosen = chooseWeights(start, size.value, known.isRandom === true || asksBackbone(sets));
-  const weights =
-    known.backbone || start.kind !== 'random' ? undefined : tell('weights', chosen, chosen.value ?? 'random');
+  const ownWeights = chooseWeights(size.value, known.isRandom === true || asksBackbone(sets));
+  const areNamed = known.backbone !== undefined || start.kind !== 'random';
+  const weights = areNamed ? undefined : tell('weights', ownWeights, ownWeights.value ?? 'random');
   const wanted = known.preprocess
     ? { value: known.preprocess.resize.maxSize, why: "that of the weights' own training" }
     : choosePictureSize(facts, size.value);

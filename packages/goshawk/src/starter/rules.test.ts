@@ -22,7 +22,6 @@ import {
   fitPictureSize,
   type ModelKind,
   modelKinds,
-  type NetworkSize,
   networkSizes,
   type Start,
   validationShare,
@@ -82,11 +81,10 @@ describe('nothing random is frozen', () => {
     assert.ok(chooseOptimization(learning, 'full', twoCores, photos).value.batchSize >= 8);
   });
 
-  test('the tiny network starts from what comes with the package, unless weights are named or random ones asked for', () => {
-    const weights = (start: Start, size: NetworkSize, isRandom = false) => chooseWeights(start, size, isRandom).value;
-    assert.equal(weights(random, 'tiny'), 'shapes_resnet18_tiny');
-    for (const none of [weights(random, 'tiny', true), weights(random, 'small'), weights(frozen, 'tiny')])
-      assert.equal(none, undefined);
+  test('the tiny network starts from what comes with the package, unless random ones are asked for', () => {
+    assert.equal(chooseWeights('tiny', false).value, 'shapes_resnet18_tiny');
+    for (const { value } of [chooseWeights('tiny', true), chooseWeights('small', false), chooseWeights('full', false)])
+      assert.equal(value, undefined);
     const [own] = packagedWeights;
     assert.deepEqual(own!.backbone, { depth: widths.tiny.depth, width: widths.tiny.width });
   });

@@ -81,8 +81,7 @@ export const widths: Readonly<Record<NetworkSize, Widths>> = {
  * Where no weights are named: those that come with the package, of a backbone that has found generated shapes. Undefined: random ones.
  * @param isRandom random ones are asked for, or another backbone
  */
-export function chooseWeights(start: Start, size: NetworkSize, isRandom: boolean): Chosen<string | undefined> {
-  if (start.kind !== 'random') return { value: undefined, why: 'named by --init' };
+export function chooseWeights(size: NetworkSize, isRandom: boolean): Chosen<string | undefined> {
   if (isRandom) return { value: undefined, why: 'asked for' };
   return size === 'tiny'
     ? {
@@ -233,14 +232,15 @@ export function chooseOptimization(
   { objects, pictures }: Pick<DataFacts, 'objects' | 'pictures'>,
 ): Chosen<Optimization> {
   if (start.kind === 'random') {
-    const isFull = objects >= MANY_OBJECTS * pictures;
-    const batchSize = machine.device === 'cuda' ? 16 : isFull ? 4 : 8;
-    const each = isFull
-      ? 'they hold many objects, and more steps teach more'
-      : 'batch norm wants eight pictures a step';
+    const [batchSize, reason] =
+      machine.device === 'cuda'
+        ? [16, 'a card wants many pictures a step']
+        : objects >= MANY_OBJECTS * pictures
+          ? [4, 'pictures hold many objects, and more steps teach more']
+          : [8, 'batch norm wants eight pictures a step'];
     return {
       value: { batchSize, type: 'adamw', lr: size === 'full' ? 5e-4 : 1e-3, weightDecay: 0.05, clipGradNorm: 10 },
-      why: `all layers learn, fastest with AdamW; ${machine.device === 'cuda' ? 'a card wants many pictures a step' : each}`,
+      why: `all layers learn, fastest with AdamW; ${reason}`,
     };
   }
   if (start.kind === 'detector' && start.norms === 'learn')

@@ -1,15 +1,13 @@
 // What a file of weights is of, as far as a first config has to know.
-import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { InputError } from '@goshawk/core';
 import { type BackboneConfig, loadConfig, type ModelConfig, type PreprocessConfig } from '../config/index.js';
 import { publishedAs } from '../foreign/torchvision/published-weights.js';
 import { recogniseState } from '../foreign/weights.js';
 import { readDescription, readWeights, requireKnownModel } from '../infer/index.js';
-import { packagedAs } from '../infer/packaged-weights.js';
 import { findWeights } from '../infer/weights-cache.js';
 import { type ModelKind, modelKinds, type Start } from './rules.js';
-import { RANDOM } from './start-words.js';
+import { startInConfig } from './start-words.js';
 
 export interface KnownStart {
   readonly start: Start;
@@ -28,10 +26,9 @@ export interface KnownStart {
  */
 export function startOfWeights(text: string | undefined): KnownStart {
   if (text === undefined) return { start: { kind: 'random' } };
-  if (text === RANDOM && !existsSync(text)) return { start: { kind: 'random' }, isRandom: true };
-  const packaged = packagedAs(text);
-  if (packaged && !existsSync(text))
-    return { start: { kind: 'random' }, backbone: { ...packaged.backbone, weights: text } };
+  const inConfig = startInConfig(text);
+  if (inConfig === 'random') return { start: { kind: 'random' }, isRandom: true };
+  if (inConfig) return { start: { kind: 'random' }, backbone: { ...inConfig.backbone, weights: inConfig.name } };
   const file = findWeights(text, '--init');
   const own = readDescription(file);
   if (own !== undefined) return ofDetector(own.config.model, file, own.config.preprocess);
